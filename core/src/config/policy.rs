@@ -1,0 +1,325 @@
+//! The compiled policy: what the rest of the core works with. It is only built by [`super::compile`], from a
+//! policy without errors, so nothing here needs checking again.
+
+/// Everything that one gateway enforces.
+#[derive(Debug, Clone)]
+pub struct Policy {
+    /// A short hash of the policy (16 hex digits), named in every decision record.
+    pub revision: String,
+    /// Enforce or shadow.
+    pub mode: Mode,
+    /// Whether the host can hold headers back while a body is read.
+    pub hold_headers: bool,
+    /// Which signature verifier the filter uses.
+    pub verifier: Verifier,
+    /// Whether paths that differ by case alone are told apart (`case: sensitive`).
+    pub case_sensitive: bool,
+    /// Scheme and authority under which clients see us, without a trailing slash: `https://gateway.example.com`.
+    pub public_url: String,
+    /// Further hosts under which clients may see us, in their configured spelling and port.
+    pub public_hosts: Vec<String>,
+    /// The protected resource's identifier (RFC 9728 `resource`), byte for byte.
+    pub resource: String,
+    /// `realm` of the challenge.
+    pub realm: String,
+    /// `scopes_supported` of the root metadata document: sorted, hidden and OpenID's `offline_access` left out.
+    pub scopes_supported: Vec<String>,
+    /// Scopes that no document and no `challenge_scope: all` shows.
+    pub hidden_scopes: Vec<String>,
+    /// Which scopes a challenge names.
+    pub challenge_scope: ChallengeScope,
+    /// Who serves the metadata documents, and to whom.
+    pub metadata: Metadata,
+    /// Origins that browsers may call from.
+    pub cors: Cors,
+    /// Trusted issuers; [`IssuerId`] is the index.
+    pub issuers: Vec<Issuer>,
+    /// The built-in routes that are on, then the policy's; the first match wins.
+    pub routes: Vec<Route>,
+    /// Where the verified identity goes.
+    pub identity: Identity,
+    /// Limits, all of which apply.
+    pub rate_limits: Vec<RateLimit>,
+    /// How the decision record shows the subject.
+    pub audit_subject: AuditSubject,
+    /// The parts that `render` and the sidecar read, and the filter ignores.
+    pub own: Own,
+}
+
+/// Index of an issuer in [`Policy::issuers`].
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct IssuerId(pub usize);
+
+/// Index of a route in [`Policy::routes`].
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct RouteId(pub usize);
+
+/// Enforce, or only say what would have happened.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Mode {
+    /// Refusals are sent.
+    Enforce,
+    /// Refusals are recorded; requests pass.
+    Shadow,
+}
+
+/// Which signature verifier to use.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Verifier {
+    /// The host's where its known-answer test passes, else the portable one.
+    Auto,
+    /// The host's; a failing known-answer test refuses the policy.
+    Native,
+    /// The one in WebAssembly.
+    Portable,
+}
+
+/// Which scopes a challenge names.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum ChallengeScope {
+    /// The smallest set that satisfies the operation.
+    Operation,
+    /// The union of all that are known.
+    All,
+}
+
+/// Protected resource metadata.
+#[derive(Debug, Clone)]
+pub struct Metadata {
+    /// Whether the documents are served at all.
+    pub on: bool,
+    /// Answered by the filter (`serve: filter`) instead of the sidecar.
+    pub by_filter: bool,
+    /// The original's behaviour: 401 without a token.
+    pub require_token: bool,
+}
+
+/// Cross-origin rules.
+#[derive(Debug, Clone)]
+pub struct Cors {
+    /// Exact origins, or the single member `*`.
+    pub origins: Vec<String>,
+    /// Whether browsers may send credentials.
+    pub credentials: bool,
+}
+
+/// One trusted issuer.
+#[derive(Debug, Clone)]
+pub struct Issuer {
+    /// The configured issuer identifier, byte for byte.
+    pub issuer: String,
+    /// Accepted audiences.
+    pub audiences: Vec<String>,
+    /// Where the keys are.
+    pub jwks: JwksSource,
+    /// Name of the Envoy cluster to fetch through.
+    pub jwks_cluster: String,
+    /// Refresh interval in milliseconds, 30,000 to 3,600,000.
+    pub refresh_ms: u64,
+    /// How long keys stay in use without a successful fetch, in milliseconds.
+    pub max_stale_ms: u64,
+    /// Clock leeway in seconds, 0 to 300.
+    pub leeway_s: u64,
+    /// Claim that names the user.
+    pub user_claim: String,
+    /// Claim that names the tenant.
+    pub tenant_claim: String,
+    /// Claims that carry scopes.
+    pub scope_claims: Vec<String>,
+    /// Scopes that this issuer may grant; `None`: any.
+    pub scopes: Option<Vec<String>>,
+    /// Tenants that may act; `None`: any.
+    pub tenants: Option<Vec<String>>,
+    /// Put before user and tenant; empty for the first issuer only.
+    pub user_prefix: String,
+}
+
+/// Where an issuer's keys are.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum JwksSource {
+    /// A configured URL.
+    Uri(HttpUrl),
+    /// Discovered from the issuer.
+    Discover(HttpUrl),
+}
+
+/// An absolute URL in the parts that a fetch needs.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct HttpUrl {
+    /// `https` where true, else `http`.
+    pub tls: bool,
+    /// Host without brackets, lower case.
+    pub host: String,
+    /// Explicit or default port.
+    pub port: u16,
+    /// Host and port as the `Host` header has them (default ports left out).
+    pub authority: String,
+    /// Path and query, beginning with `/`.
+    pub path: String,
+}
+
+/// One route.
+#[derive(Debug, Clone)]
+pub struct Route {
+    /// The route's name in records and statistics: its path pattern, from the policy, never from a client.
+    pub name: String,
+    /// What it matches.
+    pub pattern: Pattern,
+    /// Methods, upper case; `None`: all. `GET` implies `HEAD` (already added).
+    pub methods: Option<Vec<String>>,
+    /// Hosts in lower case without port; empty: all.
+    pub hosts: Vec<String>,
+    /// Public or with a token.
+    pub access: Access,
+    /// Issuers whose tokens are good here; `None`: all.
+    pub issuers: Option<Vec<IssuerId>>,
+    /// Audiences accepted here besides the issuer's.
+    pub audiences: Vec<String>,
+    /// Only the route's own audiences count.
+    pub audience_strict: bool,
+    /// Machine tokens are refused.
+    pub users_only: bool,
+    /// Scopes needed.
+    pub scopes: ScopeRule,
+    /// Whether the token travels on.
+    pub forward_authorization: bool,
+    /// Enforce or shadow on this route.
+    pub mode: Mode,
+    /// Whether WebSocket upgrades pass.
+    pub upgrade_websocket: bool,
+    /// Which built-in this is; `None`: one of the policy's.
+    pub builtin: Option<Builtin>,
+    /// (own) Name of the upstream in [`Own::upstreams`]; `None`: `default`.
+    pub upstream: Option<String>,
+    /// (own) Prefix that Envoy strips.
+    pub strip_prefix: Option<String>,
+    /// (own) Time to response headers in milliseconds; 0: none.
+    pub timeout_ms: Option<u64>,
+}
+
+/// A path pattern, in segments of the normalised path.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Pattern {
+    /// Segments before the end; `None` is `*`: exactly one segment.
+    pub segments: Vec<Option<String>>,
+    /// Ends in `/*`: one or more segments follow.
+    pub rest: bool,
+}
+
+/// Who may use a route.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Access {
+    /// Anybody.
+    Public,
+    /// Anybody with a good token that has the route's scopes.
+    Token,
+}
+
+/// Scopes of a route or tool. Empty in both: a token is enough.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct ScopeRule {
+    /// All of these.
+    pub all: Vec<String>,
+    /// At least one of these, where not empty.
+    pub any: Vec<String>,
+}
+
+/// The built-in routes (CONTRACT §5). All are served by the sidecar, but for metadata with `serve: filter`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Builtin {
+    /// `/` and `/health`: public.
+    Public,
+    /// `/health/auth0` and the webhook paths: `Authorization` is kept, and not judged as a token.
+    Unjudged,
+    /// `/protected*`, `/writer-only`: scopes like any route.
+    Scoped,
+    /// `/__test__/echo`: the scope comes from `X-Required-Scope`.
+    TestEcho,
+    /// `/.well-known/oauth-protected-resource`.
+    ResourceMetadata,
+    /// `/.well-known/oauth-authorization-server` and `/.well-known/openid-configuration`.
+    IssuerMetadata,
+}
+
+/// Where the verified identity goes.
+#[derive(Debug, Clone)]
+pub struct Identity {
+    /// Header of the user, lower case.
+    pub user_header: String,
+    /// Header of the tenant, lower case.
+    pub tenant_header: String,
+    /// Query parameter of the user.
+    pub user_query: Option<String>,
+}
+
+/// One limit.
+#[derive(Debug, Clone)]
+pub struct RateLimit {
+    /// Whose requests are counted together.
+    pub by: LimitKey,
+    /// Requests per window.
+    pub max: u32,
+    /// Window in milliseconds.
+    pub window_ms: u64,
+    /// Only requests of the routes with this path pattern.
+    pub route: Option<Pattern>,
+    /// Hash of the rule, part of its counters' keys.
+    pub id: u64,
+}
+
+/// Whose requests a limit counts together.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum LimitKey {
+    /// Issuer and user.
+    User,
+    /// Issuer and tenant.
+    Tenant,
+    /// The client's address.
+    Address {
+        /// Only failed authentications count (`on: failures`); else every request.
+        failures_only: bool,
+        /// Address ranges that are never counted.
+        except: Vec<AddressRange>,
+    },
+}
+
+/// An address range in CIDR form; IPv4 is kept as IPv4-mapped IPv6.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct AddressRange {
+    /// The first address.
+    pub base: std::net::IpAddr,
+    /// Number of leading bits that must agree.
+    pub prefix: u8,
+}
+
+/// How the decision record shows the subject.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum AuditSubject {
+    /// As it is.
+    Plain,
+    /// As a keyed hash.
+    Hash,
+}
+
+/// Members that matter to `render` and the sidecar only.
+#[derive(Debug, Clone)]
+pub struct Own {
+    /// Listening address.
+    pub bind: String,
+    /// Listening port; 0: any free one.
+    pub port: u16,
+    /// Certificate and key files.
+    pub tls: Option<(String, String)>,
+    /// Proxies in front whose `X-Forwarded-For` is believed.
+    pub trusted_hops: u32,
+    /// The sidecar's port on loopback.
+    pub sidecar_port: u16,
+    /// The sidecar's folder.
+    pub data_dir: String,
+    /// Upstreams by name, as (name, URL).
+    pub upstreams: Vec<(String, HttpUrl)>,
+    /// Whether `/health` and `/health/auth0` are on.
+    pub health: bool,
+    /// Whether the webhook paths are on.
+    pub webhook: bool,
+}
