@@ -1,7 +1,39 @@
 //! Decides what a request may do. Bytes, policy and `now` in, a decision out: no IO, no clock, no randomness, no logs.
+//!
+//! ```text
+//! config ─► Policy
+//!              │
+//! headers ─► request ─► route ─► authenticate ─► authorize ─► decision: Permit │ Reply │ hold
+//!            path        cors     bearer           scopes       reply, challenge, record
+//!                                 token_cache      rate_limit
+//!                                 jwt, jwks        query, identity
+//! ```
+//!
+//! [`exchange`] is the state machine that runs these in order; `exchange::judge` reads as CONTRACT §1 does.
 
-pub mod config {
-    //! Policy and environment in, one compiled [`policy::Policy`] or all errors with their paths out.
-    pub mod error;
-    pub mod policy;
-}
+#![warn(missing_docs)]
+
+pub mod config;
+pub mod exchange;
+pub mod decision;
+pub mod request;
+pub mod path;
+pub mod route;
+pub mod cors;
+pub mod authenticate;
+pub mod bearer;
+pub mod token_cache;
+pub mod jwt;
+pub mod jwks;
+pub mod authorize;
+pub mod rate_limit;
+pub mod query;
+pub mod identity;
+pub mod metadata;
+pub mod refusal;
+pub mod challenge;
+pub mod reply;
+pub mod record;
+pub mod json;
+pub mod hash;
+pub mod shared;

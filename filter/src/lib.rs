@@ -1,1 +1,47 @@
-//! (skeleton)
+//! The proxy-wasm filter: Envoy's callbacks in, decisions of `gatewaystack-core` applied.
+//!
+//! `root` configures, fetches keys and lets held requests go; `http` runs one request; `host` is the only file that calls the host.
+
+pub mod host;
+mod http;
+mod metrics;
+mod root;
+mod shared;
+mod verify;
+
+use log::{Level, LevelFilter, Metadata, Record};
+
+struct Log;
+
+impl log::Log for Log {
+    fn enabled(&self, _: &Metadata<'_>) -> bool {
+        true
+    }
+    fn log(&self, record: &Record<'_>) {
+        let level = match record.level() {
+            Level::Trace => 0,
+            Level::Debug => 1,
+            Level::Info => 2,
+            Level::Warn => 3,
+            Level::Error => 4,
+        };
+        host::log(level, &record.args().to_string());
+    }
+    fn flush(&self) {}
+}
+
+/// Called once by the module's entry point, before any context is made.
+pub fn start() {
+    // Envoy filters by its own level. A second call only finds the logger set.
+    if log::set_logger(&Log).is_ok() {
+        log::set_max_level(LevelFilter::Info);
+    }
+    std::panic::set_hook(Box::new(|panic| host::log(5, &format!("gatewaystack: {panic}"))));
+    proxy_wasm::set_root_context(|id| Box::new(root::Root::new(id)));
+}
+
+#[cfg(target_os = "wasi")]
+mod entry {
+    #![allow(unsafe_code, missing_docs, reason = "the SDK's macro exports the module's entry point")]
+    proxy_wasm::main! {{ crate::start(); }}
+}

@@ -312,7 +312,9 @@ pub struct Own {
     pub tls: Option<(String, String)>,
     /// Proxies in front whose `X-Forwarded-For` is believed.
     pub trusted_hops: u32,
-    /// The sidecar's port on loopback.
+    /// Envoy's admin port on loopback; 0: any free one.
+    pub admin_port: u16,
+    /// The sidecar's port on loopback; 0: any free one.
     pub sidecar_port: u16,
     /// The sidecar's folder.
     pub data_dir: String,

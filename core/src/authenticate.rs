@@ -1,0 +1,176 @@
+//! Who calls: a bearer token in, [`VerifiedClaims`] out (CONTRACT §1.7, §2). Header and claims come first, since what they refuse costs no
+//! signature; then the key; then the signature. A token that was verified before skips all three.
+
+use crate::bearer::Bearer;
+use crate::config::policy::{Issuer, IssuerId, Policy, Route};
+use crate::exchange::World;
+use crate::hash;
+use crate::jwks::control::{self, Force};
+use crate::jwks::{Lookup, RsaKey};
+use crate::jwt::claims::UnverifiedClaims;
+use crate::jwt::{self, TokenFault, VerifiedClaims, claims, header, signature};
+use crate::rate_limit::Outcome;
+use crate::refusal::{AuthorizationFault, Fault, Refusal};
+use std::rc::Rc;
+
+/// What became of a fetch that a request waited for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Fetched {
+    /// It didn't wait.
+    NotAsked,
+    /// New keys came.
+    Good,
+    /// The fetch failed, or took too long.
+    Failed,
+}
+
+/// Outcome of authentication.
+#[derive(Debug)]
+pub enum Caller {
+    /// This one.
+    Known(Rc<VerifiedClaims>),
+    /// The keys of this issuer must be fetched first.
+    NeedsKeys(IssuerId),
+}
+
+/// Authenticates the bearer of a request to `route`.
+///
+/// # Errors
+/// Why the request is refused.
+pub fn authenticate(
+    world: &World<'_>,
+    route: Option<&Route>,
+    bearer: Bearer<'_>,
+    fetched: Fetched,
+) -> Result<Caller, Refusal> {
+    let token = match bearer {
+        Bearer::Signed(token) => token,
+        Bearer::Absent => return Err(Refusal::NoToken),
+        other => {
+            check_address(world)?;
+            return Err(refuse_unsigned(other));
+        }
+    };
+    let known = world.tokens.borrow_mut().find(token, world.now_ms);
+    if let Some(claims) = known {
+        world.cache_hits.set(world.cache_hits.get() + 1);
+        check_audience(world.policy, claims.issuer(), route, claims.audiences())?;
+        return Ok(Caller::Known(claims));
+    }
+    check_address(world)?;
+    verify(world, route, token, fetched)
+}
+
+fn refuse_unsigned(bearer: Bearer<'_>) -> Refusal {
+    match bearer {
+        Bearer::Absent => Refusal::NoToken,
+        Bearer::Encrypted => Refusal::Encrypted,
+        // A signed token doesn't come here; it would be refused, too.
+        Bearer::Opaque | Bearer::Signed(_) => Refusal::Opaque,
+        Bearer::Malformed => Refusal::Authorization(AuthorizationFault::Malformed),
+        Bearer::Doubled => Refusal::Authorization(AuthorizationFault::Doubled),
+        Bearer::TooLong => Refusal::Authorization(AuthorizationFault::TooLong),
+    }
+}
+
+/// Addresses that failed too often are refused before a signature costs anything.
+fn check_address(world: &World<'_>) -> Result<(), Refusal> {
+    if !world.counts_failures() {
+        return Ok(());
+    }
+    match world.counters.peek_failures(world.policy, (world.address)(), world.now_ms) {
+        Ok(Outcome::Over(state)) => Err(Refusal::AddressLimited(state)),
+        Ok(_) => Ok(()),
+        Err(_) => Err(Refusal::Internal(Fault::SharedTable)),
+    }
+}
+
+fn verify(
+    world: &World<'_>,
+    route: Option<&Route>,
+    token: &str,
+    fetched: Fetched,
+) -> Result<Caller, Refusal> {
+    let parts = jwt::decode(token).map_err(Refusal::Token)?;
+    let kid = header::parse(&parts.header).map_err(Refusal::Token)?;
+    let unverified = claims::parse(&parts.payload, world.policy, world.now_ms).map_err(Refusal::Token)?;
+    let id = unverified.issuer();
+    check_audience(world.policy, id, route, unverified.audiences())?;
+    let issuer = world.policy.issuers.get(id.0).ok_or(Refusal::Token(TokenFault::Issuer))?;
+    let keys = match world.keys.find(id, kid.as_deref(), issuer.max_stale_ms, world.now_ms) {
+        Lookup::Keys(keys) => keys,
+        Lookup::NeedsKid => return Err(Refusal::Token(TokenFault::KeyId)),
+        Lookup::Unavailable(seconds) => return Err(Refusal::KeysUnavailable(seconds)),
+        Lookup::NotYet if fetched == Fetched::NotAsked => return Ok(Caller::NeedsKeys(id)),
+        Lookup::NotYet => return Err(Refusal::KeysUnavailable(1)),
+        Lookup::UnknownKid => {
+            return unknown_kid(world, id, issuer, kid.as_deref().unwrap_or_default(), fetched);
+        }
+    };
+    check_signature(world, unverified, &keys, &parts, token)
+}
+
+fn check_signature(
+    world: &World<'_>,
+    unverified: UnverifiedClaims,
+    keys: &[&RsaKey],
+    parts: &jwt::Parts<'_>,
+    token: &str,
+) -> Result<Caller, Refusal> {
+    match signature::verify(world.verifier, keys, parts.signed, &parts.signature) {
+        Err(_) => Err(Refusal::Internal(Fault::Verifier)),
+        Ok(None) => Err(Refusal::Token(TokenFault::Signature)),
+        Ok(Some((proof, key))) => {
+            let claims = Rc::new(unverified.verified(proof));
+            world.tokens.borrow_mut().insert(token, Rc::clone(&claims), key);
+            Ok(Caller::Known(claims))
+        }
+    }
+}
+
+/// An unknown `kid` may be a new key: one fetch is worth it, but no flood of made-up `kid`s may cause more (DESIGN §6).
+fn unknown_kid(
+    world: &World<'_>,
+    id: IssuerId,
+    issuer: &Issuer,
+    kid: &str,
+    fetched: Fetched,
+) -> Result<Caller, Refusal> {
+    let cell = issuer.control_cell();
+    let kid = hash::keyed(world.counters.secret, &[b"kid", kid.as_bytes()]);
+    let table = world.counters.table;
+    let now = world.now_ms;
+    let fault = |_| Refusal::Internal(Fault::SharedTable);
+    match fetched {
+        Fetched::NotAsked => {
+            let answer = control::update(table, &cell, |control| match control.force(now) {
+                Force::Spent(_) if control.was_refused(kid) => None,
+                answer => Some(answer),
+            });
+            match answer.map_err(fault)? {
+                Some(Force::Wait) => Ok(Caller::NeedsKeys(id)),
+                Some(Force::Spent(seconds)) => Err(Refusal::KeyPending(seconds)),
+                None => Err(Refusal::Token(TokenFault::UnknownKey)),
+            }
+        }
+        Fetched::Good => {
+            control::update(table, &cell, |control| control.remember_refused(kid)).map_err(fault)?;
+            Err(Refusal::Token(TokenFault::UnknownKey))
+        }
+        Fetched::Failed => Err(Refusal::KeyPending(30)),
+    }
+}
+
+/// Whether a member of `aud` is accepted on this route (RFC 7519 §4.1.3, RFC 8707 §2).
+fn check_audience(
+    policy: &Policy,
+    issuer: IssuerId,
+    route: Option<&Route>,
+    audiences: &[String],
+) -> Result<(), Refusal> {
+    let of_issuer = policy.issuers.get(issuer.0).map(|i| i.audiences.as_slice()).unwrap_or_default();
+    let of_route = route.map(|r| r.audiences.as_slice()).unwrap_or_default();
+    let strict = route.is_some_and(|r| r.audience_strict);
+    let accepted = |aud: &String| of_route.contains(aud) || (!strict && of_issuer.contains(aud));
+    if audiences.iter().any(accepted) { Ok(()) } else { Err(Refusal::Token(TokenFault::Audience)) }
+}

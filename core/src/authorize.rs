@@ -1,0 +1,185 @@
+//! What a caller may do: a request, its route and its claims in, a [`Permit`] or a refusal out (CONTRACT §1.6, §1.8–10). The only place that
+//! makes permits.
+
+use crate::challenge;
+use crate::config::policy::{Builtin, Policy, Route, ScopeRule};
+use crate::cors::ResponseHeaders;
+use crate::decision::{Edits, Permit};
+use crate::exchange::World;
+use crate::identity;
+use crate::jwt::VerifiedClaims;
+use crate::query;
+use crate::rate_limit::{LimitState, Outcome};
+use crate::refusal::{Denied, Fault, Refusal};
+use crate::reply;
+use crate::request::Request;
+
+/// Permits a request to a public route, or to one whose `Authorization` isn't a token.
+///
+/// # Errors
+/// The upgrade isn't allowed.
+pub fn public(
+    world: &World<'_>,
+    request: &Request<'_>,
+    route: &Route,
+    counted: Option<LimitState>,
+    cors: ResponseHeaders,
+) -> Result<Permit, Refusal> {
+    check_upgrade(request, route)?;
+    let edits = edits(world.policy, request, Some(route), None);
+    Ok(Permit::new(edits, response(cors, counted)))
+}
+
+/// Permits a request with a good token.
+///
+/// # Errors
+/// What the policy or a limit says against it.
+pub fn caller(
+    world: &World<'_>,
+    request: &Request<'_>,
+    route: &Route,
+    claims: &VerifiedClaims,
+    counted: Option<LimitState>,
+    cors: ResponseHeaders,
+) -> Result<Permit, Refusal> {
+    check_caller(world.policy, route, claims)?;
+    check_scopes(request, route, claims)?;
+    check_upgrade(request, route)?;
+    let state = count(world, route, claims, counted)?;
+    let edits = edits(world.policy, request, Some(route), Some(claims));
+    Ok(Permit::new(edits, response(cors, state)))
+}
+
+/// The edits that any forwarded request gets: impostors out, the verified identity in.
+pub fn edits(
+    policy: &Policy,
+    request: &Request<'_>,
+    route: Option<&Route>,
+    claims: Option<&VerifiedClaims>,
+) -> Edits {
+    let mut edits = Edits::default();
+    let keeps_token = route.is_some_and(|r| r.forward_authorization || r.builtin == Some(Builtin::Unjudged));
+    if request.has_authorization && !keeps_token {
+        edits.remove.push(b"authorization".to_vec());
+    }
+    strip_headers(&mut edits, request);
+    if let Some(claims) = claims {
+        inject_headers(policy, &mut edits, claims);
+    }
+    let user = claims.filter(|_| route.is_some_and(|r| r.builtin.is_none()));
+    edit_target(policy, request, &mut edits, user);
+    edits
+}
+
+/// Removes what a client must not say of itself.
+pub fn strip_headers(edits: &mut Edits, request: &Request<'_>) {
+    edits.remove.extend(request.spoofed.iter().map(|name| name.to_vec()));
+}
+
+/// Says who the verified caller is.
+pub fn inject_headers(policy: &Policy, edits: &mut Edits, claims: &VerifiedClaims) {
+    edits.set.push((policy.identity.user_header.clone(), identity::header_value(claims.user())));
+    if let Some(tenant) = claims.tenant() {
+        edits.set.push((policy.identity.tenant_header.clone(), identity::header_value(tenant)));
+    }
+}
+
+/// Writes the normalised path, and the identity query.
+fn edit_target(policy: &Policy, request: &Request<'_>, edits: &mut Edits, user: Option<&VerifiedClaims>) {
+    let target = &request.target;
+    let query = identity_query(policy, target.query.as_deref(), user);
+    if !target.changed && query.is_none() {
+        return;
+    }
+    let query = query.unwrap_or_else(|| target.query.clone());
+    edits.path = Some(match query {
+        Some(query) => format!("{}?{query}", target.path),
+        None => target.path.clone(),
+    });
+    edits.rerouted = target.changed;
+}
+
+/// The query after edits; `None`: it stays as it is.
+pub fn identity_query(
+    policy: &Policy,
+    query: Option<&str>,
+    user: Option<&VerifiedClaims>,
+) -> Option<Option<String>> {
+    let name = policy.identity.user_query.as_deref()?;
+    let stripped = query.and_then(|q| query::strip(q, name));
+    match user {
+        None => stripped.map(|q| Some(q).filter(|q| !q.is_empty())),
+        Some(user) => {
+            let left = stripped.as_deref().or(query).unwrap_or_default();
+            Some(Some(query::append(left, name, user.user())))
+        }
+    }
+}
+
+fn check_caller(policy: &Policy, route: &Route, claims: &VerifiedClaims) -> Result<(), Refusal> {
+    let id = claims.issuer();
+    if route.issuers.as_ref().is_some_and(|issuers| !issuers.contains(&id)) {
+        return Err(Refusal::Denied(Denied::Issuer));
+    }
+    let issuer = policy.issuers.get(id.0).ok_or(Refusal::Denied(Denied::Issuer))?;
+    // The claim was prefixed, the policy's list isn't.
+    let tenant = claims.tenant().and_then(|t| t.strip_prefix(issuer.user_prefix.as_str()));
+    if issuer.tenants.as_ref().is_some_and(|tenants| !tenants.iter().any(|t| Some(t.as_str()) == tenant)) {
+        return Err(Refusal::Denied(Denied::Tenant));
+    }
+    if route.users_only && claims.is_machine() {
+        return Err(Refusal::Denied(Denied::Machine));
+    }
+    Ok(())
+}
+
+fn check_scopes(request: &Request<'_>, route: &Route, claims: &VerifiedClaims) -> Result<(), Refusal> {
+    if route.builtin == Some(Builtin::TestEcho) {
+        let asked = request.required_scope.and_then(scope_tokens).ok_or(Refusal::NoRequiredScope)?;
+        return check_rule(&ScopeRule { all: asked, any: Vec::new() }, claims);
+    }
+    check_rule(&route.scopes, claims)
+}
+
+fn check_rule(rule: &ScopeRule, claims: &VerifiedClaims) -> Result<(), Refusal> {
+    let has = |scope: &String| claims.scopes().contains(scope);
+    if rule.all.iter().all(has) && (rule.any.is_empty() || rule.any.iter().any(has)) {
+        return Ok(());
+    }
+    Err(Refusal::Scope { needed: challenge::needed(rule), have: claims.scopes().to_vec() })
+}
+
+/// RFC 6749 §3.3 `scope`, at most 256 bytes: it is shown again in a challenge.
+fn scope_tokens(value: &[u8]) -> Option<Vec<String>> {
+    let is_scope_char = |b: &u8| matches!(b, 0x21 | 0x23..=0x5b | 0x5d..=0x7e);
+    let text = std::str::from_utf8(value).ok().filter(|t| t.len() <= 256)?;
+    let tokens: Vec<String> = text.split(' ').filter(|t| !t.is_empty()).map(str::to_owned).collect();
+    (!tokens.is_empty() && tokens.iter().all(|t| t.as_bytes().iter().all(is_scope_char))).then_some(tokens)
+}
+
+fn check_upgrade(request: &Request<'_>, route: &Route) -> Result<(), Refusal> {
+    if request.is_upgrade && !route.upgrade_websocket { Err(Refusal::Upgrade) } else { Ok(()) }
+}
+
+fn count(
+    world: &World<'_>,
+    route: &Route,
+    claims: &VerifiedClaims,
+    counted: Option<LimitState>,
+) -> Result<Option<LimitState>, Refusal> {
+    match world.counters.count_caller(world.policy, route, claims, world.now_ms) {
+        Err(_) => Err(Refusal::Internal(Fault::SharedTable)),
+        Ok(Outcome::Over(state)) => Err(Refusal::Limited(state)),
+        Ok(Outcome::Within(state)) => Ok(Some(
+            counted
+                .filter(|c| (c.remaining, u64::MAX - c.reset_s) < (state.remaining, u64::MAX - state.reset_s))
+                .unwrap_or(state),
+        )),
+        Ok(Outcome::Unlimited) => Ok(counted),
+    }
+}
+
+fn response(mut headers: ResponseHeaders, counted: Option<LimitState>) -> ResponseHeaders {
+    headers.extend(counted.iter().flat_map(reply::limit_headers));
+    headers
+}

@@ -1,0 +1,74 @@
+//! The `Authorization` header: bytes in, a bearer token or a reason out (RFC 6750 §2.1, RFC 7235 §2.1).
+//!
+//! `Bearer abc.def.ghi` is a token; `Bearer` alone is malformed; `Basic …` counts as no token.
+
+/// What an `Authorization` header says.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Bearer<'a> {
+    /// No header, or another scheme.
+    Absent,
+    /// Three parts: a signed token, not yet verified.
+    Signed(&'a str),
+    /// Five parts: a JWE (RFC 7516 §3.1).
+    Encrypted,
+    /// Any other number of parts.
+    Opaque,
+    /// Not what RFC 6750 allows.
+    Malformed,
+    /// Two headers, which Envoy joins with a comma.
+    Doubled,
+    /// Over [`MAX_TOKEN`].
+    TooLong,
+}
+
+/// The longest token that is looked at, in bytes.
+pub const MAX_TOKEN: usize = 16 * 1024;
+
+/// Reads one header value.
+pub fn parse(value: Option<&[u8]>) -> Bearer<'_> {
+    let Some(value) = value else { return Bearer::Absent };
+    let scheme_end = value.iter().position(|b| !is_token_char(*b)).unwrap_or(value.len());
+    let (scheme, rest) = value.split_at(scheme_end);
+    if value.contains(&b',') && contains_ignore_case(value, b"bearer") {
+        return Bearer::Doubled;
+    }
+    if !scheme.eq_ignore_ascii_case(b"bearer") {
+        return Bearer::Absent;
+    }
+    let token_start = rest.iter().position(|b| *b != b' ').unwrap_or(rest.len());
+    let token = rest.get(token_start..).unwrap_or_default();
+    if token_start == 0 || token.is_empty() {
+        return Bearer::Malformed;
+    }
+    if token.len() > MAX_TOKEN {
+        return Bearer::TooLong;
+    }
+    classify(token)
+}
+
+fn classify(token: &[u8]) -> Bearer<'_> {
+    let unpadded = token.iter().rposition(|b| *b != b'=').map_or(0, |at| at + 1);
+    let head = token.get(..unpadded).unwrap_or_default();
+    // b64token = 1*( ALPHA / DIGIT / "-" / "." / "_" / "~" / "+" / "/" ) *"="
+    let is_b64token = |b: &u8| b.is_ascii_alphanumeric() || b"-._~+/".contains(b);
+    if head.is_empty() || !head.iter().all(is_b64token) {
+        return Bearer::Malformed;
+    }
+    match (token.iter().filter(|b| **b == b'.').count(), std::str::from_utf8(token)) {
+        (2, Ok(text)) => Bearer::Signed(text),
+        (4, _) => Bearer::Encrypted,
+        _ => Bearer::Opaque,
+    }
+}
+
+fn contains_ignore_case(haystack: &[u8], needle: &[u8]) -> bool {
+    haystack.windows(needle.len()).any(|w| w.eq_ignore_ascii_case(needle))
+}
+
+/// RFC 7230 §3.2.6 `tchar`.
+fn is_token_char(byte: u8) -> bool {
+    byte.is_ascii_alphanumeric() || b"!#$%&'*+-.^_`|~".contains(&byte)
+}
+
+#[cfg(test)]
+mod tests;

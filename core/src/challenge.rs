@@ -1,0 +1,83 @@
+//! `WWW-Authenticate`: a refusal in, the challenge out (RFC 6750 §3, RFC 9728 §5.1).
+
+use crate::config::policy::{ChallengeScope, Policy, Route, ScopeRule};
+use crate::refusal::Refusal;
+use crate::route::bare_host;
+
+/// The challenge of `refusal` for a request to `host`, on `route` where one matches.
+pub fn build(policy: &Policy, route: Option<&Route>, host: &str, refusal: &Refusal) -> String {
+    let mut out = format!("Bearer realm=\"{}\"", quoted(&policy.realm));
+    let mut add = |name: &str, value: &str| {
+        out.push_str(", ");
+        out.push_str(name);
+        out.push_str("=\"");
+        out.push_str(&quoted(value));
+        out.push('"');
+    };
+    if let Some(error) = refusal.challenge_error() {
+        add("error", error);
+        add("error_description", &refusal.description());
+    }
+    let scopes = scopes(policy, route, refusal);
+    if !scopes.is_empty() {
+        add("scope", &scopes.join(" "));
+    }
+    if policy.metadata.on {
+        let base = external_url(policy, host);
+        add("resource_metadata", &format!("{base}/.well-known/oauth-protected-resource"));
+    }
+    out
+}
+
+/// The URL under which the client sees us: a listed host that it names, in our spelling, else the configured one.
+pub fn external_url(policy: &Policy, host: &str) -> String {
+    let named = bare_host(host);
+    let listed = policy.public_hosts.iter().find(|h| !named.is_empty() && bare_host(h) == named);
+    match (listed, policy.public_url.split_once("://")) {
+        (Some(host), Some((scheme, own))) if bare_host(own) != named => format!("{scheme}://{host}"),
+        _ => policy.public_url.clone(),
+    }
+}
+
+/// The smallest set that satisfies a rule: all of `all`, and the first of `any`.
+pub fn needed(rule: &ScopeRule) -> Vec<String> {
+    let mut scopes = rule.all.clone();
+    scopes.extend(rule.any.first().filter(|first| !rule.all.contains(first)).cloned());
+    scopes
+}
+
+fn scopes(policy: &Policy, route: Option<&Route>, refusal: &Refusal) -> Vec<String> {
+    let operation = match (refusal, route) {
+        (Refusal::Scope { needed, .. }, _) => needed.clone(),
+        (_, Some(route)) => needed(&route.scopes),
+        (_, None) => return Vec::new(),
+    };
+    match policy.challenge_scope {
+        ChallengeScope::Operation => operation,
+        ChallengeScope::All => {
+            let hidden = |s: &String| s == "offline_access" || policy.hidden_scopes.contains(s);
+            let mut all: Vec<String> =
+                policy.scopes_supported.iter().filter(|s| !hidden(s)).cloned().collect();
+            all.extend(operation);
+            all.sort();
+            all.dedup();
+            all
+        }
+    }
+}
+
+/// RFC 7230 §3.2.6 `quoted-string` content: all that we put there is ours or checked, so this is the second lock.
+fn quoted(text: &str) -> String {
+    let mut out = String::with_capacity(text.len());
+    for c in text.chars() {
+        match c {
+            '"' | '\\' => out.extend(['\\', c]),
+            ' '..='~' => out.push(c),
+            _ => out.push('?'),
+        }
+    }
+    out
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,204 @@
+//! Issuers: whom we trust, where their keys are, and how their users are told apart (CONTRACT §2).
+
+use super::Errors;
+use crate::config::policy::{HttpUrl, Issuer, JwksSource};
+use crate::config::raw::{RawDuration, RawIssuer, RawPolicy};
+use crate::config::values::{duration, name, url};
+
+const MAX_ISSUERS: usize = 64;
+
+/// Compiles `issuers`.
+pub fn compile(raw: &RawPolicy, errors: &mut Errors) -> Vec<Issuer> {
+    let list = raw.issuers.as_deref().unwrap_or_default();
+    if list.is_empty() {
+        errors.push("issuers", "expected at least one issuer with `issuer` and `audiences`");
+    }
+    if list.len() > MAX_ISSUERS {
+        errors.push("issuers", format!("expected at most {MAX_ISSUERS} issuers"));
+    }
+    let insecure = raw.allow_insecure_jwks.unwrap_or(false);
+    let compiled: Vec<Issuer> =
+        list.iter().enumerate().map(|(at, issuer)| one(at, issuer, insecure, errors)).collect();
+    duplicates(&compiled, errors);
+    prefixes(list, errors);
+    compiled
+}
+
+fn one(at: usize, raw: &RawIssuer, insecure: bool, errors: &mut Errors) -> Issuer {
+    let path = format!("issuers[{at}]");
+    let (issuer, base) = identifier(raw, &path, errors);
+    let mut timing = Timing { path: &path, errors };
+    let refresh_ms = timing.ms("refresh", raw.refresh.as_ref(), 300_000, 30_000, 3_600_000);
+    let max_stale_ms =
+        timing.ms("max_stale", raw.max_stale.as_ref(), 86_400_000, refresh_ms, 30 * 86_400_000);
+    let leeway_s = timing.ms("leeway", raw.leeway.as_ref(), 60_000, 0, 300_000).div_ceil(1_000);
+    Issuer {
+        issuer,
+        audiences: audiences(raw, &path, errors),
+        jwks: match &raw.jwks_uri {
+            Some(text) => {
+                JwksSource::Uri(jwks_uri(text, &path, insecure, errors).unwrap_or_else(|| base.clone()))
+            }
+            None => JwksSource::Discover(base),
+        },
+        jwks_cluster: jwks_cluster(raw, at, &path, errors),
+        refresh_ms,
+        max_stale_ms,
+        leeway_s,
+        user_claim: claim(raw.user_claim.as_ref(), "sub", &path, "user_claim", errors),
+        tenant_claim: claim(raw.tenant_claim.as_ref(), "org_id", &path, "tenant_claim", errors),
+        scope_claims: scope_claims(raw, &path, errors),
+        scopes: raw
+            .scopes
+            .as_deref()
+            .map(|list| super::scopes(Some(list), &format!("{path}.scopes"), errors)),
+        tenants: tenants(raw, &path, errors),
+        user_prefix: raw.user_prefix.clone().unwrap_or_default(),
+    }
+}
+
+struct Timing<'a> {
+    path: &'a str,
+    errors: &'a mut Errors,
+}
+
+impl Timing<'_> {
+    fn ms(&mut self, member: &str, raw: Option<&RawDuration>, default: u64, min: u64, max: u64) -> u64 {
+        let given = raw.and_then(|d| {
+            self.errors.keep(format!("{}.{member}", self.path), duration::within(&d.0, min, max))
+        });
+        given.unwrap_or(default)
+    }
+}
+
+fn identifier(raw: &RawIssuer, path: &str, errors: &mut Errors) -> (String, HttpUrl) {
+    let path = format!("{path}.issuer");
+    let nowhere =
+        HttpUrl { tls: true, host: String::new(), port: 443, authority: String::new(), path: "/".to_owned() };
+    let Some(text) = &raw.issuer else {
+        errors.push(path, "required: the issuer's identifier, as in the tokens' `iss`, such as https://tenant.eu.auth0.com/");
+        return (String::new(), nowhere);
+    };
+    let url = errors.keep(path.clone(), url::parse(text)).unwrap_or(nowhere);
+    if !url.host.is_empty() && !url.tls && !url::is_loopback(&url.host) {
+        errors.push(path, "expected an https URL (http is for loopback hosts alone)");
+    } else if url.path.contains('?') {
+        errors.push(path, "expected an issuer without a query (RFC 8414 §2)");
+    }
+    (text.clone(), url)
+}
+
+fn audiences(raw: &RawIssuer, path: &str, errors: &mut Errors) -> Vec<String> {
+    let list = raw.audiences.clone().unwrap_or_default();
+    if list.is_empty() {
+        errors.push(
+            format!("{path}.audiences"),
+            "required: at least one audience, the API's identifier at the identity provider",
+        );
+    }
+    for (at, audience) in list.iter().enumerate() {
+        errors.keep(format!("{path}.audiences[{at}]"), name::check_text(audience, 2_048));
+    }
+    list
+}
+
+fn jwks_uri(text: &str, path: &str, insecure: bool, errors: &mut Errors) -> Option<HttpUrl> {
+    let path = format!("{path}.jwks_uri");
+    let url = errors.keep(path.clone(), url::parse(text))?;
+    if url.tls || url::is_loopback(&url.host) || (insecure && url::is_internal(&url.host)) {
+        return Some(url);
+    }
+    let expected = if url::is_internal(&url.host) {
+        "expected an https URL (http to a host inside the cluster needs ALLOW_INSECURE_JWKS=true)"
+    } else {
+        "expected an https URL (http is for loopback hosts alone)"
+    };
+    errors.push(path, expected);
+    None
+}
+
+fn jwks_cluster(raw: &RawIssuer, at: usize, path: &str, errors: &mut Errors) -> String {
+    match &raw.jwks_cluster {
+        Some(cluster) => {
+            errors.keep(format!("{path}.jwks_cluster"), name::check_cluster(cluster));
+            cluster.clone()
+        }
+        None => format!("gatewaystack_jwks_{at}"),
+    }
+}
+
+fn claim(raw: Option<&String>, default: &str, path: &str, member: &str, errors: &mut Errors) -> String {
+    let claim = raw.cloned().unwrap_or_else(|| default.to_owned());
+    errors.keep(format!("{path}.{member}"), name::check_text(&claim, 256));
+    claim
+}
+
+fn scope_claims(raw: &RawIssuer, path: &str, errors: &mut Errors) -> Vec<String> {
+    let Some(list) = &raw.scope_claims else {
+        return ["scope", "scp", "scopes", "permissions"].map(str::to_owned).to_vec();
+    };
+    if list.is_empty() {
+        errors.push(
+            format!("{path}.scope_claims"),
+            "expected at least one claim, else no token would have a scope",
+        );
+    }
+    for (at, claim) in list.iter().enumerate() {
+        errors.keep(format!("{path}.scope_claims[{at}]"), name::check_text(claim, 256));
+    }
+    list.clone()
+}
+
+fn tenants(raw: &RawIssuer, path: &str, errors: &mut Errors) -> Option<Vec<String>> {
+    let list = raw.tenants.as_ref()?;
+    if list.is_empty() {
+        errors.push(format!("{path}.tenants"), "expected at least one tenant; leave it out for any");
+    }
+    for (at, tenant) in list.iter().enumerate() {
+        errors.keep(format!("{path}.tenants[{at}]"), name::check_text(tenant, 512));
+    }
+    Some(list.clone())
+}
+
+/// One trailing slash is tolerated in `iss`, so two entries that differ by it alone would be one.
+fn duplicates(list: &[Issuer], errors: &mut Errors) {
+    let bare = |i: &Issuer| i.issuer.strip_suffix('/').unwrap_or(&i.issuer).to_owned();
+    for (at, issuer) in list.iter().enumerate().filter(|(_, i)| !i.issuer.is_empty()) {
+        if let Some(first) = list.iter().take(at).position(|other| bare(other) == bare(issuer)) {
+            errors.push(
+                format!("issuers[{at}].issuer"),
+                format!("the same issuer as issuers[{first}].issuer (a trailing slash makes no difference)"),
+            );
+        }
+    }
+}
+
+/// No issuer may mint another's users: every one but the first has a prefix, and none is the beginning of another.
+fn prefixes(list: &[RawIssuer], errors: &mut Errors) {
+    let prefix = |raw: &RawIssuer| raw.user_prefix.clone().unwrap_or_default();
+    for (at, issuer) in list.iter().enumerate() {
+        let path = format!("issuers[{at}].user_prefix");
+        let own = prefix(issuer);
+        if at == 0 {
+            if !own.is_empty() {
+                errors.push(path, "expected none: the first issuer's users have no prefix");
+            }
+            continue;
+        }
+        if own.is_empty() {
+            errors.push(
+                path,
+                "required for every issuer but the first, such as \"b|\": it keeps its users apart",
+            );
+            continue;
+        }
+        errors.keep(path.clone(), name::check_text(&own, 64));
+        let other = list.iter().enumerate().skip(1).take(at.saturating_sub(1)).find(|(_, other)| {
+            let other = prefix(other);
+            !other.is_empty() && (own.starts_with(&other) || other.starts_with(&own))
+        });
+        if let Some((other, _)) = other {
+            errors.push(path, format!("expected a prefix that isn't the beginning of issuers[{other}].user_prefix, nor the other way round"));
+        }
+    }
+}

@@ -1,0 +1,146 @@
+//! Rate limits (CONTRACT §6): the policy's rules, or without any 60 requests a minute per user and 300 failures per address.
+
+use super::Errors;
+use crate::config::not_yet;
+use crate::config::overlap;
+use crate::config::policy::{AddressRange, LimitKey, Pattern, RateLimit, Route};
+use crate::config::raw::{RawBy, RawOn, RawPolicy, RawRateLimit};
+use crate::config::values::{duration, pattern};
+use std::net::IpAddr;
+
+const MAX_RULES: usize = 64;
+const MAX_WINDOW_MS: u64 = 30 * 86_400_000;
+
+/// Compiles `rate_limits`; `routes` are all, built-in and own.
+pub fn compile(raw: &RawPolicy, routes: &[Route], errors: &mut Errors) -> Vec<RateLimit> {
+    let Some(list) = &raw.rate_limits else { return defaults() };
+    if list.len() > MAX_RULES {
+        errors.push("rate_limits", format!("expected at most {MAX_RULES} rules"));
+    }
+    let mut limits: Vec<RateLimit> = Vec::new();
+    for (at, raw) in list.iter().enumerate() {
+        let path = format!("rate_limits[{at}]");
+        let limit = one(raw, &path, routes, errors);
+        if let Some(first) = limits.iter().position(|other| other.id == limit.id) {
+            errors.push(
+                path,
+                format!("says the same as rate_limits[{first}], and would count each request twice"),
+            );
+        }
+        limits.push(limit);
+    }
+    limits
+}
+
+fn defaults() -> Vec<RateLimit> {
+    let failures = LimitKey::Address { failures_only: true, except: Vec::new() };
+    vec![rule(LimitKey::User, 60, 60_000, None, ""), rule(failures, 300, 60_000, None, "")]
+}
+
+fn one(raw: &RawRateLimit, path: &str, routes: &[Route], errors: &mut Errors) -> RateLimit {
+    not_yet::rate_limit(raw, path, errors);
+    let max = match raw.max {
+        Some(max @ 1..=4_294_967_295) => u32::try_from(max).unwrap_or(u32::MAX),
+        Some(_) => {
+            errors.push(format!("{path}.max"), "expected a number of requests from 1 to 4294967295");
+            1
+        }
+        None => {
+            errors.push(format!("{path}.max"), "required: the number of requests in a window");
+            1
+        }
+    };
+    let window_ms = match &raw.window {
+        Some(window) => {
+            errors.keep(format!("{path}.window"), duration::within(&window.0, 100, MAX_WINDOW_MS))
+        }
+        None => {
+            errors.push(format!("{path}.window"), "required: a duration such as \"60s\"");
+            None
+        }
+    };
+    let (route, name) = route(raw, path, routes, errors).unzip();
+    rule(key(raw, path, errors), max, window_ms.unwrap_or(60_000), route, &name.unwrap_or_default())
+}
+
+fn key(raw: &RawRateLimit, path: &str, errors: &mut Errors) -> LimitKey {
+    let by = match raw.by {
+        Some(RawBy::Address) => {
+            return LimitKey::Address {
+                failures_only: raw.on == Some(RawOn::Failures),
+                except: except(raw, path, errors),
+            };
+        }
+        Some(RawBy::User) => LimitKey::User,
+        Some(RawBy::Tenant) => LimitKey::Tenant,
+        None => {
+            errors.push(format!("{path}.by"), "required: user, tenant or address");
+            LimitKey::User
+        }
+    };
+    for (member, _) in
+        [("on", raw.on.is_some()), ("except", raw.except.is_some())].into_iter().filter(|m| m.1)
+    {
+        errors.push(format!("{path}.{member}"), "belongs to `by: address` alone");
+    }
+    by
+}
+
+fn except(raw: &RawRateLimit, path: &str, errors: &mut Errors) -> Vec<AddressRange> {
+    let list = raw.except.as_deref().unwrap_or_default();
+    let mut ranges = Vec::new();
+    for (at, text) in list.iter().enumerate() {
+        match range(text) {
+            Some(range) => ranges.push(range),
+            None => errors.push(
+                format!("{path}.except[{at}]"),
+                "expected an address or a range such as 203.0.113.0/24",
+            ),
+        }
+    }
+    ranges
+}
+
+/// An address or a CIDR range (RFC 4632 §3.1) whose bits past the prefix are zero.
+fn range(text: &str) -> Option<AddressRange> {
+    let (address, prefix) = text.split_once('/').map_or((text, None), |(a, p)| (a, Some(p)));
+    let base: IpAddr = address.parse().ok()?;
+    let (bits, value) = match base {
+        IpAddr::V4(v4) => (32u8, u128::from(u32::from(v4)) << 96),
+        IpAddr::V6(v6) => (128u8, u128::from(v6)),
+    };
+    let prefix = match prefix {
+        Some(p) if p.bytes().all(|b| b.is_ascii_digit()) => p.parse::<u8>().ok().filter(|p| *p <= bits)?,
+        Some(_) => return None,
+        None => bits,
+    };
+    (value.checked_shl(u32::from(prefix)).unwrap_or(0) == 0).then_some(AddressRange { base, prefix })
+}
+
+fn route(raw: &RawRateLimit, path: &str, routes: &[Route], errors: &mut Errors) -> Option<(Pattern, String)> {
+    let text = raw.route.as_ref()?;
+    let path = format!("{path}.route");
+    if raw.by == Some(RawBy::Address) && raw.on == Some(RawOn::Failures) {
+        errors.push(path, "can't be held with `on: failures`, which counts before a route has judged");
+        return None;
+    }
+    let (pattern, name) = errors.keep(path.clone(), pattern::parse(text))?;
+    if !routes.iter().any(|r| overlap::overlaps(&r.pattern, &pattern)) {
+        errors.push(path, "expected a pattern that one of `routes` can match, else it limits nothing");
+    }
+    Some((pattern, name))
+}
+
+fn rule(by: LimitKey, max: u32, window_ms: u64, route: Option<Pattern>, name: &str) -> RateLimit {
+    let key = match &by {
+        LimitKey::User => "user".to_owned(),
+        LimitKey::Tenant => "tenant".to_owned(),
+        LimitKey::Address { failures_only, except } => {
+            let except: Vec<String> = except.iter().map(|r| format!("{}/{}", r.base, r.prefix)).collect();
+            format!("address {failures_only} {}", except.join(","))
+        }
+    };
+    let id =
+        crate::hash::fnv1a(&[key.as_bytes(), &max.to_le_bytes(), &window_ms.to_le_bytes(), name.as_bytes()]);
+    RateLimit { by, max, window_ms, route, id }
+}

@@ -1,0 +1,222 @@
+//! Meaning: the raw policy in, the compiled one and every error of meaning out. Where a part is wrong, the rest is compiled
+//! with a stand-in; a policy with any error is never used.
+
+mod builtins;
+mod issuers;
+mod limits;
+mod own;
+mod routes;
+
+use super::Place;
+use super::error::ConfigError;
+use super::policy::{
+    AuditSubject, ChallengeScope, Cors, HttpUrl, Identity, Metadata, Mode, Policy, Route, Verifier,
+};
+use super::raw::{RawCase, RawChallengeScope, RawMode, RawPolicy, RawServe, RawSubject, RawVerifier};
+use super::values::{name, url};
+use serde_json::Value;
+
+/// The errors found so far.
+#[derive(Debug, Default)]
+pub struct Errors(Vec<ConfigError>);
+
+impl Errors {
+    /// Notes an error at `path`.
+    pub fn push(&mut self, path: impl Into<String>, message: impl Into<String>) {
+        self.0.push(ConfigError::new(path, message));
+    }
+
+    /// Notes the error of `result` at `path`, and gives what is good.
+    pub fn keep<T>(&mut self, path: impl Into<String>, result: Result<T, String>) -> Option<T> {
+        result.map_err(|message| self.push(path, message)).ok()
+    }
+}
+
+/// Compiles `raw`; `folded` is the JSON that it was read from, which names the revision.
+pub fn compile(raw: &RawPolicy, folded: &Value, place: Place) -> (Policy, Vec<ConfigError>) {
+    let mut errors = Errors::default();
+    if raw.version.is_some_and(|v| v != 1) {
+        errors.push("version", "expected 1: this version of GatewayStack reads no other form");
+    }
+    let mode = mode(raw.mode);
+    let issuers = issuers::compile(raw, &mut errors);
+    let metadata = metadata(raw, place);
+    let health = builtin(raw, |b| b.health, place == Place::Gateway);
+    let webhook = builtin(raw, |b| b.webhook, place == Place::Gateway);
+    let mut routes =
+        builtins::compile(raw, &builtins::Groups { health, webhook, metadata: &metadata }, mode, &mut errors);
+    routes.extend(routes::compile(raw, &routes, &issuers, mode, &mut errors));
+    let policy = Policy {
+        revision: format!("{:016x}", revision(folded)),
+        mode,
+        hold_headers: raw.hold_headers.unwrap_or(false),
+        verifier: match raw.verifier {
+            None | Some(RawVerifier::Auto) => Verifier::Auto,
+            Some(RawVerifier::Native) => Verifier::Native,
+            Some(RawVerifier::Portable) => Verifier::Portable,
+        },
+        case_sensitive: raw.case == Some(RawCase::Sensitive),
+        public_url: public_url(raw, &mut errors),
+        public_hosts: hosts(raw.public_hosts.as_deref(), "public_hosts", &mut errors),
+        resource: resource(raw, issuers.first().and_then(|i| i.audiences.first()), &mut errors),
+        realm: realm(raw, &mut errors),
+        scopes_supported: scopes_supported(raw, &routes, &mut errors),
+        hidden_scopes: scopes(raw.hidden_scopes.as_deref(), "hidden_scopes", &mut errors),
+        challenge_scope: match raw.challenge_scope {
+            None | Some(RawChallengeScope::Operation) => ChallengeScope::Operation,
+            Some(RawChallengeScope::All) => ChallengeScope::All,
+        },
+        metadata,
+        cors: cors(raw, &mut errors),
+        rate_limits: limits::compile(raw, &routes, &mut errors),
+        issuers,
+        identity: identity(raw, &mut errors),
+        audit_subject: match raw.audit.as_ref().and_then(|a| a.subject) {
+            None | Some(RawSubject::Plain) => AuditSubject::Plain,
+            Some(RawSubject::Hash) => AuditSubject::Hash,
+        },
+        own: own::compile(raw, health, webhook, &mut errors),
+        routes,
+    };
+    (policy, errors.0)
+}
+
+fn mode(raw: Option<RawMode>) -> Mode {
+    match raw {
+        None | Some(RawMode::Enforce) => Mode::Enforce,
+        Some(RawMode::Shadow) => Mode::Shadow,
+    }
+}
+
+fn builtin(raw: &RawPolicy, member: fn(&super::raw::RawBuiltin) -> Option<bool>, default: bool) -> bool {
+    raw.builtin.as_ref().and_then(member).unwrap_or(default)
+}
+
+fn metadata(raw: &RawPolicy, place: Place) -> Metadata {
+    let section = raw.metadata.as_ref();
+    Metadata {
+        on: builtin(raw, |b| b.metadata, true),
+        by_filter: match section.and_then(|m| m.serve) {
+            Some(RawServe::Filter) => true,
+            Some(RawServe::Sidecar) => false,
+            None => place == Place::Filter,
+        },
+        require_token: section.and_then(|m| m.require_token).unwrap_or(false),
+    }
+}
+
+fn public_url(raw: &RawPolicy, errors: &mut Errors) -> String {
+    let text = raw.public_url.as_deref().unwrap_or("http://localhost:8080");
+    let url: Option<HttpUrl> = errors.keep("public_url", url::base(text));
+    url.map(|url| url::origin(&url)).unwrap_or_default()
+}
+
+/// Hosts in their spelling, each with an optional port.
+fn hosts(list: Option<&[String]>, path: &str, errors: &mut Errors) -> Vec<String> {
+    let list = list.unwrap_or_default();
+    for (at, host) in list.iter().enumerate() {
+        if url::host_and_port(host).is_none() {
+            errors.push(
+                format!("{path}[{at}]"),
+                "expected a host, such as gateway.example.com or gateway.example.com:8443",
+            );
+        }
+    }
+    list.to_vec()
+}
+
+fn resource(raw: &RawPolicy, first_audience: Option<&String>, errors: &mut Errors) -> String {
+    match &raw.resource {
+        Some(resource) => {
+            errors.keep("resource", url::check_identifier(resource));
+            resource.clone()
+        }
+        None => first_audience.cloned().unwrap_or_default(),
+    }
+}
+
+fn realm(raw: &RawPolicy, errors: &mut Errors) -> String {
+    let realm = raw.realm.clone().unwrap_or_else(|| "mcp".to_owned());
+    errors.keep("realm", name::check_realm(&realm));
+    realm
+}
+
+/// A list of scopes, each a scope-token.
+fn scopes(list: Option<&[String]>, path: &str, errors: &mut Errors) -> Vec<String> {
+    let list = list.unwrap_or_default();
+    for (at, scope) in list.iter().enumerate() {
+        errors.keep(format!("{path}[{at}]"), name::check_scope(scope));
+    }
+    list.to_vec()
+}
+
+/// What the root document advertises (CONTRACT §4): the configured scopes and those of all routes, without the hidden ones
+/// and without `offline_access`, which is a client's business with the identity provider.
+fn scopes_supported(raw: &RawPolicy, routes: &[Route], errors: &mut Errors) -> Vec<String> {
+    let default = ["openid", "email", "profile"].map(str::to_owned);
+    let mut all =
+        scopes(Some(raw.scopes_supported.as_deref().unwrap_or(&default)), "scopes_supported", errors);
+    all.extend(scopes(raw.tool_scopes.as_deref(), "tool_scopes", errors));
+    for route in routes {
+        all.extend(route.scopes.all.iter().chain(&route.scopes.any).cloned());
+    }
+    let hidden = raw.hidden_scopes.as_deref().unwrap_or_default();
+    all.retain(|scope| scope != "offline_access" && !hidden.contains(scope));
+    all.sort();
+    all.dedup();
+    all
+}
+
+fn cors(raw: &RawPolicy, errors: &mut Errors) -> Cors {
+    let section = raw.cors.clone().unwrap_or_default();
+    let (origins, credentials) = (section.origins.unwrap_or_default(), section.credentials.unwrap_or(false));
+    let any = origins.iter().any(|o| o == "*");
+    for (at, origin) in origins.iter().enumerate().filter(|(_, o)| *o != "*") {
+        errors.keep(format!("cors.origins[{at}]"), url::check_origin(origin));
+    }
+    if any && origins.len() > 1 {
+        errors.push("cors.origins", "expected * alone, or exact origins");
+    }
+    if any && credentials {
+        errors.push(
+            "cors.credentials",
+            "expected false: the origin * and credentials together open every user's data to every page",
+        );
+    }
+    Cors { origins, credentials }
+}
+
+fn identity(raw: &RawPolicy, errors: &mut Errors) -> Identity {
+    let section = raw.identity.clone().unwrap_or_default();
+    let mut header = |member: &str, text: Option<String>, default: &str| {
+        let text = text.unwrap_or_else(|| default.to_owned());
+        errors.keep(format!("identity.{member}"), name::identity_header(&text)).unwrap_or_default()
+    };
+    let user_header = header("user_header", section.user_header, "x-user-id");
+    let tenant_header = header("tenant_header", section.tenant_header, "x-tenant-id");
+    if !user_header.is_empty() && user_header.replace('_', "-") == tenant_header.replace('_', "-") {
+        errors.push("identity.tenant_header", "expected another header than the user's");
+    }
+    if let Some(query) = &section.user_query {
+        errors.keep("identity.user_query", name::check_query_name(query));
+    }
+    Identity { user_header, tenant_header, user_query: section.user_query }
+}
+
+/// FNV-1a over the value with its members in order, so that one policy has one revision wherever it is loaded.
+fn revision(value: &Value) -> u64 {
+    match value {
+        Value::Object(members) => {
+            let mut members: Vec<_> = members.iter().collect();
+            members.sort_by_key(|(name, _)| *name);
+            members.iter().fold(1, |hash, (name, member)| {
+                let member = revision(member).to_le_bytes();
+                crate::hash::fnv1a(&[&u64::to_le_bytes(hash), name.as_bytes(), &member])
+            })
+        }
+        Value::Array(items) => items.iter().fold(2, |hash, item| {
+            crate::hash::fnv1a(&[&u64::to_le_bytes(hash), &revision(item).to_le_bytes()])
+        }),
+        other => crate::hash::fnv1a(&[other.to_string().as_bytes()]),
+    }
+}

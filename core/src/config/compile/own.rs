@@ -1,0 +1,119 @@
+//! The members that `render` and the sidecar read (marked `(own)` in POLICY.md). The filter checks them, too: a policy that
+//! one part refuses, no part loads.
+
+use super::{Errors, routes};
+use crate::config::policy::Own;
+use crate::config::raw::{RawListen, RawPolicy, RawWebhook};
+use crate::config::values::{name, url};
+use std::net::IpAddr;
+
+/// Compiles the own members.
+pub fn compile(raw: &RawPolicy, health: bool, webhook: bool, errors: &mut Errors) -> Own {
+    let listen = raw.listen.clone().unwrap_or_default();
+    let sidecar = raw.sidecar.clone().unwrap_or_default();
+    let bind = listen.bind.clone().unwrap_or_else(|| "127.0.0.1".to_owned());
+    if bind.parse::<IpAddr>().is_err() {
+        errors.push("listen.bind", "expected an IP address such as 127.0.0.1 or 0.0.0.0");
+    }
+    let own = Own {
+        bind,
+        port: port(listen.port, 8080, "listen.port", errors),
+        tls: tls(&listen, errors),
+        trusted_hops: trusted_hops(&listen, errors),
+        admin_port: port(listen.admin_port, 9901, "listen.admin_port", errors),
+        sidecar_port: port(sidecar.port, 8081, "sidecar.port", errors),
+        data_dir: sidecar.data_dir.clone().unwrap_or_else(|| "./data".to_owned()),
+        upstreams: upstreams(raw, errors),
+        health,
+        webhook,
+    };
+    if own.data_dir.is_empty() || own.data_dir.chars().any(char::is_control) {
+        errors.push("sidecar.data_dir", "expected a folder");
+    }
+    apart(&own, errors);
+    if let Some(section) = &raw.webhook {
+        check_webhook(section, errors);
+    }
+    own
+}
+
+fn port(raw: Option<u64>, default: u16, path: &str, errors: &mut Errors) -> u16 {
+    let Some(port) = raw else { return default };
+    u16::try_from(port).unwrap_or_else(|_| {
+        errors.push(path, "expected a port from 0 to 65535 (0: any free one)");
+        default
+    })
+}
+
+fn trusted_hops(listen: &RawListen, errors: &mut Errors) -> u32 {
+    let hops = listen.trusted_hops.unwrap_or(0);
+    if hops > 32 {
+        errors.push("listen.trusted_hops", "expected the number of proxies in front, from 0 to 32");
+    }
+    u32::try_from(hops).unwrap_or(0)
+}
+
+fn tls(listen: &RawListen, errors: &mut Errors) -> Option<(String, String)> {
+    let section = listen.tls.as_ref()?;
+    let mut file = |member: &str, text: &Option<String>| match text {
+        Some(text) if !text.is_empty() && !text.chars().any(char::is_control) => text.clone(),
+        _ => {
+            errors.push(
+                format!("listen.tls.{member}"),
+                "required: cert_file and key_file belong together, each a PEM file",
+            );
+            String::new()
+        }
+    };
+    Some((file("cert_file", &section.cert_file), file("key_file", &section.key_file)))
+}
+
+fn apart(own: &Own, errors: &mut Errors) {
+    let taken = |port: u16, other: u16| port != 0 && port == other;
+    if taken(own.sidecar_port, own.port) {
+        errors.push("sidecar.port", "expected another port than the listener's");
+    }
+    if taken(own.admin_port, own.port) || taken(own.admin_port, own.sidecar_port) {
+        errors.push("listen.admin_port", "expected another port than the listener's and the sidecar's");
+    }
+}
+
+fn upstreams(raw: &RawPolicy, errors: &mut Errors) -> Vec<(String, crate::config::policy::HttpUrl)> {
+    let mut all = Vec::new();
+    for (name, text) in raw.upstreams.iter().flatten() {
+        let path = format!("upstreams.{name}");
+        errors.keep(path.clone(), name::check_cluster(name));
+        all.extend(errors.keep(path, routes::upstream_url(text)).map(|url| (name.clone(), url)));
+    }
+    all
+}
+
+/// The webhook's members are checked here; its own part of the sidecar reads them.
+fn check_webhook(raw: &RawWebhook, errors: &mut Errors) {
+    if let Some(domain) = &raw.tenant_domain
+        && url::host_and_port(domain).is_none()
+    {
+        errors.push("webhook.tenant_domain", "expected a host such as tenant.eu.auth0.com");
+    }
+    let texts = [("secret_file", &raw.secret_file), ("connection", &raw.connection)];
+    for (member, text) in texts.into_iter().filter_map(|(m, t)| t.as_ref().map(|t| (m, t))) {
+        errors.keep(format!("webhook.{member}"), name::check_text(text, 1_024));
+    }
+    for (at, text) in raw.client_names.iter().flatten().enumerate() {
+        errors.keep(format!("webhook.client_names[{at}]"), name::check_text(text, 256));
+    }
+    for (at, text) in raw.redirect_uris.iter().flatten().enumerate() {
+        errors.keep(format!("webhook.redirect_uris[{at}]"), check_redirect(text));
+    }
+    super::scopes(raw.scopes.as_deref(), "webhook.scopes", errors);
+}
+
+/// A whole URI; a `*` at the end stands for one path segment (CONTRACT §9).
+fn check_redirect(text: &str) -> Result<(), String> {
+    let expected = || "expected a whole URI; a * may stand for its last path segment".to_owned();
+    let whole = text.strip_suffix("/*").unwrap_or(text);
+    if whole.contains('*') {
+        return Err(expected());
+    }
+    url::parse(whole).map(|_| ()).map_err(|_| expected())
+}

@@ -1,0 +1,85 @@
+//! The variables of the own gateway: where it listens, its sidecar, its webhook, and the labels that only the sidecar reads.
+
+use super::Folded;
+use super::reader::Reader;
+use crate::config::values::{name, url};
+use serde_json::{Value, json};
+
+/// Folds them.
+pub fn fold(reader: &mut Reader<'_>, folded: &mut Folded) {
+    for (names, path) in [
+        (&["BIND"][..], "listen.bind"),
+        (&["TLS_CERT_FILE"], "listen.tls.cert_file"),
+        (&["TLS_KEY_FILE"], "listen.tls.key_file"),
+        (&["DATA_DIR"], "sidecar.data_dir"),
+        (&["AUTH0_TENANT_DOMAIN", "MGMT_DOMAIN", "AUTH0_DOMAIN"], "webhook.tenant_domain"),
+        (&["GOOGLE_CONNECTION_NAME"], "webhook.connection"),
+    ] {
+        if let Some((name, text)) = reader.text(names) {
+            folded.set(path, json!(text), name);
+        }
+    }
+    for (name, path) in [
+        ("PORT", "listen.port"),
+        ("ADMIN_PORT", "listen.admin_port"),
+        ("TRUSTED_HOPS", "listen.trusted_hops"),
+        ("SIDECAR_PORT", "sidecar.port"),
+    ] {
+        if let Some((name, number)) = reader.number(name) {
+            folded.set(path, json!(number), name);
+        }
+    }
+    for (name, path) in
+        [("DCR_CLIENT_NAME_ALLOW", "webhook.client_names"), ("DCR_REDIRECT_ALLOW", "webhook.redirect_uris")]
+    {
+        if let Some((name, list)) = reader.list(&[name]) {
+            folded.set(path, json!(list), name);
+        }
+    }
+    if let Some((name, list)) = reader.scopes(&["DCR_SCOPES"]) {
+        folded.set("webhook.scopes", json!(list), name);
+    }
+    if let Some((name, on)) = reader.boolean(&["DCR_FIRST_PARTY"]) {
+        folded.set("webhook.first_party", json!(on), name);
+    }
+    half_of_tls(folded);
+    labels(reader);
+}
+
+/// Names the variable that is missing where the other is set.
+fn half_of_tls(folded: &mut Folded) {
+    let Some(tls) = folded.value.pointer("/listen/tls").and_then(Value::as_object) else { return };
+    let (cert, key) = (tls.contains_key("cert_file"), tls.contains_key("key_file"));
+    let from = |folded: &Folded, path: &str| folded.origins.variables.contains_key(path);
+    if cert && !key && from(folded, "listen.tls.cert_file") {
+        folded.origin("listen.tls.key_file", "TLS_KEY_FILE");
+    }
+    if key && !cert && from(folded, "listen.tls.key_file") {
+        folded.origin("listen.tls.cert_file", "TLS_CERT_FILE");
+    }
+}
+
+/// What has no member: the sidecar reads it from the environment itself, and the form is checked here with all the rest.
+fn labels(reader: &mut Reader<'_>) {
+    reader.word("LOG_LEVEL", &["trace", "debug", "info", "warn", "error", "off"]);
+    for (names, max) in
+        [(&["MODE"][..], 64), (&["COMMIT_SHA"], 128), (&["AUTH0_MGMT_CLIENT_ID", "MGMT_CLIENT_ID"], 256)]
+    {
+        if let Some((name, text)) = reader.text(names)
+            && let Err(message) = name::check_text(text, max)
+        {
+            reader.error(name, message);
+        }
+    }
+}
+
+/// The demo's issuer signs for anybody: it may only be seen from this machine.
+pub fn demo_stays_here(reader: &mut Reader<'_>, folded: &Folded) {
+    let seen_as = folded.value.get("public_url").and_then(Value::as_str).unwrap_or("http://localhost:8080");
+    if url::parse(seen_as).is_ok_and(|url| !url::is_loopback(&url.host)) {
+        reader.error(
+            "PUBLIC_URL",
+            "expected a loopback URL with DEMO_MODE=true, such as http://localhost:8080",
+        );
+    }
+}

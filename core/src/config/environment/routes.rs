@@ -1,0 +1,160 @@
+//! Routes from variables: the proxy prefix, the scopes of the original's routes, and `TOOL_SCOPE_ALLOWLIST_JSON`. They stand
+//! before the policy's: a variable wins over the policy.
+
+use super::Folded;
+use super::reader::Reader;
+use crate::config::overlap;
+use crate::config::policy::Pattern;
+use crate::config::values::{name, pattern};
+use serde_json::{Value, json};
+
+/// The upstream that `PROXY_TARGET` names.
+const UPSTREAM: &str = "proxy_target";
+
+/// Folds the routes.
+pub fn fold(reader: &mut Reader<'_>, folded: &mut Folded, alone: bool) {
+    let read = scopes(reader, folded, "REQUIRED_SCOPES_READ", "tool:read", "builtin.read_scopes");
+    let write = scopes(reader, folded, "REQUIRED_SCOPES_WRITE", "tool:write", "builtin.write_scopes");
+    if let Some((name, on)) = reader.boolean(&["ENABLE_TEST_ROUTES"]) {
+        folded.set("builtin.test_routes", json!(on), name);
+    }
+    if let Some((name, ms)) = reader.number("PROXY_TIMEOUT_MS") {
+        folded.set("timeout", json!(format!("{ms}ms")), name);
+    }
+    if let Some((name, path)) = reader.text(&["MCP_PATH"])
+        && let Err(message) = pattern::literal(path)
+    {
+        reader.error(name, message);
+    }
+    let target = target(reader, folded, alone);
+    let mut routes: Vec<(Value, &str)> = Vec::new();
+    if target || alone {
+        routes.push((proxy(reader, target), "PROXY_PREFIX"));
+    }
+    let allowed = allowlist(reader);
+    if alone && allowed.is_empty() {
+        routes.push((
+            json!({ "path": "/v1/tools/*", "methods": ["GET"], "scopes": read }),
+            "REQUIRED_SCOPES_READ",
+        ));
+        routes.push((
+            json!({ "path": "/v1/tools/*", "methods": ["POST"], "scopes": write }),
+            "REQUIRED_SCOPES_WRITE",
+        ));
+    }
+    routes.extend(allowed.into_iter().map(|route| (route, ALLOWLIST)));
+    put(folded, routes, target && alone);
+}
+
+fn put(folded: &mut Folded, routes: Vec<(Value, &str)>, upstream: bool) {
+    let count = routes.len();
+    for (at, (_, variable)) in routes.iter().enumerate() {
+        folded.origin(&format!("routes[{at}]"), variable);
+    }
+    folded.origins.routes_before = count;
+    if count == 0 {
+        return;
+    }
+    let Some(list) = folded.list("routes") else { return };
+    let routes = routes.into_iter().map(|(mut route, _)| {
+        if upstream && let Some(members) = route.as_object_mut() {
+            members.insert("upstream".to_owned(), json!(UPSTREAM));
+        }
+        route
+    });
+    list.splice(0..0, routes);
+}
+
+fn scopes(
+    reader: &Reader<'_>,
+    folded: &mut Folded,
+    name: &'static str,
+    default: &str,
+    path: &str,
+) -> Vec<String> {
+    match reader.scopes(&[name]) {
+        Some((name, list)) => {
+            folded.set(path, json!(list), name);
+            list.into_iter().map(str::to_owned).collect()
+        }
+        None => vec![default.to_owned()],
+    }
+}
+
+/// Notes `PROXY_TARGET` as an upstream; whether there is one.
+fn target(reader: &Reader<'_>, folded: &mut Folded, alone: bool) -> bool {
+    let Some((name, text)) = reader.text(&["PROXY_TARGET"]) else { return false };
+    folded.set(&format!("upstreams.{UPSTREAM}"), json!(text), name);
+    if alone {
+        folded.set("upstreams.default", json!(text), name);
+    }
+    true
+}
+
+fn proxy(reader: &Reader<'_>, target: bool) -> Value {
+    let prefix = reader.text(&["PROXY_PREFIX"]).map_or("/proxy", |(_, text)| text);
+    let prefix = prefix.strip_suffix('/').unwrap_or(prefix);
+    let mut route = json!({ "path": format!("{prefix}/*"), "strip_prefix": prefix });
+    if target && let Some(members) = route.as_object_mut() {
+        members.insert("upstream".to_owned(), json!(UPSTREAM));
+    }
+    route
+}
+
+const ALLOWLIST: &str = "TOOL_SCOPE_ALLOWLIST_JSON";
+
+/// One entry of the allow-list: `"tool:read": ["GET:/v1/tools/*"]`.
+struct Entry {
+    scope: String,
+    method: String,
+    pattern: Pattern,
+    path: String,
+}
+
+/// The routes of `TOOL_SCOPE_ALLOWLIST_JSON`. A scope opens each of its entries, so an entry's route takes any of the scopes
+/// whose entries hold it; a narrower entry comes before a broader one.
+fn allowlist(reader: &mut Reader<'_>) -> Vec<Value> {
+    let Some((_, text)) = reader.text(&[ALLOWLIST]) else { return Vec::new() };
+    let mut entries = match entries(text) {
+        Ok(entries) => entries,
+        Err(message) => {
+            reader.error(ALLOWLIST, message);
+            return Vec::new();
+        }
+    };
+    entries.sort_by_key(|e| {
+        let wild = e.pattern.segments.iter().filter(|s| s.is_none()).count();
+        (e.pattern.rest, std::cmp::Reverse(e.pattern.segments.len()), wild, e.path.clone(), e.method.clone())
+    });
+    let mut done: Vec<(String, String)> = Vec::new();
+    let mut routes = Vec::new();
+    for entry in &entries {
+        let key = (entry.method.clone(), entry.path.clone());
+        if done.contains(&key) {
+            continue;
+        }
+        let holds = |e: &&Entry| e.method == entry.method && overlap::covers(&e.pattern, &entry.pattern);
+        let mut scopes: Vec<&str> = entries.iter().filter(holds).map(|e| e.scope.as_str()).collect();
+        scopes.sort_unstable();
+        scopes.dedup();
+        routes.push(json!({ "path": entry.path, "methods": [entry.method], "any_scope": scopes }));
+        done.push(key);
+    }
+    routes
+}
+
+fn entries(text: &str) -> Result<Vec<Entry>, String> {
+    let expected =
+        || "expected a JSON object of scopes, such as {\"tool:read\":[\"GET:/v1/tools/*\"]}".to_owned();
+    let value = crate::json::parse(text.as_bytes(), 3).map_err(|_| expected())?;
+    let mut entries = Vec::new();
+    for (scope, list) in value.as_object().ok_or_else(expected)? {
+        name::check_scope(scope)?;
+        for item in list.as_array().ok_or_else(expected)? {
+            let (method, path) = item.as_str().and_then(|s| s.split_once(':')).ok_or_else(expected)?;
+            let (pattern, path) = pattern::parse(path)?;
+            entries.push(Entry { scope: scope.clone(), method: name::method(method)?, pattern, path });
+        }
+    }
+    if entries.is_empty() { Err(expected()) } else { Ok(entries) }
+}

@@ -1,0 +1,6 @@
+//! Single values: text in, what it means or what was expected out.
+
+pub mod duration;
+pub mod name;
+pub mod pattern;
+pub mod url;

@@ -1,0 +1,55 @@
+//! What follows for a request. In enforce mode only a [`Permit`] forwards, and only [`crate::authorize`] builds one.
+
+use crate::config::policy::IssuerId;
+use crate::cors::ResponseHeaders;
+use crate::reply::Reply;
+
+/// What the host has to do now.
+#[derive(Debug)]
+pub enum Decision {
+    /// Let the request pass, changed as the permit says.
+    Forward(Permit),
+    /// Answer it.
+    Reply(Reply),
+    /// Shadow mode: let it pass, with these edits only.
+    Observe(Edits),
+    /// Hold it until the keys of this issuer were fetched.
+    Await(IssuerId),
+}
+
+/// Changes to a request's headers.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Edits {
+    /// The new `:path`.
+    pub path: Option<String>,
+    /// Whether the path proper changed, so that Envoy must choose its route again.
+    pub rerouted: bool,
+    /// Headers to remove, by their names on the wire.
+    pub remove: Vec<Vec<u8>>,
+    /// Headers to set.
+    pub set: Vec<(String, String)>,
+}
+
+/// The permission to forward one request.
+#[derive(Debug)]
+pub struct Permit {
+    edits: Edits,
+    response: ResponseHeaders,
+}
+
+impl Permit {
+    /// Only for [`crate::authorize`].
+    pub(crate) fn new(edits: Edits, response: ResponseHeaders) -> Self {
+        Self { edits, response }
+    }
+
+    /// What to change in the request before it leaves.
+    pub fn edits(&self) -> &Edits {
+        &self.edits
+    }
+
+    /// What to set in the response.
+    pub fn response(&self) -> &ResponseHeaders {
+        &self.response
+    }
+}

@@ -1,0 +1,29 @@
+//! The verified identity as the upstream gets it (CONTRACT §7).
+
+use crate::path::push_escape;
+
+/// A user or tenant as a header value: every byte outside 0x21–0x7E, and `%`, percent-encoded.
+///
+/// `auth0|a b%` becomes `auth0|a%20b%25`: two users never look alike, and no byte can end the header.
+pub fn header_value(name: &str) -> String {
+    let mut out = String::with_capacity(name.len());
+    for byte in name.bytes() {
+        if matches!(byte, 0x21..=0x7e) && byte != b'%' {
+            out.push(char::from(byte))
+        } else {
+            push_escape(&mut out, byte)
+        }
+    }
+    out
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn bytes_that_headers_cannot_carry_are_escaped() {
+        assert_eq!(header_value("auth0|abc"), "auth0|abc");
+        assert_eq!(header_value("a b%é\u{7f}"), "a%20b%25%C3%A9%7F");
+    }
+}

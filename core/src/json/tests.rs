@@ -1,0 +1,38 @@
+use super::*;
+use proptest::prelude::*;
+
+#[test]
+fn duplicate_members_depth_and_trailing_bytes_are_refused() {
+    let deep = |n: usize| format!("{}{}", "[".repeat(n), "]".repeat(n));
+    let cases: &[(&str, bool)] = &[
+        (r#"{"a":1}"#, true),
+        (r#"{"a":1,"a":2}"#, false),
+        (r#"{"x":{"a":1,"a":2}}"#, false),
+        (r#"{"\u0061":1,"a":2}"#, false),
+        ("{} x", false),
+        ("\u{feff}{}", false),
+        ("", false),
+        (r#"{"exp":1e400}"#, false),
+        (&deep(32), true),
+        (&deep(33), false),
+    ];
+    for (text, good) in cases {
+        assert_eq!(parse(text.as_bytes(), 32).is_ok(), *good, "{text}");
+    }
+    assert!(parse(b"\"\xff\"", 32).is_err());
+}
+
+proptest! {
+    #[test]
+    fn any_bytes_are_parsed_or_refused_without_a_panic(bytes in proptest::collection::vec(any::<u8>(), 0..200)) {
+        let _ = parse(&bytes, 8);
+    }
+
+    #[test]
+    fn what_is_written_reads_back_as_the_same_text(text in "\\PC{0,64}") {
+        let mut out = String::new();
+        write_string(&mut out, &text, 4096);
+        let back: String = serde_json::from_str(&out).unwrap();
+        prop_assert_eq!(back, text);
+    }
+}

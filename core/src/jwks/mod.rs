@@ -1,0 +1,12 @@
+//! Keys: a JWK Set document in, usable RSA keys out (RFC 7517), and when to fetch it again (DESIGN §6).
+
+mod parse;
+pub mod ring;
+pub mod control;
+pub mod discovery;
+
+pub use parse::{Jwk, KeySet, MAX_DOCUMENT, RsaKey, parse};
+pub use ring::{KeyRing, Lookup};
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,81 @@
+//! The keys that one worker holds parsed: issuer and `kid` in, keys or what is missing out.
+
+use super::{KeySet, RsaKey};
+use crate::config::policy::{IssuerId, Policy};
+
+/// Parsed keys of all issuers, as far as this worker knows.
+#[derive(Debug, Default)]
+pub struct KeyRing {
+    issuers: Vec<Held>,
+}
+
+/// What is held of one issuer.
+#[derive(Debug, Default)]
+pub struct Held {
+    /// The set; `None` until the first good fetch.
+    pub set: Option<KeySet>,
+    /// When it was fetched, Unix milliseconds.
+    pub fetched_at: u64,
+    /// Generation of the shared document that it came from.
+    pub generation: u64,
+    /// Failed fetches since the last good one, as last seen.
+    pub failures: u32,
+    /// When the next fetch is due, as last seen.
+    pub next_at: u64,
+}
+
+/// Answer to "which keys verify this token?".
+#[derive(Debug)]
+pub enum Lookup<'a> {
+    /// These.
+    Keys(Vec<&'a RsaKey>),
+    /// The token has no `kid`, and the issuer not exactly one key.
+    NeedsKid,
+    /// None has this `kid`.
+    UnknownKid,
+    /// The first fetch isn't over.
+    NotYet,
+    /// Fetching failed, and there are no keys, or they are too old. Retry after so many seconds.
+    Unavailable(u32),
+}
+
+impl KeyRing {
+    /// An empty ring for the issuers of `policy`.
+    pub fn new(policy: &Policy) -> Self {
+        Self { issuers: policy.issuers.iter().map(|_| Held::default()).collect() }
+    }
+
+    /// What is held of one issuer.
+    pub fn held(&self, issuer: IssuerId) -> Option<&Held> {
+        self.issuers.get(issuer.0)
+    }
+
+    /// What is held of one issuer, to be replaced.
+    pub fn held_mut(&mut self, issuer: IssuerId) -> Option<&mut Held> {
+        self.issuers.get_mut(issuer.0)
+    }
+
+    /// Whether a verified token's key is still its issuer's.
+    pub fn contains(&self, issuer: IssuerId, fingerprint: u64) -> bool {
+        self.held(issuer).and_then(|h| h.set.as_ref()).is_some_and(|set| set.contains(fingerprint))
+    }
+
+    /// Keys for a token.
+    pub fn find(&self, issuer: IssuerId, kid: Option<&str>, max_stale_ms: u64, now_ms: u64) -> Lookup<'_> {
+        let Some(held) = self.held(issuer) else { return Lookup::Unavailable(1) };
+        let retry = u32::try_from(held.next_at.saturating_sub(now_ms).div_ceil(1000))
+            .unwrap_or(u32::MAX)
+            .clamp(1, 30);
+        let Some(set) = &held.set else {
+            return if held.failures > 0 { Lookup::Unavailable(retry) } else { Lookup::NotYet };
+        };
+        if now_ms.saturating_sub(held.fetched_at) > max_stale_ms {
+            return Lookup::Unavailable(retry);
+        }
+        match set.candidates(kid) {
+            None => Lookup::NeedsKid,
+            Some(keys) if keys.is_empty() => Lookup::UnknownKid,
+            Some(keys) => Lookup::Keys(keys),
+        }
+    }
+}

@@ -1,0 +1,202 @@
+//! The claims: JSON bytes and an issuer's rules in, [`UnverifiedClaims`] out, and with a verified signature [`VerifiedClaims`]
+//! (RFC 7519 §4.1; RFC 9068 §2.2; CONTRACT §2).
+
+use super::TokenFault;
+use super::header::MAX_DEPTH;
+use super::signature::Proof;
+use crate::config::policy::{Issuer, IssuerId, Policy};
+use crate::json;
+use serde_json::{Map, Value};
+
+/// Longest user or tenant in bytes.
+pub const MAX_SUBJECT: usize = 512;
+
+/// Claims whose signature isn't checked yet. They can refuse a request, never allow one.
+#[derive(Debug)]
+pub struct UnverifiedClaims {
+    issuer: IssuerId,
+    claims: Claims,
+}
+
+/// Claims behind a verified signature: only [`UnverifiedClaims::verified`] makes them.
+#[derive(Debug)]
+pub struct VerifiedClaims {
+    issuer: IssuerId,
+    claims: Claims,
+}
+
+#[derive(Debug)]
+struct Claims {
+    user: String,
+    tenant: Option<String>,
+    audiences: Vec<String>,
+    scopes: Vec<String>,
+    machine: bool,
+    /// First second at which the token is refused, leeway included.
+    ends: f64,
+}
+
+impl UnverifiedClaims {
+    /// The issuer that these claims name.
+    pub fn issuer(&self) -> IssuerId {
+        self.issuer
+    }
+
+    /// Members of `aud`.
+    pub fn audiences(&self) -> &[String] {
+        &self.claims.audiences
+    }
+
+    /// Turns into verified claims; a [`Proof`] only comes out of a signature verification.
+    pub fn verified(self, _proof: Proof) -> VerifiedClaims {
+        VerifiedClaims { issuer: self.issuer, claims: self.claims }
+    }
+}
+
+impl VerifiedClaims {
+    /// The issuer.
+    pub fn issuer(&self) -> IssuerId {
+        self.issuer
+    }
+    /// The user, with the issuer's prefix.
+    pub fn user(&self) -> &str {
+        &self.claims.user
+    }
+    /// The tenant, with the issuer's prefix.
+    pub fn tenant(&self) -> Option<&str> {
+        self.claims.tenant.as_deref()
+    }
+    /// Members of `aud`.
+    pub fn audiences(&self) -> &[String] {
+        &self.claims.audiences
+    }
+    /// Scopes that the issuer granted and may grant.
+    pub fn scopes(&self) -> &[String] {
+        &self.claims.scopes
+    }
+    /// Whether the token belongs to a machine.
+    pub fn is_machine(&self) -> bool {
+        self.claims.machine
+    }
+    /// Whether the token is still good at `now_ms` (Unix time in milliseconds).
+    pub fn is_current(&self, now_ms: u64) -> bool {
+        seconds(now_ms) < self.claims.ends
+    }
+}
+
+/// Judges the claims of a token at `now_ms` by the rules of the issuer that they name.
+///
+/// # Errors
+/// The first rule of CONTRACT §2 that the claims break.
+pub fn parse(payload: &[u8], policy: &Policy, now_ms: u64) -> Result<UnverifiedClaims, TokenFault> {
+    let Ok(Value::Object(claims)) = json::parse(payload, MAX_DEPTH) else {
+        return Err(TokenFault::Malformed);
+    };
+    let (id, issuer) = find_issuer(&claims, policy)?;
+    let ends = check_times(&claims, issuer, now_ms)?;
+    let audiences = strings(claims.get("aud")).ok_or(TokenFault::Audience)?;
+    let user = subject(claims.get(&issuer.user_claim)).ok_or(TokenFault::Subject)?;
+    let tenant = match claims.get(&issuer.tenant_claim) {
+        None | Some(Value::Null) => None,
+        some => Some(subject(some).ok_or(TokenFault::Claim)?),
+    };
+    let reserved =
+        |name: &str| id.0 == 0 && policy.issuers.iter().skip(1).any(|i| name.starts_with(&i.user_prefix));
+    if reserved(user) || tenant.is_some_and(reserved) {
+        return Err(TokenFault::ReservedUser);
+    }
+    let machine = is_machine(&claims);
+    let prefixed = |name: &str| format!("{}{name}", issuer.user_prefix);
+    let claims = Claims {
+        user: prefixed(user),
+        tenant: tenant.map(prefixed),
+        audiences,
+        scopes: scopes(&claims, issuer),
+        machine,
+        ends,
+    };
+    Ok(UnverifiedClaims { issuer: id, claims })
+}
+
+fn find_issuer<'p>(
+    claims: &Map<String, Value>,
+    policy: &'p Policy,
+) -> Result<(IssuerId, &'p Issuer), TokenFault> {
+    let iss = claims.get("iss").and_then(Value::as_str).ok_or(TokenFault::Issuer)?;
+    let bare = |s: &str| -> usize { s.len() - usize::from(s.ends_with('/')) };
+    let same = |a: &str, b: &str| a.get(..bare(a)) == b.get(..bare(b));
+    let at = policy.issuers.iter().position(|i| same(&i.issuer, iss)).ok_or(TokenFault::Issuer)?;
+    policy.issuers.get(at).map(|issuer| (IssuerId(at), issuer)).ok_or(TokenFault::Issuer)
+}
+
+/// `exp`, `nbf`, `iat`; answers when the token ends.
+fn check_times(claims: &Map<String, Value>, issuer: &Issuer, now_ms: u64) -> Result<f64, TokenFault> {
+    let now = seconds(now_ms);
+    let leeway = seconds(issuer.leeway_s.saturating_mul(1000));
+    let ends = date(claims.get("exp"))?.ok_or(TokenFault::Claim)? + leeway;
+    if now >= ends {
+        return Err(TokenFault::Expired);
+    }
+    for name in ["nbf", "iat"] {
+        if date(claims.get(name))?.is_some_and(|starts| starts > now + leeway) {
+            return Err(TokenFault::NotYetValid);
+        }
+    }
+    Ok(ends)
+}
+
+/// RFC 7519 §2 `NumericDate`, within what a double holds exactly.
+fn date(value: Option<&Value>) -> Result<Option<f64>, TokenFault> {
+    let Some(value) = value else { return Ok(None) };
+    let number = value.as_f64().ok_or(TokenFault::Claim)?;
+    if (0.0..9_007_199_254_740_992.0).contains(&number) { Ok(Some(number)) } else { Err(TokenFault::Claim) }
+}
+
+/// Milliseconds to seconds; exact far beyond any date of interest.
+#[allow(clippy::cast_precision_loss)]
+fn seconds(ms: u64) -> f64 {
+    ms as f64 / 1000.0
+}
+
+fn subject(value: Option<&Value>) -> Option<&str> {
+    let text = value?.as_str()?;
+    let good = !text.is_empty() && text.len() <= MAX_SUBJECT && !text.chars().any(char::is_control);
+    good.then_some(text)
+}
+
+/// A string or an array of strings.
+fn strings(value: Option<&Value>) -> Option<Vec<String>> {
+    match value? {
+        Value::String(one) => Some(vec![one.clone()]),
+        Value::Array(many) => many.iter().map(|v| v.as_str().map(str::to_owned)).collect(),
+        _ => None,
+    }
+}
+
+fn scopes(claims: &Map<String, Value>, issuer: &Issuer) -> Vec<String> {
+    let mut found: Vec<String> = Vec::new();
+    let mut add = |scope: &str| {
+        let allowed = issuer.scopes.as_ref().is_none_or(|allowed| allowed.iter().any(|a| a == scope));
+        if allowed && !scope.is_empty() && !found.iter().any(|f| f == scope) {
+            found.push(scope.to_owned());
+        }
+    };
+    for name in &issuer.scope_claims {
+        match claims.get(name) {
+            // `permissions` is an array; the others may be space-separated strings, too (RFC 8693 §4.2).
+            Some(Value::String(text)) if name != "permissions" => text.split(' ').for_each(&mut add),
+            Some(Value::Array(items)) => items.iter().filter_map(Value::as_str).for_each(&mut add),
+            _ => {}
+        }
+    }
+    found
+}
+
+fn is_machine(claims: &Map<String, Value>) -> bool {
+    let text = |name: &str| claims.get(name).and_then(Value::as_str);
+    let sub = text("sub");
+    text("gty") == Some("client-credentials")
+        || sub.is_some_and(|sub| {
+            sub.ends_with("@clients") || [text("azp"), text("client_id")].contains(&Some(sub))
+        })
+}

@@ -1,0 +1,53 @@
+//! Protected resource metadata (RFC 9728 §3): the policy in, the document out. One source for the filter and the sidecar.
+
+use crate::config::policy::{Builtin, Policy, Route};
+use crate::cors::ResponseHeaders;
+use crate::json::write_string;
+use crate::reply::Reply;
+use crate::request::Request;
+
+/// The root document.
+pub fn document(policy: &Policy) -> String {
+    let mut out = String::from("{\"resource\":");
+    write_string(&mut out, &policy.resource, usize::MAX);
+    out.push_str(",\"authorization_servers\":");
+    list(&mut out, policy.issuers.iter().map(|i| i.issuer.as_str()));
+    out.push_str(",\"scopes_supported\":");
+    list(&mut out, policy.scopes_supported.iter().map(String::as_str));
+    out.push_str(",\"bearer_methods_supported\":[\"header\"]}");
+    out
+}
+
+/// Headers of the document's answer.
+pub const HEADERS: [(&str, &str); 4] = [
+    ("content-type", "application/json"),
+    ("access-control-allow-origin", "*"),
+    ("cache-control", "public, max-age=300"),
+    ("vary", "Host"),
+];
+
+/// The filter's own answer, where the policy says `metadata.serve: filter`.
+pub fn answer(
+    policy: &Policy,
+    route: &Route,
+    request: &Request<'_>,
+    _cors: &ResponseHeaders,
+) -> Option<Reply> {
+    if !policy.metadata.by_filter || route.builtin != Some(Builtin::ResourceMetadata) {
+        return None;
+    }
+    let headers = HEADERS.iter().map(|(name, value)| (*name, (*value).to_owned())).collect();
+    let body = if request.method == "HEAD" { String::new() } else { document(policy) };
+    Some(Reply { status: 200, headers, body, grpc: None })
+}
+
+fn list<'a>(out: &mut String, items: impl Iterator<Item = &'a str>) {
+    out.push('[');
+    for (at, item) in items.enumerate() {
+        if at > 0 {
+            out.push(',');
+        }
+        write_string(out, item, usize::MAX);
+    }
+    out.push(']');
+}

@@ -1,0 +1,131 @@
+//! The request target: bytes in, a path that can be judged and forwarded out, or a refusal (CONTRACT §1.1, §1.2; RFC 3986 §6.2.2).
+//!
+//! `/%61dmin` becomes `/admin`; `/a/%2e%2e/b`, `/a//b` and `/a%2fb` are refused, because a server behind us may read them
+//! as another path than the one that was judged.
+
+/// A request target that is safe to match and to forward.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Target {
+    /// The normalised path.
+    pub path: String,
+    /// The query without `?`, byte for byte.
+    pub query: Option<String>,
+    /// Whether normalising changed the path, so that it must be written back.
+    pub changed: bool,
+}
+
+/// Why a target can't be judged.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum PathFault {
+    /// Doesn't begin with `/`.
+    NotAbsolute,
+    /// `.` or `..` segments.
+    DotSegment,
+    /// `//`.
+    EmptySegment,
+    /// A character that servers read differently: backslash, `;`, `#`, control characters, bytes outside ASCII.
+    Character,
+    /// A broken escape, or one of a character that servers read differently.
+    Escape,
+}
+
+/// Judges and normalises a request target.
+///
+/// # Errors
+/// The first [`PathFault`] found.
+pub fn parse(target: &[u8]) -> Result<Target, PathFault> {
+    let (path, query) = split(target)?;
+    if path.first() != Some(&b'/') {
+        return Err(PathFault::NotAbsolute);
+    }
+    let normalised = normalise(path)?;
+    check_segments(&normalised)?;
+    let changed = normalised.as_bytes() != path;
+    Ok(Target { path: normalised, query, changed })
+}
+
+fn split(target: &[u8]) -> Result<(&[u8], Option<String>), PathFault> {
+    if target.iter().any(|b| !b.is_ascii() || *b <= 0x20 || *b == 0x7f || *b == b'#') {
+        return Err(PathFault::Character);
+    }
+    match target.iter().position(|b| *b == b'?') {
+        None => Ok((target, None)),
+        Some(at) => {
+            let (path, rest) = target.split_at(at);
+            let query = rest.get(1..).unwrap_or_default();
+            // ASCII was checked above, so nothing is lost here.
+            Ok((path, Some(String::from_utf8_lossy(query).into_owned())))
+        }
+    }
+}
+
+fn normalise(path: &[u8]) -> Result<String, PathFault> {
+    let mut out = String::with_capacity(path.len());
+    let mut decoded = Vec::new();
+    let mut bytes = path.iter().copied();
+    while let Some(byte) = bytes.next() {
+        match byte {
+            b'\\' | b';' => return Err(PathFault::Character),
+            b'%' => {
+                let (high, low) = (hex(bytes.next())?, hex(bytes.next())?);
+                let value = high << 4 | low;
+                if value < 0x20 || value == 0x7f || matches!(value, b'/' | b'.' | b'%' | b'\\' | b';') {
+                    return Err(PathFault::Escape);
+                }
+                decoded.push(value);
+                if is_unreserved(value) {
+                    out.push(char::from(value));
+                } else {
+                    push_escape(&mut out, value);
+                }
+            }
+            byte => {
+                decoded.push(byte);
+                out.push(char::from(byte));
+            }
+        }
+    }
+    if std::str::from_utf8(&decoded).is_err() {
+        return Err(PathFault::Escape);
+    }
+    Ok(out)
+}
+
+fn check_segments(path: &str) -> Result<(), PathFault> {
+    let mut segments = path.split('/').skip(1).peekable();
+    while let Some(segment) = segments.next() {
+        match segment {
+            "." | ".." => return Err(PathFault::DotSegment),
+            // A single trailing slash leaves one empty segment at the very end.
+            "" if segments.peek().is_some() => return Err(PathFault::EmptySegment),
+            _ => {}
+        }
+    }
+    Ok(())
+}
+
+fn hex(byte: Option<u8>) -> Result<u8, PathFault> {
+    match byte {
+        Some(b @ b'0'..=b'9') => Ok(b - b'0'),
+        Some(b @ b'a'..=b'f') => Ok(b - b'a' + 10),
+        Some(b @ b'A'..=b'F') => Ok(b - b'A' + 10),
+        _ => Err(PathFault::Escape),
+    }
+}
+
+/// RFC 3986 §2.3.
+pub(crate) fn is_unreserved(byte: u8) -> bool {
+    byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'.' | b'_' | b'~')
+}
+
+/// Appends `%XX`.
+pub(crate) fn push_escape(out: &mut String, byte: u8) {
+    const HEX: [char; 16] = ['0', '1', '2', '3', '4', '5', '6', '7', '8', '9', 'A', 'B', 'C', 'D', 'E', 'F'];
+    out.push('%');
+    for nibble in [byte >> 4, byte & 15] {
+        out.push(HEX.get(usize::from(nibble)).copied().unwrap_or('0'));
+    }
+}
+
+#[cfg(test)]
+mod tests;

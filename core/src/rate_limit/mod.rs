@@ -1,0 +1,156 @@
+//! Limits: a principal or an address in, one counted request and the headers that tell of it out (CONTRACT §6).
+
+pub mod table;
+pub mod address;
+
+use crate::config::policy::{LimitKey, Policy, RateLimit, Route};
+use crate::hash::{self, Secret};
+use crate::jwt::VerifiedClaims;
+use crate::shared::{SharedTable, TableFault};
+use std::net::IpAddr;
+use table::{Counted, Kind};
+
+/// State of the limit with the fewest requests left, for the draft-6 headers.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct LimitState {
+    /// Requests per window.
+    pub limit: u32,
+    /// Window in seconds, rounded up.
+    pub window_s: u64,
+    /// Requests left.
+    pub remaining: u32,
+    /// Seconds until the window ends, rounded up.
+    pub reset_s: u64,
+}
+
+/// Outcome of counting a request against all limits that apply.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Outcome {
+    /// None applies.
+    Unlimited,
+    /// Counted; the limit with the fewest requests left.
+    Within(LimitState),
+    /// Over this limit.
+    Over(LimitState),
+}
+
+/// The counters: shared cells and the secret that keys are hashed with.
+pub struct Counters<'a> {
+    /// Shared cells.
+    pub table: &'a dyn SharedTable,
+    /// The process's secret.
+    pub secret: Secret,
+    /// Live entries that had to go, to be added to a metric.
+    pub evicted: std::cell::Cell<u32>,
+}
+
+impl Counters<'_> {
+    /// Counts a request of a verified caller. A caller over its own limit doesn't use up its tenant's.
+    ///
+    /// # Errors
+    /// The shared table failed: the request must be refused.
+    pub fn count_caller(
+        &self,
+        policy: &Policy,
+        route: &Route,
+        caller: &VerifiedClaims,
+        now: u64,
+    ) -> Result<Outcome, TableFault> {
+        let issuer = caller.issuer().0.to_le_bytes();
+        let mut outcome = Outcome::Unlimited;
+        for by_tenant in [false, true] {
+            for rule in policy.rate_limits.iter().filter(|r| applies(r, route)) {
+                let (tag, key) = match (&rule.by, by_tenant, caller.tenant()) {
+                    (LimitKey::User, false, _) => (b"u", caller.user()),
+                    (LimitKey::Tenant, true, Some(tenant)) => (b"t", tenant),
+                    _ => continue,
+                };
+                let key = hash::keyed(self.secret, &[&rule.id.to_le_bytes(), tag, &issuer, key.as_bytes()]);
+                outcome = tighter(outcome, self.count(Kind::Callers, rule, key, now)?);
+                if matches!(outcome, Outcome::Over(_)) {
+                    return Ok(outcome);
+                }
+            }
+        }
+        Ok(outcome)
+    }
+
+    /// Counts a request of an address: every one (`on: all`) or a failed authentication.
+    ///
+    /// # Errors
+    /// The shared table failed.
+    pub fn count_address(
+        &self,
+        policy: &Policy,
+        address: IpAddr,
+        failure: bool,
+        now: u64,
+    ) -> Result<Outcome, TableFault> {
+        self.each_address_rule(policy, address, failure, |rule, key| {
+            self.count(Kind::Addresses, rule, key, now)
+        })
+    }
+
+    /// Whether an address is over its limit of failures, without counting.
+    ///
+    /// # Errors
+    /// The shared table failed.
+    pub fn peek_failures(&self, policy: &Policy, address: IpAddr, now: u64) -> Result<Outcome, TableFault> {
+        self.each_address_rule(policy, address, true, |rule, key| {
+            let counted = table::peek(self.table, Kind::Addresses, key, rule.max, now)?;
+            Ok(outcome(rule, counted, now))
+        })
+    }
+
+    fn each_address_rule(
+        &self,
+        policy: &Policy,
+        address: IpAddr,
+        failure: bool,
+        mut count: impl FnMut(&RateLimit, u64) -> Result<Outcome, TableFault>,
+    ) -> Result<Outcome, TableFault> {
+        let mut all = Outcome::Unlimited;
+        for rule in &policy.rate_limits {
+            let LimitKey::Address { failures_only, except } = &rule.by else { continue };
+            if *failures_only != failure || except.iter().any(|range| address::contains(range, address)) {
+                continue;
+            }
+            let key = hash::keyed(self.secret, &[&rule.id.to_le_bytes(), b"a", &address::key(address)]);
+            all = tighter(all, count(rule, key)?);
+        }
+        Ok(all)
+    }
+
+    fn count(&self, kind: Kind, rule: &RateLimit, key: u64, now: u64) -> Result<Outcome, TableFault> {
+        let counted = table::count(self.table, kind, key, rule.max, rule.window_ms, now)?;
+        self.evicted.set(self.evicted.get().saturating_add(u32::from(counted.evicted_live)));
+        Ok(outcome(rule, counted, now))
+    }
+}
+
+fn applies(rule: &RateLimit, route: &Route) -> bool {
+    rule.route.as_ref().is_none_or(|pattern| *pattern == route.pattern)
+}
+
+fn outcome(rule: &RateLimit, counted: Counted, now: u64) -> Outcome {
+    let state = LimitState {
+        limit: rule.max,
+        window_s: rule.window_ms.div_ceil(1000),
+        remaining: rule.max.saturating_sub(counted.count),
+        reset_s: counted.ends.saturating_sub(now).div_ceil(1000).max(1),
+    };
+    if counted.over { Outcome::Over(LimitState { remaining: 0, ..state }) } else { Outcome::Within(state) }
+}
+
+/// Over before within; then the fewest requests left; then the longest reset.
+fn tighter(a: Outcome, b: Outcome) -> Outcome {
+    let rank = |o: &Outcome| match o {
+        Outcome::Over(s) => (0, 0, u64::MAX - s.reset_s),
+        Outcome::Within(s) => (1, s.remaining, u64::MAX - s.reset_s),
+        Outcome::Unlimited => (2, 0, 0),
+    };
+    if rank(&b) < rank(&a) { b } else { a }
+}
+
+#[cfg(test)]
+mod tests;

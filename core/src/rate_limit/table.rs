@@ -1,0 +1,154 @@
+//! Counters in bounded memory (DESIGN §7): a hashed key in, the count of its window out.
+//!
+//! The table is set-associative: a key belongs to one slot of ten entries, and a slot is one shared cell, changed by compare-and-swap. So
+//! counts are exact under any concurrency, and memory is flat whatever the number of keys. A full slot drops expired entries first, then the
+//! entry nearest its end, an entry at its limit last; address counters never drop a live entry.
+
+use crate::shared::{SharedTable, TableFault, swap};
+use std::fmt::Write as _;
+
+/// Slots of one table. With 256 bytes each and the host's overhead, a full table measures about 25 MB.
+pub const SLOTS: u64 = 65_536;
+/// Entries of one slot.
+pub const WAYS: usize = 10;
+const ENTRY: usize = 24;
+
+/// The tables.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Kind {
+    /// Users and tenants.
+    Callers,
+    /// Addresses.
+    Addresses,
+}
+
+/// What a key's window says after counting.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Counted {
+    /// Requests counted in the window.
+    pub count: u32,
+    /// End of the window.
+    pub ends: u64,
+    /// Whether this request is over the limit (and so not counted).
+    pub over: bool,
+    /// Whether a live entry had to go.
+    pub evicted_live: bool,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+struct Entry {
+    key: u64,
+    ends: u64,
+    count: u32,
+    max: u32,
+}
+
+/// Counts one request of `key`.
+///
+/// # Errors
+/// The shared table failed.
+pub fn count(
+    table: &dyn SharedTable,
+    kind: Kind,
+    key: u64,
+    max: u32,
+    window: u64,
+    now: u64,
+) -> Result<Counted, TableFault> {
+    swap(table, &cell(kind, key), |bytes| {
+        let mut entries = decode(bytes.unwrap_or_default());
+        let counted = count_in(&mut entries, kind, key, max, window, now);
+        ((!counted.over).then(|| encode(&entries)), counted)
+    })
+}
+
+/// Looks at `key` without counting.
+///
+/// # Errors
+/// The shared table failed.
+pub fn peek(
+    table: &dyn SharedTable,
+    kind: Kind,
+    key: u64,
+    max: u32,
+    now: u64,
+) -> Result<Counted, TableFault> {
+    let bytes = table.read(&cell(kind, key))?.map(|(bytes, _)| bytes).unwrap_or_default();
+    let found = decode(&bytes).into_iter().find(|e| e.key == key && e.ends > now);
+    Ok(found.map_or(Counted { count: 0, ends: now, over: false, evicted_live: false }, |e| Counted {
+        count: e.count,
+        ends: e.ends,
+        over: e.count >= max,
+        evicted_live: false,
+    }))
+}
+
+fn count_in(entries: &mut Vec<Entry>, kind: Kind, key: u64, max: u32, window: u64, now: u64) -> Counted {
+    // An end further off than the window comes from a clock that was set back: it would shut its user out for as long.
+    entries.retain(|e| e.ends > now && (e.key != key || e.ends <= now.saturating_add(window)));
+    if let Some(entry) = entries.iter_mut().find(|e| e.key == key) {
+        let over = entry.count >= max;
+        entry.count += u32::from(!over);
+        entry.max = max;
+        return Counted { count: entry.count, ends: entry.ends, over, evicted_live: false };
+    }
+    let mut evicted_live = false;
+    if entries.len() >= WAYS {
+        let soonest = entries.iter().map(|e| e.ends).min().unwrap_or(now);
+        if kind == Kind::Addresses {
+            return Counted { count: max, ends: soonest, over: true, evicted_live: false };
+        }
+        let victim =
+            entries.iter().enumerate().min_by_key(|(_, e)| (e.count >= e.max, e.ends)).map(|(at, _)| at);
+        if let Some(at) = victim {
+            entries.swap_remove(at);
+            evicted_live = true;
+        }
+    }
+    let over = max == 0;
+    let entry = Entry { key, ends: now.saturating_add(window), count: u32::from(!over), max };
+    entries.push(entry);
+    Counted { count: entry.count, ends: entry.ends, over, evicted_live }
+}
+
+fn cell(kind: Kind, key: u64) -> String {
+    let mut name = String::with_capacity(24);
+    let table = match kind {
+        Kind::Callers => 'c',
+        Kind::Addresses => 'a',
+    };
+    let _ = write!(name, "gatewaystack.{table}.{:x}", key % SLOTS);
+    name
+}
+
+/// Anything that isn't a slot counts as empty: other plugins can write where we write.
+fn decode(bytes: &[u8]) -> Vec<Entry> {
+    let mut entries = Vec::with_capacity(WAYS);
+    if bytes.len() % ENTRY != 0 || bytes.len() > ENTRY * WAYS {
+        return entries;
+    }
+    let word = |c: &[u8], at: usize| {
+        c.get(at..at + 8).and_then(|b| b.try_into().ok()).map(u64::from_le_bytes).unwrap_or_default()
+    };
+    let half = |c: &[u8], at: usize| {
+        c.get(at..at + 4).and_then(|b| b.try_into().ok()).map(u32::from_le_bytes).unwrap_or_default()
+    };
+    entries.extend(bytes.chunks_exact(ENTRY).map(|c| Entry {
+        key: word(c, 0),
+        ends: word(c, 8),
+        count: half(c, 16),
+        max: half(c, 20),
+    }));
+    entries
+}
+
+fn encode(entries: &[Entry]) -> Vec<u8> {
+    let mut out = Vec::with_capacity(entries.len() * ENTRY);
+    for e in entries {
+        out.extend(e.key.to_le_bytes());
+        out.extend(e.ends.to_le_bytes());
+        out.extend(e.count.to_le_bytes());
+        out.extend(e.max.to_le_bytes());
+    }
+    out
+}

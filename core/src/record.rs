@@ -1,0 +1,173 @@
+//! The decision record (CONTRACT §10): what was decided in, one JSON object out. No token, no body, no header value but the request's id.
+
+use crate::config::policy::{AuditSubject, Policy};
+use crate::hash::{self, Secret};
+use crate::json::write_string;
+use crate::jwt::VerifiedClaims;
+use crate::refusal::Refusal;
+use crate::request::{Pairs, Request};
+use std::fmt::Write as _;
+
+/// Longest string of a client's in a record, in bytes.
+const CUT: usize = 256;
+
+/// What is known of an exchange.
+#[derive(Debug, Clone, Default)]
+pub struct Facts {
+    /// Envoy's request id, or one made up.
+    pub request_id: String,
+    /// The route's name, from the policy.
+    pub route: Option<String>,
+    /// Revision of the policy.
+    pub policy: String,
+    method: String,
+    path: String,
+    subject: Option<String>,
+    tenant: Option<String>,
+    issuer: Option<String>,
+    machine: bool,
+    outcome: Outcome,
+    /// What would have been decided, in shadow mode.
+    shadow: Option<Outcome>,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+struct Outcome {
+    decision: &'static str,
+    reason: &'static str,
+    /// Status of our own answer; 0: the upstream's.
+    status: u16,
+}
+
+impl Default for Outcome {
+    fn default() -> Self {
+        Self { decision: "error", reason: "client_gone", status: 0 }
+    }
+}
+
+impl Facts {
+    /// Nothing is known yet but the policy.
+    pub fn new(policy: &Policy) -> Self {
+        Self { policy: policy.revision.clone(), ..Self::default() }
+    }
+
+    pub(crate) fn describe(&mut self, request: &Request<'_>) {
+        self.method = cut(request.method);
+        self.path = cut(&request.target.path);
+        self.request_id = request.request_id.unwrap_or_default().to_owned();
+    }
+
+    pub(crate) fn describe_unparsed(&mut self, headers: Pairs<'_>) {
+        let find =
+            |name: &[u8]| headers.iter().find(|(n, _)| *n == name).map(|(_, v)| *v).unwrap_or_default();
+        self.method = cut(&String::from_utf8_lossy(find(b":method")));
+        let path = find(b":path");
+        let end = path.iter().position(|b| matches!(b, b'?' | b'#')).unwrap_or(path.len());
+        self.path = cut(&String::from_utf8_lossy(path.get(..end.min(CUT)).unwrap_or_default()));
+    }
+
+    pub(crate) fn identify(&mut self, policy: &Policy, secret: Secret, claims: &VerifiedClaims) {
+        self.subject = Some(match policy.audit_subject {
+            AuditSubject::Plain => cut(claims.user()),
+            AuditSubject::Hash => {
+                format!("{:016x}", hash::keyed(secret, &[b"subject", claims.user().as_bytes()]))
+            }
+        });
+        self.tenant = claims.tenant().map(cut);
+        self.issuer = policy.issuers.get(claims.issuer().0).map(|i| i.issuer.clone());
+        self.machine = claims.is_machine();
+    }
+
+    pub(crate) fn allow(&mut self, claims: Option<&VerifiedClaims>) {
+        let reason = if claims.is_some() { "authorized" } else { "public" };
+        self.outcome = Outcome { decision: "allow", reason, status: 0 };
+    }
+
+    pub(crate) fn answer(&mut self, reason: &'static str, status: u16) {
+        self.outcome = Outcome { decision: "allow", reason, status };
+    }
+
+    pub(crate) fn refuse(&mut self, refusal: &Refusal) {
+        self.outcome =
+            Outcome { decision: refusal.decision(), reason: refusal.reason(), status: refusal.status() };
+    }
+
+    pub(crate) fn unknown(&mut self) {
+        self.outcome = Outcome { decision: "unknown", reason: "keys_pending", status: 0 };
+    }
+
+    pub(crate) fn shadow(&mut self) {
+        self.shadow = Some(self.outcome);
+        self.outcome = Outcome { decision: "allow", reason: "shadow", status: 0 };
+    }
+
+    /// Decision and reason, both from closed sets, for statistics.
+    pub fn outcome(&self) -> (&'static str, &'static str) {
+        (self.outcome.decision, self.outcome.reason)
+    }
+
+    /// The record. `status` is what the client got, where the host knows; times are in microseconds.
+    pub fn to_json(&self, status: Option<u16>, now_us: u64, latency_us: u64) -> String {
+        let mut out = String::with_capacity(512);
+        out.push_str("{\"ts\":\"");
+        write_time(&mut out, now_us);
+        out.push('"');
+        member(&mut out, "request_id", Some(&self.request_id));
+        member(&mut out, "sub", self.subject.as_deref());
+        member(&mut out, "tenant", self.tenant.as_deref());
+        member(&mut out, "issuer", self.issuer.as_deref());
+        let _ = write!(out, ",\"machine\":{}", self.machine);
+        member(&mut out, "method", Some(&self.method));
+        member(&mut out, "path", Some(&self.path));
+        member(&mut out, "route", self.route.as_deref());
+        member(&mut out, "tool", None);
+        member(&mut out, "operation", None);
+        member(&mut out, "decision", Some(self.outcome.decision));
+        member(&mut out, "reason", Some(self.outcome.reason));
+        let status = status.or(Some(self.outcome.status).filter(|s| *s != 0)).unwrap_or(0);
+        let _ = write!(out, ",\"status\":{status},\"latency_us\":{latency_us}");
+        member(&mut out, "policy", Some(&self.policy));
+        if let Some(shadow) = &self.shadow {
+            let _ = write!(
+                out,
+                ",\"shadow\":{{\"decision\":\"{}\",\"reason\":\"{}\",\"status\":{}}}",
+                shadow.decision, shadow.reason, shadow.status
+            );
+        }
+        out.push('}');
+        out
+    }
+}
+
+fn member(out: &mut String, name: &str, value: Option<&str>) {
+    let _ = write!(out, ",\"{name}\":");
+    match value {
+        Some(value) => write_string(out, value, 2 * CUT),
+        None => out.push_str("null"),
+    }
+}
+
+fn cut(text: &str) -> String {
+    let end = (0..=CUT.min(text.len())).rev().find(|at| text.is_char_boundary(*at)).unwrap_or(0);
+    text.get(..end).unwrap_or_default().to_owned()
+}
+
+/// RFC 3339 in UTC, from Unix microseconds.
+fn write_time(out: &mut String, us: u64) {
+    let seconds = us / 1_000_000;
+    let (days, of_day) = (seconds / 86_400, seconds % 86_400);
+    // Days since 0000-03-01, in eras of 400 years, so that the leap day is a year's last.
+    let z = days + 719_468;
+    let (era, of_era) = (z / 146_097, z % 146_097);
+    let year_of_era = (of_era - of_era / 1_460 + of_era / 36_524 - of_era / 146_096) / 365;
+    let of_year = of_era - (365 * year_of_era + year_of_era / 4 - year_of_era / 100);
+    let shifted = (5 * of_year + 2) / 153;
+    let day = of_year - (153 * shifted + 2) / 5 + 1;
+    let month = if shifted < 10 { shifted + 3 } else { shifted - 9 };
+    let year = year_of_era + era * 400 + u64::from(month <= 2);
+    let (h, m, s) = (of_day / 3_600, of_day / 60 % 60, of_day % 60);
+    let _ = write!(out, "{year:04}-{month:02}-{day:02}T{h:02}:{m:02}:{s:02}.{:06}Z", us % 1_000_000);
+}
+
+#[cfg(test)]
+mod tests;

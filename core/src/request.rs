@@ -1,0 +1,205 @@
+//! The request: header pairs as bytes in, a view that can be judged out, or why it can't (CONTRACT §1.1, §1.3).
+
+use crate::bearer::{self, Bearer};
+use crate::config::policy::Identity;
+use crate::path::{self, PathFault, Target};
+
+/// Header pairs in wire order, pseudo-headers included, as the host gives them.
+pub type Pairs<'a> = &'a [(&'a [u8], &'a [u8])];
+
+/// A request's headers, read once.
+#[derive(Debug)]
+pub struct Request<'a> {
+    /// `:method`.
+    pub method: &'a str,
+    /// `:authority` or `Host`; empty where absent.
+    pub host: &'a str,
+    /// The target, normalised.
+    pub target: Target,
+    /// The path as it came, without the query.
+    pub raw_path: &'a str,
+    /// What `Authorization` says.
+    pub bearer: Bearer<'a>,
+    /// Whether there is an `Authorization` header at all.
+    pub has_authorization: bool,
+    /// `Origin`.
+    pub origin: Option<&'a str>,
+    /// `Access-Control-Request-Method` is present.
+    pub asks_preflight: bool,
+    /// `X-Required-Scope`.
+    pub required_scope: Option<&'a [u8]>,
+    /// `x-request-id`, where it is `[A-Za-z0-9-]{1,64}`.
+    pub request_id: Option<&'a str>,
+    /// An upgrade (HTTP/1.1 `Upgrade`, or extended CONNECT, which Envoy turns into one).
+    pub is_upgrade: bool,
+    /// A gRPC request.
+    pub is_grpc: bool,
+    /// Headers that must not travel on, by their names on the wire.
+    pub spoofed: Vec<&'a [u8]>,
+}
+
+/// Why a request can't be judged (400).
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum RequestFault {
+    /// The path.
+    Path(PathFault),
+    /// A header that must have one value has more; which.
+    Doubled(&'static str),
+    /// `Connection` names a header that would be taken out behind us.
+    Connection,
+    /// A method that isn't a request for a resource, or no method.
+    Method,
+    /// A header that is judged isn't text.
+    NotText(&'static str),
+}
+
+/// Headers that may have one value only.
+const SINGLE: [&str; 10] = [
+    "authorization",
+    "host",
+    "content-type",
+    "content-encoding",
+    "origin",
+    "mcp-protocol-version",
+    "mcp-method",
+    "mcp-name",
+    "mcp-session-id",
+    "x-required-scope",
+];
+
+/// Headers by which a client could change what a server behind us understands.
+const OVERRIDES: [&str; 5] =
+    ["x-http-method-override", "x-http-method", "x-method-override", "x-original-url", "x-rewrite-url"];
+
+/// Reads a request. `bytes >= 0x80` are fine in headers that aren't judged.
+///
+/// # Errors
+/// The first [`RequestFault`].
+pub fn parse<'a>(pairs: Pairs<'a>, identity: &Identity) -> Result<Request<'a>, RequestFault> {
+    let seen = Seen::read(pairs, identity)?;
+    let text = |value: Option<&'a [u8]>, name: &'static str| {
+        value.map(|v| std::str::from_utf8(v).map_err(|_| RequestFault::NotText(name))).transpose()
+    };
+    let method = text(seen.method, ":method")?.ok_or(RequestFault::Method)?;
+    if method.is_empty() || ["CONNECT", "TRACE"].contains(&method) && seen.upgrade.is_none() {
+        return Err(RequestFault::Method);
+    }
+    let target = path::parse(seen.path.unwrap_or_default()).map_err(RequestFault::Path)?;
+    let origin = text(seen.single(ORIGIN), "origin")?;
+    if origin.is_some_and(|o| o.contains(',')) {
+        return Err(RequestFault::Doubled("origin"));
+    }
+    Ok(Request {
+        method,
+        host: text(seen.authority.or(seen.single(HOST)), "host")?.unwrap_or_default(),
+        target,
+        raw_path: text(seen.path, ":path")?.unwrap_or_default().split('?').next().unwrap_or_default(),
+        bearer: bearer::parse(seen.single(AUTHORIZATION)),
+        has_authorization: seen.single(AUTHORIZATION).is_some(),
+        origin,
+        asks_preflight: seen.asks_preflight,
+        required_scope: seen.single(REQUIRED_SCOPE),
+        request_id: seen.request_id.and_then(clean_request_id),
+        is_upgrade: seen.upgrade.is_some(),
+        is_grpc: seen.single(CONTENT_TYPE).is_some_and(|t| starts_with_ignore_case(t, b"application/grpc")),
+        spoofed: seen.spoofed,
+    })
+}
+
+#[derive(Default)]
+struct Seen<'a> {
+    method: Option<&'a [u8]>,
+    path: Option<&'a [u8]>,
+    authority: Option<&'a [u8]>,
+    singles: [Option<&'a [u8]>; SINGLE.len()],
+    request_id: Option<&'a [u8]>,
+    upgrade: Option<&'a [u8]>,
+    asks_preflight: bool,
+    spoofed: Vec<&'a [u8]>,
+}
+
+/// Places in [`SINGLE`].
+const AUTHORIZATION: usize = 0;
+const HOST: usize = 1;
+const CONTENT_TYPE: usize = 2;
+const ORIGIN: usize = 4;
+const REQUIRED_SCOPE: usize = 9;
+
+impl<'a> Seen<'a> {
+    fn single(&self, at: usize) -> Option<&'a [u8]> {
+        self.singles.get(at).copied().flatten()
+    }
+
+    fn read(pairs: Pairs<'a>, identity: &Identity) -> Result<Self, RequestFault> {
+        let mut seen = Self::default();
+        for (name, value) in pairs {
+            match *name {
+                b":method" => seen.method = Some(value),
+                b":path" => seen.path = Some(value),
+                b":authority" => once(&mut seen.authority, value, "host")?,
+                b"x-request-id" => seen.request_id = Some(value),
+                b"upgrade" => seen.upgrade = Some(value),
+                b"access-control-request-method" => seen.asks_preflight = true,
+                b"connection" if !is_harmless_connection(value) => return Err(RequestFault::Connection),
+                name if is_spoofed(name, identity) => seen.spoofed.push(name),
+                name => {
+                    let single =
+                        SINGLE.iter().zip(seen.singles.iter_mut()).find(|(s, _)| s.as_bytes() == name);
+                    if let Some((name, cell)) = single {
+                        once(cell, value, name)?;
+                    }
+                }
+            }
+        }
+        Ok(seen)
+    }
+}
+
+fn once<'a>(cell: &mut Option<&'a [u8]>, value: &'a [u8], name: &'static str) -> Result<(), RequestFault> {
+    if cell.replace(value).is_some() { Err(RequestFault::Doubled(name)) } else { Ok(()) }
+}
+
+/// Whether a header must not reach an upstream as the client sent it: it names an identity, a method or a target. `_` counts as `-`,
+/// since many servers read both alike.
+pub fn is_spoofed(name: &[u8], identity: &Identity) -> bool {
+    let is = |want: &str| same_name(name, want.as_bytes());
+    // Most headers are none of these: look at the first bytes before comparing whole names.
+    let may_be_ours = matches!(name.first(), Some(b'x' | b'X'));
+    (may_be_ours
+        && (is("x-user-id")
+            || is("x-tenant-id")
+            || OVERRIDES.iter().any(|o| is(o))
+            || name.get(..15).is_some_and(|head| same_name(head, b"x-gatewaystack-"))))
+        || is(&identity.user_header)
+        || is(&identity.tenant_header)
+}
+
+/// Whether a request trailer must not reach an upstream.
+pub fn is_spoofed_trailer(name: &[u8], identity: &Identity) -> bool {
+    is_spoofed(name, identity) || same_name(name, b"authorization")
+}
+
+fn same_name(name: &[u8], want: &[u8]) -> bool {
+    let fold = |b: &u8| if *b == b'_' { b'-' } else { b.to_ascii_lowercase() };
+    name.len() == want.len() && name.iter().zip(want).all(|(a, b)| fold(a) == fold(b))
+}
+
+fn is_harmless_connection(value: &[u8]) -> bool {
+    const HARMLESS: [&[u8]; 6] = [b"close", b"keep-alive", b"upgrade", b"te", b"http2-settings", b""];
+    value.split(|b| *b == b',').all(|option| {
+        let option = option.trim_ascii();
+        HARMLESS.iter().any(|h| h.eq_ignore_ascii_case(option))
+    })
+}
+
+fn clean_request_id(id: &[u8]) -> Option<&str> {
+    let clean = (1..=64).contains(&id.len()) && id.iter().all(|b| b.is_ascii_alphanumeric() || *b == b'-');
+    clean.then(|| std::str::from_utf8(id).ok()).flatten()
+}
+
+fn starts_with_ignore_case(value: &[u8], prefix: &[u8]) -> bool {
+    value.get(..prefix.len()).is_some_and(|head| head.eq_ignore_ascii_case(prefix))
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,103 @@
+//! Routes: method, host and normalised path in, the first route that matches out (CONTRACT §1.5).
+
+use crate::config::policy::{Pattern, Policy, Route, RouteId};
+
+/// What a request's target matches.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Match {
+    /// This route.
+    Route(RouteId),
+    /// A built-in's path with a method that it doesn't have.
+    WrongMethod(RouteId),
+    /// Nothing: deny.
+    None,
+    /// A route matches, but an earlier one would if case were ignored, and some servers ignore it: deny.
+    Ambiguous,
+}
+
+/// Finds the route.
+pub fn find(policy: &Policy, method: &str, host: &str, path: &str) -> Match {
+    let segments: Vec<&str> = segments(path);
+    let host = bare_host(host);
+    let mut wrong_method = None;
+    for (at, route) in policy.routes.iter().enumerate() {
+        if !matches(&route.pattern, &segments, true) {
+            continue;
+        }
+        if !takes_method(route, method) {
+            if route.builtin.is_some() && wrong_method.is_none() {
+                wrong_method = Some(RouteId(at));
+            }
+            continue;
+        }
+        if !takes_host(route, &host) {
+            continue;
+        }
+        if !policy.case_sensitive
+            && policy.routes.iter().take(at).any(|r| differs_by_case_alone(r, &segments))
+        {
+            return Match::Ambiguous;
+        }
+        // A built-in's path never falls through to a broader route of the policy.
+        return match wrong_method {
+            Some(builtin) if route.builtin.is_none() => Match::WrongMethod(builtin),
+            _ => Match::Route(RouteId(at)),
+        };
+    }
+    wrong_method.map_or(Match::None, Match::WrongMethod)
+}
+
+/// `Allow` of a built-in path: the methods of all its routes (RFC 9110 §10.2.1).
+pub fn allowed_methods(policy: &Policy, path: &str) -> String {
+    let segments = segments(path);
+    let routes = policy.routes.iter().filter(|r| r.builtin.is_some() && matches(&r.pattern, &segments, true));
+    let mut methods: Vec<&str> =
+        routes.flat_map(|r| r.methods.iter().flatten()).map(String::as_str).collect();
+    methods.sort_unstable();
+    methods.dedup();
+    methods.join(", ")
+}
+
+fn takes_method(route: &Route, method: &str) -> bool {
+    route.methods.as_ref().is_none_or(|methods| methods.iter().any(|m| m == method))
+}
+
+fn takes_host(route: &Route, host: &str) -> bool {
+    route.hosts.is_empty() || route.hosts.iter().any(|h| h == host)
+}
+
+fn differs_by_case_alone(route: &Route, segments: &[&str]) -> bool {
+    matches(&route.pattern, segments, false) && !matches(&route.pattern, segments, true)
+}
+
+fn matches(pattern: &Pattern, segments: &[&str], case: bool) -> bool {
+    let fixed = pattern.segments.len();
+    let length = if pattern.rest { segments.len() > fixed } else { segments.len() == fixed };
+    let same = |want: &str, got: &str| if case { want == got } else { want.eq_ignore_ascii_case(got) };
+    length
+        && pattern
+            .segments
+            .iter()
+            .zip(segments)
+            .all(|(want, got)| want.as_deref().is_none_or(|want| same(want, got)))
+}
+
+/// Segments of a normalised path; one trailing slash is ignored, and `/` has none.
+pub fn segments(path: &str) -> Vec<&str> {
+    let path = path.strip_prefix('/').unwrap_or(path);
+    let path = path.strip_suffix('/').unwrap_or(path);
+    if path.is_empty() { Vec::new() } else { path.split('/').collect() }
+}
+
+/// A host in lower case without its port.
+pub fn bare_host(host: &str) -> String {
+    let end = match host.rfind(':') {
+        // The colons of an IPv6 address stand inside brackets.
+        Some(colon) if !host.get(colon..).unwrap_or_default().contains(']') => colon,
+        _ => host.len(),
+    };
+    host.get(..end).unwrap_or(host).to_ascii_lowercase()
+}
+
+#[cfg(test)]
+mod tests;

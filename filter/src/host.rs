@@ -1,0 +1,396 @@
+//! Every call to the host but `dispatch_http_call`, whose answers the SDK must know of. Bytes in and out; each status is a `Result`, so that
+//! nothing that the host answers can end in a panic (the SDK panics on statuses and bytes that it doesn't expect).
+
+#![allow(
+    unsafe_code,
+    reason = "the proxy-wasm ABI 0.2.1 is a C interface; this file is the only place that speaks it"
+)]
+
+use std::ptr::null_mut;
+
+/// A status other than OK.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Status(pub u32);
+
+/// Statuses that callers tell apart.
+pub const NOT_FOUND: Status = Status(1);
+/// A compare-and-swap that came too late.
+pub const CAS_MISMATCH: Status = Status(8);
+/// A queue with nothing in it.
+pub const EMPTY: Status = Status(7);
+/// What the host wrote isn't what the ABI says.
+pub const GARBAGE: Status = Status(u32::MAX);
+
+/// Header maps.
+#[derive(Debug, Clone, Copy)]
+pub enum Map {
+    /// Request headers.
+    RequestHeaders = 0,
+    /// Request trailers.
+    RequestTrailers = 1,
+    /// Response headers.
+    ResponseHeaders = 2,
+    /// Headers of the answer to a call of ours.
+    CallResponseHeaders = 6,
+}
+
+/// Buffers.
+#[derive(Debug, Clone, Copy)]
+pub enum Buffer {
+    /// Body of the answer to a call of ours.
+    CallResponseBody = 4,
+    /// The plugin's configuration.
+    PluginConfiguration = 7,
+}
+
+/// Metrics.
+#[derive(Debug, Clone, Copy)]
+pub enum Metric {
+    /// Grows.
+    Counter = 0,
+    /// Has a value.
+    Gauge = 1,
+}
+
+unsafe extern "C" {
+    fn proxy_log(level: u32, message: *const u8, size: usize) -> u32;
+    fn proxy_get_current_time_nanoseconds(time: *mut u64) -> u32;
+    safe fn proxy_set_tick_period_milliseconds(period: u32) -> u32;
+    fn proxy_get_buffer_bytes(
+        buffer: u32,
+        start: usize,
+        max: usize,
+        data: *mut *mut u8,
+        size: *mut usize,
+    ) -> u32;
+    fn proxy_get_header_map_pairs(map: u32, data: *mut *mut u8, size: *mut usize) -> u32;
+    fn proxy_replace_header_map_value(
+        map: u32,
+        key: *const u8,
+        key_size: usize,
+        value: *const u8,
+        size: usize,
+    ) -> u32;
+    fn proxy_remove_header_map_value(map: u32, key: *const u8, key_size: usize) -> u32;
+    fn proxy_get_property(path: *const u8, path_size: usize, data: *mut *mut u8, size: *mut usize) -> u32;
+    fn proxy_set_property(path: *const u8, path_size: usize, value: *const u8, size: usize) -> u32;
+    fn proxy_get_shared_data(
+        key: *const u8,
+        key_size: usize,
+        data: *mut *mut u8,
+        size: *mut usize,
+        cas: *mut u32,
+    ) -> u32;
+    fn proxy_set_shared_data(key: *const u8, key_size: usize, value: *const u8, size: usize, cas: u32)
+    -> u32;
+    fn proxy_register_shared_queue(name: *const u8, size: usize, id: *mut u32) -> u32;
+    fn proxy_resolve_shared_queue(
+        vm: *const u8,
+        vm_size: usize,
+        name: *const u8,
+        size: usize,
+        id: *mut u32,
+    ) -> u32;
+    fn proxy_dequeue_shared_queue(id: u32, data: *mut *mut u8, size: *mut usize) -> u32;
+    fn proxy_enqueue_shared_queue(id: u32, value: *const u8, size: usize) -> u32;
+    safe fn proxy_continue_stream(stream: u32) -> u32;
+    safe fn proxy_close_stream(stream: u32) -> u32;
+    fn proxy_send_local_response(
+        status: u32,
+        details: *const u8,
+        details_size: usize,
+        body: *const u8,
+        body_size: usize,
+        headers: *const u8,
+        headers_size: usize,
+        grpc_status: i32,
+    ) -> u32;
+    safe fn proxy_set_effective_context(context: u32) -> u32;
+    fn proxy_call_foreign_function(
+        name: *const u8,
+        name_size: usize,
+        arguments: *const u8,
+        size: usize,
+        data: *mut *mut u8,
+        result_size: *mut usize,
+    ) -> u32;
+    fn proxy_define_metric(kind: u32, name: *const u8, size: usize, id: *mut u32) -> u32;
+    safe fn proxy_record_metric(id: u32, value: u64) -> u32;
+    safe fn proxy_increment_metric(id: u32, offset: i64) -> u32;
+}
+
+fn check(status: u32) -> Result<(), Status> {
+    if status == 0 { Ok(()) } else { Err(Status(status)) }
+}
+
+/// Calls the host and takes what it allocated for us.
+fn fetch(call: impl FnOnce(*mut *mut u8, *mut usize) -> u32) -> Result<Vec<u8>, Status> {
+    let (mut data, mut size) = (null_mut::<u8>(), 0usize);
+    check(call(&mut data, &mut size))?;
+    if data.is_null() || size == 0 {
+        return Ok(Vec::new());
+    }
+    // SAFETY: the host allocates with the SDK's `proxy_on_memory_allocate`, a boxed slice of exactly `size` bytes, and hands it over.
+    Ok(unsafe { Vec::from_raw_parts(data, size, size) })
+}
+
+/// Writes a line to the proxy's log. A log that fails is no reason to fail.
+pub fn log(level: u32, message: &str) {
+    // SAFETY: pointer and length are those of a live slice, which the host only reads.
+    let _ = unsafe { proxy_log(level, message.as_ptr(), message.len()) };
+}
+
+/// Unix time in nanoseconds.
+pub fn now_ns() -> Result<u64, Status> {
+    let mut time = 0;
+    // SAFETY: the host writes one u64.
+    check(unsafe { proxy_get_current_time_nanoseconds(&mut time) })?;
+    Ok(time)
+}
+
+/// Asks for a tick every `ms` milliseconds.
+pub fn set_tick_period(ms: u32) -> Result<(), Status> {
+    check(proxy_set_tick_period_milliseconds(ms))
+}
+
+/// At most `max` bytes of a buffer; an absent buffer is empty.
+pub fn buffer(buffer: Buffer, max: usize) -> Result<Vec<u8>, Status> {
+    // SAFETY: see `fetch`.
+    match fetch(|data, size| unsafe { proxy_get_buffer_bytes(buffer as u32, 0, max, data, size) }) {
+        Err(NOT_FOUND) => Ok(Vec::new()),
+        Ok(bytes) if bytes.len() > max => Err(GARBAGE),
+        result => result,
+    }
+}
+
+/// Header pairs in one allocation.
+#[derive(Debug, Default)]
+pub struct Headers {
+    bytes: Vec<u8>,
+    spans: Vec<[usize; 3]>,
+}
+
+impl Headers {
+    /// Names and values in wire order.
+    pub fn pairs(&self) -> Vec<(&[u8], &[u8])> {
+        let span = |from: usize, to: usize| self.bytes.get(from..to).unwrap_or_default();
+        // A zero byte ends each name and each value.
+        self.spans.iter().map(|[name, value, end]| (span(*name, *value - 1), span(*value, *end))).collect()
+    }
+
+    fn decode(bytes: Vec<u8>) -> Option<Self> {
+        if bytes.is_empty() {
+            return Some(Self::default());
+        }
+        let word = |at: usize| {
+            let word = bytes.get(at..at.checked_add(4)?)?.try_into().ok()?;
+            usize::try_from(u32::from_le_bytes(word)).ok()
+        };
+        let count = word(0)?;
+        let mut at = count.checked_mul(8)?.checked_add(4).filter(|start| *start <= bytes.len())?;
+        let mut spans = Vec::with_capacity(count);
+        for pair in 0..count {
+            let (name, value) = (word(4 + 8 * pair)?, word(8 + 8 * pair)?);
+            let value_at = at.checked_add(name)?.checked_add(1)?;
+            let end = value_at.checked_add(value)?;
+            if bytes.get(value_at - 1) != Some(&0) || bytes.get(end) != Some(&0) {
+                return None;
+            }
+            spans.push([at, value_at, end]);
+            at = end + 1;
+        }
+        Some(Self { bytes, spans })
+    }
+}
+
+/// All pairs of a map.
+pub fn headers(map: Map) -> Result<Headers, Status> {
+    // SAFETY: see `fetch`.
+    let bytes = fetch(|data, size| unsafe { proxy_get_header_map_pairs(map as u32, data, size) })?;
+    Headers::decode(bytes).ok_or(GARBAGE)
+}
+
+/// Sets a header to one value.
+pub fn set_header(map: Map, name: &str, value: &str) -> Result<(), Status> {
+    // SAFETY: pointers and lengths are those of live slices, which the host only reads.
+    check(unsafe {
+        proxy_replace_header_map_value(map as u32, name.as_ptr(), name.len(), value.as_ptr(), value.len())
+    })
+}
+
+/// Removes all values of a header.
+pub fn remove_header(map: Map, name: &[u8]) -> Result<(), Status> {
+    // SAFETY: as above.
+    check(unsafe { proxy_remove_header_map_value(map as u32, name.as_ptr(), name.len()) })
+}
+
+/// A property by its path; `None`: absent.
+pub fn property(path: &[&str]) -> Result<Option<Vec<u8>>, Status> {
+    let path = path.join("\0");
+    // SAFETY: as above, and see `fetch`.
+    match fetch(|data, size| unsafe { proxy_get_property(path.as_ptr(), path.len(), data, size) }) {
+        Err(NOT_FOUND) => Ok(None),
+        result => result.map(Some),
+    }
+}
+
+/// Sets a property of one name: filter state that access logs can show.
+pub fn set_property(name: &str, value: &str) -> Result<(), Status> {
+    // SAFETY: as above.
+    check(unsafe { proxy_set_property(name.as_ptr(), name.len(), value.as_ptr(), value.len()) })
+}
+
+/// A shared cell and its compare-and-swap value; `None`: absent.
+pub fn shared_data(key: &str) -> Result<Option<(Vec<u8>, u32)>, Status> {
+    let mut cas = 0u32;
+    // SAFETY: as above, and the host writes one u32.
+    match fetch(|data, size| unsafe { proxy_get_shared_data(key.as_ptr(), key.len(), data, size, &mut cas) })
+    {
+        Err(NOT_FOUND) => Ok(None),
+        result => result.map(|bytes| Some((bytes, cas))),
+    }
+}
+
+/// Writes a shared cell if it has this compare-and-swap value; answers whether it did.
+pub fn set_shared_data(key: &str, value: &[u8], cas: u32) -> Result<bool, Status> {
+    // SAFETY: as above.
+    match check(unsafe { proxy_set_shared_data(key.as_ptr(), key.len(), value.as_ptr(), value.len(), cas) }) {
+        Ok(()) => Ok(true),
+        Err(CAS_MISMATCH) => Ok(false),
+        Err(status) => Err(status),
+    }
+}
+
+/// Makes this VM the reader of a queue.
+pub fn register_queue(name: &str) -> Result<u32, Status> {
+    let mut id = 0;
+    // SAFETY: as above, and the host writes one u32.
+    check(unsafe { proxy_register_shared_queue(name.as_ptr(), name.len(), &mut id) })?;
+    Ok(id)
+}
+
+/// Finds a queue of any VM with this id; `None`: absent.
+pub fn resolve_queue(vm: &[u8], name: &str) -> Result<Option<u32>, Status> {
+    let mut id = 0;
+    // SAFETY: as above, and the host writes one u32.
+    match check(unsafe {
+        proxy_resolve_shared_queue(vm.as_ptr(), vm.len(), name.as_ptr(), name.len(), &mut id)
+    }) {
+        Ok(()) => Ok(Some(id)),
+        Err(NOT_FOUND) => Ok(None),
+        Err(status) => Err(status),
+    }
+}
+
+/// Takes a message; `None`: there is none.
+pub fn dequeue(id: u32) -> Result<Option<Vec<u8>>, Status> {
+    // SAFETY: see `fetch`.
+    match fetch(|data, size| unsafe { proxy_dequeue_shared_queue(id, data, size) }) {
+        Err(EMPTY | NOT_FOUND) => Ok(None),
+        result => result.map(Some),
+    }
+}
+
+/// Sends a message.
+pub fn enqueue(id: u32, message: &[u8]) -> Result<(), Status> {
+    // SAFETY: pointer and length are those of a live slice, which the host only reads.
+    check(unsafe { proxy_enqueue_shared_queue(id, message.as_ptr(), message.len()) })
+}
+
+/// Lets a held request go on.
+pub fn continue_request() -> Result<(), Status> {
+    check(proxy_continue_stream(0))
+}
+
+/// Resets a stream: the last resort where no answer can be sent.
+pub fn reset() {
+    let _ = proxy_close_stream(0);
+}
+
+/// A local answer.
+pub struct Answer<'a> {
+    /// HTTP status.
+    pub status: u16,
+    /// For Envoy's response code details.
+    pub details: &'a str,
+    /// Headers.
+    pub headers: &'a [(&'a str, &'a str)],
+    /// Body.
+    pub body: &'a [u8],
+    /// gRPC status; -1: none.
+    pub grpc_status: i32,
+}
+
+/// Answers the request without the upstream.
+pub fn send_local_response(answer: &Answer<'_>) -> Result<(), Status> {
+    let headers = encode(answer.headers);
+    // SAFETY: pointers and lengths are those of live slices, which the host only reads.
+    check(unsafe {
+        proxy_send_local_response(
+            u32::from(answer.status),
+            answer.details.as_ptr(),
+            answer.details.len(),
+            answer.body.as_ptr(),
+            answer.body.len(),
+            headers.as_ptr(),
+            headers.len(),
+            answer.grpc_status,
+        )
+    })
+}
+
+fn encode(pairs: &[(&str, &str)]) -> Vec<u8> {
+    let word = |n: usize| u32::try_from(n).unwrap_or(u32::MAX).to_le_bytes();
+    let mut out = word(pairs.len()).to_vec();
+    for (name, value) in pairs {
+        out.extend(word(name.len()));
+        out.extend(word(value.len()));
+    }
+    for (name, value) in pairs {
+        for text in [name, value] {
+            out.extend(text.as_bytes());
+            out.push(0);
+        }
+    }
+    out
+}
+
+/// Chooses whose headers and answers the next calls are about.
+pub fn set_effective_context(context: u32) -> Result<(), Status> {
+    check(proxy_set_effective_context(context))
+}
+
+/// Calls a function of the host by its name.
+pub fn call_foreign_function(name: &str, arguments: &[u8]) -> Result<Vec<u8>, Status> {
+    // SAFETY: pointers and lengths are those of live slices, which the host only reads; see `fetch` for the result.
+    fetch(|data, size| unsafe {
+        proxy_call_foreign_function(
+            name.as_ptr(),
+            name.len(),
+            arguments.as_ptr(),
+            arguments.len(),
+            data,
+            size,
+        )
+    })
+}
+
+/// Defines a metric.
+pub fn define_metric(kind: Metric, name: &str) -> Result<u32, Status> {
+    let mut id = 0;
+    // SAFETY: as above, and the host writes one u32.
+    check(unsafe { proxy_define_metric(kind as u32, name.as_ptr(), name.len(), &mut id) })?;
+    Ok(id)
+}
+
+/// Sets a gauge.
+pub fn record_metric(id: u32, value: u64) {
+    let _ = proxy_record_metric(id, value);
+}
+
+/// Adds to a counter. The host takes an offset of 0 for an error.
+pub fn increment_metric(id: u32, offset: u32) {
+    if offset > 0 {
+        let _ = proxy_increment_metric(id, i64::from(offset));
+    }
+}

@@ -1,0 +1,247 @@
+//! One request: Envoy's callbacks in, decisions of the core applied. Whatever can't be applied refuses the request.
+
+use crate::host::{self, Answer, Map, Status};
+use crate::root::Worker;
+use crate::shared::Cells;
+use gatewaystack_core::authenticate::Fetched;
+use gatewaystack_core::decision::{Decision, Edits};
+use gatewaystack_core::exchange::{Exchange, World};
+use gatewaystack_core::rate_limit::{Counters, address};
+use gatewaystack_core::reply::Reply;
+use gatewaystack_core::request;
+use proxy_wasm::traits::{Context, HttpContext};
+use proxy_wasm::types::Action;
+use std::cell::{Cell, RefCell};
+use std::net::{IpAddr, Ipv4Addr};
+use std::rc::Rc;
+
+/// The state of one request, which the root reaches when it was held.
+pub struct Stream {
+    /// The context's id.
+    pub id: u32,
+    exchange: RefCell<Exchange>,
+    started_ns: Cell<u64>,
+    /// Whether the request may go on: only a permit (or shadow mode) sets it.
+    forwarded: Cell<bool>,
+}
+
+/// The context of one request.
+pub struct HttpFilter {
+    stream: Rc<Stream>,
+    worker: Option<Rc<Worker>>,
+}
+
+impl HttpFilter {
+    /// A request to a plugin that is configured, or to one that isn't: that one is refused.
+    pub fn new(id: u32, worker: Option<Rc<Worker>>) -> Self {
+        let stream = Stream {
+            id,
+            exchange: RefCell::new(Exchange::AwaitHeaders),
+            started_ns: Cell::new(0),
+            forwarded: Cell::new(false),
+        };
+        Self { stream: Rc::new(stream), worker }
+    }
+
+    /// Held or answered: nothing of the request may go on.
+    fn gate(&self) -> Action {
+        if self.stream.forwarded.get() { Action::Continue } else { Action::Pause }
+    }
+}
+
+impl Stream {
+    /// The fetch that this request waited for has ended: runs in the root, with this context in effect.
+    pub fn resume(&self, worker: &Worker, fetched: Fetched) {
+        let decided = self.decide(worker, |exchange, world| exchange.on_keys(world, fetched));
+        if let Err(_) | Ok(Action::Continue) = self.apply(worker, decided)
+            && (!self.forwarded.get() || host::continue_request().is_err())
+        {
+            host::reset();
+        }
+    }
+
+    /// Runs one transition of the exchange with the world as it is now.
+    fn decide(
+        &self,
+        worker: &Worker,
+        step: impl FnOnce(Exchange, &World<'_>) -> (Exchange, Decision),
+    ) -> Decision {
+        let now = host::now_ns();
+        let counters = Counters { table: &Cells, secret: worker.secret, evicted: Cell::new(0) };
+        let keys = worker.keys.borrow();
+        let world = World {
+            policy: &worker.policy,
+            keys: &keys,
+            tokens: &worker.tokens,
+            verifier: worker.verifier(),
+            counters: &counters,
+            address: &source_address,
+            now_ms: now.unwrap_or_default() / 1_000_000,
+            cache_hits: Cell::new(0),
+        };
+        let exchange = self.exchange.take();
+        // Without a clock no token can be judged.
+        let (next, decision) = if now.is_ok() { step(exchange, &world) } else { exchange.fault(&world) };
+        worker.metrics.add_cache_hits(world.cache_hits.get());
+        worker.metrics.add_evictions(counters.evicted.get());
+        self.exchange.replace(next);
+        decision
+    }
+
+    /// Does what was decided. An edit that the host refuses turns the permit into a refusal.
+    fn apply(&self, worker: &Worker, decision: Decision) -> Result<Action, Status> {
+        match decision {
+            Decision::Forward(permit) => match edit(permit.edits()) {
+                Ok(()) => {
+                    self.forwarded.set(true);
+                    Ok(Action::Continue)
+                }
+                Err(_) => self.fail(worker),
+            },
+            // Shadow mode never refuses, not even for a fault of ours; what spoofs an identity must go all the same.
+            Decision::Observe(edits) => {
+                if edit(&edits).is_err() && !edits.remove.is_empty() {
+                    return self.fail(worker);
+                }
+                self.forwarded.set(true);
+                Ok(Action::Continue)
+            }
+            Decision::Reply(reply) => answer(&reply).map(|()| Action::Pause),
+            // The caller holds the request.
+            Decision::Await(_) => Ok(Action::Pause),
+        }
+    }
+
+    fn fail(&self, worker: &Worker) -> Result<Action, Status> {
+        match self.decide(worker, Exchange::fault) {
+            Decision::Reply(reply) => answer(&reply).map(|()| Action::Pause),
+            _ => Err(host::GARBAGE),
+        }
+    }
+}
+
+fn source_address() -> IpAddr {
+    let property = host::property(&["source", "address"]).ok().flatten();
+    let text = property.and_then(|bytes| String::from_utf8(bytes).ok());
+    // All clients without an address (a Unix socket's) are counted as one.
+    text.and_then(|t| address::parse(&t)).unwrap_or(IpAddr::V4(Ipv4Addr::UNSPECIFIED))
+}
+
+fn edit(edits: &Edits) -> Result<(), Status> {
+    let map = Map::RequestHeaders;
+    for name in &edits.remove {
+        host::remove_header(map, name)?;
+    }
+    for (name, value) in &edits.set {
+        host::set_header(map, name, value)?;
+    }
+    if let Some(path) = &edits.path {
+        host::set_header(map, ":path", path)?;
+    }
+    if edits.rerouted {
+        // Envoy chose its route by the path as it came; without this it would forward to another route than was judged.
+        host::call_foreign_function("clear_route_cache", b"")?;
+    }
+    Ok(())
+}
+
+fn answer(reply: &Reply) -> Result<(), Status> {
+    let mut headers: Vec<(&str, &str)> = reply.headers.iter().map(|(n, v)| (*n, v.as_str())).collect();
+    let (grpc_status, body) = match &reply.grpc {
+        Some((status, message)) => {
+            // Envoy writes the body of a gRPC answer as `grpc-message`, and its own content type.
+            headers.retain(|(name, _)| *name != "content-type");
+            (*status, message.as_str())
+        }
+        None => (-1, reply.body.as_str()),
+    };
+    let answer = Answer {
+        status: reply.status,
+        details: "gatewaystack",
+        headers: &headers,
+        body: body.as_bytes(),
+        grpc_status,
+    };
+    host::send_local_response(&answer)
+}
+
+impl Context for HttpFilter {}
+
+impl HttpContext for HttpFilter {
+    fn on_http_request_headers(&mut self, _headers: usize, _end: bool) -> Action {
+        self.stream.started_ns.set(host::now_ns().unwrap_or_default());
+        let Some(worker) = &self.worker else {
+            host::reset();
+            return Action::Pause;
+        };
+        let decision = match host::headers(Map::RequestHeaders) {
+            Ok(headers) => {
+                self.stream.decide(worker, |exchange, world| exchange.on_headers(world, &headers.pairs()))
+            }
+            Err(_) => self.stream.decide(worker, Exchange::fault),
+        };
+        let issuer = if let Decision::Await(issuer) = &decision { Some(*issuer) } else { None };
+        let applied = self.stream.apply(worker, decision);
+        if let Some(issuer) = issuer
+            && !worker.hold(&self.stream, issuer, self.stream.started_ns.get() / 1_000_000)
+        {
+            let refused =
+                self.stream.decide(worker, |exchange, world| exchange.on_keys(world, Fetched::Failed));
+            return self.stream.apply(worker, refused).unwrap_or_else(|_| reset());
+        }
+        applied.unwrap_or_else(|_| reset())
+    }
+
+    fn on_http_request_body(&mut self, _size: usize, _end: bool) -> Action {
+        self.gate()
+    }
+
+    fn on_http_request_trailers(&mut self, _trailers: usize) -> Action {
+        let Some(worker) = self.worker.as_ref().filter(|_| self.stream.forwarded.get()) else {
+            return Action::Pause;
+        };
+        let stripped = host::headers(Map::RequestTrailers).and_then(|trailers| {
+            let pairs = trailers.pairs();
+            let spoofed =
+                pairs.iter().filter(|(name, _)| request::is_spoofed_trailer(name, &worker.policy.identity));
+            spoofed
+                .map(|(name, _)| *name)
+                .try_for_each(|name| host::remove_header(Map::RequestTrailers, name))
+        });
+        stripped.map_or_else(|_| reset(), |()| Action::Continue)
+    }
+
+    fn on_http_response_headers(&mut self, _headers: usize, _end: bool) -> Action {
+        // Missing limit or CORS headers are no reason to withhold an answer that was permitted.
+        for (name, value) in self.stream.exchange.borrow().response() {
+            let _ = host::set_header(Map::ResponseHeaders, name, value);
+        }
+        Action::Continue
+    }
+
+    fn on_log(&mut self) {
+        let Some(worker) = &self.worker else { return };
+        let exchange = self.stream.exchange.borrow();
+        let Some(facts) = exchange.facts() else { return };
+        let now = host::now_ns().unwrap_or_default();
+        let latency = now.saturating_sub(self.stream.started_ns.get()) / 1_000;
+        let code = host::property(&["response", "code"]).ok().flatten();
+        let status =
+            code.and_then(|b| b.get(..2)?.try_into().ok()).map(u16::from_le_bytes).filter(|s| *s != 0);
+        let _ = host::set_property("gatewaystack", &facts.to_json(status, now / 1_000, latency));
+        worker.metrics.count(&worker.policy, facts);
+    }
+}
+
+fn reset() -> Action {
+    host::reset();
+    Action::Pause
+}
+
+impl Drop for HttpFilter {
+    fn drop(&mut self) {
+        if let Some(worker) = &self.worker {
+            worker.forget(self.stream.id);
+        }
+    }
+}

@@ -1,0 +1,110 @@
+//! Envoy statistics: all names are made at configuration, from the policy and closed sets, never from what clients send.
+
+use crate::host::{self, Metric};
+use gatewaystack_core::config::policy::{IssuerId, Policy};
+use gatewaystack_core::record::Facts;
+use gatewaystack_core::refusal::REASONS;
+use std::cell::Cell;
+use std::collections::HashMap;
+
+/// Decisions and reasons beside the refusals'.
+const ALLOWED: [(&str, &str); 6] = [
+    ("allow", "authorized"),
+    ("allow", "public"),
+    ("allow", "preflight"),
+    ("allow", "metadata"),
+    ("allow", "shadow"),
+    ("unknown", "keys_pending"),
+];
+
+/// The metrics of one plugin.
+#[derive(Debug, Default)]
+pub struct Metrics {
+    decisions: HashMap<(&'static str, &'static str), Vec<u32>>,
+    keys_age: Vec<u32>,
+    fetch_failures: Vec<u32>,
+    cache_hits: u32,
+    evictions: u32,
+    native: u32,
+    hits: Cell<u32>,
+}
+
+impl Metrics {
+    /// Defines all metrics. One that can't be defined is only missing.
+    pub fn define(policy: &Policy) -> Self {
+        let mut routes: Vec<String> = policy.routes.iter().map(|r| label(&r.name)).collect();
+        routes.push("none".to_owned());
+        let define = |kind, name: &str| host::define_metric(kind, name).unwrap_or(u32::MAX);
+        let decisions = REASONS.iter().chain(&ALLOWED).map(|(decision, reason)| {
+            let of_route = |route: &String| {
+                define(
+                    Metric::Counter,
+                    &format!("gatewaystack_decisions_total.d.{decision}.r.{reason}.t.{route}"),
+                )
+            };
+            ((*decision, *reason), routes.iter().map(of_route).collect())
+        });
+        let per_issuer = |kind, name: &str| -> Vec<u32> {
+            (0..policy.issuers.len()).map(|at| define(kind, &format!("{name}.i.{at}"))).collect()
+        };
+        Self {
+            decisions: decisions.collect(),
+            keys_age: per_issuer(Metric::Gauge, "gatewaystack_keys_age_seconds"),
+            fetch_failures: per_issuer(Metric::Counter, "gatewaystack_key_fetch_failures_total"),
+            cache_hits: define(Metric::Counter, "gatewaystack_token_cache_hits_total"),
+            evictions: define(Metric::Counter, "gatewaystack_table_evictions_total"),
+            native: define(Metric::Gauge, "gatewaystack_native_verifier"),
+            hits: Cell::new(0),
+        }
+    }
+
+    /// Counts a decision.
+    pub fn count(&self, policy: &Policy, facts: &Facts) {
+        let Some(ids) = self.decisions.get(&facts.outcome()) else { return };
+        let at = facts.route.as_ref().and_then(|name| policy.routes.iter().position(|r| r.name == *name));
+        if let Some(id) = ids.get(at.unwrap_or(policy.routes.len())) {
+            host::increment_metric(*id, 1);
+        }
+    }
+
+    /// Remembers cache hits until the next tick: a host call less on the way of every request.
+    pub fn add_cache_hits(&self, hits: u32) {
+        self.hits.set(self.hits.get().saturating_add(hits));
+    }
+
+    /// Writes what was remembered.
+    pub fn flush(&self) {
+        host::increment_metric(self.cache_hits, self.hits.take());
+    }
+
+    /// Counts live counters that had to go.
+    pub fn add_evictions(&self, evictions: u32) {
+        host::increment_metric(self.evictions, evictions);
+    }
+
+    /// A fetch failed.
+    pub fn count_fetch_failure(&self, issuer: IssuerId) {
+        if let Some(id) = self.fetch_failures.get(issuer.0) {
+            host::increment_metric(*id, 1);
+        }
+    }
+
+    /// Age of an issuer's keys.
+    pub fn set_keys_age(&self, issuer: IssuerId, seconds: u64) {
+        if let Some(id) = self.keys_age.get(issuer.0) {
+            host::record_metric(*id, seconds);
+        }
+    }
+
+    /// Which verifier is in use.
+    pub fn set_native(&self, native: bool) {
+        host::record_metric(self.native, u64::from(native));
+    }
+}
+
+/// A route's name as a part of a statistic's name, where dots separate.
+fn label(name: &str) -> String {
+    name.chars()
+        .map(|c| if c.is_ascii_alphanumeric() || matches!(c, '/' | '*' | '-') { c } else { '_' })
+        .collect()
+}

@@ -1,0 +1,358 @@
+//! The root context: configuration, keys, and the requests that wait for them (DESIGN §6).
+//!
+//! Fetches start here and only here, since one that a request owned would die with its client. Every tick and every wake-up runs
+//! [`Root::poll`]: read what other workers published, fetch what is due, let go whoever has waited long enough.
+
+use crate::host::{self, Buffer, Map};
+use crate::http::{HttpFilter, Stream};
+use crate::metrics::Metrics;
+use crate::shared::{self, Cells, Mailbox};
+use crate::verify::Native;
+use gatewaystack_core::authenticate::Fetched;
+use gatewaystack_core::config::{self, policy};
+use gatewaystack_core::hash::Secret;
+use gatewaystack_core::jwks::control::{self, Control, FETCH_TIMEOUT_MS};
+use gatewaystack_core::jwks::discovery::{Fetch, Next, Request};
+use gatewaystack_core::jwks::{self, KeyRing, MAX_DOCUMENT};
+use gatewaystack_core::jwt::signature::{self, Portable, SignatureVerifier};
+use gatewaystack_core::shared::swap;
+use gatewaystack_core::token_cache::TokenCache;
+use policy::{IssuerId, Policy};
+use proxy_wasm::traits::{Context, HttpContext, RootContext};
+use proxy_wasm::types::ContextType;
+use std::cell::{Cell, RefCell};
+use std::collections::BTreeMap;
+use std::rc::Rc;
+use std::time::Duration;
+
+/// Requests that may wait in one worker.
+const MAX_WAITERS: usize = 1_024;
+/// Longest configuration.
+const MAX_CONFIGURATION: usize = 4 * 1024 * 1024;
+/// A held request waits for one request to the issuer, and a bit.
+const MAX_WAIT_MS: u64 = FETCH_TIMEOUT_MS + 1_000;
+/// Ticks in milliseconds: while keys are missing, and later.
+const TICKS: (u32, u32) = (100, 1_000);
+
+/// What the contexts of one plugin in one worker share.
+pub struct Worker {
+    /// The policy.
+    pub policy: Policy,
+    /// The process's secret.
+    pub secret: Secret,
+    /// Keys, parsed.
+    pub keys: RefCell<KeyRing>,
+    /// Verified tokens.
+    pub tokens: RefCell<TokenCache>,
+    /// Statistics.
+    pub metrics: Metrics,
+    native: bool,
+    root: u32,
+    holder: u64,
+    mailbox: Mailbox,
+    waiters: RefCell<BTreeMap<u32, Waiter>>,
+    tick: Cell<u32>,
+}
+
+struct Waiter {
+    stream: Rc<Stream>,
+    issuer: IssuerId,
+    since: u64,
+    generation: u64,
+    failures: u64,
+}
+
+impl Worker {
+    /// The verifier in use.
+    pub fn verifier(&self) -> &'static dyn SignatureVerifier {
+        if self.native { &Native } else { &Portable }
+    }
+
+    /// Holds a request until its issuer's keys were fetched. `false`: too many wait already.
+    pub fn hold(&self, stream: &Rc<Stream>, issuer: IssuerId, now: u64) -> bool {
+        let (generation, failures) =
+            self.keys.borrow().held(issuer).map_or((0, 0), |h| (h.generation, u64::from(h.failures)));
+        let waiter = Waiter { stream: Rc::clone(stream), issuer, since: now, generation, failures };
+        let mut waiters = self.waiters.borrow_mut();
+        if waiters.len() >= MAX_WAITERS {
+            return false;
+        }
+        waiters.insert(stream.id, waiter);
+        drop(waiters);
+        self.mailbox.wake_self();
+        true
+    }
+
+    /// A held request is gone.
+    pub fn forget(&self, stream: u32) {
+        let gone = self.waiters.try_borrow_mut().ok().and_then(|mut waiters| waiters.remove(&stream));
+        drop(gone);
+    }
+
+    fn control(&self, issuer: IssuerId) -> Option<Control> {
+        control::read(&Cells, &self.policy.issuers.get(issuer.0)?.control_cell()).ok()
+    }
+
+    /// Takes over what another worker published.
+    fn sync(&self, issuer: IssuerId, control: &Control) {
+        let known = self.keys.borrow().held(issuer).map_or(0, |h| h.generation);
+        if control.generation != known {
+            self.load(issuer, control);
+        }
+        let mut keys = self.keys.borrow_mut();
+        let Some(held) = keys.held_mut(issuer) else { return };
+        held.failures = u32::try_from(control.failures).unwrap_or(u32::MAX);
+        held.next_at = control.next_at;
+    }
+
+    fn load(&self, issuer: IssuerId, control: &Control) {
+        let Some(cell) = self.policy.issuers.get(issuer.0).map(policy::Issuer::document_cell) else { return };
+        let document = host::shared_data(&cell).ok().flatten();
+        // Other plugins can write where we write: what is read is parsed and judged like any document.
+        let Some(set) = document.and_then(|(bytes, _)| jwks::parse(&bytes).ok()) else { return };
+        self.tokens.borrow_mut().retain_keys(issuer, |key| set.contains(key));
+        if let Some(held) = self.keys.borrow_mut().held_mut(issuer) {
+            held.set = Some(set);
+            held.fetched_at = control.fetched_at;
+            held.generation = control.generation;
+        }
+    }
+
+    /// Lets go every request whose wait is over.
+    fn release(&self, now: u64) {
+        let mut ready = Vec::new();
+        for (id, waiter) in self.waiters.borrow().iter() {
+            if let Some(fetched) = self.is_over(waiter, now) {
+                ready.push((*id, fetched));
+            }
+        }
+        for (id, fetched) in ready {
+            let Some(waiter) = self.waiters.borrow_mut().remove(&id) else { continue };
+            // A context that is gone can't be chosen: its request is gone, too.
+            if host::set_effective_context(id).is_ok() {
+                waiter.stream.resume(self, fetched);
+            }
+        }
+        let _ = host::set_effective_context(self.root);
+    }
+
+    fn is_over(&self, waiter: &Waiter, now: u64) -> Option<Fetched> {
+        let keys = self.keys.borrow();
+        let held = keys.held(waiter.issuer)?;
+        if held.generation != waiter.generation {
+            return Some(Fetched::Good);
+        }
+        let failed = u64::from(held.failures) > waiter.failures;
+        (failed || now.saturating_sub(waiter.since) > MAX_WAIT_MS).then_some(Fetched::Failed)
+    }
+
+    fn set_tick(&self) {
+        let has_keys = (0..self.policy.issuers.len())
+            .all(|at| self.keys.borrow().held(IssuerId(at)).is_some_and(|h| h.set.is_some()));
+        let wanted = if has_keys && self.mailbox.is_claimed() { TICKS.1 } else { TICKS.0 };
+        if self.tick.replace(wanted) != wanted {
+            let _ = host::set_tick_period(wanted);
+        }
+    }
+}
+
+/// The root context.
+pub struct Root {
+    id: u32,
+    worker: Option<Rc<Worker>>,
+    fetches: BTreeMap<u32, (IssuerId, Fetch)>,
+}
+
+impl Root {
+    /// A root context that isn't configured yet.
+    pub fn new(id: u32) -> Self {
+        Self { id, worker: None, fetches: BTreeMap::new() }
+    }
+
+    fn configure(&mut self) -> Result<(), String> {
+        let bytes = host::buffer(Buffer::PluginConfiguration, MAX_CONFIGURATION)
+            .map_err(|status| format!("the configuration can't be read (status {})", status.0))?;
+        let environment = std::env::vars().collect();
+        let policy = config::load_filter(Some(&bytes), Some(&environment))
+            .map_err(|errors| errors.iter().map(ToString::to_string).collect::<Vec<_>>().join("; "))?;
+        let native = choose_verifier(policy.verifier)?;
+        let secret = shared::secret().map_err(|_| "shared data can't be used".to_owned())?;
+        let metrics = Metrics::define(&policy);
+        metrics.set_native(native);
+        log::info!(
+            "gatewaystack: policy {} with {} routes, signatures verified by {}",
+            policy.revision,
+            policy.routes.len(),
+            if native { "the host" } else { "the filter" }
+        );
+        let holder = shared::random();
+        let worker = Worker {
+            keys: RefCell::new(KeyRing::new(&policy)),
+            tokens: RefCell::default(),
+            metrics,
+            native,
+            root: self.id,
+            holder,
+            mailbox: Mailbox::new(holder),
+            waiters: RefCell::default(),
+            tick: Cell::new(TICKS.0),
+            policy,
+            secret,
+        };
+        self.worker = Some(Rc::new(worker));
+        host::set_tick_period(TICKS.0).map_err(|status| format!("no tick (status {})", status.0))
+    }
+
+    /// Reads what others published, fetches what is due, and lets go whoever has waited long enough.
+    fn poll(&mut self, worker: &Rc<Worker>) {
+        let Ok(now) = host::now_ns().map(|ns| ns / 1_000_000) else { return };
+        worker.mailbox.beat(now);
+        for at in 0..worker.policy.issuers.len() {
+            let issuer = IssuerId(at);
+            let Some(control) = worker.control(issuer) else { continue };
+            worker.sync(issuer, &control);
+            self.fetch_if_due(worker, issuer, &control, now);
+            if control.fetched_at > 0 {
+                worker.metrics.set_keys_age(issuer, now.saturating_sub(control.fetched_at) / 1000);
+            }
+        }
+        worker.release(now);
+        worker.metrics.flush();
+        worker.set_tick();
+    }
+
+    fn fetch_if_due(&mut self, worker: &Worker, id: IssuerId, seen: &Control, now: u64) {
+        let Some(issuer) = worker.policy.issuers.get(id.0) else { return };
+        // Look before taking: a write on every tick of every worker would be wasted.
+        if !seen.clone().take_lease(worker.holder, now) {
+            return;
+        }
+        let taken = control::update(&Cells, &issuer.control_cell(), |c| c.take_lease(worker.holder, now));
+        if taken == Ok(true) {
+            let (fetch, request) = Fetch::start(&issuer.issuer, &issuer.jwks);
+            self.send(worker, id, fetch, &request);
+        }
+    }
+
+    fn send(&mut self, worker: &Worker, id: IssuerId, fetch: Fetch, request: &Request) {
+        let Some(issuer) = worker.policy.issuers.get(id.0) else { return };
+        let headers = vec![
+            (":method", "GET"),
+            (":scheme", if request.tls { "https" } else { "http" }),
+            (":path", request.path.as_str()),
+            (":authority", request.authority.as_str()),
+            ("accept", "application/json"),
+            ("user-agent", "gatewaystack"),
+        ];
+        let timeout = Duration::from_millis(FETCH_TIMEOUT_MS);
+        match self.dispatch_http_call(&issuer.jwks_cluster, headers, None, vec![], timeout) {
+            Ok(token) => {
+                self.fetches.insert(token, (id, fetch));
+            }
+            Err(_) => self.finish(
+                worker,
+                id,
+                Next::Failed("the host can't send the request: is the cluster there?"),
+                None,
+            ),
+        }
+    }
+
+    fn finish(&mut self, worker: &Worker, id: IssuerId, next: Next, max_age: Option<u64>) {
+        let Some(issuer) = worker.policy.issuers.get(id.0) else { return };
+        let Ok(now) = host::now_ns().map(|ns| ns / 1_000_000) else { return };
+        let failure = match next {
+            Next::Request(fetch, request) => return self.send(worker, id, fetch, &request),
+            Next::Keys(_, document) => {
+                let written = swap(&Cells, &issuer.document_cell(), |_| (Some(document.clone()), ()));
+                written.err().map(|_| "shared data can't be written")
+            }
+            Next::Failed(why) => Some(why),
+        };
+        let cell = issuer.control_cell();
+        let _ = control::update(&Cells, &cell, |control| match failure {
+            None => control.succeed(worker.holder, now, issuer.refresh_ms, max_age),
+            Some(_) => control.fail(worker.holder, now),
+        });
+        if let Some(why) = failure {
+            worker.metrics.count_fetch_failure(id);
+            log::warn!("gatewaystack: keys of {} not fetched: {why}", issuer.issuer.escape_default());
+        }
+        worker.mailbox.wake_all(now);
+    }
+}
+
+/// Whether to use the host's verifier, by a known answer.
+fn choose_verifier(choice: policy::Verifier) -> Result<bool, String> {
+    let native = || signature::passes_known_answer(&Native);
+    match choice {
+        policy::Verifier::Native if !native() => {
+            Err("verifier: this host has no verify_signature that passes the known-answer test; use auto or portable".into())
+        }
+        policy::Verifier::Native => Ok(true),
+        policy::Verifier::Auto if native() => Ok(true),
+        policy::Verifier::Auto | policy::Verifier::Portable if signature::passes_known_answer(&Portable) => Ok(false),
+        policy::Verifier::Auto | policy::Verifier::Portable => Err("verifier: no verifier passes the known-answer test".into()),
+    }
+}
+
+impl Context for Root {
+    fn on_http_call_response(&mut self, token: u32, _headers: usize, body_size: usize, _trailers: usize) {
+        let (Some(worker), Some((id, fetch))) = (self.worker.clone(), self.fetches.remove(&token)) else {
+            return;
+        };
+        let headers = host::headers(Map::CallResponseHeaders).unwrap_or_default();
+        let pairs = headers.pairs();
+        let find = |name: &[u8]| {
+            pairs.iter().find(|(n, _)| *n == name).and_then(|(_, v)| std::str::from_utf8(v).ok())
+        };
+        let status = find(b":status").and_then(|s| s.parse().ok());
+        let max_age = find(b"cache-control").and_then(max_age);
+        // One byte more than is allowed, so that too long a document is seen to be too long.
+        let body =
+            host::buffer(Buffer::CallResponseBody, (MAX_DOCUMENT + 1).min(body_size)).unwrap_or_default();
+        self.finish(&worker, id, fetch.answer(status, &body), max_age);
+        self.poll(&worker);
+    }
+}
+
+/// `max-age` in seconds (RFC 9111 §5.2.2.1).
+fn max_age(cache_control: &str) -> Option<u64> {
+    cache_control.split(',').find_map(|directive| {
+        let (name, value) = directive.trim().split_once('=')?;
+        name.eq_ignore_ascii_case("max-age").then(|| value.trim_matches('"').parse().ok()).flatten()
+    })
+}
+
+impl RootContext for Root {
+    fn on_configure(&mut self, _size: usize) -> bool {
+        match self.configure() {
+            Ok(()) => true,
+            Err(why) => {
+                log::error!("gatewaystack: the policy is refused: {why}");
+                false
+            }
+        }
+    }
+
+    fn on_tick(&mut self) {
+        if let Some(worker) = self.worker.clone() {
+            self.poll(&worker);
+        }
+    }
+
+    fn on_queue_ready(&mut self, queue: u32) {
+        if let Some(worker) = self.worker.clone() {
+            worker.mailbox.drain(queue);
+            self.poll(&worker);
+        }
+    }
+
+    fn create_http_context(&self, id: u32) -> Option<Box<dyn HttpContext>> {
+        Some(Box::new(HttpFilter::new(id, self.worker.clone())))
+    }
+
+    fn get_type(&self) -> Option<ContextType> {
+        Some(ContextType::HttpContext)
+    }
+}
