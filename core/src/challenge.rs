@@ -78,6 +78,3 @@ fn quoted(text: &str) -> String {
     }
     out
 }
-
-#[cfg(test)]
-mod tests;

@@ -51,6 +51,3 @@ fn base(cors: &Cors, origin: Option<&str>) -> ResponseHeaders {
     }
     headers
 }
-
-#[cfg(test)]
-mod tests;

@@ -20,6 +20,8 @@ pub fn header_value(name: &str) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+    #[cfg(target_arch = "wasm32")]
+    use wasm_bindgen_test::wasm_bindgen_test as test;
 
     #[test]
     fn bytes_that_headers_cannot_carry_are_escaped() {

@@ -37,3 +37,6 @@ pub mod record;
 pub mod json;
 pub mod hash;
 pub mod shared;
+
+#[cfg(test)]
+mod testing;

@@ -168,6 +168,3 @@ fn write_time(out: &mut String, us: u64) {
     let (h, m, s) = (of_day / 3_600, of_day / 60 % 60, of_day % 60);
     let _ = write!(out, "{year:04}-{month:02}-{day:02}T{h:02}:{m:02}:{s:02}.{:06}Z", us % 1_000_000);
 }
-
-#[cfg(test)]
-mod tests;

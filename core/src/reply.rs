@@ -110,6 +110,3 @@ fn grpc_status(status: u16) -> i32 {
         _ => 13,
     }
 }
-
-#[cfg(test)]
-mod tests;

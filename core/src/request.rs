@@ -200,6 +200,3 @@ fn clean_request_id(id: &[u8]) -> Option<&str> {
 fn starts_with_ignore_case(value: &[u8], prefix: &[u8]) -> bool {
     value.get(..prefix.len()).is_some_and(|head| head.eq_ignore_ascii_case(prefix))
 }
-
-#[cfg(test)]
-mod tests;

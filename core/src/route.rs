@@ -98,6 +98,3 @@ pub fn bare_host(host: &str) -> String {
     };
     host.get(..end).unwrap_or(host).to_ascii_lowercase()
 }
-
-#[cfg(test)]
-mod tests;

@@ -50,9 +50,9 @@ impl TokenCache {
 
     /// Forgets the tokens of an issuer's keys that are gone.
     pub fn retain_keys(&mut self, issuer: IssuerId, is_key: impl Fn(u64) -> bool) {
-        let keep = |_: &Box<str>, entry: &mut Entry| entry.claims.issuer() != issuer || is_key(entry.key);
-        self.young.retain(keep);
-        self.old.retain(keep);
+        let keep = |entry: &Entry| entry.claims.issuer() != issuer || is_key(entry.key);
+        self.young.retain(|_, entry| keep(entry));
+        self.old.retain(|_, entry| keep(entry));
     }
 
     /// Number of tokens.

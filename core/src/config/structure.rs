@@ -3,7 +3,6 @@
 
 use super::error::ConfigError;
 use super::raw::RawPolicy;
-use serde::Deserialize as _;
 use serde_json::Value;
 use serde_path_to_error::{Path, Segment};
 
@@ -30,7 +29,7 @@ pub fn read(value: &Value) -> (RawPolicy, Vec<ConfigError>) {
             }
         }
     }
-    (RawPolicy::deserialize(&value).unwrap_or_default(), errors)
+    (serde_json::from_value(value).unwrap_or_default(), errors)
 }
 
 /// An empty member is a mistake more often than a wish: `tenants:` with nothing after it must not mean "any tenant".

@@ -1,5 +1,8 @@
 use super::*;
+#[cfg(not(target_arch = "wasm32"))]
 use proptest::prelude::*;
+#[cfg(target_arch = "wasm32")]
+use wasm_bindgen_test::wasm_bindgen_test as test;
 
 #[test]
 fn duplicate_members_depth_and_trailing_bytes_are_refused() {
@@ -22,6 +25,7 @@ fn duplicate_members_depth_and_trailing_bytes_are_refused() {
     assert!(parse(b"\"\xff\"", 32).is_err());
 }
 
+#[cfg(not(target_arch = "wasm32"))]
 proptest! {
     #[test]
     fn any_bytes_are_parsed_or_refused_without_a_panic(bytes in proptest::collection::vec(any::<u8>(), 0..200)) {

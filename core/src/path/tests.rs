@@ -1,5 +1,8 @@
 use super::*;
+#[cfg(not(target_arch = "wasm32"))]
 use proptest::prelude::*;
+#[cfg(target_arch = "wasm32")]
+use wasm_bindgen_test::wasm_bindgen_test as test;
 
 fn check(target: &str, expect: Result<&str, PathFault>) {
     let got = parse(target.as_bytes()).map(|t| t.path);
@@ -60,6 +63,7 @@ fn the_query_stays_byte_for_byte() {
     assert!(parse(b"/%41").unwrap().changed);
 }
 
+#[cfg(not(target_arch = "wasm32"))]
 proptest! {
     #[test]
     fn normalising_twice_changes_nothing_more(bytes in proptest::collection::vec(any::<u8>(), 0..60)) {

@@ -124,7 +124,7 @@ fn cell(kind: Kind, key: u64) -> String {
 /// Anything that isn't a slot counts as empty: other plugins can write where we write.
 fn decode(bytes: &[u8]) -> Vec<Entry> {
     let mut entries = Vec::with_capacity(WAYS);
-    if bytes.len() % ENTRY != 0 || bytes.len() > ENTRY * WAYS {
+    if !bytes.len().is_multiple_of(ENTRY) || bytes.len() > ENTRY * WAYS {
         return entries;
     }
     let word = |c: &[u8], at: usize| {

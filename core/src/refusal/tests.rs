@@ -1,1 +1,71 @@
+use super::*;
+#[cfg(target_arch = "wasm32")]
+use wasm_bindgen_test::wasm_bindgen_test as test;
 
+fn every() -> Vec<Refusal> {
+    use TokenFault::*;
+    let state = LimitState { limit: 1, window_s: 60, remaining: 0, reset_s: 3 };
+    let tokens = [
+        Malformed,
+        Algorithm,
+        Type,
+        Critical,
+        KeyId,
+        Issuer,
+        Audience,
+        Expired,
+        NotYetValid,
+        Claim,
+        Subject,
+        ReservedUser,
+        UnknownKey,
+        Signature,
+    ];
+    let mut all: Vec<Refusal> = tokens.into_iter().map(Refusal::Token).collect();
+    all.extend([
+        Refusal::Unsafe(RequestFault::Path(PathFault::DotSegment)),
+        Refusal::Unsafe(RequestFault::Method),
+        Refusal::Unsafe(RequestFault::Connection),
+        Refusal::Authorization(AuthorizationFault::Malformed),
+        Refusal::Method("GET".into()),
+        Refusal::NoRequiredScope,
+        Refusal::NoToken,
+        Refusal::Encrypted,
+        Refusal::Opaque,
+        Refusal::Scope { needed: vec![], have: vec![] },
+        Refusal::Denied(Denied::NoRoute),
+        Refusal::Denied(Denied::Case),
+        Refusal::Denied(Denied::Issuer),
+        Refusal::Denied(Denied::Tenant),
+        Refusal::Denied(Denied::Machine),
+        Refusal::Upgrade,
+        Refusal::Limited(state),
+        Refusal::AddressLimited(state),
+        Refusal::KeysUnavailable(2),
+        Refusal::KeyPending(2),
+        Refusal::Internal(Fault::SharedTable),
+        Refusal::Internal(Fault::Verifier),
+        Refusal::Internal(Fault::Host),
+    ]);
+    all
+}
+
+#[test]
+fn every_refusal_has_its_own_metric_and_none_is_left_over() {
+    let mut used: Vec<_> = every().iter().map(|r| (r.decision(), r.reason())).collect();
+    used.push(("error", "client_gone"));
+    used.sort_unstable();
+    used.dedup();
+    let mut known = REASONS.to_vec();
+    known.sort_unstable();
+    assert_eq!(used, known);
+}
+
+#[test]
+fn every_refusal_is_an_error_status_and_says_what_to_do() {
+    for refusal in every() {
+        assert!(refusal.status() >= 400, "{refusal:?}");
+        assert!(refusal.description().is_ascii() && refusal.description().len() > 10, "{refusal:?}");
+        assert_eq!(refusal.retry_after().is_some(), matches!(refusal.status(), 429 | 503), "{refusal:?}");
+    }
+}

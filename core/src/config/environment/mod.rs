@@ -77,7 +77,7 @@ fn fold(policy: Value, env: &Environment, alone: bool) -> Folded {
     identity(&mut reader, &mut folded);
     routes::fold(&mut reader, &mut folded, alone);
     limits::fold(&mut reader, &mut folded);
-    own::fold(&mut reader, &mut folded);
+    own::fold(&mut reader, &mut folded, alone);
     secrets::check(&mut reader, demo);
     for name in not_yet::VARIABLES {
         if reader.text(&[name]).is_some() {

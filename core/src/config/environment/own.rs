@@ -6,7 +6,7 @@ use crate::config::values::{name, url};
 use serde_json::{Value, json};
 
 /// Folds them.
-pub fn fold(reader: &mut Reader<'_>, folded: &mut Folded) {
+pub fn fold(reader: &mut Reader<'_>, folded: &mut Folded, alone: bool) {
     for (names, path) in [
         (&["BIND"][..], "listen.bind"),
         (&["TLS_CERT_FILE"], "listen.tls.cert_file"),
@@ -25,8 +25,11 @@ pub fn fold(reader: &mut Reader<'_>, folded: &mut Folded) {
         ("TRUSTED_HOPS", "listen.trusted_hops"),
         ("SIDECAR_PORT", "sidecar.port"),
     ] {
-        if let Some((name, number)) = reader.number(name) {
-            folded.set(path, json!(number), name);
+        match reader.number(name) {
+            Some((name, number)) => folded.set(path, json!(number), name),
+            // A default may collide with another variable, and then this one solves it.
+            None if alone => folded.origin(path, name),
+            None => {}
         }
     }
     for (name, path) in

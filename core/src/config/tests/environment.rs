@@ -93,6 +93,7 @@ fn contradictions_name_a_variable() {
         (&[("CORS_ORIGIN", "*"), ("CORS_CREDENTIALS", "true")][..], &["CORS_CREDENTIALS"][..]),
         (&[("TLS_CERT_FILE", "a.pem")], &["TLS_KEY_FILE"]),
         (&[("TLS_KEY_FILE", "a.pem")], &["TLS_CERT_FILE"]),
+        (&[("PORT", "8081")], &["SIDECAR_PORT"]),
         (
             &[("WEBHOOK_SHARED_SECRET", "s3cr3t"), ("WEBHOOK_SHARED_SECRET_FILE", "/s")],
             &["WEBHOOK_SHARED_SECRET_FILE"],

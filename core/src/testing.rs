@@ -1,0 +1,297 @@
+//! For tests: a gateway without Envoy, tokens with real signatures, and builders that say what a test is about.
+
+use crate::authenticate::Fetched;
+use crate::config;
+use crate::config::policy::{IssuerId, Policy};
+use crate::decision::{Decision, Edits};
+use crate::exchange::{Exchange, World};
+use crate::hash::Secret;
+use crate::jwks::{self, KeyRing};
+use crate::jwt::signature::Portable;
+use crate::rate_limit::Counters;
+use crate::reply::Reply;
+use crate::shared::MemoryTable;
+use crate::token_cache::TokenCache;
+use base64::Engine as _;
+use base64::engine::general_purpose::URL_SAFE_NO_PAD;
+use rsa::BoxedUint;
+use rsa::pkcs1v15::Pkcs1v15Sign;
+use serde_json::{Value, json};
+use sha2::{Digest as _, Sha256};
+use std::cell::{Cell, RefCell};
+use std::net::IpAddr;
+
+pub const NOW_S: u64 = 1_790_000_000;
+pub const ISSUER: &str = "https://idp.example/";
+pub const SECOND: &str = "https://second.example/";
+pub const AUDIENCE: &str = "https://gateway.local/api";
+
+/// A signing key with its `kid`.
+#[derive(Clone)]
+pub struct Key {
+    pub kid: &'static str,
+    parts: [Vec<u8>; 4],
+}
+
+pub fn key_a() -> Key {
+    Key::read("a", include_str!("testing/key_a.txt"))
+}
+
+pub fn key_b() -> Key {
+    Key::read("b", include_str!("testing/key_b.txt"))
+}
+
+pub fn base64url(bytes: impl AsRef<[u8]>) -> String {
+    URL_SAFE_NO_PAD.encode(bytes)
+}
+
+impl Key {
+    fn read(kid: &'static str, text: &str) -> Self {
+        let hex = |line: &str| -> Vec<u8> {
+            (0..line.len() / 2).map(|i| u8::from_str_radix(&line[2 * i..2 * i + 2], 16).unwrap()).collect()
+        };
+        let parts: Vec<Vec<u8>> = text.lines().map(hex).collect();
+        Self { kid, parts: parts.try_into().unwrap() }
+    }
+
+    pub fn jwk(&self) -> Value {
+        json!({"kty": "RSA", "use": "sig", "alg": "RS256", "kid": self.kid, "n": base64url(&self.parts[0]), "e": "AQAB"})
+    }
+
+    pub fn sign(&self, signed: &str) -> Vec<u8> {
+        let number = |bytes: &[u8]| BoxedUint::from_be_slice_vartime(bytes);
+        let [n, d, p, q] = &self.parts;
+        let primes = vec![number(p), number(q)];
+        let e = BoxedUint::from(65_537u64);
+        let key = rsa::PrivateKey::from_components(number(n), e, number(d), primes).unwrap();
+        key.sign(Pkcs1v15Sign::new::<Sha256>(), &Sha256::digest(signed)).unwrap()
+    }
+}
+
+/// A token with sane defaults; each method says how this one differs.
+#[derive(Clone)]
+pub struct Token {
+    header: Value,
+    claims: Value,
+    raw_header: Option<String>,
+    raw_claims: Option<String>,
+    key: Key,
+}
+
+pub fn token() -> Token {
+    Token {
+        header: json!({"alg": "RS256", "typ": "at+jwt", "kid": "a"}),
+        claims: json!({"iss": ISSUER, "aud": AUDIENCE, "sub": "auth0|ann", "exp": NOW_S + 3600, "scope": "tool:read"}),
+        raw_header: None,
+        raw_claims: None,
+        key: key_a(),
+    }
+}
+
+impl Token {
+    pub fn claim(mut self, name: &str, value: impl Into<Value>) -> Self {
+        self.claims[name] = value.into();
+        self
+    }
+    pub fn without(mut self, name: &str) -> Self {
+        self.claims.as_object_mut().unwrap().remove(name);
+        self
+    }
+    pub fn header(mut self, name: &str, value: impl Into<Value>) -> Self {
+        self.header[name] = value.into();
+        self
+    }
+    pub fn without_header(mut self, name: &str) -> Self {
+        self.header.as_object_mut().unwrap().remove(name);
+        self
+    }
+    pub fn raw_header(mut self, json: &str) -> Self {
+        self.raw_header = Some(json.to_owned());
+        self
+    }
+    pub fn raw_claims(mut self, json: &str) -> Self {
+        self.raw_claims = Some(json.to_owned());
+        self
+    }
+    pub fn scope(self, scope: &str) -> Self {
+        self.claim("scope", scope)
+    }
+    pub fn sub(self, sub: &str) -> Self {
+        self.claim("sub", sub)
+    }
+    pub fn signed_by(mut self, key: Key) -> Self {
+        self.header["kid"] = key.kid.into();
+        self.key = key;
+        self
+    }
+    pub fn second_issuer(self) -> Self {
+        self.claim("iss", SECOND).signed_by(key_b())
+    }
+    pub fn mint(&self) -> String {
+        let header = self.raw_header.clone().unwrap_or_else(|| self.header.to_string());
+        let claims = self.raw_claims.clone().unwrap_or_else(|| self.claims.to_string());
+        let signed = format!("{}.{}", base64url(header), base64url(claims));
+        let signature = self.key.sign(&signed);
+        format!("{signed}.{}", base64url(signature))
+    }
+}
+
+/// What came of a request.
+#[derive(Debug)]
+pub enum Got {
+    Forwarded(Edits, Vec<(&'static str, String)>),
+    Observed(Edits),
+    Replied(Reply),
+    Held(Exchange),
+}
+
+/// A gateway without Envoy.
+pub struct Gate {
+    pub policy: Policy,
+    pub keys: KeyRing,
+    pub tokens: RefCell<TokenCache>,
+    pub table: MemoryTable,
+    pub now_ms: u64,
+    pub address: IpAddr,
+    /// The last request's record.
+    pub record: Value,
+}
+
+pub fn policy(mut policy: Value) -> Policy {
+    let issuer = json!({"issuer": ISSUER, "audiences": [AUDIENCE], "jwks_cluster": "jwks"});
+    let object = policy.as_object_mut().unwrap();
+    // A route for everything would hide the built-in metadata route, which is an error.
+    if object.get("routes").is_some_and(|routes| routes.to_string().contains("\"/*\"")) {
+        object.entry("builtin").or_insert(json!({"metadata": false}));
+    }
+    object.entry("version").or_insert(json!(1));
+    object.entry("public_url").or_insert(json!("https://gateway.example.com"));
+    object.entry("issuers").or_insert(json!([issuer]));
+    config::load_filter(Some(policy.to_string().as_bytes()), None).unwrap()
+}
+
+/// A gateway whose issuers' keys have been fetched: the first has key a, the second key b.
+pub fn gate(value: Value) -> Gate {
+    let mut gate = cold_gate(value);
+    for (at, key) in [key_a(), key_b()].iter().enumerate().take(gate.policy.issuers.len()) {
+        gate.publish(at, &[key]);
+    }
+    gate
+}
+
+/// A gateway that has no keys yet.
+pub fn cold_gate(value: Value) -> Gate {
+    let policy = policy(value);
+    Gate {
+        keys: KeyRing::new(&policy),
+        tokens: RefCell::default(),
+        table: MemoryTable::default(),
+        now_ms: NOW_S * 1000,
+        address: IpAddr::from([192, 0, 2, 7]),
+        record: Value::Null,
+        policy,
+    }
+}
+
+impl Gate {
+    pub fn publish(&mut self, issuer: usize, keys: &[&Key]) {
+        let jwks: Vec<Value> = keys.iter().map(|k| k.jwk()).collect();
+        let set = jwks::parse(json!({"keys": jwks}).to_string().as_bytes()).unwrap();
+        self.tokens.borrow_mut().retain_keys(IssuerId(issuer), |key| set.contains(key));
+        let held = self.keys.held_mut(IssuerId(issuer)).unwrap();
+        held.set = Some(set);
+        held.fetched_at = self.now_ms;
+        held.generation += 1;
+    }
+
+    fn world<R>(&self, run: impl FnOnce(&World<'_>) -> R) -> R {
+        let counters = Counters { table: &self.table, secret: Secret(1, 2), evicted: Cell::new(0) };
+        let address = || self.address;
+        run(&World {
+            policy: &self.policy,
+            keys: &self.keys,
+            tokens: &self.tokens,
+            verifier: &Portable,
+            counters: &counters,
+            address: &address,
+            now_ms: self.now_ms,
+            cache_hits: Cell::new(0),
+        })
+    }
+
+    /// Sends a request with these headers beside method, path and host.
+    pub fn send(&mut self, method: &str, path: &str, headers: &[(&str, &str)]) -> Got {
+        let bytes: Vec<(&[u8], &[u8])> = headers.iter().map(|(n, v)| (n.as_bytes(), v.as_bytes())).collect();
+        self.send_bytes(method, path.as_bytes(), &bytes)
+    }
+
+    pub fn send_bytes(&mut self, method: &str, path: &[u8], headers: &[(&[u8], &[u8])]) -> Got {
+        let mut all: Vec<(&[u8], &[u8])> =
+            vec![(b":method", method.as_bytes()), (b":path", path), (b":authority", b"gateway.example.com")];
+        all.push((b"x-request-id", b"req-1"));
+        all.extend(headers);
+        let (exchange, decision) = self.world(|world| Exchange::AwaitHeaders.on_headers(world, &all));
+        self.got(exchange, decision)
+    }
+
+    /// Lets a held request go on.
+    pub fn resume(&mut self, held: Exchange, fetched: Fetched) -> Got {
+        let (exchange, decision) = self.world(|world| held.on_keys(world, fetched));
+        self.got(exchange, decision)
+    }
+
+    fn got(&mut self, exchange: Exchange, decision: Decision) -> Got {
+        if let Some(facts) = exchange.facts() {
+            self.record = serde_json::from_str(&facts.to_json(None, self.now_ms * 1000, 5)).unwrap();
+        }
+        match decision {
+            Decision::Forward(permit) => Got::Forwarded(permit.edits().clone(), permit.response().clone()),
+            Decision::Reply(reply) => Got::Replied(reply),
+            Decision::Observe(edits) => Got::Observed(edits),
+            Decision::Await(_) => Got::Held(exchange),
+        }
+    }
+
+    /// Status of a request with this token: 200 stands for forwarded.
+    pub fn status(&mut self, method: &str, path: &str, token: &str) -> u16 {
+        self.send(method, path, &[("authorization", &format!("Bearer {token}"))]).status()
+    }
+}
+
+impl Got {
+    pub fn status(&self) -> u16 {
+        match self {
+            Self::Forwarded(..) | Self::Observed(_) => 200,
+            Self::Replied(reply) => reply.status,
+            Self::Held(_) => 102,
+        }
+    }
+
+    pub fn edits(&self) -> &Edits {
+        match self {
+            Self::Forwarded(edits, _) | Self::Observed(edits) => edits,
+            other => panic!("not forwarded: {other:?}"),
+        }
+    }
+
+    pub fn reply(&self) -> &Reply {
+        match self {
+            Self::Replied(reply) => reply,
+            other => panic!("not answered: {other:?}"),
+        }
+    }
+
+    /// A header of our answer, or one that we put into the upstream's.
+    pub fn header(&self, name: &str) -> Option<&str> {
+        let headers = match self {
+            Self::Forwarded(_, headers) => headers,
+            Self::Replied(reply) => &reply.headers,
+            other => panic!("no answer: {other:?}"),
+        };
+        headers.iter().find(|(n, _)| *n == name).map(|(_, v)| v.as_str())
+    }
+
+    pub fn body(&self) -> Value {
+        serde_json::from_str(&self.reply().body).unwrap()
+    }
+}
