@@ -145,7 +145,8 @@ pub fn now_ns() -> Result<u64, Status> {
     let mut time = 0;
     // SAFETY: the host writes one u64.
     check(unsafe { proxy_get_current_time_nanoseconds(&mut time) })?;
-    Ok(time)
+    // At time zero no token would have expired.
+    if time == 0 { Err(GARBAGE) } else { Ok(time) }
 }
 
 /// Asks for a tick every `ms` milliseconds.

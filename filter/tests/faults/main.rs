@@ -1,0 +1,225 @@
+//! The filter over a host that fails: at every call in turn, in every way. Never a panic (it would end this process, as it ends the VM), and
+//! never a request that passes without its permit, or with a client's own identity.
+
+#![allow(unsafe_code, reason = "the module's exports are a C interface")]
+
+mod host;
+
+use base64::Engine as _;
+use base64::engine::general_purpose::URL_SAFE_NO_PAD;
+use host::{Fault, host};
+use jwt_simple::prelude::{Claims, Duration, RS256KeyPair, RSAKeyPairLike};
+use serde_json::json;
+use std::sync::OnceLock;
+
+unsafe extern "C" {
+    safe fn proxy_on_context_create(context: u32, root: u32);
+    safe fn proxy_on_vm_start(context: u32, size: usize) -> bool;
+    safe fn proxy_on_configure(context: u32, size: usize) -> bool;
+    safe fn proxy_on_tick(context: u32);
+    safe fn proxy_on_queue_ready(context: u32, queue: u32);
+    safe fn proxy_on_http_call_response(
+        context: u32,
+        token: u32,
+        headers: usize,
+        body: usize,
+        trailers: usize,
+    );
+    safe fn proxy_on_request_headers(context: u32, headers: usize, end: bool) -> u32;
+    safe fn proxy_on_request_trailers(context: u32, trailers: usize) -> u32;
+    safe fn proxy_on_response_headers(context: u32, headers: usize, end: bool) -> u32;
+    safe fn proxy_on_log(context: u32);
+    safe fn proxy_on_delete(context: u32);
+}
+
+const CONTINUE: u32 = 0;
+const ROOT: u32 = 1;
+const REQUEST: u32 = 2;
+
+struct Fixture {
+    jwks: Vec<u8>,
+    token: String,
+}
+
+/// One key for all tests: making one is slow.
+fn fixture() -> &'static Fixture {
+    static FIXTURE: OnceLock<Fixture> = OnceLock::new();
+    FIXTURE.get_or_init(|| {
+        let pair = RS256KeyPair::generate(2048).unwrap().with_key_id("a");
+        let public = pair.public_key().to_components();
+        let encode = |bytes: &[u8]| URL_SAFE_NO_PAD.encode(bytes);
+        let jwks =
+            json!({"keys": [{"kty": "RSA", "kid": "a", "n": encode(&public.n), "e": encode(&public.e)}]});
+        let claims = Claims::create(Duration::from_hours(1))
+            .with_issuer("https://idp.example/")
+            .with_audience("api")
+            .with_subject("ann");
+        Fixture { jwks: jwks.to_string().into_bytes(), token: pair.sign(claims).unwrap() }
+    })
+}
+
+/// What a run came to.
+#[derive(Debug, PartialEq, Eq)]
+struct Outcome {
+    /// The request, as the upstream gets it; `None`: it doesn't.
+    upstream: Option<Vec<(String, String)>>,
+    /// Trailers likewise.
+    trailers: Option<Vec<String>>,
+    calls: usize,
+}
+
+/// A worker's life: configured, keys fetched (before or while the request waits), one request, its record.
+fn run(path: &str, token: Option<&str>, keys_first: bool, fault: Option<(usize, Fault)>) -> Outcome {
+    let (path, token) = (path.to_owned(), token.map(str::to_owned));
+    // The SDK keeps its contexts for a thread, as a VM does.
+    std::thread::spawn(move || life(&path, token.as_deref(), keys_first, fault)).join().unwrap()
+}
+
+fn life(path: &str, token: Option<&str>, keys_first: bool, fault: Option<(usize, Fault)>) -> Outcome {
+    let now = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).unwrap();
+    host(|host| {
+        host.fault = fault;
+        host.now_ns = u64::try_from(now.as_nanos()).unwrap();
+        host.configuration = json!({
+            "version": 1,
+            "public_url": "https://gateway.example.com",
+            "issuers": [{"issuer": "https://idp.example/", "audiences": ["api"], "jwks_uri": "https://idp.example/jwks", "jwks_cluster": "idp"}],
+            "routes": [{"path": "/v1/*"}],
+            "rate_limits": [{"by": "user", "max": 60, "window": "60s"}, {"by": "address", "max": 9, "window": "60s", "on": "failures"}],
+        })
+        .to_string()
+        .into_bytes();
+    });
+    gatewaystack_filter::start();
+    proxy_on_context_create(ROOT, 0);
+    let nothing = Outcome { upstream: None, trailers: None, calls: 0 };
+    if !proxy_on_vm_start(ROOT, 0) || !proxy_on_configure(ROOT, 1) {
+        return nothing;
+    }
+    if keys_first {
+        fetch();
+    }
+    let outcome = request(path, token, keys_first);
+    Outcome { calls: host(|host| host.calls), ..outcome }
+}
+
+/// Two ticks, and an answer to whatever was sent.
+fn fetch() {
+    proxy_on_tick(ROOT);
+    proxy_on_queue_ready(ROOT, 1);
+    let sent = host(|host| {
+        host.maps.insert(
+            6,
+            vec![(":status".into(), b"200".into()), ("cache-control".into(), b"max-age=60".into())],
+        );
+        host.call_body = fixture().jwks.clone();
+        u32::try_from(host.sent.len()).unwrap()
+    });
+    if sent > 0 {
+        proxy_on_http_call_response(ROOT, sent, 2, fixture().jwks.len(), 0);
+    }
+    proxy_on_tick(ROOT);
+    // Whoever waits in vain is let go after a time.
+    host(|host| host.now_ns += 60_000_000_000);
+    proxy_on_tick(ROOT);
+}
+
+fn request(path: &str, token: Option<&str>, keys_first: bool) -> Outcome {
+    host(|host| {
+        let mut headers: Vec<(String, Vec<u8>)> =
+            [(":method", "GET"), (":path", path), (":authority", "gateway.example.com")]
+                .map(|(n, v)| (n.to_owned(), v.as_bytes().to_vec()))
+                .to_vec();
+        headers.push(("x-user-id".into(), b"evil".into()));
+        headers.extend(token.map(|t| ("authorization".to_owned(), format!("Bearer {t}").into_bytes())));
+        host.maps.insert(0, headers);
+        host.maps.insert(
+            1,
+            vec![
+                ("x-user-id".into(), b"evil".into()),
+                ("authorization".into(), b"evil".into()),
+                ("x-sum".into(), b"1".into()),
+            ],
+        );
+    });
+    proxy_on_context_create(REQUEST, ROOT);
+    let mut passed = proxy_on_request_headers(REQUEST, 5, false) == CONTINUE;
+    if !keys_first && !passed {
+        fetch();
+        passed = host(|host| host.continued);
+    }
+    let upstream = passed.then(|| {
+        let headers = host(|host| host.maps.get(&0).cloned().unwrap());
+        headers.into_iter().map(|(n, v)| (n, String::from_utf8(v).unwrap())).collect()
+    });
+    let trailers = (proxy_on_request_trailers(REQUEST, 3) == CONTINUE)
+        .then(|| host(|host| host.maps.get(&1).unwrap().iter().map(|(n, _)| n.clone()).collect()));
+    proxy_on_response_headers(REQUEST, 0, true);
+    proxy_on_log(REQUEST);
+    proxy_on_delete(REQUEST);
+    Outcome { upstream, trailers, calls: 0 }
+}
+
+fn forwarded_path(path: &str) -> Vec<(String, String)> {
+    [(":method", "GET"), (":authority", "gateway.example.com"), ("x-user-id", "ann"), (":path", path)]
+        .map(|(n, v)| (n.to_owned(), v.to_owned()))
+        .to_vec()
+}
+
+fn sorted(mut headers: Vec<(String, String)>) -> Vec<(String, String)> {
+    headers.sort();
+    headers
+}
+
+#[test]
+fn without_faults_a_good_token_passes_and_a_missing_one_does_not() {
+    for keys_first in [true, false] {
+        let outcome = run("/v1/%78", Some(&fixture().token), keys_first, None);
+        assert_eq!(
+            outcome.upstream.map(sorted),
+            Some(sorted(forwarded_path("/v1/x"))),
+            "keys first: {keys_first}"
+        );
+        assert_eq!(outcome.trailers, Some(vec!["x-sum".to_owned()]));
+        assert_eq!(run("/v1/x", None, keys_first, None).upstream, None);
+        assert_eq!(run("/v1/x", Some("a.b.c"), keys_first, None).upstream, None);
+    }
+}
+
+#[test]
+fn whatever_call_fails_in_whatever_way_nothing_panics_and_nothing_passes_unjudged() {
+    let faults = [
+        Fault::Status(1),
+        Fault::Status(2),
+        Fault::Status(10),
+        Fault::Status(12),
+        Fault::Garbage,
+        Fault::Nothing,
+    ];
+    let mut passed = 0;
+    for keys_first in [true, false] {
+        for token in [None, Some(fixture().token.as_str())] {
+            let calls = run("/v1/%78", token, keys_first, None).calls;
+            assert!(calls > 20);
+            for fault in (0..calls).flat_map(|at| faults.map(|fault| (at, fault))) {
+                let outcome = run("/v1/%78", token, keys_first, Some(fault));
+                // A call that claims to have worked, and hasn't, is a lie that no filter can see: only then may an edit be missing.
+                let lied = fault.1 == Fault::Nothing;
+                match outcome.upstream {
+                    None => {}
+                    Some(headers) => {
+                        assert!(token.is_some(), "passed without a token: {fault:?}");
+                        assert!(
+                            lied || sorted(headers.clone()) == sorted(forwarded_path("/v1/x")),
+                            "{fault:?}: {headers:?}"
+                        );
+                        passed += 1;
+                    }
+                }
+                let spoofed = outcome.trailers.is_some_and(|t| t.iter().any(|n| n != "x-sum"));
+                assert!(lied || !spoofed, "spoofed trailers passed: {fault:?}");
+            }
+        }
+    }
+    assert!(passed > 100, "most faults are survived: {passed}");
+}
