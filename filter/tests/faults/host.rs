@@ -2,7 +2,7 @@
 //! the very symbols that Envoy exports to the module.
 
 #![allow(unsafe_code, reason = "the other side of the proxy-wasm ABI is a C interface, too")]
-#![allow(clippy::missing_safety_doc)]
+#![allow(clippy::unwrap_used, reason = "a test")]
 
 use std::cell::RefCell;
 use std::collections::{BTreeMap, VecDeque};

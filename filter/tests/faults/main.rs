@@ -2,6 +2,7 @@
 //! never a request that passes without its permit, or with a client's own identity.
 
 #![allow(unsafe_code, reason = "the module's exports are a C interface")]
+#![allow(clippy::unwrap_used, reason = "a test")]
 
 mod host;
 
