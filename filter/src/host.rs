@@ -71,6 +71,13 @@ unsafe extern "C" {
         value: *const u8,
         size: usize,
     ) -> u32;
+    fn proxy_add_header_map_value(
+        map: u32,
+        key: *const u8,
+        key_size: usize,
+        value: *const u8,
+        size: usize,
+    ) -> u32;
     fn proxy_remove_header_map_value(map: u32, key: *const u8, key_size: usize) -> u32;
     fn proxy_get_property(path: *const u8, path_size: usize, data: *mut *mut u8, size: *mut usize) -> u32;
     fn proxy_set_property(path: *const u8, path_size: usize, value: *const u8, size: usize) -> u32;
@@ -216,6 +223,14 @@ pub fn set_header(map: Map, name: &str, value: &str) -> Result<(), Status> {
     // SAFETY: pointers and lengths are those of live slices, which the host only reads.
     check(unsafe {
         proxy_replace_header_map_value(map as u32, name.as_ptr(), name.len(), value.as_ptr(), value.len())
+    })
+}
+
+/// Adds a value to a header.
+pub fn add_header(map: Map, name: &str, value: &str) -> Result<(), Status> {
+    // SAFETY: as above.
+    check(unsafe {
+        proxy_add_header_map_value(map as u32, name.as_ptr(), name.len(), value.as_ptr(), value.len())
     })
 }
 

@@ -214,7 +214,9 @@ impl HttpContext for HttpFilter {
     fn on_http_response_headers(&mut self, _headers: usize, _end: bool) -> Action {
         // Missing limit or CORS headers are no reason to withhold an answer that was permitted.
         for (name, value) in self.stream.exchange.borrow().response() {
-            let _ = host::set_header(Map::ResponseHeaders, name, value);
+            // The upstream may vary by more than the origin.
+            let write = if *name == "vary" { host::add_header } else { host::set_header };
+            let _ = write(Map::ResponseHeaders, name, value);
         }
         Action::Continue
     }

@@ -175,6 +175,20 @@ unsafe extern "C" fn proxy_replace_header_map_value(
     })
 }
 #[unsafe(no_mangle)]
+unsafe extern "C" fn proxy_add_header_map_value(
+    map: u32,
+    key: *const u8,
+    key_size: usize,
+    value: *const u8,
+    size: usize,
+) -> u32 {
+    let (key, value) = unsafe { (text(key, key_size), bytes(value, size).to_vec()) };
+    plain(|host| {
+        host.maps.entry(map).or_default().push((key, value));
+        0
+    })
+}
+#[unsafe(no_mangle)]
 unsafe extern "C" fn proxy_remove_header_map_value(map: u32, key: *const u8, key_size: usize) -> u32 {
     let key = unsafe { text(key, key_size) };
     plain(|host| {
@@ -388,7 +402,6 @@ unused!(
     proxy_set_buffer_bytes,
     proxy_set_header_map_pairs,
     proxy_get_header_map_value,
-    proxy_add_header_map_value,
     proxy_grpc_call,
     proxy_grpc_stream,
     proxy_grpc_send,
