@@ -1,1 +1,37 @@
-//! (skeleton)
+//! The harness: a real Envoy with the real filter and sidecar, an issuer and an upstream that tests command, each test with its own.
+//!
+//! ```ignore
+//! let issuer = TestIssuer::start().await;
+//! let gateway = gateway().policy(json!({"routes": [{"path": "/x"}]})).issuer(&issuer).start().await;
+//! assert_eq!(gateway.get("/x").bearer(&token().mint(&issuer)).send().await.status, 200);
+//! ```
+
+pub mod client;
+pub mod gateway;
+pub mod issuer;
+pub mod token;
+pub mod upstream;
+
+pub use client::Response;
+pub use gateway::{Gateway, gateway};
+pub use issuer::TestIssuer;
+pub use token::{Key, key_a, key_b, token};
+pub use upstream::Upstream;
+
+use std::future::Future;
+use std::time::{Duration, Instant};
+
+/// The audience of the tests' tokens.
+pub const AUDIENCE: &str = "https://gateway.local/api";
+
+/// Waits until `condition` answers something, for at most 20 seconds.
+pub async fn eventually<T, F: Future<Output = Option<T>>>(what: &str, mut condition: impl FnMut() -> F) -> T {
+    let end = Instant::now() + Duration::from_secs(20);
+    loop {
+        if let Some(found) = condition().await {
+            return found;
+        }
+        assert!(Instant::now() < end, "waited in vain for {what}");
+        tokio::time::sleep(Duration::from_millis(20)).await;
+    }
+}

@@ -1,0 +1,40 @@
+//! Answers: a status and a JSON body in, a response out; refusals in the contract's form (CONTRACT §3).
+
+use axum::Json;
+use axum::http::{HeaderMap, HeaderValue, StatusCode, header};
+use axum::response::{IntoResponse, Response};
+use serde_json::{Value, json};
+
+/// An answer with a JSON body. None is kept by caches: each is about a moment or a user.
+#[derive(Debug)]
+pub struct Answer {
+    status: StatusCode,
+    body: Value,
+}
+
+impl Answer {
+    /// 200.
+    pub fn ok(body: Value) -> Self {
+        Self { status: StatusCode::OK, body }
+    }
+}
+
+impl IntoResponse for Answer {
+    fn into_response(self) -> Response {
+        let mut response = (self.status, Json(self.body)).into_response();
+        response.headers_mut().insert(header::CACHE_CONTROL, HeaderValue::from_static("no-store"));
+        response
+    }
+}
+
+/// A refusal; `headers` are the request's, whose id it repeats.
+pub fn refusal(status: StatusCode, error: &str, description: &str, headers: &HeaderMap) -> Answer {
+    let mut body = json!({ "error": error, "error_description": description });
+    let good = |id: &&str| {
+        (1..=64).contains(&id.len()) && id.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'-')
+    };
+    if let Some(id) = headers.get("x-request-id").and_then(|id| id.to_str().ok()).filter(good) {
+        body["request_id"] = json!(id);
+    }
+    Answer { status, body }
+}

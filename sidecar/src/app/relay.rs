@@ -1,0 +1,103 @@
+//! The first issuer's own documents (CONTRACT §4): `/.well-known/oauth-authorization-server` and `/openid-configuration` relayed,
+//! since MCP clients of older eras look for them here. Kept for 5 minutes, at most 64 KiB, no redirects, and only when the
+//! document says that it is the configured issuer's.
+
+use super::Shared;
+use super::answer::refusal;
+use crate::fetch;
+use axum::extract::State;
+use axum::http::{HeaderMap, StatusCode, header};
+use axum::response::{IntoResponse as _, Response};
+use gatewaystack_core::config::policy::Policy;
+use gatewaystack_core::json;
+use serde_json::Value;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+use tokio::sync::Mutex;
+
+const FRESH: Duration = Duration::from_secs(300);
+/// A failure is kept, too: an issuer that is down isn't asked for each request.
+const FAILED: Duration = Duration::from_secs(5);
+const MAX_DOCUMENT: usize = 64 * 1024;
+
+const AUTHORIZATION_SERVER: &str = "/.well-known/oauth-authorization-server";
+const OPENID_CONFIGURATION: &str = "/.well-known/openid-configuration";
+
+/// The documents that were fetched.
+pub struct Relay {
+    issuer: String,
+    authorization_server: Mutex<Kept>,
+    openid_configuration: Mutex<Kept>,
+}
+
+#[derive(Default)]
+struct Kept(Option<(Instant, Option<Arc<[u8]>>)>);
+
+impl Relay {
+    /// Nothing is fetched yet.
+    pub fn new(policy: &Policy) -> Self {
+        let issuer = policy.issuers.first().map(|i| i.issuer.clone()).unwrap_or_default();
+        Self { issuer, authorization_server: Mutex::default(), openid_configuration: Mutex::default() }
+    }
+
+    /// The document, from memory or from the issuer. Whoever asks meanwhile waits for the one fetch.
+    async fn document(&self, kept: &Mutex<Kept>, paths: [&str; 2]) -> Option<Arc<[u8]>> {
+        let mut kept = kept.lock().await;
+        if let Some((at, document)) = &kept.0
+            && at.elapsed() < if document.is_some() { FRESH } else { FAILED }
+        {
+            return document.clone();
+        }
+        let document = match self.fetch(paths[0]).await {
+            Some(document) => Some(document),
+            // An issuer may have one of the two alone.
+            None => self.fetch(paths[1]).await,
+        };
+        kept.0 = Some((Instant::now(), document.clone()));
+        document
+    }
+
+    async fn fetch(&self, path: &str) -> Option<Arc<[u8]>> {
+        let base = bare(&self.issuer);
+        let document = fetch::get(&format!("{base}{path}"), MAX_DOCUMENT).await.ok()?;
+        let claims = json::parse(&document, 32).ok()?;
+        let same = claims.get("issuer").and_then(Value::as_str).is_some_and(|issuer| bare(issuer) == base);
+        same.then(|| document.into())
+    }
+}
+
+fn bare(issuer: &str) -> &str {
+    issuer.strip_suffix('/').unwrap_or(issuer)
+}
+
+/// `GET /.well-known/oauth-authorization-server`
+pub async fn authorization_server(State(app): State<Shared>, headers: HeaderMap) -> Response {
+    let relay = &app.relay;
+    let document = relay.document(&relay.authorization_server, [AUTHORIZATION_SERVER, OPENID_CONFIGURATION]).await;
+    answer(document, &headers)
+}
+
+/// `GET /.well-known/openid-configuration`
+pub async fn openid_configuration(State(app): State<Shared>, headers: HeaderMap) -> Response {
+    let relay = &app.relay;
+    let document = relay.document(&relay.openid_configuration, [OPENID_CONFIGURATION, AUTHORIZATION_SERVER]).await;
+    answer(document, &headers)
+}
+
+fn answer(document: Option<Arc<[u8]>>, headers: &HeaderMap) -> Response {
+    match document {
+        Some(document) => (
+            [
+                (header::CONTENT_TYPE, "application/json"),
+                (header::ACCESS_CONTROL_ALLOW_ORIGIN, "*"),
+                (header::CACHE_CONTROL, "public, max-age=300"),
+            ],
+            document.to_vec(),
+        )
+            .into_response(),
+        None => {
+            let text = "The identity provider's document can't be had, or isn't that of the configured issuer.";
+            refusal(StatusCode::BAD_GATEWAY, "discovery_fetch_failed", text, headers).into_response()
+        }
+    }
+}

@@ -1,0 +1,52 @@
+//! What a policy may say without meaning it (POLICY.md, `check`).
+
+use gatewaystack_core::config::error::ConfigError;
+use gatewaystack_core::config::overlap::covers;
+use gatewaystack_core::config::policy::{Access, Policy, Route};
+
+/// Warnings with the path of the route that they are about.
+pub fn warnings(policy: &Policy) -> Vec<ConfigError> {
+    let routes: Vec<&Route> = policy.routes.iter().filter(|r| r.builtin.is_none()).collect();
+    let mut all = Vec::new();
+    for (at, route) in routes.iter().enumerate() {
+        let before = routes.iter().take(at).enumerate();
+        let mut warn = |message: String| all.push(ConfigError::new(format!("routes[{at}]"), message));
+        if let Some((first, _)) = before.clone().find(|(_, earlier)| hides(earlier, route)) {
+            warn(format!("never matches: routes[{first}] takes all its requests"));
+            continue;
+        }
+        if let Some((first, _)) = before.clone().find(|(_, earlier)| host_falls_through(earlier, route)) {
+            warn(format!("takes what routes[{first}] has on its hosts from all other hosts, too: is that meant?"));
+        }
+        let public = route.access == Access::Public;
+        let protects = |other: &&&Route| other.access == Access::Token && covers(&other.pattern, &route.pattern);
+        if public && let Some(other) = routes.iter().find(|o| o.pattern.rest && protects(o)) {
+            warn(format!("is public under {}, which needs a token", other.name));
+        }
+    }
+    all
+}
+
+fn hides(earlier: &Route, later: &Route) -> bool {
+    covers(&earlier.pattern, &later.pattern) && takes_methods(earlier, later) && takes_hosts(earlier, later)
+}
+
+fn takes_methods(earlier: &Route, later: &Route) -> bool {
+    match (&earlier.methods, &later.methods) {
+        (None, _) => true,
+        (Some(_), None) => false,
+        (Some(earlier), Some(later)) => later.iter().all(|m| earlier.contains(m)),
+    }
+}
+
+fn takes_hosts(earlier: &Route, later: &Route) -> bool {
+    earlier.hosts.is_empty() || (!later.hosts.is_empty() && later.hosts.iter().all(|h| earlier.hosts.contains(h)))
+}
+
+/// A route for some hosts, then one for all that lets in more: another `Host` header goes around the first.
+fn host_falls_through(earlier: &Route, later: &Route) -> bool {
+    let laxer = later.access == Access::Public && earlier.access == Access::Token
+        || later.scopes != earlier.scopes
+        || later.issuers != earlier.issuers;
+    !earlier.hosts.is_empty() && later.hosts.is_empty() && covers(&later.pattern, &earlier.pattern) && laxer
+}

@@ -1,0 +1,61 @@
+//! Fetching from identity providers: a URL in, a small body out. No redirects, no proxies, one time-out, verified against the system's roots.
+
+use std::sync::{Once, OnceLock};
+use std::time::Duration;
+
+const TIMEOUT: Duration = Duration::from_secs(5);
+
+/// Chooses the cryptography of TLS, once a process.
+pub fn install_provider() {
+    static ONCE: Once = Once::new();
+    // Where another part of the process has chosen, that choice holds.
+    ONCE.call_once(|| drop(rustls::crypto::ring::default_provider().install_default()));
+}
+
+/// `GET`s `url`; a body over `max` bytes, a status but 200 and no answer in time are errors.
+///
+/// # Errors
+/// What happened, in words that show nothing of the answer.
+pub async fn get(url: &str, max: usize) -> Result<Vec<u8>, String> {
+    let (status, body) = send(url, max).await?;
+    if status == 200 { Ok(body) } else { Err(format!("{url} answered {status}")) }
+}
+
+/// `GET`s `url`: status and body.
+///
+/// # Errors
+/// As [`get`], but a status is none.
+pub async fn send(url: &str, max: usize) -> Result<(u16, Vec<u8>), String> {
+    let failed = |what: &str, e: &reqwest::Error| format!("{url} {what}: {}", cause(e));
+    let request = client()?.get(url).header("accept", "application/json");
+    let mut response = request.send().await.map_err(|e| failed("didn't answer", &e))?;
+    let status = response.status().as_u16();
+    let mut body = Vec::new();
+    while let Some(chunk) = response.chunk().await.map_err(|e| failed("broke off", &e))? {
+        body.extend_from_slice(&chunk);
+        if body.len() > max {
+            return Err(format!("{url} answered more than {max} bytes"));
+        }
+    }
+    Ok((status, body))
+}
+
+fn client() -> Result<&'static reqwest::Client, String> {
+    static CLIENT: OnceLock<Result<reqwest::Client, String>> = OnceLock::new();
+    let made = CLIENT.get_or_init(|| {
+        install_provider();
+        reqwest::Client::builder()
+            .redirect(reqwest::redirect::Policy::none())
+            .no_proxy()
+            .timeout(TIMEOUT)
+            .user_agent("gatewaystack")
+            .build()
+            .map_err(|e| format!("no client for TLS: {}", cause(&e)))
+    });
+    made.as_ref().map_err(Clone::clone)
+}
+
+/// The innermost reason: the outer ones repeat the URL.
+fn cause(error: &dyn std::error::Error) -> String {
+    std::iter::successors(Some(error), |e| e.source()).last().map(ToString::to_string).unwrap_or_default()
+}

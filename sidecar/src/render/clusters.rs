@@ -1,0 +1,153 @@
+//! Clusters: where Envoy connects to. One for the sidecar, one per issuer, and per upstream one for each protocol that a route needs.
+
+use super::routes::NO_UPSTREAM;
+use gatewaystack_core::config::Environment;
+use gatewaystack_core::config::error::ConfigError;
+use gatewaystack_core::config::policy::{HttpUrl, JwksSource, Policy};
+use serde::Serialize;
+use std::net::IpAddr;
+use std::path::Path;
+
+/// The cluster of the sidecar.
+pub const SIDECAR: &str = "gatewaystack_sidecar";
+
+/// A cluster as the template has it.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct Cluster {
+    /// Its name.
+    pub name: String,
+    what: String,
+    discovery: &'static str,
+    family: Option<&'static str>,
+    protocol: &'static str,
+    host: Option<String>,
+    port: u16,
+    tls: Option<Tls>,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+struct Tls {
+    sni: Option<String>,
+    san_type: &'static str,
+}
+
+/// Protocol towards an upstream.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Protocol {
+    /// What TLS negotiates; without TLS, HTTP/1.1.
+    Usual,
+    /// HTTP/1.1: upgrades.
+    Http1,
+    /// HTTP/2 without negotiation: gRPC without TLS.
+    Http2,
+}
+
+/// The cluster of an upstream.
+pub fn name(upstream: &str, protocol: Protocol) -> String {
+    match protocol {
+        Protocol::Usual => format!("upstream_{upstream}"),
+        Protocol::Http1 => format!("upstream_{upstream}_http1"),
+        Protocol::Http2 => format!("upstream_{upstream}_http2"),
+    }
+}
+
+/// All clusters of a policy.
+///
+/// # Errors
+/// Cluster names of issuers that are taken.
+pub fn clusters(policy: &Policy) -> Result<Vec<Cluster>, Vec<ConfigError>> {
+    let mut all = vec![sidecar(policy.own.sidecar_port)];
+    all.push(Cluster {
+        name: NO_UPSTREAM.to_owned(),
+        what: "For routes without an upstream: nobody is there, so the answer is 502.".to_owned(),
+        host: None,
+        ..sidecar(0)
+    });
+    for (upstream, url) in &policy.own.upstreams {
+        let protocols: &[Protocol] =
+            if url.tls { &[Protocol::Usual, Protocol::Http1] } else { &[Protocol::Usual, Protocol::Http2] };
+        for protocol in protocols {
+            let what = format!("upstream {upstream}");
+            all.push(cluster(name(upstream, *protocol), what, url, *protocol, false));
+        }
+    }
+    let mut errors = Vec::new();
+    for (at, issuer) in policy.issuers.iter().enumerate() {
+        let (JwksSource::Uri(url) | JwksSource::Discover(url)) = &issuer.jwks;
+        let cluster = cluster(issuer.jwks_cluster.clone(), "keys of an issuer".to_owned(), url, Protocol::Usual, true);
+        match all.iter().find(|c| c.name == cluster.name) {
+            None => all.push(cluster),
+            Some(same) if *same == cluster => {}
+            Some(_) => errors.push(ConfigError::new(
+                format!("issuers[{at}].jwks_cluster"),
+                "expected a name that no other cluster has, unless its host is the same",
+            )),
+        }
+    }
+    if errors.is_empty() { Ok(all) } else { Err(errors) }
+}
+
+fn sidecar(port: u16) -> Cluster {
+    Cluster {
+        name: SIDECAR.to_owned(),
+        what: "the companion process, on this machine".to_owned(),
+        discovery: "STATIC",
+        family: None,
+        protocol: "http1",
+        host: Some("127.0.0.1".to_owned()),
+        port,
+        tls: None,
+    }
+}
+
+fn cluster(name: String, what: String, url: &HttpUrl, protocol: Protocol, issuer: bool) -> Cluster {
+    let (discovery, family) = discovery(&url.host, issuer);
+    Cluster {
+        name,
+        what,
+        discovery,
+        family,
+        protocol: match (protocol, url.tls) {
+            (Protocol::Usual, true) => "auto",
+            (Protocol::Usual, false) | (Protocol::Http1, _) => "http1",
+            (Protocol::Http2, _) => "http2",
+        },
+        host: Some(url.host.clone()),
+        port: url.port,
+        tls: url.tls.then(|| tls(&url.host)),
+    }
+}
+
+/// An address needs no resolver. `localhost` and identity providers may be reached by either family, whichever answers;
+/// an upstream's name may stand for several servers, which share the load.
+fn discovery(host: &str, issuer: bool) -> (&'static str, Option<&'static str>) {
+    if host.parse::<IpAddr>().is_ok() {
+        ("STATIC", None)
+    } else if issuer || host == "localhost" || host.ends_with(".localhost") {
+        ("LOGICAL_DNS", Some("ALL"))
+    } else {
+        ("STRICT_DNS", Some("V4_PREFERRED"))
+    }
+}
+
+/// An address is no SNI (RFC 6066 §3), and stands in certificates as an address.
+fn tls(host: &str) -> Tls {
+    if host.parse::<IpAddr>().is_ok() {
+        Tls { sni: None, san_type: "IP_ADDRESS" }
+    } else {
+        Tls { sni: Some(host.to_owned()), san_type: "DNS" }
+    }
+}
+
+/// The system's trusted roots; `SSL_CERT_FILE`, which other programs follow, wins.
+pub fn roots(env: &Environment) -> String {
+    const PLACES: [&str; 4] = [
+        "/etc/ssl/certs/ca-certificates.crt",
+        "/etc/pki/tls/certs/ca-bundle.crt",
+        "/etc/ssl/cert.pem",
+        "/etc/ssl/ca-bundle.pem",
+    ];
+    let chosen = env.get("SSL_CERT_FILE").map(|f| f.trim()).filter(|f| !f.is_empty());
+    let found = || PLACES.into_iter().find(|place| Path::new(place).is_file());
+    chosen.or_else(found).unwrap_or("/etc/ssl/certs/ca-certificates.crt").to_owned()
+}

@@ -1,0 +1,45 @@
+//! A bootstrap in, files in a folder out. What holds a secret is for its owner alone.
+
+use super::Rendered;
+use std::fs::{DirBuilder, OpenOptions};
+use std::io::Write as _;
+use std::path::Path;
+
+/// Writes `envoy.yaml`, `policy.json` and `sidecar-secret` into `folder`, and makes the folder of the decision records.
+///
+/// # Errors
+/// What can't be written.
+pub fn write(rendered: &Rendered, folder: &Path) -> Result<(), String> {
+    make(folder)?;
+    make(&rendered.data_dir)?;
+    let policy = serde_json::to_string_pretty(&rendered.policy_json).map_err(|e| e.to_string())?;
+    for (name, content) in
+        [("envoy.yaml", &rendered.envoy_yaml), ("policy.json", &policy), ("sidecar-secret", &rendered.secret)]
+    {
+        private(&folder.join(name), content)?;
+    }
+    Ok(())
+}
+
+fn make(folder: &Path) -> Result<(), String> {
+    let mut builder = DirBuilder::new();
+    builder.recursive(true);
+    #[cfg(unix)]
+    std::os::unix::fs::DirBuilderExt::mode(&mut builder, 0o700);
+    builder.create(folder).map_err(|e| format!("can't make {}: {e}", folder.display()))
+}
+
+/// Written beside and moved into place: a reader never sees half a file, and the file's mode is ours from its beginning.
+fn private(file: &Path, content: &str) -> Result<(), String> {
+    let failed = |e: std::io::Error| format!("can't write {}: {e}", file.display());
+    let mut beside = file.as_os_str().to_owned();
+    beside.push(format!(".{}", std::process::id()));
+    let _ = std::fs::remove_file(&beside);
+    let mut options = OpenOptions::new();
+    options.write(true).create_new(true);
+    #[cfg(unix)]
+    std::os::unix::fs::OpenOptionsExt::mode(&mut options, 0o600);
+    let mut out = options.open(&beside).map_err(failed)?;
+    out.write_all(content.as_bytes()).and_then(|()| out.sync_all()).map_err(failed)?;
+    std::fs::rename(&beside, file).map_err(failed)
+}

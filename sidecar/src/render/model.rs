@@ -1,0 +1,77 @@
+//! What the template is filled with: the compiled policy and the places on this machine in, plain values out.
+
+use super::clusters::{self, Cluster};
+use super::routes::{self, Route};
+use gatewaystack_core::config::error::ConfigError;
+use gatewaystack_core::config::policy::{Mode, Policy};
+use serde::Serialize;
+use std::path::Path;
+
+/// The largest body that a rule reads, and 64 KiB for what travels with it (DESIGN §10).
+const BUFFER_BYTES: u64 = 1_048_576 + 65_536;
+
+/// Where things are on this machine.
+pub struct Places<'a> {
+    /// The filter.
+    pub wasm: &'a Path,
+    /// The folder of the decision records.
+    pub data_dir: &'a Path,
+    /// File of the trusted roots.
+    pub roots: String,
+    /// The sidecar's secret.
+    pub secret: &'a str,
+    /// The folded policy, as JSON.
+    pub policy: String,
+}
+
+/// The template's values.
+#[derive(Debug, Serialize)]
+pub struct Model {
+    bind: String,
+    port: u16,
+    admin_port: u16,
+    trusted_hops: u32,
+    shadow: bool,
+    tls: Option<Tls>,
+    buffer_bytes: u64,
+    decisions: String,
+    revision: String,
+    wasm: String,
+    policy: String,
+    secret: String,
+    roots: String,
+    routes: Vec<Route>,
+    clusters: Vec<Cluster>,
+}
+
+#[derive(Debug, Serialize)]
+struct Tls {
+    cert_file: String,
+    key_file: String,
+}
+
+/// The values for a policy.
+///
+/// # Errors
+/// What can't be rendered.
+pub fn model(policy: &Policy, places: &Places<'_>) -> Result<Model, Vec<ConfigError>> {
+    let own = &policy.own;
+    let file = |path: &str| super::absolute(Path::new(path)).display().to_string();
+    Ok(Model {
+        bind: own.bind.clone(),
+        port: own.port,
+        admin_port: own.admin_port,
+        trusted_hops: own.trusted_hops,
+        shadow: policy.mode == Mode::Shadow,
+        tls: own.tls.as_ref().map(|(cert, key)| Tls { cert_file: file(cert), key_file: file(key) }),
+        buffer_bytes: BUFFER_BYTES,
+        decisions: places.data_dir.join("decisions.jsonl").display().to_string(),
+        revision: policy.revision.clone(),
+        wasm: places.wasm.display().to_string(),
+        policy: places.policy.clone(),
+        secret: places.secret.to_owned(),
+        roots: places.roots.clone(),
+        routes: routes::routes(policy),
+        clusters: clusters::clusters(policy)?,
+    })
+}

@@ -1,0 +1,149 @@
+//! What the sidecar is told: files and variables in, the policy, its secrets and its labels out.
+
+mod env_file;
+mod policy_file;
+
+use crate::app::Settings;
+use gatewaystack_core::config::environment::{SECRETS, is_placeholder};
+use gatewaystack_core::config::error::ConfigError;
+use gatewaystack_core::config::policy::Policy;
+use gatewaystack_core::config::{self, Environment};
+use serde_json::Value;
+use std::fmt;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+/// A secret in a file: longer ones are something else.
+const MAX_SECRET: u64 = 4_096;
+
+/// A configuration error as the operator reads it: `gateway.yaml: routes[3].scopes[0]: …` or `AUTH_ISSUER: …`.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Fault {
+    file: Option<PathBuf>,
+    error: ConfigError,
+}
+
+impl Fault {
+    /// An error that belongs to no file and no member.
+    pub fn text(message: impl Into<String>) -> Self {
+        Self { file: None, error: ConfigError::new("", message) }
+    }
+
+    fn in_file(file: &Path, message: impl Into<String>) -> Self {
+        Self { file: Some(file.to_owned()), error: ConfigError::new("", message) }
+    }
+}
+
+impl fmt::Display for Fault {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match &self.file {
+            Some(file) => write!(f, "{}: {}", file.display(), self.error),
+            None => write!(f, "{}", self.error),
+        }
+    }
+}
+
+/// A policy and an environment, read but not understood.
+#[derive(Debug)]
+pub struct Source {
+    file: Option<PathBuf>,
+    /// The policy.
+    pub policy: Option<Value>,
+    /// The variables.
+    pub env: Environment,
+}
+
+impl Source {
+    /// Reads the files; the process's own variables win over the file's where `process` says that they count.
+    ///
+    /// # Errors
+    /// Every file that can't be read.
+    pub fn read(policy: Option<&Path>, env_file: Option<&Path>, process: bool) -> Result<Self, Vec<Fault>> {
+        let mut faults = Vec::new();
+        let mut env = Environment::new();
+        if let Some(file) = env_file {
+            match env_file::read(file) {
+                Ok(variables) => env = variables,
+                Err(found) => faults.extend(found),
+            }
+        }
+        if process {
+            // A variable that isn't text can't be one of ours.
+            let own = std::env::vars_os().filter_map(|(k, v)| Some((k.into_string().ok()?, v.into_string().ok()?)));
+            env.extend(own);
+        }
+        let value = policy.map(policy_file::read).transpose();
+        match value {
+            Ok(value) if faults.is_empty() => Ok(Self { file: policy.map(Path::to_owned), policy: value, env }),
+            Ok(_) => Err(faults),
+            Err(fault) => {
+                faults.push(fault);
+                Err(faults)
+            }
+        }
+    }
+
+    /// The errors with the file's name; a variable has none.
+    pub fn name(&self, errors: Vec<ConfigError>) -> Vec<Fault> {
+        let named = |error: ConfigError| Fault {
+            file: self.file.clone().filter(|_| !config::is_variable(&error.path)),
+            error,
+        };
+        errors.into_iter().map(named).collect()
+    }
+}
+
+/// The policy that `render` folded into `state`, and what the sidecar needs besides.
+///
+/// # Errors
+/// What is missing or wrong.
+pub fn for_serving(source: &Source, state: &Path) -> Result<(Arc<Policy>, Settings), Vec<Fault>> {
+    let folded = state.join("policy.json");
+    // Where Envoy runs with a rendered policy, the sidecar serves that one, whatever became of its sources since.
+    let policy = if folded.exists() {
+        let value = policy_file::read(&folded).map_err(|f| vec![f])?;
+        let nothing = Environment::new();
+        let (policy, _) = config::load_value(Some(value), &nothing)
+            .map_err(|errors| errors.into_iter().map(|error| Fault { file: Some(folded.clone()), error }).collect::<Vec<_>>())?;
+        policy
+    } else {
+        config::load_value(source.policy.clone(), &source.env).map_err(|e| source.name(e))?.0
+    };
+    let file = state.join("sidecar-secret");
+    let secret = read_secret(&file).map_err(|m| vec![Fault::in_file(&file, m)])?;
+    check_secrets(&source.env).map_err(|error| vec![Fault { file: None, error }])?;
+    let text = |name: &str, default: &str| {
+        source.env.get(name).map(|v| v.trim()).filter(|v| !v.is_empty()).unwrap_or(default).to_owned()
+    };
+    let settings = Settings { secret, mode: text("MODE", "production"), version: text("COMMIT_SHA", "dev") };
+    Ok((Arc::new(policy), settings))
+}
+
+/// The secrets in files, which the policy's compiler can't read.
+///
+/// # Errors
+/// The first that can't be used, under its variable's name and without its value.
+pub fn check_secrets(env: &Environment) -> Result<(), ConfigError> {
+    let demo = env.get("DEMO_MODE").is_some_and(|v| v.trim().eq_ignore_ascii_case("true"));
+    for name in SECRETS.iter().flat_map(|s| s.files) {
+        let Some(file) = env.get(*name).map(|v| v.trim()).filter(|v| !v.is_empty()) else { continue };
+        let secret = read_secret(Path::new(file)).map_err(|message| ConfigError::new(*name, message))?;
+        if !demo && is_placeholder(&secret) {
+            return Err(ConfigError::new(*name, "expected a secret of your own in the file: this one stands in examples"));
+        }
+    }
+    Ok(())
+}
+
+fn read_secret(file: &Path) -> Result<String, String> {
+    let about = std::fs::metadata(file).map_err(|e| format!("can't read the file: {e}"))?;
+    if about.len() > MAX_SECRET {
+        return Err(format!("expected a file of at most {MAX_SECRET} bytes"));
+    }
+    let text = std::fs::read_to_string(file).map_err(|e| format!("can't read the file: {e}"))?;
+    let secret = text.trim_end_matches(['\r', '\n']);
+    if secret.trim().is_empty() { Err("expected a secret in the file, which is empty".to_owned()) } else { Ok(secret.to_owned()) }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,261 @@
+//! A gateway of its own for each test: policy and environment rendered as users do, the real Envoy, the real sidecar.
+
+use crate::client::{self, Response};
+use crate::{AUDIENCE, TestIssuer, eventually};
+use gatewaystack::app;
+use gatewaystack::render::{RenderInput, Rendered, render};
+use gatewaystack_core::config;
+use serde_json::{Value, json};
+use std::collections::BTreeMap;
+use std::path::PathBuf;
+use std::process::{Child, Command, Stdio};
+use std::sync::Arc;
+use tempfile::TempDir;
+use tokio::net::TcpListener;
+use tokio::task::JoinHandle;
+
+/// A gateway to be.
+pub struct Builder {
+    policy: Option<Value>,
+    env: BTreeMap<String, String>,
+    workers: usize,
+    issuers: Vec<Value>,
+    upstream: Option<String>,
+}
+
+/// A gateway with one worker and no routes.
+pub fn gateway() -> Builder {
+    let env = [("PORT", "0"), ("ADMIN_PORT", "0"), ("SIDECAR_PORT", "0")];
+    Builder {
+        policy: None,
+        env: env.map(|(n, v)| (n.to_owned(), v.to_owned())).into(),
+        workers: 1,
+        issuers: Vec::new(),
+        upstream: None,
+    }
+}
+
+impl Builder {
+    /// The policy; `version`, `issuers` and the upstream are filled in.
+    pub fn policy(mut self, policy: Value) -> Self {
+        self.policy = Some(policy);
+        self
+    }
+
+    pub fn env(mut self, name: &str, value: &str) -> Self {
+        self.env.insert(name.to_owned(), value.to_owned());
+        self
+    }
+
+    /// Trusts an issuer, its keys at `/jwks`.
+    pub fn issuer(self, issuer: &TestIssuer) -> Self {
+        let jwks = format!("{}jwks", issuer.url);
+        self.trust(json!({"issuer": issuer.url, "audiences": [AUDIENCE], "jwks_uri": jwks}))
+    }
+
+    /// Trusts an issuer that is described in full.
+    pub fn trust(mut self, issuer: Value) -> Self {
+        self.issuers.push(issuer);
+        self
+    }
+
+    pub fn upstream(mut self, url: &str) -> Self {
+        self.upstream = Some(url.to_owned());
+        self
+    }
+
+    pub fn workers(mut self, workers: usize) -> Self {
+        self.workers = workers;
+        self
+    }
+
+    fn input(&self, folder: &TempDir) -> RenderInput {
+        let mut policy = self.policy.clone();
+        if let Some(policy) = policy.as_mut().and_then(Value::as_object_mut) {
+            policy.entry("version").or_insert(json!(1));
+            policy.entry("issuers").or_insert(json!(self.issuers));
+            if let Some(url) = &self.upstream {
+                policy.entry("upstreams").or_insert(json!({"default": url}));
+            }
+        }
+        let mut env = self.env.clone();
+        env.insert("DATA_DIR".to_owned(), folder.path().join("data").display().to_string());
+        RenderInput { policy, env, wasm: from_environment("GATEWAYSTACK_WASM"), state_dir: folder.path().to_owned() }
+    }
+
+    /// Starts it and waits until it listens.
+    pub async fn start(self) -> Gateway {
+        let folder = tempfile::tempdir().unwrap();
+        let rendered = render(&self.input(&folder)).unwrap_or_else(|errors| panic!("{errors:#?}"));
+        std::fs::create_dir_all(&rendered.data_dir).unwrap();
+        let sidecar = serve(&rendered).await;
+        let envoy = spawn(&folder, &rendered.envoy_yaml, self.workers);
+        let mut gateway = Gateway { folder, rendered, envoy, sidecar };
+        gateway.wait().await;
+        gateway
+    }
+
+    /// Starts it with this policy as the filter's configuration, whatever `render` says of it; answers Envoy's log of the failure.
+    pub fn refuses_to_start(self, configuration: &str) -> String {
+        let folder = tempfile::tempdir().unwrap();
+        let rendered = render(&self.input(&folder)).unwrap_or_else(|errors| panic!("{errors:#?}"));
+        std::fs::create_dir_all(&rendered.data_dir).unwrap();
+        let good = serde_json::to_string(&rendered.policy_json.to_string()).unwrap();
+        let bad = serde_json::to_string(configuration).unwrap();
+        assert!(rendered.envoy_yaml.contains(&good), "the policy stands in the bootstrap as a JSON string");
+        let mut envoy = spawn(&folder, &rendered.envoy_yaml.replace(&good, &bad), 1);
+        let status = envoy.wait().unwrap();
+        assert!(!status.success());
+        std::fs::read_to_string(folder.path().join("envoy.log")).unwrap()
+    }
+}
+
+async fn serve(rendered: &Rendered) -> JoinHandle<()> {
+    let policy = config::load(Some(rendered.policy_json.to_string().as_bytes()), None).unwrap();
+    let settings = app::Settings { secret: rendered.secret.clone(), mode: "test".into(), version: "test".into() };
+    let listener = TcpListener::bind(&rendered.sidecar).await.unwrap();
+    tokio::spawn(async move {
+        let _ = app::serve(listener, Arc::new(policy), settings).await;
+    })
+}
+
+fn spawn(folder: &TempDir, bootstrap: &str, workers: usize) -> Child {
+    let (config, log) = (folder.path().join("envoy.yaml"), folder.path().join("envoy.log"));
+    std::fs::write(&config, bootstrap).unwrap();
+    Command::new(from_environment("ENVOY_BIN"))
+        .arg("-c")
+        .arg(config)
+        .args(["--concurrency", &workers.to_string(), "--use-dynamic-base-id", "--disable-hot-restart", "-l", "info"])
+        .args(["--file-flush-interval-msec", "50"])
+        .stdout(Stdio::null())
+        .stderr(std::fs::File::create(log).unwrap())
+        .spawn()
+        .unwrap()
+}
+
+fn from_environment(name: &str) -> PathBuf {
+    let value = std::env::var_os(name).unwrap_or_else(|| panic!("{name} is not set: run by `cargo xtask test`"));
+    PathBuf::from(value)
+}
+
+/// A running gateway; it ends with this value.
+pub struct Gateway {
+    folder: TempDir,
+    pub rendered: Rendered,
+    envoy: Child,
+    sidecar: JoinHandle<()>,
+}
+
+impl Gateway {
+    async fn wait(&mut self) {
+        let admin = self.rendered.admin.clone();
+        for _ in 0..1500 {
+            if let Some(status) = self.envoy.try_wait().unwrap() {
+                panic!("Envoy ended with {status}:\n{}", self.log());
+            }
+            if let Ok(stream) = tokio::net::TcpStream::connect(&admin).await {
+                drop(stream);
+                if client::raw(&admin, b"GET /ready HTTP/1.1\r\nhost: a\r\nconnection: close\r\n\r\n").await.status == 200 {
+                    return;
+                }
+            }
+            tokio::time::sleep(std::time::Duration::from_millis(20)).await;
+        }
+        panic!("Envoy is not ready:\n{}", self.log());
+    }
+
+    /// Host and port.
+    pub fn address(&self) -> &str {
+        &self.rendered.listen
+    }
+
+    /// Envoy's log.
+    pub fn log(&self) -> String {
+        std::fs::read_to_string(self.folder.path().join("envoy.log")).unwrap_or_default()
+    }
+
+    /// Envoy's process.
+    pub fn pid(&self) -> u32 {
+        self.envoy.id()
+    }
+
+    pub fn get(&self, path: &str) -> Request<'_> {
+        self.request("GET", path)
+    }
+
+    pub fn post(&self, path: &str, body: &str) -> Request<'_> {
+        Request { body: Some(body.to_owned()), ..self.request("POST", path) }
+    }
+
+    pub fn request(&self, method: &str, path: &str) -> Request<'_> {
+        Request { gateway: self, method: method.to_owned(), path: path.to_owned(), headers: Vec::new(), body: None, host: None }
+    }
+
+    /// A statistic of Envoy's, summed over all whose names contain every part; 0 where there is none.
+    pub async fn stat(&self, parts: &[&str]) -> u64 {
+        let stats = client::raw(&self.rendered.admin, b"GET /stats HTTP/1.1\r\nhost: a\r\nconnection: close\r\n\r\n").await.body;
+        let lines = stats.lines().filter(|line| parts.iter().all(|part| line.contains(part)));
+        lines.filter_map(|line| line.rsplit_once(": ")?.1.trim().parse::<u64>().ok()).sum()
+    }
+
+    /// The decision records, once there are at least `count`.
+    pub async fn records(&self, count: usize) -> Vec<Value> {
+        let file = self.rendered.data_dir.join("decisions.jsonl");
+        eventually("decision records", || async {
+            let text = std::fs::read_to_string(&file).unwrap_or_default();
+            let records: Vec<Value> = text.lines().map(|l| serde_json::from_str(l).unwrap_or_else(|e| panic!("{e}: {l}"))).collect();
+            (records.len() >= count).then_some(records)
+        })
+        .await
+    }
+}
+
+impl Drop for Gateway {
+    fn drop(&mut self) {
+        self.sidecar.abort();
+        let _ = self.envoy.kill();
+        let _ = self.envoy.wait();
+    }
+}
+
+/// A request over HTTP/1.1.
+#[derive(Clone)]
+pub struct Request<'a> {
+    gateway: &'a Gateway,
+    method: String,
+    path: String,
+    headers: Vec<(String, String)>,
+    body: Option<String>,
+    host: Option<String>,
+}
+
+impl Request<'_> {
+    pub fn bearer(self, token: &str) -> Self {
+        self.header("authorization", &format!("Bearer {token}"))
+    }
+
+    pub fn header(mut self, name: &str, value: &str) -> Self {
+        self.headers.push((name.to_owned(), value.to_owned()));
+        self
+    }
+
+    pub fn host(mut self, host: &str) -> Self {
+        self.host = Some(host.to_owned());
+        self
+    }
+
+    pub async fn send(self) -> Response {
+        let address = self.gateway.address();
+        let host = self.host.as_deref().unwrap_or(address);
+        let mut request = format!("{} {} HTTP/1.1\r\nhost: {host}\r\nconnection: close\r\n", self.method, self.path);
+        for (name, value) in &self.headers {
+            request.push_str(&format!("{name}: {value}\r\n"));
+        }
+        if let Some(body) = &self.body {
+            request.push_str(&format!("content-length: {}\r\n", body.len()));
+        }
+        request.push_str("\r\n");
+        request.push_str(self.body.as_deref().unwrap_or_default());
+        client::raw(address, request.as_bytes()).await
+    }
+}

@@ -1,0 +1,76 @@
+//! The command line. In: arguments. Out: the command that they name, run.
+
+use std::{path::PathBuf, process::ExitCode};
+
+use anyhow::Result;
+use clap::{Parser, Subcommand, ValueEnum};
+
+use crate::{demo, lint, test, up};
+
+/// The project's commands. Each one fetches or builds what it needs and keeps it in the user's cache folder.
+#[derive(Parser)]
+#[command(name = "cargo xtask", bin_name = "cargo xtask", version, arg_required_else_help = true)]
+pub struct Cli {
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Subcommand)]
+enum Command {
+    /// Start issuer, gateway and echo server, and print what to try; Ctrl-C stops all
+    Demo(DemoArguments),
+    /// Run the gateway and its sidecar with a real configuration; SIGINT or SIGTERM stops both
+    Up(UpArguments),
+    /// Run the core and gateway suites with all that they need
+    Test(TestArguments),
+    /// Format, clippy, dependencies, links, tidiness
+    Lint,
+}
+
+#[derive(clap::Args)]
+pub struct DemoArguments {
+    /// Which demo
+    #[arg(default_value = "echo")]
+    pub which: Demo,
+    /// Instead walk through every example of the original's README, write docs/parity.md, and exit
+    #[arg(long)]
+    pub check: bool,
+}
+
+/// The demos. Only `echo` exists in this version.
+#[derive(Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub enum Demo {
+    Echo,
+    Mcp,
+    Apps,
+}
+
+#[derive(clap::Args)]
+pub struct UpArguments {
+    /// The dotenv file with the configuration; variables of the environment win over it
+    #[arg(long)]
+    pub env_file: Option<PathBuf>,
+    /// The policy file, `gateway.yaml`
+    #[arg(long)]
+    pub policy: Option<PathBuf>,
+}
+
+#[derive(clap::Args)]
+pub struct TestArguments {
+    /// Run only the native tests whose names contain this
+    pub filter: Option<String>,
+    /// Also the documentation tests and the walk through the original's README
+    #[arg(long)]
+    pub all: bool,
+}
+
+impl Cli {
+    pub fn run(self) -> Result<ExitCode> {
+        match self.command {
+            Command::Demo(arguments) => demo::run(&arguments),
+            Command::Up(arguments) => up::run(&arguments),
+            Command::Test(arguments) => test::run(&arguments),
+            Command::Lint => lint::run(),
+        }
+    }
+}

@@ -1,0 +1,269 @@
+//! The examples of the original's README, in its order: what it says, what we answer, and the reason for each deviation.
+
+use anyhow::Result;
+
+use super::walk::{
+    Caller::{Nobody, Reader, Stranger, Writer},
+    Walk,
+};
+use crate::http::Request;
+
+/// One example.
+pub struct Case {
+    pub section: &'static str,
+    /// What to type, without what every line would repeat.
+    pub example: &'static str,
+    pub original: &'static str,
+    /// What `ask` gives; without ports, times and tokens.
+    pub expected: &'static str,
+    /// Why `expected` isn't what the original says. None: it is.
+    pub reason: Option<&'static str>,
+    pub ask: fn(&Walk) -> Result<String>,
+}
+
+const METADATA: &str = "/.well-known/oauth-protected-resource";
+
+pub const CASES: &[Case] = &[
+    Case {
+        section: "7",
+        example: "curl -s /health",
+        original: "`{ ok: true, ... }`",
+        expected: r#"200 {"ok":true,"mode":"demo","version":"dev"}"#,
+        reason: None,
+        ask: |walk| walk.told(&walk.get("/health", Nobody)?, &["ok", "mode", "version"]),
+    },
+    Case {
+        section: "7",
+        example: "curl -s /health/auth0",
+        original: "issuer and audience OK, JWKS reachable",
+        expected: r#"200 {"issuer":"http://127.0.0.1:5051/","audience":"https://gateway.local/api","jwksReachable":true}"#,
+        reason: None,
+        ask: |walk| walk.told(&walk.get("/health/auth0", Nobody)?, &["issuer", "audience", "jwksReachable"]),
+    },
+    Case {
+        section: "7",
+        example: "curl -i /.well-known/oauth-protected-resource",
+        original: "401 and a `WWW-Authenticate` that points to this URL",
+        expected: r#"200 {"resource":"https://gateway.local/api"}"#,
+        reason: Some(
+            "The metadata is public (RFC 9728 §3): a client reads it before it has a token. `PRM_REQUIRE_TOKEN=true` gives the original's 401, as the next row shows.",
+        ),
+        ask: |walk| walk.told(&walk.get(METADATA, Nobody)?, &["resource"]),
+    },
+    Case {
+        section: "7",
+        example: "curl -i /.well-known/oauth-protected-resource # PRM_REQUIRE_TOKEN=true, CHALLENGE_SCOPE=all",
+        original: "401 and a `WWW-Authenticate` that points to this URL",
+        expected: r#"401 Bearer realm="mcp", scope="tool:admin tool:read tool:write", resource_metadata="http://localhost:8080/.well-known/oauth-protected-resource""#,
+        reason: None,
+        ask: |walk| Ok(walk.challenged(&walk.get_as_original(METADATA, Nobody)?)),
+    },
+    Case {
+        section: "7",
+        example: "curl -i -H \"Authorization: Bearer $READER\" /.well-known/oauth-protected-resource",
+        original: "200 with `authorization_servers`, `scopes_supported` (openid, email, profile, tool:read, tool:write) and `resource`",
+        expected: r#"200 {"authorization_servers":["http://127.0.0.1:5051/"],"scopes_supported":["email","openid","profile","tool:read","tool:write"],"resource":"https://gateway.local/api"}"#,
+        reason: Some(
+            "The same members and scopes, sorted, and `bearer_methods_supported` besides (RFC 9728 §2).",
+        ),
+        ask: |walk| {
+            walk.told(
+                &walk.get(METADATA, Reader)?,
+                &["authorization_servers", "scopes_supported", "resource"],
+            )
+        },
+    },
+    Case {
+        section: "7",
+        example: "curl -s /.well-known/oauth-protected-resource # TOOL_SCOPES=tool:admin,tool:read,tool:write",
+        original: "a new tool scope is exposed in `scopes_supported`",
+        expected: r#"200 {"scopes_supported":["email","openid","profile","tool:admin","tool:read","tool:write"]}"#,
+        reason: None,
+        ask: |walk| walk.told(&walk.get_as_original(METADATA, Writer)?, &["scopes_supported"]),
+    },
+    Case {
+        section: "7",
+        example: "curl -i /protected # TOOL_SCOPES=tool:read,tool:write",
+        original: "every tool scope is in the challenge's `scope=`",
+        expected: r#"401 Bearer realm="mcp", scope="tool:read", resource_metadata="http://localhost:8080/.well-known/oauth-protected-resource""#,
+        reason: Some(
+            "A challenge names the smallest set that this request needs, so that a client asks its user for no more. `CHALLENGE_SCOPE=all` gives the original's, as the row of `PRM_REQUIRE_TOKEN=true` shows.",
+        ),
+        ask: |walk| Ok(walk.challenged(&walk.get("/protected", Nobody)?)),
+    },
+    Case {
+        section: "8",
+        example: "curl -i -H \"Authorization: Bearer $READER\" -H \"X-Required-Scope: tool:read\" /__test__/echo",
+        original: "200",
+        expected: r#"200 {"ok":true,"method":"GET"}"#,
+        reason: None,
+        ask: |walk| {
+            let request = Request { headers: required("tool:read"), ..Request::get("/__test__/echo") };
+            walk.told(&walk.send(walk.gateway, request, Reader)?, &["ok", "method"])
+        },
+    },
+    Case {
+        section: "8",
+        example: "curl -i -X POST -H \"Authorization: Bearer $READER\" -H \"X-Required-Scope: tool:write\" /__test__/echo",
+        original: "403",
+        expected: r#"403 {"error":"insufficient_scope"}"#,
+        reason: None,
+        ask: |walk| {
+            let request =
+                Request { method: "POST", headers: required("tool:write"), ..Request::get("/__test__/echo") };
+            walk.told(&walk.send(walk.gateway, request, Reader)?, &["error"])
+        },
+    },
+    Case {
+        section: "8",
+        example: "curl -i -X POST -H \"Authorization: Bearer $WRITER\" -H \"Content-Type: application/json\" -H \"X-Required-Scope: tool:write\" --data '{\"msg\":\"hello\"}' /__test__/echo",
+        original: "200 and the body echoed",
+        expected: r#"200 {"ok":true,"body":{"msg":"hello"}}"#,
+        reason: None,
+        ask: |walk| {
+            let mut headers = required("tool:write");
+            headers.push(("Content-Type", "application/json".to_owned()));
+            let request =
+                Request { method: "POST", path: "/__test__/echo", headers, body: r#"{"msg":"hello"}"# };
+            walk.told(&walk.send(walk.gateway, request, Writer)?, &["ok", "body"])
+        },
+    },
+    Case {
+        section: "9",
+        example: "curl -i /proxy/echo",
+        original: "401, the backend never sees the request (the original's example has port 8787, its gateway listens on 8080)",
+        expected: r#"401 {"error":"unauthorized"}"#,
+        reason: None,
+        ask: |walk| walk.told(&walk.get("/proxy/echo", Nobody)?, &["error"]),
+    },
+    Case {
+        section: "9",
+        example: "curl -s -H \"Authorization: Bearer $READER\" /proxy/echo?foo=bar",
+        original: "200; `headers[\"x-user-id\"]` and `query.userId` are the token's `sub`, `foo=bar` is intact",
+        expected: r#"200 {"headers/x-user-id":"reader","query/userId":"reader","query/foo":"bar"}"#,
+        reason: None,
+        ask: |walk| {
+            let response = walk.get("/proxy/echo?foo=bar", Reader)?;
+            walk.told(&response, &["headers/x-user-id", "query/userId", "query/foo"])
+        },
+    },
+    Case {
+        section: "9",
+        example: "curl -s -H \"Authorization: Bearer $READER\" -H \"X-User-Id: admin\" /proxy/echo?userId=admin",
+        original: "(not said)",
+        expected: r#"200 {"headers/x-user-id":"reader","query/userId":"reader","headers/authorization":null}"#,
+        reason: Some(
+            "Identity that a client sends is taken out on every route, and the token stays at the gateway.",
+        ),
+        ask: |walk| {
+            let headers = vec![("X-User-Id", "admin".to_owned())];
+            let request = Request { headers, ..Request::get("/proxy/echo?userId=admin") };
+            let response = walk.send(walk.gateway, request, Reader)?;
+            walk.told(&response, &["headers/x-user-id", "query/userId", "headers/authorization"])
+        },
+    },
+    Case {
+        section: "10",
+        example: "for i in {1..20}; do curl … -H \"Authorization: Bearer $READER\" /protected/ping & done # RATE_LIMIT_MAX=5",
+        original: "429 once `RATE_LIMIT_MAX` per window is exceeded",
+        expected: "5 × 200, 15 × 429",
+        reason: None,
+        ask: |walk| walk.at_once(20, "/protected/ping", Reader),
+    },
+    Case {
+        section: "MCP 1",
+        example: "curl -i /protected",
+        original: "401, `Bearer realm=\"mcp\", resource_metadata=\"…\"`",
+        expected: r#"401 Bearer realm="mcp", scope="tool:read", resource_metadata="http://localhost:8080/.well-known/oauth-protected-resource""#,
+        reason: Some(
+            "`scope` is added, so that a client knows what to ask for (RFC 6750 §3; the MCP specification wants it).",
+        ),
+        ask: |walk| Ok(walk.challenged(&walk.get("/protected", Nobody)?)),
+    },
+    Case {
+        section: "MCP 1",
+        example: "curl -s /protected",
+        original: "`{\"error\":\"unauthorized\",\"error_description\":\"Access token required\"}`",
+        expected: r#"401 {"error":"unauthorized","error_description":"Access token required"}"#,
+        reason: Some("`request_id` is added, which the log has, too."),
+        ask: |walk| walk.told(&walk.get("/protected", Nobody)?, &["error", "error_description"]),
+    },
+    Case {
+        section: "MCP 2",
+        example: "curl -s /.well-known/oauth-protected-resource # RESOURCE_URL=https://gateway.local/mcp",
+        original: "`resource` is the gateway's MCP URL, with `authorization_servers` and `scopes_supported`",
+        expected: r#"200 {"resource":"https://gateway.local/mcp","authorization_servers":["http://127.0.0.1:5051/"]}"#,
+        reason: None,
+        ask: |walk| {
+            walk.told(&walk.get_as_original(METADATA, Writer)?, &["resource", "authorization_servers"])
+        },
+    },
+    Case {
+        section: "MCP 3",
+        example: "curl -i -H \"Authorization: Bearer $READER\" /v1/tools/list",
+        original: "`tool:read` allows `GET /v1/tools/*`",
+        expected: r#"200 {"method":"GET","path":"/v1/tools/list"}"#,
+        reason: None,
+        ask: |walk| walk.told(&walk.get("/v1/tools/list", Reader)?, &["method", "path"]),
+    },
+    Case {
+        section: "MCP 3",
+        example: "curl -i -X POST -H \"Authorization: Bearer $READER\" /v1/tools/list",
+        original: "403 Forbidden: the scope is missing",
+        expected: r#"403 {"error":"insufficient_scope","needed":["tool:write"],"have":["tool:read"]}"#,
+        reason: None,
+        ask: |walk| walk.told(&walk.post("/v1/tools/list", Reader)?, &["error", "needed", "have"]),
+    },
+    Case {
+        section: "MCP 3",
+        example: "curl -i -X POST -H \"Authorization: Bearer $WRITER\" /v1/tools/list",
+        original: "`tool:write` allows `POST /v1/tools/*`",
+        expected: r#"200 {"method":"POST","path":"/v1/tools/list"}"#,
+        reason: None,
+        ask: |walk| walk.told(&walk.post("/v1/tools/list", Writer)?, &["method", "path"]),
+    },
+    Case {
+        section: "MCP 3",
+        example: "curl -i -H \"Authorization: Bearer $WRITER\" /v1/other",
+        original: "deny by default",
+        expected: r#"403 {"error":"access_denied"}"#,
+        reason: None,
+        ask: |walk| walk.told(&walk.get("/v1/other", Writer)?, &["error"]),
+    },
+    Case {
+        section: "MCP 5",
+        example: "curl -i /protected",
+        original: "401 with `WWW-Authenticate` and the metadata's URL",
+        expected: r#"401 Bearer realm="mcp", scope="tool:read", resource_metadata="http://localhost:8080/.well-known/oauth-protected-resource""#,
+        reason: None,
+        ask: |walk| Ok(walk.challenged(&walk.get("/protected", Nobody)?)),
+    },
+    Case {
+        section: "MCP 5",
+        example: "curl -i -H \"Authorization: Bearer $READER\" /protected",
+        original: "200 OK if `scope=tool:read`",
+        expected: r#"200 {"ok":true}"#,
+        reason: None,
+        ask: |walk| walk.told(&walk.get("/protected", Reader)?, &["ok"]),
+    },
+    Case {
+        section: "MCP 5",
+        example: "curl -i -H \"Authorization: Bearer $TOKEN\" /protected # a good token without the scope",
+        original: "(200 only with the scope)",
+        expected: r#"403 {"error":"insufficient_scope"}"#,
+        reason: None,
+        ask: |walk| walk.told(&walk.get("/protected", Stranger)?, &["error"]),
+    },
+    Case {
+        section: "MCP 5",
+        example: "curl -i -H \"Authorization: Bearer $READER\" /writer-only",
+        original: "403 Forbidden",
+        expected: r#"403 {"error":"insufficient_scope"}"#,
+        reason: None,
+        ask: |walk| walk.told(&walk.get("/writer-only", Reader)?, &["error"]),
+    },
+];
+
+fn required(scope: &str) -> Vec<(&'static str, String)> {
+    vec![("X-Required-Scope", scope.to_owned())]
+}

@@ -1,0 +1,83 @@
+//! `demo --check`. In: the cases. Out: original, expected and got of each on standard output, and `docs/parity.md`.
+
+use anyhow::{Context, Result, bail};
+
+use super::{
+    cases::{CASES, Case},
+    parity,
+    servers::{Place, Servers, loopback},
+    walk::Walk,
+};
+use crate::{
+    gateway::{Configuration, build},
+    process::{Stack, Stop},
+    test::tally::Suite,
+    workspace::Workspace,
+};
+
+/// What the second gateway has of its own: the original's ways where ours differ by default, and a limit that is soon
+/// reached.
+const AS_THE_ORIGINAL: [(&str, &str); 5] = [
+    ("PRM_REQUIRE_TOKEN", "true"),
+    ("CHALLENGE_SCOPE", "all"),
+    ("TOOL_SCOPES", "tool:admin,tool:read,tool:write"),
+    ("RESOURCE_URL", "https://gateway.local/mcp"),
+    ("RATE_LIMIT_MAX", "5"),
+];
+
+/// Walks through all cases and writes the document. A document that changes is a failure, too: it has to be committed.
+pub fn check(workspace: &Workspace) -> Result<Suite> {
+    let built = build(workspace)?;
+    let (place, second) = (Place::free()?, Place::free()?);
+    let second = Place { issuer: place.issuer, echo: place.echo, ..second };
+    let data = workspace.target.join("demo-check");
+    let first_data = data.join("first");
+    let configurations =
+        [place.environment(&first_data, &[]), second.environment(&data.join("second"), &AS_THE_ORIGINAL)]
+            .map(|only| Configuration { only: Some(only), ..Configuration::default() });
+    let stop = Stop::on_signals()?;
+    let mut stack = Stack::default();
+    let servers = Servers { place: &place, program: &workspace.binary("gatewaystack-demo") };
+    let mut going = servers.start(&mut stack, &stop)?;
+    let mut rendered = Vec::new();
+    for configuration in &configurations {
+        rendered.push(built.render(configuration)?.context("the demo's own configuration is refused")?);
+    }
+    for gateway in &rendered {
+        going = going && gateway.start(&mut stack, &stop)?;
+    }
+    if !going {
+        bail!("stopped");
+    }
+    let walk = Walk {
+        gateway: loopback(place.gateway),
+        as_original: loopback(second.gateway),
+        issuer: loopback(place.issuer),
+    };
+    let mut suite = Suite::default();
+    for case in CASES {
+        match good(case, &walk) {
+            true => suite.passed += 1,
+            false => suite.failed += 1,
+        }
+    }
+    if parity::write(&workspace.root, CASES)? {
+        println!("docs/parity.md has changed: commit it");
+        suite.failed += 1;
+    }
+    Ok(suite)
+}
+
+fn good(case: &Case, walk: &Walk) -> bool {
+    let got = (case.ask)(walk).unwrap_or_else(|error| format!("no answer: {error:#}"));
+    let good = got == case.expected;
+    println!("{} {}", case.section, case.example);
+    println!("    original  {}", case.original);
+    println!("    expected  {}", case.expected);
+    println!("    got       {got}");
+    println!("    {}", if good { "good" } else { "WRONG" });
+    if let Some(reason) = case.reason {
+        println!("    deviates  {reason}");
+    }
+    good
+}

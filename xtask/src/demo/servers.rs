@@ -1,0 +1,93 @@
+//! What stands around the demo's gateway: the issuer and the echo server. In: ports. Out: both running, and the variables
+//! that make a gateway use them.
+
+use std::{
+    net::{Ipv4Addr, SocketAddr, TcpListener},
+    path::Path,
+};
+
+use anyhow::{Context, Result};
+
+use crate::{
+    gateway::{answers, require_free, wait_until},
+    process::{Stack, Stop, program},
+};
+
+/// The ports of a demo.
+pub struct Place {
+    pub issuer: u16,
+    pub echo: u16,
+    pub gateway: u16,
+    pub sidecar: u16,
+    pub admin: u16,
+}
+
+pub struct Servers<'a> {
+    pub place: &'a Place,
+    pub program: &'a Path,
+}
+
+impl Place {
+    pub const WELL_KNOWN: Self = Self { issuer: 5051, echo: 3333, gateway: 8080, sidecar: 8081, admin: 9901 };
+
+    /// Ports that nobody has now. All are held at once, so that they differ.
+    pub fn free() -> Result<Self> {
+        let mut held = Vec::new();
+        let mut port = || -> Result<u16> {
+            let listener = TcpListener::bind(loopback(0)).context("no free port")?;
+            let port = listener.local_addr()?.port();
+            held.push(listener);
+            Ok(port)
+        };
+        Ok(Self { issuer: port()?, echo: port()?, gateway: port()?, sidecar: port()?, admin: port()? })
+    }
+
+    /// The gateway's configuration, as the original's `.env` has it. `extra` comes last and wins.
+    pub fn environment(&self, data: &Path, extra: &[(&str, &str)]) -> Vec<(String, String)> {
+        let Self { issuer, echo, gateway, sidecar, admin } = self;
+        let variables = [
+            ("DEMO_MODE", "true".to_owned()),
+            ("OAUTH_ISSUER_DEMO", format!("http://127.0.0.1:{issuer}/")),
+            ("OAUTH_AUDIENCE_DEMO", "https://gateway.local/api".to_owned()),
+            ("OAUTH_JWKS_URI_DEMO", format!("http://127.0.0.1:{issuer}/.well-known/jwks.json")),
+            ("OAUTH_SCOPES_DEMO", "openid email profile".to_owned()),
+            ("TOOL_SCOPES", "tool:read,tool:write".to_owned()),
+            ("CORS_ORIGIN", "http://localhost:5173,http://localhost:3000".to_owned()),
+            ("PROXY_TARGET", format!("http://127.0.0.1:{echo}")),
+            ("PROXY_INJECT_HEADER", "X-User-Id".to_owned()),
+            ("PROXY_INJECT_QUERY", "userId".to_owned()),
+            ("ENABLE_TEST_ROUTES", "true".to_owned()),
+            ("MODE", "demo".to_owned()),
+            ("PORT", gateway.to_string()),
+            ("SIDECAR_PORT", sidecar.to_string()),
+            ("ADMIN_PORT", admin.to_string()),
+            ("DATA_DIR", data.display().to_string()),
+        ];
+        let mut all: Vec<_> = variables.map(|(name, value)| (name.to_owned(), value)).into();
+        all.retain(|(name, _)| !extra.iter().any(|(other, _)| other == name));
+        all.extend(extra.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned())));
+        all
+    }
+}
+
+impl Servers<'_> {
+    /// False when `stop` came before both answered.
+    pub fn start(&self, stack: &mut Stack, stop: &Stop) -> Result<bool> {
+        for (name, server, port) in
+            [("the issuer", "issuer", self.place.issuer), ("the echo server", "echo", self.place.echo)]
+        {
+            require_free(loopback(port), name)?;
+            let mut command = program(self.program);
+            command.args([server, "--port", &port.to_string()]);
+            stack.start(name, command)?;
+            if !wait_until(stack, stop, name, || answers(loopback(port), "/health"))? {
+                return Ok(false);
+            }
+        }
+        Ok(true)
+    }
+}
+
+pub fn loopback(port: u16) -> SocketAddr {
+    SocketAddr::from((Ipv4Addr::LOCALHOST, port))
+}

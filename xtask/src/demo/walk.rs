@@ -1,0 +1,108 @@
+//! Questions to the running demo. In: a request as the README's curl would send it. Out: the parts of the answer that the
+//! README speaks of, as one line without ports and times.
+
+use std::{net::SocketAddr, thread};
+
+use anyhow::{Context, Result, anyhow};
+use serde_json::Value;
+
+use crate::http::{Request, Response};
+
+/// Where the demo runs.
+pub struct Walk {
+    /// The gateway with our defaults.
+    pub gateway: SocketAddr,
+    /// The gateway with the original's.
+    pub as_original: SocketAddr,
+    pub issuer: SocketAddr,
+}
+
+/// Who asks.
+#[derive(Clone, Copy)]
+pub enum Caller {
+    Nobody,
+    /// With `tool:read`.
+    Reader,
+    /// With `tool:read tool:write`.
+    Writer,
+    /// With a good token that has neither.
+    Stranger,
+}
+
+impl Walk {
+    pub fn get(&self, path: &str, caller: Caller) -> Result<Response> {
+        self.send(self.gateway, Request::get(path), caller)
+    }
+
+    /// A GET to the gateway with the original's ways.
+    pub fn get_as_original(&self, path: &str, caller: Caller) -> Result<Response> {
+        self.send(self.as_original, Request::get(path), caller)
+    }
+
+    pub fn post(&self, path: &str, caller: Caller) -> Result<Response> {
+        self.send(self.gateway, Request { method: "POST", ..Request::get(path) }, caller)
+    }
+
+    pub fn send(&self, to: SocketAddr, mut request: Request<'_>, caller: Caller) -> Result<Response> {
+        if let Some(token) = self.token(caller)? {
+            request.headers.push(("Authorization", format!("Bearer {token}")));
+        }
+        Ok(request.send(to)?)
+    }
+
+    /// The statuses of as many requests at once, as `count × status`.
+    pub fn at_once(&self, count: usize, path: &str, caller: Caller) -> Result<String> {
+        let token = self.token(caller)?.unwrap_or_default();
+        let ask = || {
+            let headers = vec![("Authorization", format!("Bearer {token}"))];
+            Request { headers, ..Request::get(path) }.send(self.as_original).map(|response| response.status)
+        };
+        let mut statuses = thread::scope(|scope| {
+            let threads: Vec<_> = (0..count).map(|_| scope.spawn(ask)).collect();
+            let answers = threads
+                .into_iter()
+                .map(|thread| thread.join().map_err(|_| anyhow!("a request panicked"))?.context("no answer"));
+            answers.collect::<Result<Vec<u16>>>()
+        })?;
+        statuses.sort_unstable();
+        let groups = statuses
+            .chunk_by(|a, b| a == b)
+            .filter_map(|group| Some(format!("{} × {}", group.len(), group.first()?)));
+        Ok(groups.collect::<Vec<_>>().join(", "))
+    }
+
+    /// One line: the status, then these members of the body.
+    pub fn told(&self, response: &Response, members: &[&str]) -> Result<String> {
+        let body: Value = serde_json::from_slice(&response.body).context("the body isn't JSON")?;
+        let members = members.iter().map(|member| {
+            let value = body.pointer(&format!("/{member}")).cloned().unwrap_or(Value::Null);
+            format!("\"{member}\":{value}")
+        });
+        let line = format!("{} {{{}}}", response.status, members.collect::<Vec<_>>().join(","));
+        Ok(self.without_ports(&line))
+    }
+
+    /// One line: the status and the challenge.
+    pub fn challenged(&self, response: &Response) -> String {
+        let challenge = response.header("www-authenticate").unwrap_or("without a challenge");
+        self.without_ports(&format!("{} {challenge}", response.status))
+    }
+
+    fn token(&self, caller: Caller) -> Result<Option<String>> {
+        let path = match caller {
+            Caller::Nobody => return Ok(None),
+            Caller::Reader => "/mint?sub=reader&scope=tool:read",
+            Caller::Writer => "/mint?sub=writer&scope=tool:read+tool:write",
+            Caller::Stranger => "/mint?sub=stranger&scope=openid",
+        };
+        let mut request = Request::get(path);
+        request.headers.push(("Accept", "text/plain".to_owned()));
+        let response = request.send(self.issuer).context("the issuer")?;
+        Ok(Some(String::from_utf8(response.body).context("the issuer's token")?))
+    }
+
+    /// As if the issuer had its well-known port.
+    fn without_ports(&self, line: &str) -> String {
+        line.replace(&self.issuer.to_string(), "127.0.0.1:5051")
+    }
+}

@@ -1,0 +1,62 @@
+//! Rules that no other tool checks. In: the sources. Out: every file that breaks one.
+
+use std::{
+    fs,
+    path::{Path, PathBuf},
+};
+
+use anyhow::{Context, Result};
+
+use super::shown;
+
+/// Where every Rust file opens with what goes in and what comes out.
+const SOURCES: [&str; 6] = ["core", "filter", "sidecar", "xtask", "demo", "tests/src"];
+
+pub fn check(root: &Path) -> Result<Vec<String>> {
+    let mut complaints = Vec::new();
+    for folder in SOURCES {
+        for path in files(&root.join(folder), "rs")? {
+            let text = fs::read_to_string(&path).with_context(|| shown(root, &path))?;
+            if !text.starts_with("//!") {
+                complaints.push(format!(
+                    "{}:1: a file opens with //! what goes in and what comes out",
+                    shown(root, &path)
+                ));
+            }
+        }
+    }
+    for path in files(&root.join("tests"), "json")? {
+        let is_lock = path.file_name().is_some_and(|name| name == "package-lock.json");
+        if is_lock
+            && fs::read_to_string(&path).with_context(|| shown(root, &path))?.contains("\"resolved\": \"http")
+        {
+            complaints.push(format!(
+                "{}: names a registry's host: make it with omit-lockfile-registry-resolved",
+                shown(root, &path)
+            ));
+        }
+    }
+    Ok(complaints)
+}
+
+/// The files below a folder with this extension, sorted; none where the folder isn't there.
+pub fn files(folder: &Path, extension: &str) -> Result<Vec<PathBuf>> {
+    let mut found = Vec::new();
+    let mut folders = vec![folder.to_owned()];
+    while let Some(folder) = folders.pop() {
+        if !folder.is_dir() {
+            continue;
+        }
+        for entry in fs::read_dir(&folder)? {
+            let path = entry?.path();
+            let name = path.file_name().unwrap_or_default();
+            if path.is_dir() && name != "node_modules" && name != "target" {
+                folders.push(path);
+            } else if path.extension().is_some_and(|found| found == extension) {
+                found.push(path);
+            }
+        }
+    }
+    found.sort();
+    Ok(found)
+}

@@ -1,0 +1,177 @@
+//! Long-running processes that belong together. In: commands. Out: all of them running, a dead one started again with
+//! backoff, and none of them left when the stack ends, however it ends.
+
+use std::{
+    io,
+    os::unix::process::CommandExt,
+    path::Path,
+    process::{Child, Command, Stdio},
+    sync::{
+        Arc,
+        atomic::{AtomicBool, Ordering},
+    },
+    thread,
+    time::{Duration, Instant},
+};
+
+use anyhow::{Context, Result, bail};
+use rustix::process::{Pid, Signal, kill_process};
+use signal_hook::consts::{SIGHUP, SIGINT, SIGTERM};
+
+use crate::workspace::on_path;
+
+/// How often the stack is looked at.
+pub const PAUSE: Duration = Duration::from_millis(50);
+/// How long a process may take to end by itself.
+const GRACE: Duration = Duration::from_secs(5);
+const FIRST_BACKOFF: Duration = Duration::from_millis(200);
+const LONGEST_BACKOFF: Duration = Duration::from_secs(10);
+/// A process that ran this long is taken for healthy: its next death waits the first backoff again.
+const HEALTHY: Duration = Duration::from_secs(30);
+const DIE_WITH_PARENT: [&str; 3] = ["--pdeathsig", "TERM", "--"];
+
+/// A command for the stack. Where `setpriv` is there (util-linux), the kernel ends the process when we are killed and
+/// can't end it ourselves.
+pub fn program(path: &Path) -> Command {
+    let Some(setpriv) = on_path("setpriv") else { return Command::new(path) };
+    let mut trial = Command::new(&setpriv);
+    trial.args(DIE_WITH_PARENT).arg("true").stdout(Stdio::null()).stderr(Stdio::null());
+    if !trial.status().is_ok_and(|status| status.success()) {
+        return Command::new(path);
+    }
+    let mut command = Command::new(setpriv);
+    command.args(DIE_WITH_PARENT).arg(path);
+    command
+}
+
+/// Set by SIGINT, SIGTERM or SIGHUP from now on, instead of ending us.
+#[derive(Clone)]
+pub struct Stop(Arc<AtomicBool>);
+
+impl Stop {
+    pub fn on_signals() -> Result<Self> {
+        let flag = Arc::new(AtomicBool::new(false));
+        for signal in [SIGINT, SIGTERM, SIGHUP] {
+            signal_hook::flag::register(signal, Arc::clone(&flag)).context("can't listen for signals")?;
+        }
+        Ok(Self(flag))
+    }
+
+    pub fn asked(&self) -> bool {
+        self.0.load(Ordering::Relaxed)
+    }
+}
+
+/// The processes, in the order in which they were started.
+#[derive(Default)]
+pub struct Stack {
+    parts: Vec<Part>,
+}
+
+struct Part {
+    name: &'static str,
+    command: Command,
+    state: State,
+    backoff: Duration,
+}
+
+enum State {
+    Running { child: Child, since: Instant },
+    Waiting { until: Instant },
+}
+
+impl Stack {
+    /// Starts a process; its output goes to our standard error.
+    pub fn start(&mut self, name: &'static str, mut command: Command) -> Result<()> {
+        // A group of its own: Ctrl-C reaches us alone, and we end the others in order.
+        command.stdin(Stdio::null()).stdout(io::stderr()).stderr(io::stderr()).process_group(0);
+        let child = command.spawn().with_context(|| format!("can't start {name}"))?;
+        let state = State::Running { child, since: Instant::now() };
+        self.parts.push(Part { name, command, state, backoff: FIRST_BACKOFF });
+        Ok(())
+    }
+
+    /// An error when a process has ended: before all is ready nothing is started again.
+    pub fn check(&mut self) -> Result<()> {
+        for part in &mut self.parts {
+            if let State::Running { child, .. } = &mut part.state
+                && let Some(status) = child.try_wait()?
+            {
+                bail!("{} has ended at its start ({status})", part.name);
+            }
+        }
+        Ok(())
+    }
+
+    /// Starts again what dies, until `stop` is asked for.
+    pub fn supervise(&mut self, stop: &Stop) -> Result<()> {
+        while !stop.asked() {
+            for part in &mut self.parts {
+                part.look_after(Instant::now(), stop)?;
+            }
+            thread::sleep(PAUSE);
+        }
+        Ok(())
+    }
+
+    /// Ends all: asks them, waits, then ends them.
+    pub fn stop(&mut self) {
+        let mut children: Vec<Child> = Vec::new();
+        for part in self.parts.drain(..) {
+            if let State::Running { child, .. } = part.state {
+                ask_to_end(&child);
+                children.push(child);
+            }
+        }
+        let deadline = Instant::now() + GRACE;
+        while Instant::now() < deadline && !children.is_empty() {
+            children.retain_mut(|child| matches!(child.try_wait(), Ok(None)));
+            thread::sleep(PAUSE);
+        }
+        for mut child in children {
+            // An error means that it has ended meanwhile.
+            let _ = child.kill().and_then(|()| child.wait());
+        }
+    }
+}
+
+impl Drop for Stack {
+    fn drop(&mut self) {
+        self.stop();
+    }
+}
+
+impl Part {
+    fn look_after(&mut self, now: Instant, stop: &Stop) -> Result<()> {
+        match &mut self.state {
+            State::Running { child, since } => {
+                let Some(status) = child.try_wait()? else { return Ok(()) };
+                if stop.asked() {
+                    return Ok(());
+                }
+                if now.duration_since(*since) > HEALTHY {
+                    self.backoff = FIRST_BACKOFF;
+                }
+                eprintln!("{} has ended ({status}); starting it again in {:?}", self.name, self.backoff);
+                self.state = State::Waiting { until: now + self.backoff };
+                self.backoff = (self.backoff * 2).min(LONGEST_BACKOFF);
+            }
+            State::Waiting { until } if *until <= now => match self.command.spawn() {
+                Ok(child) => self.state = State::Running { child, since: now },
+                Err(error) => {
+                    eprintln!("can't start {}: {error}", self.name);
+                    self.state = State::Waiting { until: now + self.backoff };
+                    self.backoff = (self.backoff * 2).min(LONGEST_BACKOFF);
+                }
+            },
+            State::Waiting { .. } => {}
+        }
+        Ok(())
+    }
+}
+
+fn ask_to_end(child: &Child) {
+    let id = i32::try_from(child.id()).ok().and_then(Pid::from_raw);
+    // A process that has ended already can't be asked; waiting for it tells.
+    let _ = id.map(|id| kill_process(id, Signal::TERM));
+}

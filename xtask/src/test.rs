@@ -1,0 +1,88 @@
+//! `cargo xtask test [FILTER] [--all]`. In: the sources. Out: every suite's own output, then one line that sums them all;
+//! exit 1 when any test failed or any suite couldn't run.
+
+pub mod tally;
+
+use std::{
+    io::{self, IsTerminal},
+    process::{Command, ExitCode},
+};
+
+use anyhow::Result;
+
+use self::tally::Tally;
+use crate::{
+    cli::TestArguments,
+    demo,
+    progress::Step,
+    run::{run as build, tee},
+    tools::{envoy, nextest, node, wasm, wasm_bindgen},
+    workspace::Workspace,
+};
+
+pub fn run(arguments: &TestArguments) -> Result<ExitCode> {
+    let workspace = Workspace::find()?;
+    let mut tally = Tally::default();
+    native(&workspace, arguments.filter.as_deref(), &mut tally)?;
+    // A filter is for the one who works on a test: the suites that know no names of tests stay out.
+    if arguments.filter.is_none() {
+        core_on_wasm(&workspace, &mut tally)?;
+    }
+    if arguments.all {
+        suite(
+            workspace.cargo().args(["test", "--doc", "--package=gatewaystack-core"]),
+            "core documentation",
+            &mut tally,
+        )?;
+        tally.add("demo --check", &demo::check(&workspace)?);
+    }
+    println!("{tally}");
+    Ok(if tally.all_good() { ExitCode::SUCCESS } else { ExitCode::FAILURE })
+}
+
+/// The whole workspace on this machine, with the real Envoy.
+fn native(workspace: &Workspace, filter: Option<&str>, tally: &mut Tally) -> Result<()> {
+    let runner = nextest::runner();
+    let modules = node::modules(workspace)?;
+    let envoy = envoy::envoy()?;
+    let wasm = wasm::filter(workspace)?;
+    let step = Step::begin("native binaries", "building");
+    build(workspace.cargo().args(["build", "--package=gatewaystack", "--package=gatewaystack-demo"]))?;
+    step.done("built");
+    let mut command = workspace.cargo();
+    runner.arguments(&mut command, filter);
+    command.env("ENVOY_BIN", envoy).env("GATEWAYSTACK_WASM", wasm);
+    match modules {
+        Some(folder) => command.env("GATEWAYSTACK_NODE_MODULES", folder),
+        None => {
+            eprintln!("node packages: skipped, tests/node/package-lock.json isn't there");
+            &mut command
+        }
+    };
+    suite(&mut command, "native", tally)
+}
+
+/// The core's own tests once more, on the bare WebAssembly target.
+fn core_on_wasm(workspace: &Workspace, tally: &mut Tally) -> Result<()> {
+    let runner = wasm_bindgen::runner(workspace)?;
+    let mut command = workspace.cargo();
+    command.args([
+        "test",
+        "--package=gatewaystack-core",
+        "--no-fail-fast",
+        "--target",
+        wasm::UNKNOWN,
+        "--lib",
+    ]);
+    command.env("CARGO_TARGET_WASM32_UNKNOWN_UNKNOWN_RUNNER", runner);
+    suite(&mut command, "core on wasm32", tally)
+}
+
+fn suite(command: &mut Command, name: &str, tally: &mut Tally) -> Result<()> {
+    if io::stderr().is_terminal() {
+        command.env("CARGO_TERM_COLOR", "always");
+    }
+    let (status, text) = tee(command)?;
+    tally.add(name, &tally::Suite::read(&text, status.success()));
+    Ok(())
+}

@@ -1,0 +1,10 @@
+//! The tools that the commands need. Each is found where the machine has it, else installed once into the user's cache
+//! folder, pinned.
+
+pub mod cache;
+pub mod cargo_tool;
+pub mod envoy;
+pub mod nextest;
+pub mod node;
+pub mod wasm;
+pub mod wasm_bindgen;

@@ -1,0 +1,56 @@
+//! The test runner. `cargo nextest` where it is there, else installed once; where that fails, plain `cargo test`.
+
+use std::{path::PathBuf, process::Command};
+
+use crate::{run::output, tools::cargo_tool::CargoTool, workspace::cargo};
+
+const VERSION: &str = "0.9.143";
+
+/// How to run the native tests.
+pub enum Runner {
+    /// `cargo nextest`, with the folder to put on `PATH` where it is ours.
+    Nextest(Option<PathBuf>),
+    CargoTest,
+}
+
+pub fn runner() -> Runner {
+    if output(cargo().args(["nextest", "--version"])).is_ok() {
+        return Runner::Nextest(None);
+    }
+    let tool = CargoTool { name: "cargo-nextest", version: VERSION, locked: true, minutes: "5" };
+    match tool.install() {
+        Ok(folder) => Runner::Nextest(Some(folder)),
+        Err(error) => {
+            eprintln!("cargo-nextest: not to be had ({error:#}); going on with cargo test");
+            Runner::CargoTest
+        }
+    }
+}
+
+impl Runner {
+    /// The arguments of cargo that run the workspace's tests, or those whose name contains `filter`.
+    pub fn arguments(&self, command: &mut Command, filter: Option<&str>) {
+        match self {
+            Self::Nextest(folder) => {
+                if let Some(folder) = folder {
+                    prepend_path(command, folder);
+                }
+                command.args(["nextest", "run", "--workspace", "--no-fail-fast"]);
+            }
+            Self::CargoTest => {
+                command.args(["test", "--workspace", "--all-targets", "--no-fail-fast"]);
+            }
+        }
+        command.args(filter);
+    }
+}
+
+/// Cargo finds its subcommands on `PATH`.
+pub fn prepend_path(command: &mut Command, folder: &std::path::Path) {
+    let path = std::env::var_os("PATH").unwrap_or_default();
+    let folders = std::iter::once(folder.to_owned()).chain(std::env::split_paths(&path));
+    // A folder whose name holds a colon can't be put on PATH: then cargo says that the subcommand is missing.
+    if let Ok(joined) = std::env::join_paths(folders) {
+        command.env("PATH", joined);
+    }
+}

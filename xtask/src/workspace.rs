@@ -1,0 +1,108 @@
+//! Where things are. In: `cargo metadata` and `Cargo.lock`. Out: the root, the target folder, versions that the lock names.
+
+use std::{
+    env, fs,
+    path::{Path, PathBuf},
+    process::Command,
+};
+
+use anyhow::{Context, Result, bail};
+use serde_json::Value;
+
+use crate::run::output;
+
+/// The workspace that this binary was built from.
+pub struct Workspace {
+    pub root: PathBuf,
+    /// As cargo sees it: `CARGO_TARGET_DIR` and its configuration count.
+    pub target: PathBuf,
+}
+
+impl Workspace {
+    pub fn find() -> Result<Self> {
+        let mut metadata = cargo();
+        metadata.args(["metadata", "--no-deps", "--format-version=1", "--manifest-path"]);
+        // Built into the binary, so that the command works from every folder below the root.
+        metadata.arg(concat!(env!("CARGO_MANIFEST_DIR"), "/Cargo.toml"));
+        let metadata: Value = serde_json::from_str(&output(&mut metadata)?).context("cargo metadata")?;
+        let folder = |name: &str| {
+            metadata
+                .get(name)
+                .and_then(Value::as_str)
+                .map(PathBuf::from)
+                .with_context(|| format!("cargo metadata has no {name}"))
+        };
+        Ok(Self { root: folder("workspace_root")?, target: folder("target_directory")? })
+    }
+
+    /// Cargo, run in the root.
+    pub fn cargo(&self) -> Command {
+        let mut command = cargo();
+        command.current_dir(&self.root);
+        command
+    }
+
+    /// A native binary that `cargo build` has made.
+    pub fn binary(&self, name: &str) -> PathBuf {
+        self.target.join("debug").join(name)
+    }
+
+    /// The version of a package as `Cargo.lock` has it; an error where there are none or several.
+    pub fn locked_version(&self, package: &str) -> Result<String> {
+        let lock = fs::read_to_string(self.root.join("Cargo.lock")).context("Cargo.lock")?;
+        let versions = locked_versions(&lock, package);
+        match versions.as_slice() {
+            [version] => Ok(version.clone()),
+            [] => bail!("Cargo.lock has no {package}"),
+            several => bail!("Cargo.lock has several {package}: {}", several.join(", ")),
+        }
+    }
+}
+
+/// The cargo that runs us, so that the pinned toolchain is used throughout.
+pub fn cargo() -> Command {
+    Command::new(env::var_os("CARGO").unwrap_or_else(|| "cargo".into()))
+}
+
+/// Every existing program of this name on `PATH`: the first one.
+pub fn on_path(program: &str) -> Option<PathBuf> {
+    let path = env::var_os("PATH")?;
+    env::split_paths(&path).map(|folder| folder.join(program)).find(|candidate| is_program(candidate))
+}
+
+/// A file that somebody may execute.
+pub fn is_program(path: &Path) -> bool {
+    use std::os::unix::fs::PermissionsExt;
+    fs::metadata(path).is_ok_and(|found| found.is_file() && found.permissions().mode() & 0o111 != 0)
+}
+
+fn locked_versions(lock: &str, package: &str) -> Vec<String> {
+    let name = format!("name = \"{package}\"");
+    let mut versions = Vec::new();
+    let mut lines = lock.lines();
+    while let Some(line) = lines.next() {
+        if line == name {
+            let version = lines.next().and_then(|next| next.strip_prefix("version = \""));
+            versions.extend(version.and_then(|version| version.strip_suffix('"')).map(str::to_owned));
+        }
+    }
+    versions
+}
+
+#[cfg(test)]
+mod tests {
+    use super::locked_versions;
+
+    #[test]
+    fn the_lock_names_a_version_for_the_whole_name_only() {
+        let lock = "[[package]]\nname = \"wasm-bindgen\"\nversion = \"0.2.130\"\n\n[[package]]\nname = \"wasm-bindgen-test\"\nversion = \"0.3.80\"\n";
+        assert_eq!(locked_versions(lock, "wasm-bindgen"), ["0.2.130"]);
+        assert!(locked_versions(lock, "wasm").is_empty());
+    }
+
+    #[test]
+    fn several_versions_of_one_package_are_all_found() {
+        let lock = "name = \"a\"\nversion = \"1.0.0\"\nname = \"a\"\nversion = \"2.0.0\"\n";
+        assert_eq!(locked_versions(lock, "a"), ["1.0.0", "2.0.0"]);
+    }
+}
