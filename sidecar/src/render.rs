@@ -11,8 +11,6 @@ mod routes;
 pub use files::write;
 use gatewaystack_core::config::error::ConfigError;
 use gatewaystack_core::config::{self, Environment};
-use minijinja::syntax::SyntaxConfig;
-use minijinja::value::Serde;
 use serde_json::{Value, json};
 use std::path::{Path, PathBuf};
 
