@@ -143,10 +143,13 @@ fn unknown_kid(
     let fault = |_| Refusal::Internal(Fault::SharedTable);
     match fetched {
         Fetched::NotAsked => {
-            let answer = control::update(table, &cell, |control| match control.force(now) {
-                Force::Spent(_) if control.was_refused(kid) => None,
-                answer => Some(answer),
-            });
+            let held = world.keys.held(id).map_or(0, |held| held.generation);
+            // Another worker has published keys that this one hasn't read yet: wait for the next look, which is due.
+            let answer =
+                control::update(table, &cell, |control| match control.force_unless_newer(held, now) {
+                    Force::Spent(_) if control.was_refused(kid) => None,
+                    answer => Some(answer),
+                });
             match answer.map_err(fault)? {
                 Some(Force::Wait) => Ok(Caller::NeedsKeys(id)),
                 Some(Force::Spent(seconds)) => Err(Refusal::KeyPending(seconds)),

@@ -86,12 +86,11 @@ pub fn parse<'a>(pairs: Pairs<'a>, identity: &Identity) -> Result<Request<'a>, R
     }
     let target = path::parse(seen.path.unwrap_or_default()).map_err(RequestFault::Path)?;
     let origin = text(seen.single(ORIGIN), "origin")?;
-    if origin.is_some_and(|o| o.contains(',')) {
-        return Err(RequestFault::Doubled("origin"));
-    }
+    seen.check_joined()?;
+    let host = text(seen.authority.or(seen.single(HOST)), "host")?.unwrap_or_default();
     Ok(Request {
         method,
-        host: text(seen.authority.or(seen.single(HOST)), "host")?.unwrap_or_default(),
+        host,
         target,
         raw_path: text(seen.path, ":path")?.unwrap_or_default().split('?').next().unwrap_or_default(),
         bearer: bearer::parse(seen.single(AUTHORIZATION)),
@@ -122,10 +121,22 @@ struct Seen<'a> {
 const AUTHORIZATION: usize = 0;
 const HOST: usize = 1;
 const CONTENT_TYPE: usize = 2;
+const CONTENT_ENCODING: usize = 3;
 const ORIGIN: usize = 4;
 const REQUIRED_SCOPE: usize = 9;
 
 impl<'a> Seen<'a> {
+    /// Envoy joins two values of these with a comma, which one value doesn't have.
+    fn check_joined(&self) -> Result<(), RequestFault> {
+        let joined = |value: Option<&[u8]>| value.is_some_and(|v| v.contains(&b','));
+        let singles = [HOST, CONTENT_TYPE, CONTENT_ENCODING, ORIGIN];
+        if joined(self.authority) {
+            return Err(RequestFault::Doubled("host"));
+        }
+        let at = singles.into_iter().find(|at| joined(self.single(*at)));
+        at.and_then(|at| SINGLE.get(at)).map_or(Ok(()), |name| Err(RequestFault::Doubled(name)))
+    }
+
     fn single(&self, at: usize) -> Option<&'a [u8]> {
         self.singles.get(at).copied().flatten()
     }

@@ -6,7 +6,7 @@ use crate::config::policy::{IssuerId, Policy};
 use crate::decision::{Decision, Edits};
 use crate::exchange::{Exchange, World};
 use crate::hash::Secret;
-use crate::jwks::{self, KeyRing};
+use crate::jwks::{self, KeyRing, control};
 use crate::jwt::signature::Portable;
 use crate::rate_limit::Counters;
 use crate::reply::Reply;
@@ -142,7 +142,7 @@ pub enum Got {
     Forwarded(Edits, Vec<(&'static str, String)>),
     Observed(Edits),
     Replied(Reply),
-    Held(Exchange),
+    Held(Box<Exchange>),
 }
 
 /// A gateway without Envoy.
@@ -202,6 +202,9 @@ impl Gate {
         held.set = Some(set);
         held.fetched_at = self.now_ms;
         held.generation += 1;
+        let generation = held.generation;
+        let cell = self.policy.issuers[issuer].control_cell();
+        control::update(&self.table, &cell, |control| control.generation = generation).unwrap();
     }
 
     fn world<R>(&self, run: impl FnOnce(&World<'_>) -> R) -> R {
@@ -248,7 +251,7 @@ impl Gate {
             Decision::Forward(permit) => Got::Forwarded(permit.edits().clone(), permit.response().clone()),
             Decision::Reply(reply) => Got::Replied(reply),
             Decision::Observe(edits) => Got::Observed(edits),
-            Decision::Await(_) => Got::Held(exchange),
+            Decision::Await(_) => Got::Held(Box::new(exchange)),
         }
     }
 

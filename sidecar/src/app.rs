@@ -11,7 +11,7 @@ mod relay;
 use crate::fetch;
 use answer::{Answer, refusal};
 use axum::Router;
-use axum::extract::{DefaultBodyLimit, Request, State};
+use axum::extract::{DefaultBodyLimit, State};
 use axum::http::{HeaderMap, StatusCode};
 use axum::response::{IntoResponse as _, Response};
 use axum::routing::{get, post};
@@ -49,34 +49,42 @@ pub(crate) type Shared = Arc<App>;
 /// The routes of the groups that are on, and `/health`, which whoever starts the sidecar asks.
 pub fn router(policy: Arc<Policy>, settings: Settings) -> Router {
     let on = |name: &str| policy.routes.iter().any(|r| r.builtin.is_some() && r.name == name);
-    let mut router = Router::new().route("/health", get(health));
+    let mut routes = Vec::from([("/health", get(health))]);
     if on("/protected") {
-        router = router
-            .route("/", get(demo::root))
-            .route("/protected", get(demo::protected))
-            .route("/protected/ping", get(demo::protected))
-            .route("/protected/echo", post(demo::echo))
-            .route("/writer-only", get(demo::protected).post(demo::protected));
+        routes.extend([
+            ("/", get(demo::root)),
+            ("/protected", get(demo::protected)),
+            ("/protected/ping", get(demo::protected)),
+            ("/protected/echo", post(demo::echo)),
+            ("/writer-only", get(demo::protected).post(demo::protected)),
+        ]);
     }
     if on("/__test__/echo") {
-        router = router.route("/__test__/echo", get(demo::test_echo).post(demo::test_echo));
+        routes.push(("/__test__/echo", get(demo::test_echo).post(demo::test_echo)));
     }
     if on("/webhooks/auth0/logs") {
-        for path in ["/webhooks/auth0/logs", "/auth0/logs", "/auth0-log-webhook"] {
-            router = router.route(path, post(webhook));
-        }
+        let paths = ["/webhooks/auth0/logs", "/auth0/logs", "/auth0-log-webhook"];
+        routes.extend(paths.map(|path| (path, post(webhook))));
     }
     if policy.metadata.on {
-        router = router
-            .route("/.well-known/oauth-protected-resource", get(resource_metadata))
-            .route("/.well-known/oauth-authorization-server", get(relay::authorization_server))
-            .route("/.well-known/openid-configuration", get(relay::openid_configuration));
+        routes.extend([
+            ("/.well-known/oauth-protected-resource", get(resource_metadata)),
+            ("/.well-known/oauth-authorization-server", get(relay::authorization_server)),
+            ("/.well-known/openid-configuration", get(relay::openid_configuration)),
+        ]);
+    }
+    let mut router = Router::new();
+    for (path, methods) in routes {
+        // One trailing slash is ignored, as the filter does.
+        if path != "/" {
+            router = router.route(&format!("{path}/"), methods.clone());
+        }
+        router = router.route(path, methods);
     }
     let relay = Relay::new(&policy);
     router
         .fallback(not_found)
         .method_not_allowed_fallback(wrong_method)
-        .layer(axum::middleware::from_fn(trailing_slash))
         .layer(DefaultBodyLimit::max(MAX_BODY))
         .with_state(Arc::new(App { policy, settings, relay }))
 }
@@ -96,8 +104,9 @@ pub async fn serve(listener: TcpListener, policy: Arc<Policy>, settings: Setting
 pub async fn run(policy: Arc<Policy>, settings: Settings) -> Result<(), String> {
     fetch::install_provider();
     let address = SocketAddr::from((Ipv4Addr::LOCALHOST, policy.own.sidecar_port));
-    let listener =
-        TcpListener::bind(address).await.map_err(|e| format!("SIDECAR_PORT: can't listen on {address}: {e}"))?;
+    let listener = TcpListener::bind(address)
+        .await
+        .map_err(|e| format!("SIDECAR_PORT: can't listen on {address}: {e}"))?;
     serve(listener, policy, settings).await.map_err(|e| e.to_string())
 }
 
@@ -126,7 +135,12 @@ async fn resource_metadata(State(app): State<Shared>) -> Response {
 
 /// The webhook's part of the sidecar isn't built yet: as with no secret configured, senders are told to come again.
 async fn webhook(headers: HeaderMap) -> Answer {
-    refusal(StatusCode::SERVICE_UNAVAILABLE, "temporarily_unavailable", "No webhook secret is configured.", &headers)
+    refusal(
+        StatusCode::SERVICE_UNAVAILABLE,
+        "temporarily_unavailable",
+        "No webhook secret is configured.",
+        &headers,
+    )
 }
 
 async fn not_found(headers: HeaderMap) -> Answer {
@@ -134,21 +148,12 @@ async fn not_found(headers: HeaderMap) -> Answer {
 }
 
 async fn wrong_method(headers: HeaderMap) -> Answer {
-    refusal(StatusCode::METHOD_NOT_ALLOWED, "method_not_allowed", "This path has other methods; see Allow.", &headers)
-}
-
-/// One trailing slash is ignored, as the filter does.
-async fn trailing_slash(request: Request, next: axum::middleware::Next) -> Response {
-    let path = request.uri().path();
-    if path.len() > 1 && path.ends_with('/') {
-        let bare = path.strip_suffix('/').unwrap_or(path).to_owned();
-        let mut request = request;
-        if let Ok(uri) = bare.parse() {
-            *request.uri_mut() = uri;
-        }
-        return next.run(request).await;
-    }
-    next.run(request).await
+    refusal(
+        StatusCode::METHOD_NOT_ALLOWED,
+        "method_not_allowed",
+        "This path has other methods; see Allow.",
+        &headers,
+    )
 }
 
 #[cfg(test)]

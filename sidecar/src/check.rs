@@ -22,7 +22,13 @@ pub fn run(file: &Path, env_file: Option<&Path>, online: bool) -> Result<(), Vec
         let _ = writeln!(out, "warning: {warning}");
     }
     let own = policy.routes.iter().filter(|r| r.builtin.is_none()).count();
-    let _ = writeln!(out, "{}: good: {} issuers, {own} routes, {} limits", file.display(), policy.issuers.len(), policy.rate_limits.len());
+    let _ = writeln!(
+        out,
+        "{}: good: {} issuers, {own} routes, {} limits",
+        file.display(),
+        policy.issuers.len(),
+        policy.rate_limits.len()
+    );
     if !online {
         return Ok(());
     }
@@ -34,3 +40,6 @@ pub fn run(file: &Path, env_file: Option<&Path>, online: bool) -> Result<(), Vec
     }
     if bad.is_empty() { Ok(()) } else { Err(source.name(bad)) }
 }
+
+#[cfg(test)]
+mod tests;

@@ -93,7 +93,8 @@ pub fn render(input: &RenderInput) -> Result<Rendered, Vec<ConfigError>> {
     let model = model::model(&policy, &places)?;
     let own = &policy.own;
     Ok(Rendered {
-        envoy_yaml: fill(&model).map_err(|e| vec![ConfigError::new("", format!("the bootstrap's template: {e:#}"))])?,
+        envoy_yaml: fill(&model)
+            .map_err(|e| vec![ConfigError::new("", format!("the bootstrap's template: {e:#}"))])?,
         policy_json: folded,
         listen: address(&own.bind, own.port),
         sidecar: address("127.0.0.1", own.sidecar_port),
@@ -126,7 +127,8 @@ fn address(host: &str, port: u16) -> String {
 /// 32 random bytes.
 fn secret() -> Result<String, ConfigError> {
     let mut bytes = [0u8; 32];
-    getrandom::fill(&mut bytes).map_err(|e| ConfigError::new("", format!("no randomness from the system: {e}")))?;
+    getrandom::fill(&mut bytes)
+        .map_err(|e| ConfigError::new("", format!("no randomness from the system: {e}")))?;
     Ok(bytes.iter().map(|b| format!("{b:02x}")).collect())
 }
 

@@ -69,12 +69,15 @@ impl Source {
         }
         if process {
             // A variable that isn't text can't be one of ours.
-            let own = std::env::vars_os().filter_map(|(k, v)| Some((k.into_string().ok()?, v.into_string().ok()?)));
+            let own =
+                std::env::vars_os().filter_map(|(k, v)| Some((k.into_string().ok()?, v.into_string().ok()?)));
             env.extend(own);
         }
         let value = policy.map(policy_file::read).transpose();
         match value {
-            Ok(value) if faults.is_empty() => Ok(Self { file: policy.map(Path::to_owned), policy: value, env }),
+            Ok(value) if faults.is_empty() => {
+                Ok(Self { file: policy.map(Path::to_owned), policy: value, env })
+            }
             Ok(_) => Err(faults),
             Err(fault) => {
                 faults.push(fault);
@@ -103,8 +106,9 @@ pub fn for_serving(source: &Source, state: &Path) -> Result<(Arc<Policy>, Settin
     let policy = if folded.exists() {
         let value = policy_file::read(&folded).map_err(|f| vec![f])?;
         let nothing = Environment::new();
-        let (policy, _) = config::load_value(Some(value), &nothing)
-            .map_err(|errors| errors.into_iter().map(|error| Fault { file: Some(folded.clone()), error }).collect::<Vec<_>>())?;
+        let (policy, _) = config::load_value(Some(value), &nothing).map_err(|errors| {
+            errors.into_iter().map(|error| Fault { file: Some(folded.clone()), error }).collect::<Vec<_>>()
+        })?;
         policy
     } else {
         config::load_value(source.policy.clone(), &source.env).map_err(|e| source.name(e))?.0
@@ -129,7 +133,10 @@ pub fn check_secrets(env: &Environment) -> Result<(), ConfigError> {
         let Some(file) = env.get(*name).map(|v| v.trim()).filter(|v| !v.is_empty()) else { continue };
         let secret = read_secret(Path::new(file)).map_err(|message| ConfigError::new(*name, message))?;
         if !demo && is_placeholder(&secret) {
-            return Err(ConfigError::new(*name, "expected a secret of your own in the file: this one stands in examples"));
+            return Err(ConfigError::new(
+                *name,
+                "expected a secret of your own in the file: this one stands in examples",
+            ));
         }
     }
     Ok(())
@@ -142,7 +149,11 @@ fn read_secret(file: &Path) -> Result<String, String> {
     }
     let text = std::fs::read_to_string(file).map_err(|e| format!("can't read the file: {e}"))?;
     let secret = text.trim_end_matches(['\r', '\n']);
-    if secret.trim().is_empty() { Err("expected a secret in the file, which is empty".to_owned()) } else { Ok(secret.to_owned()) }
+    if secret.trim().is_empty() {
+        Err("expected a secret in the file, which is empty".to_owned())
+    } else {
+        Ok(secret.to_owned())
+    }
 }
 
 #[cfg(test)]

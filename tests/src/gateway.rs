@@ -80,7 +80,12 @@ impl Builder {
         }
         let mut env = self.env.clone();
         env.insert("DATA_DIR".to_owned(), folder.path().join("data").display().to_string());
-        RenderInput { policy, env, wasm: from_environment("GATEWAYSTACK_WASM"), state_dir: folder.path().to_owned() }
+        RenderInput {
+            policy,
+            env,
+            wasm: from_environment("GATEWAYSTACK_WASM"),
+            state_dir: folder.path().to_owned(),
+        }
     }
 
     /// Starts it and waits until it listens.
@@ -112,7 +117,8 @@ impl Builder {
 
 async fn serve(rendered: &Rendered) -> JoinHandle<()> {
     let policy = config::load(Some(rendered.policy_json.to_string().as_bytes()), None).unwrap();
-    let settings = app::Settings { secret: rendered.secret.clone(), mode: "test".into(), version: "test".into() };
+    let settings =
+        app::Settings { secret: rendered.secret.clone(), mode: "test".into(), version: "test".into() };
     let listener = TcpListener::bind(&rendered.sidecar).await.unwrap();
     tokio::spawn(async move {
         let _ = app::serve(listener, Arc::new(policy), settings).await;
@@ -125,7 +131,14 @@ fn spawn(folder: &TempDir, bootstrap: &str, workers: usize) -> Child {
     Command::new(from_environment("ENVOY_BIN"))
         .arg("-c")
         .arg(config)
-        .args(["--concurrency", &workers.to_string(), "--use-dynamic-base-id", "--disable-hot-restart", "-l", "info"])
+        .args([
+            "--concurrency",
+            &workers.to_string(),
+            "--use-dynamic-base-id",
+            "--disable-hot-restart",
+            "-l",
+            "info",
+        ])
         .args(["--file-flush-interval-msec", "50"])
         .stdout(Stdio::null())
         .stderr(std::fs::File::create(log).unwrap())
@@ -134,7 +147,8 @@ fn spawn(folder: &TempDir, bootstrap: &str, workers: usize) -> Child {
 }
 
 fn from_environment(name: &str) -> PathBuf {
-    let value = std::env::var_os(name).unwrap_or_else(|| panic!("{name} is not set: run by `cargo xtask test`"));
+    let value =
+        std::env::var_os(name).unwrap_or_else(|| panic!("{name} is not set: run by `cargo xtask test`"));
     PathBuf::from(value)
 }
 
@@ -155,7 +169,11 @@ impl Gateway {
             }
             if let Ok(stream) = tokio::net::TcpStream::connect(&admin).await {
                 drop(stream);
-                if client::raw(&admin, b"GET /ready HTTP/1.1\r\nhost: a\r\nconnection: close\r\n\r\n").await.status == 200 {
+                if client::raw(&admin, b"GET /ready HTTP/1.1\r\nhost: a\r\nconnection: close\r\n\r\n")
+                    .await
+                    .status
+                    == 200
+                {
                     return;
                 }
             }
@@ -188,12 +206,22 @@ impl Gateway {
     }
 
     pub fn request(&self, method: &str, path: &str) -> Request<'_> {
-        Request { gateway: self, method: method.to_owned(), path: path.to_owned(), headers: Vec::new(), body: None, host: None }
+        Request {
+            gateway: self,
+            method: method.to_owned(),
+            path: path.to_owned(),
+            headers: Vec::new(),
+            body: None,
+            host: None,
+        }
     }
 
     /// A statistic of Envoy's, summed over all whose names contain every part; 0 where there is none.
     pub async fn stat(&self, parts: &[&str]) -> u64 {
-        let stats = client::raw(&self.rendered.admin, b"GET /stats HTTP/1.1\r\nhost: a\r\nconnection: close\r\n\r\n").await.body;
+        let stats =
+            client::raw(&self.rendered.admin, b"GET /stats HTTP/1.1\r\nhost: a\r\nconnection: close\r\n\r\n")
+                .await
+                .body;
         let lines = stats.lines().filter(|line| parts.iter().all(|part| line.contains(part)));
         lines.filter_map(|line| line.rsplit_once(": ")?.1.trim().parse::<u64>().ok()).sum()
     }
@@ -203,7 +231,10 @@ impl Gateway {
         let file = self.rendered.data_dir.join("decisions.jsonl");
         eventually("decision records", || async {
             let text = std::fs::read_to_string(&file).unwrap_or_default();
-            let records: Vec<Value> = text.lines().map(|l| serde_json::from_str(l).unwrap_or_else(|e| panic!("{e}: {l}"))).collect();
+            let records: Vec<Value> = text
+                .lines()
+                .map(|l| serde_json::from_str(l).unwrap_or_else(|e| panic!("{e}: {l}")))
+                .collect();
             (records.len() >= count).then_some(records)
         })
         .await
@@ -247,7 +278,8 @@ impl Request<'_> {
     pub async fn send(self) -> Response {
         let address = self.gateway.address();
         let host = self.host.as_deref().unwrap_or(address);
-        let mut request = format!("{} {} HTTP/1.1\r\nhost: {host}\r\nconnection: close\r\n", self.method, self.path);
+        let mut request =
+            format!("{} {} HTTP/1.1\r\nhost: {host}\r\nconnection: close\r\n", self.method, self.path);
         for (name, value) in &self.headers {
             request.push_str(&format!("{name}: {value}\r\n"));
         }

@@ -48,7 +48,14 @@ impl TestIssuer {
     pub async fn with_keys(keys: Vec<Key>) -> Self {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let url = format!("http://{}/", listener.local_addr().unwrap());
-        let inner = Inner { url: url.clone(), keys, mood: Mood::Well, fetches: 0, cache_control: None, configuration: None };
+        let inner = Inner {
+            url: url.clone(),
+            keys,
+            mood: Mood::Well,
+            fetches: 0,
+            cache_control: None,
+            configuration: None,
+        };
         let issuer = Self { url, inner: Arc::new(Mutex::new(inner)), server: Mutex::new(None) };
         issuer.serve(listener);
         issuer
@@ -69,7 +76,8 @@ impl TestIssuer {
     /// Listens again on the same port.
     pub async fn up(&self) {
         let address = self.url.trim_start_matches("http://").trim_end_matches('/').to_owned();
-        let listener = crate::eventually("the issuer's port", || async { TcpListener::bind(&address).await.ok() }).await;
+        let listener =
+            crate::eventually("the issuer's port", || async { TcpListener::bind(&address).await.ok() }).await;
         self.set_mood(Mood::Well);
         self.serve(listener);
     }

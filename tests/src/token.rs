@@ -7,21 +7,26 @@ use rsa::BoxedUint;
 use rsa::pkcs1v15::Pkcs1v15Sign;
 use serde_json::{Value, json};
 use sha2::{Digest as _, Sha256};
+use std::sync::OnceLock;
 use std::time::{SystemTime, UNIX_EPOCH};
 
 /// A signing key with its `kid`.
 #[derive(Clone)]
 pub struct Key {
     pub kid: String,
-    parts: [Vec<u8>; 4],
+    modulus: Vec<u8>,
+    private: rsa::PrivateKey,
 }
 
 pub fn key_a() -> Key {
-    Key::read("a", include_str!("../../core/src/testing/key_a.txt"))
+    // Reading a key checks it, which is slow.
+    static KEY: OnceLock<Key> = OnceLock::new();
+    KEY.get_or_init(|| Key::read("a", include_str!("../../core/src/testing/key_a.txt"))).clone()
 }
 
 pub fn key_b() -> Key {
-    Key::read("b", include_str!("../../core/src/testing/key_b.txt"))
+    static KEY: OnceLock<Key> = OnceLock::new();
+    KEY.get_or_init(|| Key::read("b", include_str!("../../core/src/testing/key_b.txt"))).clone()
 }
 
 pub fn base64url(bytes: impl AsRef<[u8]>) -> String {
@@ -38,7 +43,11 @@ impl Key {
             (0..line.len() / 2).map(|i| u8::from_str_radix(&line[2 * i..2 * i + 2], 16).unwrap()).collect()
         };
         let parts: Vec<Vec<u8>> = text.lines().map(hex).collect();
-        Self { kid: kid.to_owned(), parts: parts.try_into().unwrap() }
+        let number = |at: usize| BoxedUint::from_be_slice_vartime(&parts[at]);
+        let e = BoxedUint::from(65_537u64);
+        let private =
+            rsa::PrivateKey::from_components(number(0), e, number(1), vec![number(2), number(3)]).unwrap();
+        Self { kid: kid.to_owned(), modulus: parts[0].clone(), private }
     }
 
     /// The same key under another id.
@@ -48,16 +57,11 @@ impl Key {
     }
 
     pub fn jwk(&self) -> Value {
-        json!({"kty": "RSA", "use": "sig", "alg": "RS256", "kid": self.kid, "n": base64url(&self.parts[0]), "e": "AQAB"})
+        json!({"kty": "RSA", "use": "sig", "alg": "RS256", "kid": self.kid, "n": base64url(&self.modulus), "e": "AQAB"})
     }
 
     fn sign(&self, signed: &str) -> Vec<u8> {
-        let number = |bytes: &[u8]| BoxedUint::from_be_slice_vartime(bytes);
-        let [n, d, p, q] = &self.parts;
-        let primes = vec![number(p), number(q)];
-        let key =
-            rsa::PrivateKey::from_components(number(n), BoxedUint::from(65_537u64), number(d), primes).unwrap();
-        key.sign(Pkcs1v15Sign::new::<Sha256>(), &Sha256::digest(signed)).unwrap()
+        self.private.sign(Pkcs1v15Sign::new::<Sha256>(), &Sha256::digest(signed)).unwrap()
     }
 }
 
@@ -97,7 +101,7 @@ impl Token {
         self.raw_claims = Some(json);
         self
     }
-    pub fn sub(self, sub: &str) -> Self {
+    pub fn subject(self, sub: &str) -> Self {
         self.claim("sub", sub)
     }
     pub fn scope(self, scope: &str) -> Self {

@@ -44,10 +44,14 @@ impl Drop for Upstream {
 async fn answer(State(seen): State<Seen>, request: Request) -> Response {
     let (parts, body) = request.into_parts();
     let Ok(body) = body.collect().await else { return Body::empty().into_response() };
-    let list = |headers: &axum::http::HeaderMap| {
+    let list = |headers: &http::HeaderMap| {
         let mut map = serde_json::Map::new();
         for name in headers.keys() {
-            let values: Vec<_> = headers.get_all(name).iter().map(|v| String::from_utf8_lossy(v.as_bytes()).into_owned()).collect();
+            let values: Vec<_> = headers
+                .get_all(name)
+                .iter()
+                .map(|v| String::from_utf8_lossy(v.as_bytes()).into_owned())
+                .collect();
             map.insert(name.as_str().to_owned(), json!(values));
         }
         Value::Object(map)

@@ -27,17 +27,40 @@ async fn ambiguous_paths_are_refused_over_http_1_and_http_2() {
     let (issuer, upstream, gateway) = stage().await;
     let bearer = format!("Bearer {}", token().mint(&issuer));
     let paths = [
-        "/v1/../v1/admin/x", "/v1/./x", "/v1//x", "//v1/x", "/v1/x;y", "/v1/x%2fy", "/v1/x%5Cy", "/v1/%2e%2e/x", "/v1/x%25y", "/v1/x%3by",
-        "/v1/x%00", "/v1/x%0a", "/v1/x%7f", "/v1/x%", "/v1/x%g1", "/v1/x%ff", "/v1/x\\y", "/v1/..", "/v1/x/.", "/v1/x//",
+        "/v1/../v1/admin/x",
+        "/v1/./x",
+        "/v1//x",
+        "//v1/x",
+        "/v1/x;y",
+        "/v1/x%2fy",
+        "/v1/x%5Cy",
+        "/v1/%2e%2e/x",
+        "/v1/x%25y",
+        "/v1/x%3by",
+        "/v1/x%00",
+        "/v1/x%0a",
+        "/v1/x%7f",
+        "/v1/x%",
+        "/v1/x%g1",
+        "/v1/x%ff",
+        "/v1/x\\y",
+        "/v1/..",
+        "/v1/x/.",
+        "/v1/x//",
     ];
     for path in paths {
         let one = gateway.get(path).header("authorization", &bearer).send().await;
         assert_eq!(one.status, 400, "HTTP/1.1 {path}: {one:?}");
-        let two = client::http2(gateway.address(), "GET", path, &[("authorization", bearer.as_bytes())], None, &[]).await;
+        let two =
+            client::http2(gateway.address(), "GET", path, &[("authorization", bearer.as_bytes())], None, &[])
+                .await;
         assert!(two.status == 400 || two.status == 0, "HTTP/2 {path}: {two:?}");
     }
-    for line in ["GET /v1/x#y", "GET v1/x", "GET *", "CONNECT /v1/x", "TRACE /v1/x", "GET /v1/caf\u{e9}", "OPTIONS *"] {
-        let request = format!("{line} HTTP/1.1\r\nhost: a\r\nauthorization: {bearer}\r\nconnection: close\r\n\r\n");
+    for line in
+        ["GET /v1/x#y", "GET v1/x", "GET *", "CONNECT /v1/x", "TRACE /v1/x", "GET /v1/caf\u{e9}", "OPTIONS *"]
+    {
+        let request =
+            format!("{line} HTTP/1.1\r\nhost: a\r\nauthorization: {bearer}\r\nconnection: close\r\n\r\n");
         let got = client::raw(gateway.address(), request.as_bytes()).await;
         assert!(!(200..300).contains(&got.status), "{line}: {got:?}");
     }
@@ -48,7 +71,8 @@ async fn ambiguous_paths_are_refused_over_http_1_and_http_2() {
 async fn doubled_headers_and_hidden_ones_are_refused() {
     let (issuer, upstream, gateway) = stage().await;
     let good = token().mint(&issuer);
-    let head = format!("GET /v1/x HTTP/1.1\r\nhost: a\r\nconnection: close\r\nauthorization: Bearer {good}\r\n");
+    let head =
+        format!("GET /v1/x HTTP/1.1\r\nhost: a\r\nconnection: close\r\nauthorization: Bearer {good}\r\n");
     for more in [
         "authorization: Bearer a.b.c\r\n",
         "host: b\r\n",
@@ -75,7 +99,17 @@ async fn doubled_headers_and_hidden_ones_are_refused() {
 async fn bytes_outside_ascii_never_end_the_filter() {
     let (issuer, _upstream, gateway) = stage().await;
     let bearer = format!("Bearer {}", token().mint(&issuer)).into_bytes();
-    for name in ["x-any", "origin", "content-type", "x-request-id", "mcp-name", "x-required-scope", "x-user-id", "authorization", "cookie"] {
+    for name in [
+        "x-any",
+        "origin",
+        "content-type",
+        "x-request-id",
+        "mcp-name",
+        "x-required-scope",
+        "x-user-id",
+        "authorization",
+        "cookie",
+    ] {
         let own: &[(&str, &[u8])] = if name == "authorization" { &[] } else { &[("authorization", &bearer)] };
         let headers = [own, &[(name, b"\xff\xfe\x80")]].concat();
         let two = client::http2(gateway.address(), "GET", "/v1/x", &headers, None, &[]).await;
@@ -111,13 +145,18 @@ async fn a_spoofed_identity_never_reaches_the_upstream() {
     for path in ["/v1/x?userId=evil&USERID[]=evil&%75serId=evil&a=1", "/open/x?userId=evil&a=1"] {
         let got = client::http2(gateway.address(), "POST", path, spoofed, Some("body"), &trailers).await;
         assert_eq!(got.status, 200, "{path}: {got:?}");
-        let one = gateway.post(path, "b").header("X-User-ID", "evil").header("x-tenant-id", "evil").header("authorization", &bearer);
+        let one = gateway
+            .post(path, "b")
+            .header("X-User-ID", "evil")
+            .header("x-tenant-id", "evil")
+            .header("authorization", &bearer);
         assert_eq!(one.send().await.status, 200);
     }
     for seen in upstream.seen() {
         assert!(!seen.to_string().contains("evil"), "{seen}");
         assert_eq!(seen["headers"].get("authorization"), None);
-        let user = if seen["target"].as_str().unwrap().starts_with("/open") { json!(null) } else { json!(["ann"]) };
+        let user =
+            if seen["target"].as_str().unwrap().starts_with("/open") { json!(null) } else { json!(["ann"]) };
         assert_eq!(seen["headers"]["x-user-id"], user, "{seen}");
     }
     assert_eq!(upstream.seen().len(), 4);
@@ -147,5 +186,9 @@ async fn large_and_empty_requests_get_an_answer() {
     let got = gateway.get("/v1/x").bearer(&format!("a.b.{}", "c".repeat(17 * 1024))).send().await;
     assert_eq!((got.status, got.json()["error"].as_str()), (400, Some("invalid_request")));
     assert_eq!(gateway.post("/v1/x", "").bearer(&good).send().await.status, 200);
-    assert_eq!(gateway.post("/v1/x", "{not json").bearer(&good).send().await.status, 200, "bodies are the upstream's here");
+    assert_eq!(
+        gateway.post("/v1/x", "{not json").bearer(&good).send().await.status,
+        200,
+        "bodies are the upstream's here"
+    );
 }

@@ -12,7 +12,9 @@ async fn an_upstream_that_hangs_or_resets_becomes_the_contracts_answer() {
     ], "upstreams": {"default": echo.url, "dead": "http://127.0.0.1:9"}});
     let gateway = gateway().policy(policy).issuer(&issuer).start().await;
     let good = token().mint(&issuer);
-    for (path, status, error) in [("/hang", 504, "upstream_timeout"), ("/reset", 502, "proxy_failed"), ("/dead", 502, "proxy_failed")] {
+    for (path, status, error) in
+        [("/hang", 504, "upstream_timeout"), ("/reset", 502, "proxy_failed"), ("/dead", 502, "proxy_failed")]
+    {
         let got = gateway.get(path).bearer(&good).header("origin", "https://app.example.com").send().await;
         assert_eq!((got.status, got.json()["error"].as_str()), (status, Some(error)), "{path}: {got:?}");
         assert_eq!(got.header("access-control-allow-origin"), Some("https://app.example.com"), "{path}");
@@ -26,8 +28,14 @@ async fn a_broken_policy_refuses_to_load() {
         ("", "empty"),
         ("{", "JSON"),
         (r#"{"version":1,"surprise":true}"#, "surprise"),
-        (r#"{"version":1,"issuers":[{"issuer":"http://idp.example/","audiences":["a"],"jwks_cluster":"x"}]}"#, "issuers[0].issuer"),
-        (r#"{"version":1,"issuers":[{"issuer":"https://idp.example/","audiences":["a"],"jwks_cluster":"x"}],"routes":[{"path":"/x","scope":["a"]}]}"#, "routes[0].scope"),
+        (
+            r#"{"version":1,"issuers":[{"issuer":"http://idp.example/","audiences":["a"],"jwks_cluster":"x"}]}"#,
+            "issuers[0].issuer",
+        ),
+        (
+            r#"{"version":1,"issuers":[{"issuer":"https://idp.example/","audiences":["a"],"jwks_cluster":"x"}],"routes":[{"path":"/x","scope":["a"]}]}"#,
+            "routes[0].scope",
+        ),
     ] {
         let log = gateway().policy(json!({"routes": []})).issuer(&issuer).refuses_to_start(broken);
         assert!(log.contains("the policy is refused") && log.contains(names), "{broken}: {log}");
@@ -41,20 +49,30 @@ async fn browsers_are_answered_and_upgrades_pass_only_where_allowed() {
     let policy = json!({"cors": {"origins": ["https://app.example.com"]}, "routes": [{"path": "/v1/*"}]});
     let gateway = gateway().policy(policy).issuer(&issuer).upstream(&upstream.url).start().await;
     let good = token().mint(&issuer);
-    let ask = |origin: &str| gateway.request("OPTIONS", "/v1/x").header("origin", origin).header("access-control-request-method", "POST");
+    let ask = |origin: &str| {
+        gateway
+            .request("OPTIONS", "/v1/x")
+            .header("origin", origin)
+            .header("access-control-request-method", "POST")
+    };
     let got = ask("https://app.example.com").send().await;
-    assert_eq!((got.status, got.header("access-control-allow-origin")), (204, Some("https://app.example.com")));
+    assert_eq!(
+        (got.status, got.header("access-control-allow-origin")),
+        (204, Some("https://app.example.com"))
+    );
     let got = ask("https://evil.example.com").send().await;
     assert_eq!((got.status, got.header("access-control-allow-origin")), (204, None));
     let got = gateway.get("/v1/x").bearer(&good).header("origin", "https://app.example.com").send().await;
-    assert_eq!((got.status, got.header("access-control-allow-origin")), (200, Some("https://app.example.com")));
-    let got = gateway.get("/v1/x").bearer(&good).header("upgrade", "websocket").send().await;
-    assert_ne!(got.status, 200);
-    let upgrade = format!("GET /v1/x HTTP/1.1\r\nhost: a\r\nauthorization: Bearer {good}\r\nconnection: upgrade\r\nupgrade: websocket\r\n\r\n");
-    let got = tokio::time::timeout(std::time::Duration::from_secs(5), client::raw(gateway.address(), upgrade.as_bytes())).await;
-    if let Ok(got) = got {
-        assert_eq!(got.status, 403, "{got:?}");
-    }
+    assert_eq!(
+        (got.status, got.header("access-control-allow-origin")),
+        (200, Some("https://app.example.com"))
+    );
+    let upgrade = format!(
+        "GET /v1/x HTTP/1.1\r\nhost: a\r\nauthorization: Bearer {good}\r\nconnection: close, upgrade\r\nupgrade: websocket\r\n\r\n"
+    );
+    let got = client::raw(gateway.address(), upgrade.as_bytes()).await;
+    // Envoy itself refuses an upgrade that no route of its configuration takes; the core's test has the filter's own answer.
+    assert_eq!(got.status, 403, "{got:?}");
     assert_eq!(upstream.seen().len(), 1);
 }
 
@@ -62,9 +80,25 @@ async fn browsers_are_answered_and_upgrades_pass_only_where_allowed() {
 async fn grpc_callers_get_a_grpc_status() {
     let issuer = TestIssuer::start().await;
     let upstream = Upstream::start().await;
-    let gateway = gateway().policy(json!({"routes": [{"path": "/v1/*"}]})).issuer(&issuer).upstream(&upstream.url).start().await;
-    let got = client::http2(gateway.address(), "POST", "/v1/x", &[("content-type", b"application/grpc")], Some(""), &[]).await;
-    assert_eq!((got.status, got.header("grpc-status"), got.header("grpc-message")), (200, Some("16"), Some("Access token required")));
+    let gateway = gateway()
+        .policy(json!({"routes": [{"path": "/v1/*"}]}))
+        .issuer(&issuer)
+        .upstream(&upstream.url)
+        .start()
+        .await;
+    let got = client::http2(
+        gateway.address(),
+        "POST",
+        "/v1/x",
+        &[("content-type", b"application/grpc")],
+        Some(""),
+        &[],
+    )
+    .await;
+    assert_eq!(
+        (got.status, got.header("grpc-status"), got.header("grpc-message")),
+        (200, Some("16"), Some("Access token required"))
+    );
     assert!(got.header("www-authenticate").is_some_and(|c| c.starts_with("Bearer realm=\"mcp\"")), "{got:?}");
 }
 

@@ -17,8 +17,9 @@ async fn a_token_becomes_a_request_of_its_user() {
         .upstream(&upstream.url)
         .start()
         .await;
-    let token = token().sub("auth0|ann").claim("org_id", "org_1").mint(&issuer);
-    let got = gateway.get("/v1/%74ools/x?a=1&userId=evil").bearer(&token).header("X-User-Id", "evil").send().await;
+    let token = token().subject("auth0|ann").claim("org_id", "org_1").mint(&issuer);
+    let got =
+        gateway.get("/v1/%74ools/x?a=1&userId=evil").bearer(&token).header("X-User-Id", "evil").send().await;
     assert_eq!(got.status, 200, "{got:?}\n{}", gateway.log());
     assert_eq!(got.header("ratelimit-remaining"), Some("59"));
     let seen = got.json();

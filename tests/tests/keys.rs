@@ -18,7 +18,7 @@ async fn an_issuer_that_goes_down_after_the_first_fetch_is_still_good() {
     assert_eq!(gateway.get("/v1/x").bearer(&token().mint(&issuer)).send().await.status, 200);
     issuer.down();
     for n in 0..20 {
-        let fresh = token().sub(&format!("user {n}")).mint(&issuer);
+        let fresh = token().subject(&format!("user {n}")).mint(&issuer);
         assert_eq!(gateway.get("/v1/x").bearer(&fresh).send().await.status, 200);
     }
 }
@@ -35,7 +35,10 @@ async fn a_cold_start_without_the_issuer_is_503_and_recovers_by_itself() {
     assert_eq!(got.header("www-authenticate"), None);
     assert_eq!(gateway.get("/v1/x").send().await.status, 401, "what needs no key is judged without one");
     issuer.up().await;
-    eventually("recovery", || async { (gateway.get("/v1/x").bearer(&good).send().await.status == 200).then_some(()) }).await;
+    eventually("recovery", || async {
+        (gateway.get("/v1/x").bearer(&good).send().await.status == 200).then_some(())
+    })
+    .await;
     assert!(gateway.stat(&["gatewaystack_key_fetch_failures_total"]).await > 0);
 }
 
@@ -80,7 +83,7 @@ async fn keys_rotate_under_load_without_one_valid_request_refused() {
                 let mut sent = 0;
                 while !done.load(Ordering::Relaxed) {
                     // Always the newest key, as an issuer signs.
-                    let fresh = token().sub(&format!("{client}-{sent}")).mint(&issuer);
+                    let fresh = token().subject(&format!("{client}-{sent}")).mint(&issuer);
                     let got = gateway.get("/v1/x").bearer(&fresh).send().await;
                     assert_eq!(got.status, 200, "{got:?}");
                     sent += 1;
@@ -93,7 +96,8 @@ async fn keys_rotate_under_load_without_one_valid_request_refused() {
     // The new key is published beside the old one, and signs from now on.
     issuer.set_keys(vec![key_b(), key_a()]);
     let before = upstream.seen().len();
-    eventually("load with the new key", || async { (upstream.seen().len() > before + 200).then_some(()) }).await;
+    eventually("load with the new key", || async { (upstream.seen().len() > before + 200).then_some(()) })
+        .await;
     done.store(true, Ordering::Relaxed);
     let mut sent = 0;
     for client in load {
@@ -112,7 +116,7 @@ async fn a_key_set_that_is_none_never_replaces_a_good_one() {
     let unknown = token().signed_by(key_b()).mint(&issuer);
     let got = gateway.get("/v1/x").bearer(&unknown).send().await;
     assert_eq!(got.status, 503, "the token may be good: {got:?}");
-    assert_eq!(gateway.get("/v1/x").bearer(&token().sub("bob").mint(&issuer)).send().await.status, 200);
+    assert_eq!(gateway.get("/v1/x").bearer(&token().subject("bob").mint(&issuer)).send().await.status, 200);
 }
 
 #[tokio::test]

@@ -22,20 +22,39 @@ async fn each_request_leaves_exactly_one_record() {
     let mut stream = tokio::net::TcpStream::connect(gateway.address()).await.unwrap();
     let request = format!("GET /hang HTTP/1.1\r\nhost: a\r\nauthorization: Bearer {good}\r\n\r\n");
     stream.write_all(request.as_bytes()).await.unwrap();
-    eventually("the request upstream", || async { (gateway.stat(&["upstream_rq_active"]).await > 0).then_some(()) }).await;
+    eventually("the request upstream", || async {
+        (gateway.stat(&["upstream_rq_active"]).await > 0).then_some(())
+    })
+    .await;
     drop(stream);
 
     let records = gateway.records(7).await;
-    let seen: Vec<_> = records.iter().map(|r| (r["decision"].as_str().unwrap(), r["reason"].as_str().unwrap())).collect();
-    for expect in [("allow", "public"), ("allow", "authorized"), ("deny", "no_token"), ("deny", "no_route"), ("deny", "unsafe_path")] {
+    let seen: Vec<_> =
+        records.iter().map(|r| (r["decision"].as_str().unwrap(), r["reason"].as_str().unwrap())).collect();
+    for expect in [
+        ("allow", "public"),
+        ("allow", "authorized"),
+        ("deny", "no_token"),
+        ("deny", "no_route"),
+        ("deny", "unsafe_path"),
+    ] {
         assert!(seen.contains(&expect), "{expect:?} in {seen:?}");
     }
     assert!(seen.iter().any(|(d, r)| *d == "error" && r.starts_with("envoy:")), "{seen:?}");
     assert_eq!(records.len(), 7, "{records:#?}");
     let allowed = records.iter().find(|r| r["path"] == "/v1/x" && r["decision"] == "allow").unwrap();
-    assert_eq!((&allowed["sub"], &allowed["tenant"], &allowed["status"]), (&json!("ann"), &json!("org"), &json!(200)));
-    assert_eq!((&allowed["issuer"], &allowed["route"], &allowed["method"]), (&json!(issuer.url), &json!("/v1/*"), &json!("GET")));
+    assert_eq!(
+        (&allowed["sub"], &allowed["tenant"], &allowed["status"]),
+        (&json!("ann"), &json!("org"), &json!(200))
+    );
+    assert_eq!(
+        (&allowed["issuer"], &allowed["route"], &allowed["method"]),
+        (&json!(issuer.url), &json!("/v1/*"), &json!("GET"))
+    );
     let all = format!("{records:?}{}", gateway.log());
-    assert!(!all.contains(&good[..40]) && !all.contains("secret=1"), "no token and no query in records and log");
+    assert!(
+        !all.contains(&good[..40]) && !all.contains("secret=1"),
+        "no token and no query in records and log"
+    );
     assert_eq!(gateway.stat(&["gatewaystack_decisions_total", "no_token"]).await, 1);
 }

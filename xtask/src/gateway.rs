@@ -14,6 +14,7 @@ use std::{
 };
 
 use anyhow::{Context, Result, bail};
+use rustix::process::{Pid, test_kill_process};
 use serde_json::Value;
 
 use crate::{
@@ -168,7 +169,9 @@ impl RunFolder {
     fn make(target: &Path) -> Result<Self> {
         static COUNT: AtomicU32 = AtomicU32::new(0);
         let number = COUNT.fetch_add(1, Ordering::Relaxed);
-        let folder = target.join("run").join(format!("{}-{number}", process::id()));
+        let runs = target.join("run");
+        remove_abandoned(&runs);
+        let folder = runs.join(format!("{}-{number}", process::id()));
         // What an earlier process of this number left behind, killed before it could remove it.
         let _ = fs::remove_dir_all(&folder);
         let made = DirBuilder::new().recursive(true).mode(0o700).create(&folder);
@@ -180,6 +183,18 @@ impl RunFolder {
 impl Drop for RunFolder {
     fn drop(&mut self) {
         let _ = fs::remove_dir_all(&self.0);
+    }
+}
+
+/// Removes what runs left behind that were killed before they could: there is a secret in it.
+fn remove_abandoned(runs: &Path) {
+    for path in fs::read_dir(runs).into_iter().flatten().filter_map(|entry| Some(entry.ok()?.path())) {
+        let name = path.file_name().unwrap_or_default().to_string_lossy();
+        let id = name.split('-').next().and_then(|id| id.parse().ok()).and_then(Pid::from_raw);
+        if id.is_some_and(|id| test_kill_process(id).is_err()) {
+            // Somebody else may remove it at the same moment.
+            let _ = fs::remove_dir_all(&path);
+        }
     }
 }
 

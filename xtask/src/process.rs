@@ -175,3 +175,65 @@ fn ask_to_end(child: &Child) {
     // A process that has ended already can't be asked; waiting for it tells.
     let _ = id.map(|id| kill_process(id, Signal::TERM));
 }
+
+#[cfg(test)]
+mod tests {
+    use std::{
+        env, fs, process,
+        process::Command,
+        sync::{Arc, atomic::AtomicBool, atomic::Ordering},
+        thread,
+        time::{Duration, Instant},
+    };
+
+    use super::{Stack, Stop};
+
+    fn shell(script: &str) -> Command {
+        let mut command = Command::new("sh");
+        command.args(["-c", script]);
+        command
+    }
+
+    #[test]
+    fn a_part_that_ends_at_its_start_is_named() {
+        let mut stack = Stack::default();
+        stack.start("the part", shell("exit 3")).unwrap();
+        let error = loop {
+            match stack.check() {
+                Ok(()) => thread::yield_now(),
+                Err(error) => break error.to_string(),
+            }
+        };
+        assert_eq!(error, "the part has ended at its start (exit status: 3)");
+    }
+
+    #[test]
+    fn a_part_that_dies_is_started_again_and_none_is_left() {
+        let log = env::temp_dir().join(format!("gatewaystack-stack-test-{}", process::id()));
+        let mut stack = Stack::default();
+        stack.start("the part", shell(&format!("echo $$ >> {}", log.display()))).unwrap();
+        stack
+            .start("the other", shell(&format!("echo $$ > {}.other; exec sleep 1000", log.display())))
+            .unwrap();
+        let flag = Arc::new(AtomicBool::new(false));
+        let stop = Stop(Arc::clone(&flag));
+        let starts = || fs::read_to_string(&log).unwrap_or_default().lines().count();
+        thread::scope(|scope| {
+            scope.spawn(|| {
+                let deadline = Instant::now() + Duration::from_secs(20);
+                while starts() < 2 && Instant::now() < deadline {
+                    thread::yield_now();
+                }
+                flag.store(true, Ordering::Relaxed);
+            });
+            stack.supervise(&stop).unwrap();
+        });
+        stack.stop();
+        assert!(starts() >= 2, "started {} times", starts());
+        let other = log.with_extension("other");
+        let id = fs::read_to_string(&other).unwrap();
+        assert!(!fs::exists(format!("/proc/{}", id.trim())).unwrap(), "the other one still runs");
+        fs::remove_file(log).unwrap();
+        fs::remove_file(other).unwrap();
+    }
+}

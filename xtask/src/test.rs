@@ -42,9 +42,10 @@ pub fn run(arguments: &TestArguments) -> Result<ExitCode> {
 
 /// The whole workspace on this machine, with the real Envoy.
 fn native(workspace: &Workspace, filter: Option<&str>, tally: &mut Tally) -> Result<()> {
-    let runner = nextest::runner();
-    let modules = node::modules(workspace)?;
+    // What says at once that something is missing comes before what takes minutes.
     let envoy = envoy::envoy()?;
+    let modules = node::modules(workspace)?;
+    let runner = nextest::runner();
     let wasm = wasm::filter(workspace)?;
     let step = Step::begin("native binaries", "building");
     build(workspace.cargo().args(["build", "--package=gatewaystack", "--package=gatewaystack-demo"]))?;

@@ -1,3 +1,5 @@
+//! The forms of `Authorization`, and what each is read as.
+
 use super::*;
 #[cfg(target_arch = "wasm32")]
 use wasm_bindgen_test::wasm_bindgen_test as test;

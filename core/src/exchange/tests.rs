@@ -266,7 +266,8 @@ fn upgrades_pass_only_where_they_are_allowed() {
 fn ambiguous_requests_are_refused_before_anything_else() {
     let auth = format!("Bearer {}", token().mint());
     let auth = auth.as_str();
-    let cases: &[(&str, &str, &[(&str, &str)])] = &[
+    type Headers = &'static [(&'static str, &'static str)];
+    let cases: &[(&str, &str, Headers)] = &[
         ("GET", "/v1/tools/../admin/x", &[]),
         ("GET", "/v1//tools/x", &[]),
         ("GET", "/v1/tools/%2e%2e/x", &[]),
@@ -277,6 +278,9 @@ fn ambiguous_requests_are_refused_before_anything_else() {
         ("GET", "/v1/tools/x", &[("content-type", "a"), ("content-type", "b")]),
         ("GET", "/v1/tools/x", &[("content-encoding", "a"), ("content-encoding", "b")]),
         ("GET", "/v1/tools/x", &[("host", "a"), ("host", "b")]),
+        ("GET", "/v1/tools/x", &[("host", "a,b")]),
+        ("GET", "/v1/tools/x", &[("content-type", "a,b")]),
+        ("GET", "/v1/tools/x", &[("content-encoding", "gzip,br")]),
         ("GET", "/v1/tools/x", &[("origin", "https://a,https://b")]),
         ("GET", "/v1/tools/x", &[("mcp-name", "a"), ("mcp-name", "b")]),
         ("GET", "/v1/tools/x", &[("mcp-method", "a"), ("mcp-method", "b")]),
@@ -331,7 +335,7 @@ fn held_requests_go_on_when_keys_come_and_are_refused_when_they_do_not() {
     let routes = json!({"routes": [{"path": "/*"}]});
     let auth = format!("Bearer {}", token().mint());
     let ask = |gate: &mut Gate| match gate.send("GET", "/x", &[("authorization", &auth)]) {
-        Got::Held(held) => held,
+        Got::Held(held) => *held,
         other => panic!("{other:?}"),
     };
     let mut cold = cold_gate(routes.clone());
@@ -359,7 +363,7 @@ fn an_unknown_key_id_is_worth_one_fetch_in_thirty_seconds() {
     let auth = format!("Bearer {rotated}");
     let Got::Held(held) = gate.send("GET", "/v1/tools/x", &[("authorization", &auth)]) else { panic!() };
     gate.publish(0, &[&key_a(), &key_b()]);
-    assert_eq!(gate.resume(held, Fetched::Good).status(), 200);
+    assert_eq!(gate.resume(*held, Fetched::Good).status(), 200);
 
     // Spent: 503 for what may be a new key; 401 without a fetch for what wasn't one a moment ago.
     let made_up = |kid: &str| token().header("kid", kid).mint();
@@ -372,9 +376,26 @@ fn an_unknown_key_id_is_worth_one_fetch_in_thirty_seconds() {
     else {
         panic!()
     };
-    assert_eq!(gate.resume(held, Fetched::Good).status(), 401);
+    assert_eq!(gate.resume(*held, Fetched::Good).status(), 401);
     assert_eq!(gate.status("GET", "/v1/tools/x", &made_up("k1")), 401);
     assert_eq!(gate.status("GET", "/v1/tools/x", &made_up("k3")), 503);
+}
+
+#[test]
+fn a_worker_that_is_behind_waits_for_keys_that_another_has_published() {
+    let mut gate = tools();
+    assert_eq!(
+        gate.status("GET", "/v1/tools/x", &token().header("kid", "k1").mint()),
+        102,
+        "the one fetch in thirty seconds"
+    );
+    // Its end is published; this worker hasn't read it, and would take a good token for an unknown one.
+    let cell = gate.policy.issuers[0].control_cell();
+    crate::jwks::control::update(&gate.table, &cell, |control| control.generation += 1).unwrap();
+    let rotated = format!("Bearer {}", token().signed_by(key_b()).mint());
+    let Got::Held(held) = gate.send("GET", "/v1/tools/x", &[("authorization", &rotated)]) else { panic!() };
+    gate.publish(0, &[&key_a(), &key_b()]);
+    assert_eq!(gate.resume(*held, Fetched::Good).status(), 200);
 }
 
 #[test]

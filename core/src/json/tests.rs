@@ -1,3 +1,5 @@
+//! Documents that are taken and refused, and what a strict reading and serde agree on.
+
 use super::*;
 #[cfg(not(target_arch = "wasm32"))]
 use proptest::prelude::*;

@@ -151,6 +151,11 @@ impl Control {
         }
     }
 
+    /// An unknown `kid` asks for a fetch, in a worker that holds the keys of generation `held`.
+    pub fn force_unless_newer(&mut self, held: u64, now: u64) -> Force {
+        if self.generation == held { self.force(now) } else { Force::Wait }
+    }
+
     /// An unknown `kid` asks for a fetch.
     pub fn force(&mut self, now: u64) -> Force {
         if self.is_leased(now) {

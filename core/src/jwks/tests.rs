@@ -1,3 +1,5 @@
+//! Key sets, what is skipped in them, and who may fetch when.
+
 use super::control::{Control, FETCH_TIMEOUT_MS, FORCED_FLOOR_MS, Force};
 use super::discovery::{Fetch, Next, Request};
 use super::*;

@@ -1,3 +1,5 @@
+//! Tokens' headers and claims, rule by rule, and the verifier on known answers.
+
 use super::*;
 use crate::testing::{key_a, policy, token};
 use serde_json::json;
@@ -88,8 +90,8 @@ proptest::proptest! {
     #[test]
     fn any_text_is_split_or_refused(text in "[A-Za-z0-9_.=+-]{0,60}") {
         if let Ok(parts) = decode(&text) {
-            use base64::Engine as _;
-            let encode = |bytes: &[u8]| base64::engine::general_purpose::URL_SAFE_NO_PAD.encode(bytes);
+            use base64::{Engine as _, prelude::BASE64_URL_SAFE_NO_PAD as BASE64_URL};
+            let encode = |bytes: &[u8]| BASE64_URL.encode(bytes);
             let again = format!("{}.{}.{}", encode(&parts.header), encode(&parts.payload), encode(&parts.signature));
             proptest::prop_assert_eq!(again, text);
         }

@@ -1,3 +1,5 @@
+//! Paths that can't be judged, and the one form of those that can.
+
 use super::*;
 #[cfg(not(target_arch = "wasm32"))]
 use proptest::prelude::*;

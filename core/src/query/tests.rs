@@ -1,3 +1,5 @@
+//! Queries that lose impostors and keep everything else, byte for byte.
+
 use super::*;
 #[cfg(not(target_arch = "wasm32"))]
 use proptest::prelude::*;

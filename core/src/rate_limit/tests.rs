@@ -1,3 +1,5 @@
+//! Counters: exact, bounded, and nearest their end first out.
+
 use super::address;
 use super::table::{Kind, SLOTS, WAYS, count, peek};
 use crate::config::policy::AddressRange;

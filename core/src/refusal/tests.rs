@@ -1,3 +1,5 @@
+//! Every refusal has its status, code, reason and text.
+
 use super::*;
 #[cfg(target_arch = "wasm32")]
 use wasm_bindgen_test::wasm_bindgen_test as test;

@@ -29,12 +29,13 @@ impl IntoResponse for Answer {
 
 /// A refusal; `headers` are the request's, whose id it repeats.
 pub fn refusal(status: StatusCode, error: &str, description: &str, headers: &HeaderMap) -> Answer {
-    let mut body = json!({ "error": error, "error_description": description });
     let good = |id: &&str| {
         (1..=64).contains(&id.len()) && id.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'-')
     };
-    if let Some(id) = headers.get("x-request-id").and_then(|id| id.to_str().ok()).filter(good) {
-        body["request_id"] = json!(id);
-    }
+    let id = headers.get("x-request-id").and_then(|id| id.to_str().ok()).filter(good);
+    let body = match id {
+        Some(id) => json!({ "error": error, "error_description": description, "request_id": id }),
+        None => json!({ "error": error, "error_description": description }),
+    };
     Answer { status, body }
 }

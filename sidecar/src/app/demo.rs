@@ -4,7 +4,7 @@ use super::answer::{Answer, refusal};
 use super::{MAX_BODY, Shared};
 use axum::body::{Body, to_bytes};
 use axum::extract::{Request, State};
-use axum::http::{HeaderMap, Method, StatusCode};
+use axum::http::{HeaderMap, StatusCode};
 use serde_json::{Value, json};
 
 /// `GET /`
@@ -43,19 +43,25 @@ pub async fn test_echo(State(app): State<Shared>, request: Request) -> Answer {
     let scope = parts.headers.get("x-required-scope").and_then(|s| s.to_str().ok()).map(str::trim);
     let Some(scope) = scope.filter(|s| !s.is_empty()) else {
         let error = "missing_required_scope_header";
-        return refusal(StatusCode::BAD_REQUEST, error, "Name the scope to test in X-Required-Scope.", &parts.headers);
+        return refusal(
+            StatusCode::BAD_REQUEST,
+            error,
+            "Name the scope to test in X-Required-Scope.",
+            &parts.headers,
+        );
     };
-    let mut answer = json!({
-        "ok": true, "user": user, "scope": scope, "method": parts.method.as_str(), "route": "/__test__/echo"
-    });
-    if parts.method == Method::POST {
-        match json_body(body, &parts.headers).await {
-            Ok(Value::Null) => {}
-            Ok(body) => answer["body"] = body,
-            Err(refused) => return refused,
+    let body = match json_body(body, &parts.headers).await {
+        Ok(body) => body,
+        Err(refused) => return refused,
+    };
+    let method = parts.method.as_str();
+    let route = "/__test__/echo";
+    Answer::ok(match body {
+        Value::Null => json!({ "ok": true, "user": user, "scope": scope, "method": method, "route": route }),
+        body => {
+            json!({ "ok": true, "user": user, "scope": scope, "method": method, "route": route, "body": body })
         }
-    }
-    Answer::ok(answer)
+    })
 }
 
 /// The verified user. Only Envoy may name one, and it shows the secret.
@@ -66,9 +72,10 @@ fn user(app: &Shared, headers: &HeaderMap) -> Result<String, Answer> {
         return Err(refusal(StatusCode::FORBIDDEN, "access_denied", text, headers));
     }
     let named = headers.get(app.policy.identity.user_header.as_str()).and_then(|v| v.to_str().ok());
-    named.filter(|user| !user.is_empty()).map(decode).ok_or_else(|| {
-        refusal(StatusCode::UNAUTHORIZED, "unauthorized", "Access token required", headers)
-    })
+    named
+        .filter(|user| !user.is_empty())
+        .map(decode)
+        .ok_or_else(|| refusal(StatusCode::UNAUTHORIZED, "unauthorized", "Access token required", headers))
 }
 
 /// In time that doesn't depend on where they differ.

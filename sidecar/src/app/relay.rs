@@ -73,14 +73,16 @@ fn bare(issuer: &str) -> &str {
 /// `GET /.well-known/oauth-authorization-server`
 pub async fn authorization_server(State(app): State<Shared>, headers: HeaderMap) -> Response {
     let relay = &app.relay;
-    let document = relay.document(&relay.authorization_server, [AUTHORIZATION_SERVER, OPENID_CONFIGURATION]).await;
+    let document =
+        relay.document(&relay.authorization_server, [AUTHORIZATION_SERVER, OPENID_CONFIGURATION]).await;
     answer(document, &headers)
 }
 
 /// `GET /.well-known/openid-configuration`
 pub async fn openid_configuration(State(app): State<Shared>, headers: HeaderMap) -> Response {
     let relay = &app.relay;
-    let document = relay.document(&relay.openid_configuration, [OPENID_CONFIGURATION, AUTHORIZATION_SERVER]).await;
+    let document =
+        relay.document(&relay.openid_configuration, [OPENID_CONFIGURATION, AUTHORIZATION_SERVER]).await;
     answer(document, &headers)
 }
 
@@ -96,7 +98,8 @@ fn answer(document: Option<Arc<[u8]>>, headers: &HeaderMap) -> Response {
         )
             .into_response(),
         None => {
-            let text = "The identity provider's document can't be had, or isn't that of the configured issuer.";
+            let text =
+                "The identity provider's document can't be had, or isn't that of the configured issuer.";
             refusal(StatusCode::BAD_GATEWAY, "discovery_fetch_failed", text, headers).into_response()
         }
     }

@@ -16,10 +16,13 @@ pub fn warnings(policy: &Policy) -> Vec<ConfigError> {
             continue;
         }
         if let Some((first, _)) = before.clone().find(|(_, earlier)| host_falls_through(earlier, route)) {
-            warn(format!("takes what routes[{first}] has on its hosts from all other hosts, too: is that meant?"));
+            warn(format!(
+                "takes what routes[{first}] has on its hosts from all other hosts, too: is that meant?"
+            ));
         }
         let public = route.access == Access::Public;
-        let protects = |other: &&&Route| other.access == Access::Token && covers(&other.pattern, &route.pattern);
+        let protects =
+            |other: &&&Route| other.access == Access::Token && covers(&other.pattern, &route.pattern);
         if public && let Some(other) = routes.iter().find(|o| o.pattern.rest && protects(o)) {
             warn(format!("is public under {}, which needs a token", other.name));
         }
@@ -40,7 +43,8 @@ fn takes_methods(earlier: &Route, later: &Route) -> bool {
 }
 
 fn takes_hosts(earlier: &Route, later: &Route) -> bool {
-    earlier.hosts.is_empty() || (!later.hosts.is_empty() && later.hosts.iter().all(|h| earlier.hosts.contains(h)))
+    earlier.hosts.is_empty()
+        || (!later.hosts.is_empty() && later.hosts.iter().all(|h| earlier.hosts.contains(h)))
 }
 
 /// A route for some hosts, then one for all that lets in more: another `Host` header goes around the first.

@@ -74,7 +74,8 @@ pub fn clusters(policy: &Policy) -> Result<Vec<Cluster>, Vec<ConfigError>> {
     let mut errors = Vec::new();
     for (at, issuer) in policy.issuers.iter().enumerate() {
         let (JwksSource::Uri(url) | JwksSource::Discover(url)) = &issuer.jwks;
-        let cluster = cluster(issuer.jwks_cluster.clone(), "keys of an issuer".to_owned(), url, Protocol::Usual, true);
+        let cluster =
+            cluster(issuer.jwks_cluster.clone(), "keys of an issuer".to_owned(), url, Protocol::Usual, true);
         match all.iter().find(|c| c.name == cluster.name) {
             None => all.push(cluster),
             Some(same) if *same == cluster => {}

@@ -111,7 +111,8 @@ fn headers(route: &PolicyRoute) -> Vec<Header> {
     }
     if !route.hosts.is_empty() {
         let hosts: Vec<String> = route.hosts.iter().map(|h| quote(h)).collect();
-        headers.push(Header { name: ":authority", regex: format!("(?i)(?:{})(?::[0-9]*)?", hosts.join("|")) });
+        headers
+            .push(Header { name: ":authority", regex: format!("(?i)(?:{})(?::[0-9]*)?", hosts.join("|")) });
     }
     headers
 }

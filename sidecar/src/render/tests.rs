@@ -1,1 +1,188 @@
 //! What a bootstrap says, as data; that Envoy takes it is `tests/validate.rs`.
+
+use super::{RenderInput, Rendered, render, write};
+use gatewaystack_core::config::Environment;
+use serde_json::{Value, json};
+use std::path::PathBuf;
+
+fn input(policy: Option<Value>, variables: &[(&str, &str)]) -> RenderInput {
+    let mut env: Environment = variables.iter().map(|(k, v)| ((*k).to_owned(), (*v).to_owned())).collect();
+    if policy.is_none() {
+        env.insert("AUTH_ISSUER".into(), "https://idp.example/".into());
+        env.insert("AUTH_AUDIENCE".into(), "https://gateway.local/api".into());
+    }
+    // Any file: what is in it is Envoy's business.
+    RenderInput { policy, env, wasm: PathBuf::from("Cargo.toml"), state_dir: "state".into() }
+}
+
+fn rendered(policy: Option<Value>, variables: &[(&str, &str)]) -> (Rendered, Value) {
+    let rendered = render(&input(policy, variables)).unwrap();
+    let bootstrap: Value = serde_saphyr::from_str(&rendered.envoy_yaml).unwrap();
+    (rendered, bootstrap)
+}
+
+fn manager(bootstrap: &Value) -> &Value {
+    &bootstrap["static_resources"]["listeners"][0]["filter_chains"][0]["filters"][0]["typed_config"]
+}
+
+fn routes(bootstrap: &Value) -> Vec<Value> {
+    manager(bootstrap)["route_config"]["virtual_hosts"][0]["routes"].as_array().unwrap().clone()
+}
+
+fn policy(routes: Value) -> Value {
+    json!({
+        "issuers": [{ "issuer": "https://idp.example/", "audiences": ["a"] }],
+        "upstreams": { "default": "http://127.0.0.1:3333", "notes": "https://notes.example:8443" },
+        "routes": routes
+    })
+}
+
+#[test]
+fn ports_that_are_zero_become_free_ones_that_every_part_knows() {
+    let (rendered, bootstrap) = rendered(None, &[("PORT", "0"), ("SIDECAR_PORT", "0"), ("ADMIN_PORT", "0")]);
+    let port = |address: &str| address.rsplit(':').next().unwrap().parse::<u16>().unwrap();
+    let ports = [port(&rendered.listen), port(&rendered.sidecar), port(&rendered.admin)];
+    assert!(ports.iter().all(|p| *p != 0) && ports[0] != ports[1] && ports[1] != ports[2]);
+    assert_eq!(rendered.policy_json["sidecar"]["port"], json!(ports[1]));
+    assert_eq!(
+        bootstrap["admin"]["address"]["socket_address"],
+        json!({ "address": "127.0.0.1", "port_value": ports[2] })
+    );
+    assert!(rendered.health && !rendered.tls && rendered.secret.len() == 64);
+}
+
+#[test]
+fn the_filter_gets_the_folded_policy_and_no_secret() {
+    let variables = [("HEALTH_ADMIN_SECRET", "s3cr3t-value"), ("RATE_LIMIT_MAX", "7")];
+    let (rendered, bootstrap) = rendered(None, &variables);
+    let filter = &manager(&bootstrap)["http_filters"][0]["typed_config"]["config"];
+    let configuration = filter["configuration"]["value"].as_str().unwrap();
+    assert_eq!(serde_json::from_str::<Value>(configuration).unwrap(), rendered.policy_json);
+    assert_eq!(rendered.policy_json["rate_limits"][0]["max"], json!(7));
+    assert!(!rendered.envoy_yaml.contains("s3cr3t-value"));
+    assert!(!configuration.contains(&rendered.secret));
+    assert_eq!(filter["failure_policy"], "FAIL_RELOAD");
+    assert_eq!(filter["allow_on_headers_stop_iteration"], json!(true));
+}
+
+#[test]
+fn routes_go_where_the_policy_says() {
+    let (_, bootstrap) = rendered(
+        Some(policy(json!([
+            { "path": "/a.b/*/c", "methods": ["GET"], "hosts": ["API.example.com:8443"] },
+            { "path": "/v1/notes/*", "upstream": "notes", "strip_prefix": "/v1", "timeout": "250ms" },
+            { "path": "/live", "upgrade": ["websocket"], "timeout": 0 }
+        ]))),
+        &[],
+    );
+    let own: Vec<Value> =
+        routes(&bootstrap).into_iter().filter(|r| !r.to_string().contains("gatewaystack_sidecar")).collect();
+    // Two for a server without TLS: gRPC needs a cluster of its own.
+    let plain: Vec<&Value> = own.iter().filter(|r| r["match"]["grpc"].is_null()).collect();
+    assert_eq!(plain[0]["match"]["safe_regex"]["regex"], "/a\\.b/[^/]+/c/?");
+    assert_eq!(plain[0]["match"]["headers"][0]["string_match"]["safe_regex"]["regex"], "GET|HEAD");
+    assert_eq!(
+        plain[0]["match"]["headers"][1]["string_match"]["safe_regex"]["regex"],
+        "(?i)(?:api\\.example\\.com)(?::[0-9]*)?"
+    );
+    assert_eq!(plain[0]["route"]["cluster"], "upstream_default");
+    assert_eq!(plain[0]["route"]["retry_policy"], json!({ "num_retries": 0, "per_try_timeout": "5.000s" }));
+    assert_eq!(plain[1]["match"]["safe_regex"]["regex"], "/v1/notes/[^/].*");
+    assert_eq!(plain[1]["route"]["cluster"], "upstream_notes");
+    assert_eq!(
+        plain[1]["route"]["regex_rewrite"],
+        json!({ "pattern": { "regex": "^/v1/?(.*)$" }, "substitution": "/\\1" })
+    );
+    assert_eq!(plain[1]["route"]["retry_policy"]["per_try_timeout"], "0.250s");
+    assert_eq!(plain[2]["route"]["upgrade_configs"][0]["enabled"], json!(true));
+    assert_eq!(plain[2]["route"]["retry_policy"], Value::Null);
+    assert_eq!(plain[3]["direct_response"]["status"], json!(404));
+    assert_eq!(own.len(), 6);
+}
+
+#[test]
+fn only_the_sidecar_is_shown_the_secret() {
+    let (rendered, bootstrap) = rendered(None, &[("PROXY_TARGET", "http://127.0.0.1:3333")]);
+    for route in routes(&bootstrap) {
+        let sidecar = route["route"]["cluster"] == "gatewaystack_sidecar";
+        assert_eq!(route.to_string().contains(&rendered.secret), sidecar, "{}", route["name"]);
+    }
+}
+
+#[test]
+fn in_shadow_mode_a_path_without_a_route_goes_to_the_default_upstream() {
+    let mut shadow = policy(json!([{ "path": "/a" }]));
+    shadow["mode"] = json!("shadow");
+    let (_, bootstrap) = rendered(Some(shadow), &[]);
+    let last = routes(&bootstrap).pop().unwrap();
+    assert_eq!(
+        (&last["match"]["safe_regex"]["regex"], &last["route"]["cluster"]),
+        (&json!("/.*"), &json!("upstream_default"))
+    );
+    let manager = manager(&bootstrap);
+    assert_eq!(manager["common_http_protocol_options"]["headers_with_underscores_action"], "ALLOW");
+    assert_eq!(manager["normalize_path"], json!(false));
+}
+
+#[test]
+fn certificates_of_others_are_verified_by_name() {
+    let (_, bootstrap) =
+        rendered(Some(policy(json!([{ "path": "/a" }]))), &[("SSL_CERT_FILE", "/roots.pem")]);
+    let clusters = bootstrap["static_resources"]["clusters"].as_array().unwrap();
+    let of = |name: &str| clusters.iter().find(|c| c["name"] == name).unwrap();
+    for (name, host) in [("upstream_notes", "notes.example"), ("gatewaystack_jwks_0", "idp.example")] {
+        let tls = &of(name)["transport_socket"]["typed_config"];
+        assert_eq!(tls["sni"], host);
+        let context = &tls["common_tls_context"]["validation_context"];
+        assert_eq!(context["trusted_ca"]["filename"], "/roots.pem");
+        assert_eq!(
+            context["match_typed_subject_alt_names"],
+            json!([{ "san_type": "DNS", "matcher": { "exact": host } }])
+        );
+    }
+    assert_eq!(of("upstream_default")["transport_socket"], Value::Null);
+    assert_eq!(of("upstream_default")["type"], "STATIC");
+}
+
+#[test]
+fn a_cluster_has_one_meaning() {
+    let mut two = policy(json!([]));
+    two["issuers"] = json!([
+        { "issuer": "https://a.example", "audiences": ["a"], "jwks_cluster": "keys" },
+        { "issuer": "https://b.example", "audiences": ["a"], "jwks_cluster": "keys", "user_prefix": "b|" },
+        { "issuer": "https://a.example/2", "audiences": ["a"], "jwks_cluster": "keys", "user_prefix": "c|" },
+        { "issuer": "https://d.example", "audiences": ["a"], "jwks_cluster": "upstream_default", "user_prefix": "d|" }
+    ]);
+    let errors = render(&input(Some(two), &[])).unwrap_err();
+    let paths: Vec<&str> = errors.iter().map(|e| e.path.as_str()).collect();
+    assert_eq!(paths, ["issuers[1].jwks_cluster", "issuers[3].jwks_cluster"]);
+}
+
+#[test]
+fn errors_of_policy_environment_and_secret_files_come_together() {
+    let mut bad = policy(json!([{ "path": "a" }]));
+    bad["realm"] = json!(1);
+    let variables = [("PORT", "x"), ("HEALTH_ADMIN_SECRET_FILE", "/nowhere/secret")];
+    let errors = render(&input(Some(bad), &variables)).unwrap_err();
+    let mut paths: Vec<&str> = errors.iter().map(|e| e.path.as_str()).collect();
+    paths.sort_unstable();
+    assert_eq!(paths, ["HEALTH_ADMIN_SECRET_FILE", "PORT", "realm", "routes[0].path"]);
+}
+
+#[cfg(unix)]
+#[test]
+fn files_with_a_secret_are_for_their_owner_alone() {
+    use std::os::unix::fs::PermissionsExt as _;
+    let folder = tempfile::tempdir().unwrap();
+    let data = folder.path().join("data");
+    let (rendered, _) = rendered(None, &[("DATA_DIR", data.to_str().unwrap())]);
+    let state = folder.path().join("state");
+    for _ in 0..2 {
+        write(&rendered, &state).unwrap();
+        for name in ["envoy.yaml", "sidecar-secret", "policy.json"] {
+            let mode = std::fs::metadata(state.join(name)).unwrap().permissions().mode();
+            assert_eq!(mode & 0o777, 0o600, "{name}");
+        }
+    }
+    assert!(data.is_dir());
+}

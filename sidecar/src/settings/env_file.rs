@@ -60,7 +60,9 @@ fn one(text: &str) -> (Entry, usize) {
     let start = text.len() - value.len();
     match value.chars().next() {
         Some(quote @ ('"' | '\'' | '`')) => {
-            let Some((inner, length)) = quoted(value, quote) else { return (Err("expected a closing quote"), end) };
+            let Some((inner, length)) = quoted(value, quote) else {
+                return (Err("expected a closing quote"), end);
+            };
             let tail_start = start + length;
             let tail = text.get(tail_start..).unwrap_or_default();
             let tail_end = tail.find('\n').map_or(tail.len(), |at| at + 1);

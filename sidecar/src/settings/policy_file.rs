@@ -9,7 +9,8 @@ const MAX_DEPTH: usize = 32;
 
 /// Reads a policy.
 pub fn read(file: &Path) -> Result<Value, Fault> {
-    let size = std::fs::metadata(file).map_err(|e| Fault::in_file(file, format!("can't read it: {e}")))?.len();
+    let size =
+        std::fs::metadata(file).map_err(|e| Fault::in_file(file, format!("can't read it: {e}")))?.len();
     if size > MAX_FILE {
         return Err(Fault::in_file(file, format!("expected a policy of at most {MAX_FILE} bytes")));
     }
@@ -29,7 +30,8 @@ pub fn yaml(bytes: &[u8]) -> Result<Value, String> {
         leading_zero_numbers_as_strings: true,
         with_snippet: false,
     };
-    let value: Value = serde_saphyr::from_str_with_options(text, options).map_err(|e| one_line(&e.to_string()))?;
+    let value: Value =
+        serde_saphyr::from_str_with_options(text, options).map_err(|e| one_line(&e.to_string()))?;
     if depth(&value) > MAX_DEPTH { Err("nested too deeply".to_owned()) } else { Ok(value) }
 }
 

@@ -46,7 +46,10 @@ fn yaml_is_read_strictly() {
             "rate_limits": [{ "by": "user", "max": 60, "window": "60s", "on": "failures" }]
         })
     );
-    assert_eq!(yaml("a: yes\nb: \"a|\"\nc:\nd: 5m\ne: 1_0").unwrap(), json!({ "a": "yes", "b": "a|", "c": null, "d": "5m", "e": "1_0" }));
+    assert_eq!(
+        yaml("a: yes\nb: \"a|\"\nc:\nd: 5m\ne: 1_0").unwrap(),
+        json!({ "a": "yes", "b": "a|", "c": null, "d": "5m", "e": "1_0" })
+    );
     for bad in ["a: 1\na: 2", "a: { b: 1, b: 2 }", "a: [", "a: 1\n---\nb: 2", "\u{0}"] {
         assert!(yaml(bad).is_err(), "{bad}");
     }
@@ -59,7 +62,11 @@ fn yaml_is_read_strictly() {
 fn an_error_names_its_file_or_its_variable() {
     let folder = tempfile::tempdir().unwrap();
     let policy = folder.path().join("gateway.yaml");
-    std::fs::write(&policy, "issuers: [{ issuer: 'https://a.example', audiences: [a] }]\nroutes: [{ path: /a, scopes: [' '] }]").unwrap();
+    std::fs::write(
+        &policy,
+        "issuers: [{ issuer: 'https://a.example', audiences: [a] }]\nroutes: [{ path: /a, scopes: [' '] }]",
+    )
+    .unwrap();
     let mut source = Source::read(Some(&policy), None, false).unwrap();
     source.env.insert("PORT".into(), "x".into());
     let errors = gatewaystack_core::config::load_value(source.policy.clone(), &source.env).unwrap_err();
@@ -73,10 +80,19 @@ fn secrets_in_files_are_checked_without_being_shown() {
     let folder = tempfile::tempdir().unwrap();
     let file = folder.path().join("secret");
     let env = |demo: &str| -> Environment {
-        [("HEALTH_ADMIN_SECRET_FILE".to_owned(), file.display().to_string()), ("DEMO_MODE".to_owned(), demo.to_owned())].into()
+        [
+            ("HEALTH_ADMIN_SECRET_FILE".to_owned(), file.display().to_string()),
+            ("DEMO_MODE".to_owned(), demo.to_owned()),
+        ]
+        .into()
     };
     assert_eq!(check_secrets(&env("false")).unwrap_err().path, "HEALTH_ADMIN_SECRET_FILE");
-    for (content, demo, good) in [("s3cr3t\n", "false", true), ("changeme", "false", false), ("changeme", "true", true), ("\n", "true", false)] {
+    for (content, demo, good) in [
+        ("s3cr3t\n", "false", true),
+        ("changeme", "false", false),
+        ("changeme", "true", true),
+        ("\n", "true", false),
+    ] {
         std::fs::write(&file, content).unwrap();
         assert_eq!(check_secrets(&env(demo)).is_ok(), good, "{content:?}");
     }

@@ -36,9 +36,9 @@ pub const CASES: &[Case] = &[
         section: "7",
         example: "curl -s /health/auth0",
         original: "issuer and audience OK, JWKS reachable",
-        expected: r#"200 {"issuer":"http://127.0.0.1:5051/","audience":"https://gateway.local/api","jwksReachable":true}"#,
-        reason: None,
-        ask: |walk| walk.told(&walk.get("/health/auth0", Nobody)?, &["issuer", "audience", "jwksReachable"]),
+        expected: r#"404 {"error":"not_found"}"#,
+        reason: Some("Not yet: the identity provider's health comes with a later version."),
+        ask: |walk| walk.told(&walk.get("/health/auth0", Nobody)?, &["error"]),
     },
     Case {
         section: "7",
@@ -54,8 +54,10 @@ pub const CASES: &[Case] = &[
         section: "7",
         example: "curl -i /.well-known/oauth-protected-resource # PRM_REQUIRE_TOKEN=true, CHALLENGE_SCOPE=all",
         original: "401 and a `WWW-Authenticate` that points to this URL",
-        expected: r#"401 Bearer realm="mcp", scope="tool:admin tool:read tool:write", resource_metadata="http://localhost:8080/.well-known/oauth-protected-resource""#,
-        reason: None,
+        expected: r#"401 Bearer realm="mcp", scope="email openid profile tool:admin tool:read tool:write", resource_metadata="http://localhost:8080/.well-known/oauth-protected-resource""#,
+        reason: Some(
+            "The status and the URL are the original's; `all` names every advertised scope, those of `OAUTH_SCOPES`, too.",
+        ),
         ask: |walk| Ok(walk.challenged(&walk.get_as_original(METADATA, Nobody)?)),
     },
     Case {

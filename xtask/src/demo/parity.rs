@@ -51,3 +51,18 @@ fn code(text: &str) -> String {
 fn cell(text: &str) -> String {
     text.replace('|', "\\|").replace('\n', " ")
 }
+
+#[cfg(test)]
+mod tests {
+    use super::{super::cases::CASES, document};
+
+    #[test]
+    fn every_case_is_one_row_of_five_cells() {
+        let document = document(CASES);
+        let rows: Vec<_> = document.lines().filter(|line| line.starts_with("| ")).skip(1).collect();
+        assert_eq!(rows.len(), CASES.len());
+        for row in rows {
+            assert_eq!(row.replace("\\|", "").matches('|').count(), 6, "{row}");
+        }
+    }
+}

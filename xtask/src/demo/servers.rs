@@ -91,3 +91,18 @@ impl Servers<'_> {
 pub fn loopback(port: u16) -> SocketAddr {
     SocketAddr::from((Ipv4Addr::LOCALHOST, port))
 }
+
+#[cfg(test)]
+mod tests {
+    use std::path::Path;
+
+    use super::Place;
+
+    #[test]
+    fn an_extra_variable_replaces_the_demos_own() {
+        let all = Place::WELL_KNOWN.environment(Path::new("data"), &[("MODE", "other")]);
+        let modes: Vec<_> =
+            all.iter().filter(|(name, _)| name == "MODE").map(|(_, value)| value.as_str()).collect();
+        assert_eq!(modes, ["other"]);
+    }
+}

@@ -17,16 +17,22 @@ pub struct Tally {
 }
 
 impl Suite {
-    /// Reads the closing lines of cargo's own runner and of nextest. A runner that failed without a failed test (it didn't
+    /// Reads what nextest or cargo's own runner closes with. A runner that failed without a failed test (it didn't
     /// compile, say) counts as one failure.
     pub fn read(text: &str, succeeded: bool) -> Self {
+        let lines: Vec<String> = text.lines().map(plain).collect();
         let mut suite = Self::default();
-        for line in text.lines() {
-            let line = plain(line);
-            let line = line.trim();
-            if line.starts_with("test result: ") || (line.starts_with("Summary [") && line.contains(" run: "))
-            {
-                suite.add(&Self::of_line(line));
+        // nextest closes once, and shows indented what failed tests have printed: their own closing lines, too.
+        let summary =
+            lines.iter().rfind(|line| line.trim_start().starts_with("Summary [") && line.contains(" run: "));
+        match summary {
+            Some(summary) => suite.add(&Self::of_line(summary)),
+            // cargo closes once for each binary.
+            None => {
+                lines
+                    .iter()
+                    .filter(|line| line.starts_with("test result: "))
+                    .for_each(|line| suite.add(&Self::of_line(line)));
             }
         }
         if !succeeded && suite.failed == 0 {
@@ -145,6 +151,19 @@ mod tests {
     #[test]
     fn a_run_that_failed_without_a_failed_test_is_a_failure() {
         check("error: could not compile", false, 0, 1, 0);
+    }
+
+    #[test]
+    fn what_a_failed_test_printed_is_not_counted_again() {
+        let shown = "  stdout ───\n    test result: FAILED. 0 passed; 1 failed; 0 ignored\n";
+        check(
+            &format!("{shown}     Summary [ 1.0s] 2 tests run: 1 passed, 1 failed, 0 skipped\n"),
+            false,
+            1,
+            1,
+            0,
+        );
+        check(&format!("{shown}test result: FAILED. 3 passed; 1 failed; 0 ignored\n"), false, 3, 1, 0);
     }
 
     #[test]

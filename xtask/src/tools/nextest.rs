@@ -17,7 +17,7 @@ pub fn runner() -> Runner {
     if output(cargo().args(["nextest", "--version"])).is_ok() {
         return Runner::Nextest(None);
     }
-    let tool = CargoTool { name: "cargo-nextest", version: VERSION, locked: true, minutes: "5" };
+    let tool = CargoTool { name: "cargo-nextest", version: VERSION, locked: true, minutes: "6" };
     match tool.install() {
         Ok(folder) => Runner::Nextest(Some(folder)),
         Err(error) => {

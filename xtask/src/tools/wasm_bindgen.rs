@@ -12,6 +12,6 @@ pub fn runner(workspace: &Workspace) -> Result<PathBuf> {
     on_path("node").context("node is missing; it runs the core's tests on WebAssembly: install Node 20 or newer (Debian: apt-get install nodejs)")?;
     let version = workspace.locked_version("wasm-bindgen")?;
     // Its own lock names a pre-release that is gone, so it is built without.
-    let tool = CargoTool { name: "wasm-bindgen-cli", version: &version, locked: false, minutes: "5" };
+    let tool = CargoTool { name: "wasm-bindgen-cli", version: &version, locked: false, minutes: "3" };
     Ok(tool.install()?.join("wasm-bindgen-test-runner"))
 }
