@@ -7,13 +7,15 @@
     reason = "a test fails by panicking"
 )]
 
+mod client;
+
 use gatewaystack_demo::Echo;
 use serde_json::{Value, json};
 
 #[tokio::test]
 async fn shows_method_path_query_headers_and_body() {
     let echo = Echo::start(0).await.unwrap();
-    let answer: Value = reqwest::Client::new()
+    let answer: Value = client::client()
         .put(format!("{}/a/b?foo=bar&x=1&x=2", echo.url))
         .header("X-User-Id", "alice")
         .header("X-Twice", "1")
@@ -36,18 +38,20 @@ async fn shows_method_path_query_headers_and_body() {
 #[tokio::test]
 async fn answers_health_and_the_wished_status() {
     let echo = Echo::start(0).await.unwrap();
-    assert_eq!(reqwest::get(format!("{}/health", echo.url)).await.unwrap().status(), 200);
+    assert_eq!(client::client().get(format!("{}/health", echo.url)).send().await.unwrap().status(), 200);
     for code in [200, 204, 404, 418, 503] {
-        assert_eq!(reqwest::get(format!("{}/status/{code}", echo.url)).await.unwrap().status(), code);
+        assert_eq!(
+            client::client().get(format!("{}/status/{code}", echo.url)).send().await.unwrap().status(),
+            code
+        );
     }
-    assert_eq!(reqwest::get(format!("{}/status/99", echo.url)).await.unwrap().status(), 400);
+    assert_eq!(client::client().get(format!("{}/status/99", echo.url)).send().await.unwrap().status(), 400);
 }
 
 #[tokio::test]
 async fn refuses_a_body_over_a_mebibyte() {
     let echo = Echo::start(0).await.unwrap();
-    let post =
-        |size: usize| reqwest::Client::new().post(format!("{}/x", echo.url)).body(vec![b'a'; size]).send();
+    let post = |size: usize| client::client().post(format!("{}/x", echo.url)).body(vec![b'a'; size]).send();
     assert_eq!(post(1024 * 1024).await.unwrap().status(), 200);
     // The server may cut the connection while we still send.
     assert!(post(1024 * 1024 + 1).await.map_or(true, |answer| answer.status() == 413));
@@ -56,11 +60,11 @@ async fn refuses_a_body_over_a_mebibyte() {
 #[tokio::test]
 async fn closes_the_connection_on_reset_and_streams_events() {
     let echo = Echo::start(0).await.unwrap();
-    assert!(reqwest::get(format!("{}/reset", echo.url)).await.is_err());
-    let stream = reqwest::get(format!("{}/stream", echo.url)).await.unwrap();
+    assert!(client::client().get(format!("{}/reset", echo.url)).send().await.is_err());
+    let stream = client::client().get(format!("{}/stream", echo.url)).send().await.unwrap();
     assert_eq!(stream.headers()["content-type"], "text/event-stream");
     assert_eq!(stream.text().await.unwrap().matches("data: ").count(), 3);
-    let stream = reqwest::get(format!("{}/stream?n=7", echo.url)).await.unwrap();
+    let stream = client::client().get(format!("{}/stream?n=7", echo.url)).send().await.unwrap();
     assert_eq!(stream.text().await.unwrap().matches("data: ").count(), 7);
 }
 
@@ -78,9 +82,9 @@ async fn echoes_websocket_messages() {
 #[tokio::test]
 async fn stopping_ends_open_connections() {
     let echo = Echo::start(0).await.unwrap();
-    let hanging = tokio::spawn(reqwest::get(format!("{}/hang", echo.url)));
+    let hanging = tokio::spawn(client::client().get(format!("{}/hang", echo.url)).send());
     let url = echo.url.clone();
     echo.stop().await;
     assert!(hanging.await.unwrap().is_err());
-    assert!(reqwest::get(url).await.is_err());
+    assert!(client::client().get(url).send().await.is_err());
 }

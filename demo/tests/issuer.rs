@@ -7,11 +7,13 @@
     reason = "a test fails by panicking"
 )]
 
+mod client;
+
 use base64::Engine;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use gatewaystack_demo::{Issuer, Running};
 use jwt_simple::prelude::*;
-use reqwest::{Client, Response, redirect};
+use reqwest::{Client, Response};
 use serde_json::{Map, Value, json};
 
 const VERIFIER: &str = "dBjftJeZ4CVP-mB92K27uhbUJU1p1r_wW1gFWFOEjXk";
@@ -25,7 +27,7 @@ struct Fixture {
 
 impl Fixture {
     async fn start() -> Self {
-        let http = Client::builder().redirect(redirect::Policy::none()).build().unwrap();
+        let http = client::client();
         Self { issuer: Issuer::new().start(0).await.unwrap(), http }
     }
 

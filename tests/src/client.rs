@@ -34,17 +34,31 @@ impl Response {
     }
 }
 
-/// Sends bytes and reads until the other side closes.
+/// Sends bytes and reads one answer, to its end. (Envoy keeps an early answer's connection open for a second, so that the
+/// client can read it: whoever waits for the close waits that long.)
 pub async fn raw(address: &str, request: &[u8]) -> Response {
     let exchange = async {
         let mut stream = TcpStream::connect(address).await.unwrap();
         // A server that refuses early may stop reading: that is no failure.
         let _ = stream.write_all(request).await;
         let mut answer = Vec::new();
-        let _ = stream.read_to_end(&mut answer).await;
+        while !is_whole(&answer) && stream.read_buf(&mut answer).await.is_ok_and(|n| n > 0) {}
         answer
     };
     parse(&timeout(PATIENCE, exchange).await.expect("an answer in time"))
+}
+
+/// Whether an answer's head and the length that it states have come (RFC 9112 §6.3); without a length the close ends it.
+fn is_whole(answer: &[u8]) -> bool {
+    let Some(end) = answer.windows(4).position(|w| w == b"\r\n\r\n") else { return false };
+    let head = String::from_utf8_lossy(&answer[..end]).to_ascii_lowercase();
+    let body = &answer[end + 4..];
+    let length = head.lines().find_map(|l| l.strip_prefix("content-length:")?.trim().parse().ok());
+    match length {
+        Some(length) => body.len() >= length,
+        None if head.contains("transfer-encoding: chunked") => body.ends_with(b"0\r\n\r\n"),
+        None => head.starts_with("http/1.1 204"),
+    }
 }
 
 fn parse(answer: &[u8]) -> Response {
