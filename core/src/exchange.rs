@@ -222,7 +222,7 @@ fn judge(
     let counted = count_address(world)?;
     if let Some(route) = route.filter(|r| r.access == Access::Public || r.builtin == Some(Builtin::Unjudged))
     {
-        if let Some(reply) = metadata::answer(world.policy, route, request, cors) {
+        if let Some(reply) = metadata::answer(world.policy, route, request)? {
             facts.answer("metadata", 200);
             return Ok(Verdict::Answer(reply));
         }
@@ -239,7 +239,7 @@ fn judge(
         return Err(Refusal::Denied(if found == Match::Ambiguous { Denied::Case } else { Denied::NoRoute }));
     };
     let permit = authorize::caller(world, request, route, &claims, counted, cors.clone())?;
-    if let Some(reply) = metadata::answer(world.policy, route, request, cors) {
+    if let Some(reply) = metadata::answer(world.policy, route, request)? {
         facts.answer("metadata", 200);
         return Ok(Verdict::Answer(reply));
     }

@@ -1,8 +1,8 @@
 //! Protected resource metadata (RFC 9728 §3): the policy in, the document out. One source for the filter and the sidecar.
 
 use crate::config::policy::{Builtin, Policy, Route};
-use crate::cors::ResponseHeaders;
 use crate::json::write_string;
+use crate::refusal::Refusal;
 use crate::reply::Reply;
 use crate::request::Request;
 
@@ -27,18 +27,19 @@ pub const HEADERS: [(&str, &str); 4] = [
 ];
 
 /// The filter's own answer, where the policy says `metadata.serve: filter`.
-pub fn answer(
-    policy: &Policy,
-    route: &Route,
-    request: &Request<'_>,
-    _cors: &ResponseHeaders,
-) -> Option<Reply> {
+///
+/// # Errors
+/// [`Refusal::NoDocument`] on the path of no protected resource (RFC 9728 §3.1).
+pub fn answer(policy: &Policy, route: &Route, request: &Request<'_>) -> Result<Option<Reply>, Refusal> {
     if !policy.metadata.by_filter || route.builtin != Some(Builtin::ResourceMetadata) {
-        return None;
+        return Ok(None);
+    }
+    if route.pattern.rest {
+        return Err(Refusal::NoDocument);
     }
     let headers = HEADERS.iter().map(|(name, value)| (*name, (*value).to_owned())).collect();
     let body = if request.method == "HEAD" { String::new() } else { document(policy) };
-    Some(Reply { status: 200, headers, body, grpc: None })
+    Ok(Some(Reply { status: 200, headers, body, grpc: None }))
 }
 
 fn list<'a>(out: &mut String, items: impl Iterator<Item = &'a str>) {

@@ -16,6 +16,8 @@ pub enum Refusal {
     Authorization(AuthorizationFault),
     /// A built-in doesn't have this method; it has these.
     Method(String),
+    /// A metadata document of a path that has none.
+    NoDocument,
     /// `/__test__/echo` without a usable `X-Required-Scope`.
     NoRequiredScope,
 
@@ -101,6 +103,7 @@ impl Refusal {
             Self::Unsafe(_) | Self::Authorization(_) | Self::NoRequiredScope => 400,
             Self::NoToken | Self::Encrypted | Self::Opaque | Self::Token(_) => 401,
             Self::Scope { .. } | Self::Denied(_) | Self::Upgrade => 403,
+            Self::NoDocument => 404,
             Self::Method(_) => 405,
             Self::Limited(_) | Self::AddressLimited(_) => 429,
             Self::Internal(Fault::SharedTable) | Self::KeysUnavailable(_) | Self::KeyPending(_) => 503,
@@ -119,6 +122,7 @@ impl Refusal {
             Self::Denied(_) => "access_denied",
             Self::Upgrade => "upgrade_not_allowed",
             Self::Method(_) => "method_not_allowed",
+            Self::NoDocument => "not_found",
             Self::Limited(_) | Self::AddressLimited(_) => "rate_limited",
             Self::KeysUnavailable(_) | Self::KeyPending(_) => "temporarily_unavailable",
             Self::Internal(_) => "internal_error",
@@ -175,6 +179,7 @@ impl Refusal {
             Self::Unsafe(_) => "unsafe_headers",
             Self::Authorization(_) => "malformed_authorization",
             Self::Method(_) => "method_not_allowed",
+            Self::NoDocument => "no_document",
             Self::NoRequiredScope => "no_required_scope",
             Self::NoToken => "no_token",
             Self::Encrypted => "token_encrypted",
@@ -209,6 +214,7 @@ impl Refusal {
                 format!("Send an access token of at most {} bytes", bearer::MAX_TOKEN)
             }
             Self::Method(allow) => format!("Use one of the methods of this path: {allow}"),
+            Self::NoDocument => "No protected resource has this path; ask for the document of one that has".into(),
             Self::NoRequiredScope => "Name the scope to test in the header X-Required-Scope".into(),
             Self::NoToken => "Access token required".into(),
             Self::Encrypted => "The token is encrypted (JWE, 5 parts): set the API's audience at the identity provider, so that it issues a signed token".into(),
@@ -292,12 +298,13 @@ fn token_description(fault: TokenFault) -> &'static str {
 }
 
 /// Every reason that a record can have beside `allow`, with its decision: the closed set that statistics are made of.
-pub const REASONS: [(&str, &str); 38] = [
+pub const REASONS: [(&str, &str); 39] = [
     ("deny", "unsafe_path"),
     ("deny", "unsafe_method"),
     ("deny", "unsafe_headers"),
     ("deny", "malformed_authorization"),
     ("deny", "method_not_allowed"),
+    ("deny", "no_document"),
     ("deny", "no_required_scope"),
     ("deny", "no_token"),
     ("deny", "token_encrypted"),

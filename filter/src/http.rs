@@ -4,6 +4,7 @@ use crate::host::{self, Answer, Map, Status};
 use crate::root::Worker;
 use crate::shared::Cells;
 use gatewaystack_core::authenticate::Fetched;
+use gatewaystack_core::config::policy::IssuerId;
 use gatewaystack_core::decision::{Decision, Edits};
 use gatewaystack_core::exchange::{Exchange, World};
 use gatewaystack_core::rate_limit::{Counters, address};
@@ -15,6 +16,9 @@ use std::cell::{Cell, RefCell};
 use std::net::{IpAddr, Ipv4Addr};
 use std::rc::Rc;
 
+/// The filter state by which the bootstrap knows a request that was held.
+const HELD: &str = "gatewaystack_held";
+
 /// The state of one request, which the root reaches when it was held.
 pub struct Stream {
     /// The context's id.
@@ -23,6 +27,8 @@ pub struct Stream {
     started_ns: Cell<u64>,
     /// Whether the request may go on: only a permit (or shadow mode) sets it.
     forwarded: Cell<bool>,
+    /// Trailers have come while the request was held: Envoy won't show them again.
+    trailers: Cell<bool>,
 }
 
 /// The context of one request.
@@ -39,8 +45,19 @@ impl HttpFilter {
             exchange: RefCell::new(Exchange::AwaitHeaders),
             started_ns: Cell::new(0),
             forwarded: Cell::new(false),
+            trailers: Cell::new(false),
         };
         Self { stream: Rc::new(stream), worker }
+    }
+
+    /// Holds the request until its issuer's keys are there, where there is room.
+    fn hold(&self, worker: &Rc<Worker>, issuer: IssuerId) -> Action {
+        if !worker.hold(&self.stream, issuer, self.stream.started_ns.get() / 1_000_000) {
+            return self.stream.give_up(worker);
+        }
+        // Envoy's 413 would be untrue for a body that is only too large to wait: the bootstrap tells them apart by this.
+        let _ = host::set_property(HELD, "1");
+        Action::Pause
     }
 
     /// Held or answered: nothing of the request may go on.
@@ -54,10 +71,24 @@ impl Stream {
     pub fn resume(&self, worker: &Worker, fetched: Fetched) {
         let decided = self.decide(worker, |exchange, world| exchange.on_keys(world, fetched));
         if let Err(_) | Ok(Action::Continue) = self.apply(worker, decided)
-            && (!self.forwarded.get() || host::continue_request().is_err())
+            && (!self.forwarded.get() || self.go_on(worker).is_err())
         {
             host::reset();
         }
+    }
+
+    /// Lets go of a held request, with the trailers that waited with it.
+    fn go_on(&self, worker: &Worker) -> Result<(), Status> {
+        if self.trailers.get() {
+            strip_trailers(worker)?;
+        }
+        host::continue_request()
+    }
+
+    /// A held request that can't wait any longer.
+    fn give_up(&self, worker: &Worker) -> Action {
+        let refused = self.decide(worker, |exchange, world| exchange.on_keys(world, Fetched::Failed));
+        self.apply(worker, refused).unwrap_or_else(|_| reset())
     }
 
     /// Runs one transition of the exchange with the world as it is now.
@@ -145,6 +176,14 @@ fn edit(edits: &Edits) -> Result<(), Status> {
     Ok(())
 }
 
+/// Takes out what a client must not say of itself.
+fn strip_trailers(worker: &Worker) -> Result<(), Status> {
+    let trailers = host::headers(Map::RequestTrailers)?;
+    let pairs = trailers.pairs();
+    let spoofed = pairs.iter().filter(|(name, _)| request::is_spoofed_trailer(name, &worker.policy.identity));
+    spoofed.map(|(name, _)| *name).try_for_each(|name| host::remove_header(Map::RequestTrailers, name))
+}
+
 fn answer(reply: &Reply) -> Result<(), Status> {
     let mut headers: Vec<(&str, &str)> = reply.headers.iter().map(|(n, v)| (*n, v.as_str())).collect();
     let (grpc_status, body) = match &reply.grpc {
@@ -180,16 +219,10 @@ impl HttpContext for HttpFilter {
             }
             Err(_) => self.stream.decide(worker, Exchange::fault),
         };
-        let issuer = if let Decision::Await(issuer) = &decision { Some(*issuer) } else { None };
-        let applied = self.stream.apply(worker, decision);
-        if let Some(issuer) = issuer
-            && !worker.hold(&self.stream, issuer, self.stream.started_ns.get() / 1_000_000)
-        {
-            let refused =
-                self.stream.decide(worker, |exchange, world| exchange.on_keys(world, Fetched::Failed));
-            return self.stream.apply(worker, refused).unwrap_or_else(|_| reset());
+        if let Decision::Await(issuer) = &decision {
+            return self.hold(worker, *issuer);
         }
-        applied.unwrap_or_else(|_| reset())
+        self.stream.apply(worker, decision).unwrap_or_else(|_| reset())
     }
 
     fn on_http_request_body(&mut self, _size: usize, _end: bool) -> Action {
@@ -198,17 +231,10 @@ impl HttpContext for HttpFilter {
 
     fn on_http_request_trailers(&mut self, _trailers: usize) -> Action {
         let Some(worker) = self.worker.as_ref().filter(|_| self.stream.forwarded.get()) else {
+            self.stream.trailers.set(true);
             return Action::Pause;
         };
-        let stripped = host::headers(Map::RequestTrailers).and_then(|trailers| {
-            let pairs = trailers.pairs();
-            let spoofed =
-                pairs.iter().filter(|(name, _)| request::is_spoofed_trailer(name, &worker.policy.identity));
-            spoofed
-                .map(|(name, _)| *name)
-                .try_for_each(|name| host::remove_header(Map::RequestTrailers, name))
-        });
-        stripped.map_or_else(|_| reset(), |()| Action::Continue)
+        strip_trailers(worker).map_or_else(|_| reset(), |()| Action::Continue)
     }
 
     fn on_http_response_headers(&mut self, _headers: usize, _end: bool) -> Action {

@@ -57,7 +57,7 @@ fn is_whole(answer: &[u8]) -> bool {
     match length {
         Some(length) => body.len() >= length,
         None if head.contains("transfer-encoding: chunked") => body.ends_with(b"0\r\n\r\n"),
-        None => head.starts_with("http/1.1 204"),
+        None => head.starts_with("http/1.1 204") || head.starts_with("http/1.1 101"),
     }
 }
 

@@ -17,7 +17,7 @@ pub enum Mood {
     Well,
     /// With this status and body.
     Answers(u16, String),
-    /// Not at all.
+    /// Not at all, until its mood changes.
     Hangs,
 }
 
@@ -111,32 +111,33 @@ impl TestIssuer {
 
 async fn answer(State(inner): State<Arc<Mutex<Inner>>>, request: Request) -> (StatusCode, HeaderMap, String) {
     let path = request.uri().path().to_owned();
-    let (mood, document, cache_control) = {
-        let mut inner = inner.lock().unwrap();
-        let document = match path.as_str() {
-            "/jwks" => {
-                inner.fetches += 1;
-                json!({"keys": inner.keys.iter().map(Key::jwk).collect::<Vec<_>>()})
-            }
-            "/.well-known/openid-configuration" => inner
-                .configuration
-                .clone()
-                .unwrap_or_else(|| json!({"issuer": inner.url, "jwks_uri": format!("{}jwks", inner.url)})),
-            _ => Value::Null,
-        };
-        (inner.mood.clone(), document, inner.cache_control)
-    };
+    if path == "/jwks" {
+        inner.lock().unwrap().fetches += 1;
+    }
+    let mut mood = inner.lock().unwrap().mood.clone();
+    while matches!(mood, Mood::Hangs) {
+        tokio::time::sleep(Duration::from_millis(20)).await;
+        mood = inner.lock().unwrap().mood.clone();
+    }
+    let inner = inner.lock().unwrap();
     let mut headers = HeaderMap::new();
-    if let Some(value) = cache_control {
+    if let Some(value) = inner.cache_control {
         headers.insert("cache-control", HeaderValue::from_static(value));
     }
-    match mood {
-        Mood::Well if document.is_null() => (StatusCode::NOT_FOUND, headers, String::new()),
-        Mood::Well => (StatusCode::OK, headers, document.to_string()),
-        Mood::Answers(status, body) => (StatusCode::from_u16(status).unwrap(), headers, body),
-        Mood::Hangs => {
-            tokio::time::sleep(Duration::from_secs(3600)).await;
-            (StatusCode::OK, headers, String::new())
+    match (mood, inner.document(&path)) {
+        (Mood::Answers(status, body), _) => (StatusCode::from_u16(status).unwrap(), headers, body),
+        (_, Some(document)) => (StatusCode::OK, headers, document.to_string()),
+        (_, None) => (StatusCode::NOT_FOUND, headers, String::new()),
+    }
+}
+
+impl Inner {
+    fn document(&self, path: &str) -> Option<Value> {
+        let own = || json!({"issuer": self.url, "jwks_uri": format!("{}jwks", self.url)});
+        match path {
+            "/jwks" => Some(json!({"keys": self.keys.iter().map(Key::jwk).collect::<Vec<_>>()})),
+            "/.well-known/openid-configuration" => Some(self.configuration.clone().unwrap_or_else(own)),
+            _ => None,
         }
     }
 }

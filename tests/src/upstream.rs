@@ -1,10 +1,12 @@
-//! An upstream that remembers what reached it, and answers with it.
+//! An upstream that remembers what reached it, and answers with it; where an upgrade is asked for, it sends back what comes.
 
 use axum::Router;
 use axum::body::Body;
 use axum::extract::{Request, State};
 use axum::response::{IntoResponse, Response};
+use http::StatusCode;
 use http_body_util::BodyExt as _;
+use hyper_util::rt::TokioIo;
 use serde_json::{Value, json};
 use std::sync::{Arc, Mutex};
 use tokio::net::TcpListener;
@@ -41,7 +43,8 @@ impl Drop for Upstream {
     }
 }
 
-async fn answer(State(seen): State<Seen>, request: Request) -> Response {
+async fn answer(State(seen): State<Seen>, mut request: Request) -> Response {
+    let upgrade = request.headers().contains_key("upgrade").then(|| hyper::upgrade::on(&mut request));
     let (parts, body) = request.into_parts();
     let Ok(body) = body.collect().await else { return Body::empty().into_response() };
     let list = |headers: &http::HeaderMap| {
@@ -66,5 +69,11 @@ async fn answer(State(seen): State<Seen>, request: Request) -> Response {
         "body": body,
     });
     seen.lock().unwrap().push(request.clone());
-    axum::Json(request).into_response()
+    let Some(upgrade) = upgrade else { return axum::Json(request).into_response() };
+    tokio::spawn(async move {
+        let (mut read, mut write) = tokio::io::split(TokioIo::new(upgrade.await.unwrap()));
+        let _ = tokio::io::copy(&mut read, &mut write).await;
+    });
+    let headers = [("connection", "upgrade"), ("upgrade", "websocket")];
+    (StatusCode::SWITCHING_PROTOCOLS, headers).into_response()
 }

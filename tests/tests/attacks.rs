@@ -139,6 +139,8 @@ async fn a_spoofed_identity_never_reaches_the_upstream() {
         ("x-original-url", b"/v1/admin/evil"),
         ("x-rewrite-url", b"/v1/admin/evil"),
         ("authorization", bearer.as_bytes()),
+        // Envoy speaks HTTP/2 with upstreams of gRPC, and passes trailers on there.
+        ("content-type", b"application/grpc"),
     ];
     let trailers = [("x-user-id", "evil"), ("authorization", "evil"), ("x-sum", "1")];
     for path in ["/v1/x?userId=evil&USERID[]=evil&%75serId=evil&a=1", "/open/x?userId=evil&a=1"] {
@@ -159,6 +161,7 @@ async fn a_spoofed_identity_never_reaches_the_upstream() {
         assert_eq!(seen["headers"]["x-user-id"], user, "{seen}");
     }
     assert_eq!(upstream.seen().len(), 4);
+    assert_eq!(upstream.seen()[0]["trailers"], json!({"x-sum": ["1"]}));
     assert_eq!(upstream.seen()[2]["target"], "/open/x?a=1");
 }
 

@@ -595,3 +595,58 @@ fn records_hold_no_token_no_query_and_no_long_string() {
     ];
     assert!(members.iter().all(|m| gate.record.get(m).is_some()), "{text}");
 }
+
+#[test]
+fn the_filter_answers_metadata_itself_and_has_none_for_another_path() {
+    const DOCUMENT: &str = "/.well-known/oauth-protected-resource";
+    let routes = json!([{"path": "/v1/*", "scopes": ["tool:read"]}]);
+    let mut gate = gate(json!({"routes": routes, "scopes_supported": ["openid", "offline_access"]}));
+    let got = gate.send("GET", DOCUMENT, &[]);
+    let document = json!({"resource": AUDIENCE, "authorization_servers": [ISSUER],
+        "scopes_supported": ["openid", "tool:read"], "bearer_methods_supported": ["header"]});
+    assert_eq!((got.status(), got.body()), (200, document));
+    for (name, value) in [
+        ("access-control-allow-origin", "*"),
+        ("cache-control", "public, max-age=300"),
+        ("vary", "Host"),
+        ("content-type", "application/json"),
+    ] {
+        assert_eq!(got.header(name), Some(value));
+    }
+    assert_eq!(gate.record["reason"], "metadata");
+    let head = gate.send("HEAD", DOCUMENT, &[]);
+    assert_eq!((head.status(), head.reply().body.as_str()), (200, ""));
+    for path in ["/mcp", "/v1/x", "/a/b"] {
+        let got = gate.send("GET", &format!("{DOCUMENT}{path}"), &[]);
+        assert_eq!((got.status(), got.body()["error"].clone()), (404, json!("not_found")), "{path}");
+    }
+    assert_eq!(gate.record["reason"], "no_document");
+    let got = gate.send("OPTIONS", DOCUMENT, &[]);
+    assert_eq!((got.status(), got.header("allow")), (405, Some("GET, HEAD")));
+}
+
+#[test]
+fn metadata_can_ask_for_a_token() {
+    let mut gate = gate(json!({"routes": [], "metadata": {"require_token": true}}));
+    let path = "/.well-known/oauth-protected-resource";
+    assert_eq!(gate.send("GET", path, &[]).status(), 401);
+    let good = token().mint();
+    let bearer = format!("Bearer {good}");
+    assert_eq!(gate.send("GET", path, &[("authorization", &bearer)]).body()["resource"], AUDIENCE);
+}
+
+#[test]
+fn challenge_scope_all_names_every_advertised_scope_and_the_operations() {
+    let routes = json!([{"path": "/v1/*", "scopes": ["admin"]}, {"path": "/v2/*", "scopes": ["tool:read"]}]);
+    let supported = json!(["openid", "offline_access", "extra"]);
+    for (choice, expect) in
+        [("operation", "scope=\"admin\""), ("all", "scope=\"admin extra openid tool:read\"")]
+    {
+        let mut gate =
+            gate(json!({"routes": routes, "scopes_supported": supported, "hidden_scopes": ["admin"],
+            "challenge_scope": choice}));
+        let got = gate.send("GET", "/v1/x", &[]);
+        let challenge = got.header("www-authenticate").unwrap();
+        assert!(challenge.contains(expect), "{choice}: {challenge}");
+    }
+}

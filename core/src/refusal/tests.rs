@@ -30,6 +30,7 @@ fn every() -> Vec<Refusal> {
         Refusal::Unsafe(RequestFault::Connection),
         Refusal::Authorization(AuthorizationFault::Malformed),
         Refusal::Method("GET".into()),
+        Refusal::NoDocument,
         Refusal::NoRequiredScope,
         Refusal::NoToken,
         Refusal::Encrypted,
