@@ -4,6 +4,7 @@
 mod cases;
 mod check;
 mod parity;
+mod readme;
 mod servers;
 mod walk;
 

@@ -3,6 +3,8 @@
 use super::policy::{Access, Builtin, JwksSource, LimitKey, Mode, Policy};
 use super::{Environment, fold, load, load_filter, load_value};
 use serde_json::{Value, json};
+#[cfg(target_arch = "wasm32")]
+use wasm_bindgen_test::wasm_bindgen_test as test;
 
 mod environment;
 mod members;

@@ -1,10 +1,11 @@
-//! `demo --check`. In: the cases. Out: original, expected and got of each on standard output, and `docs/parity.md`.
+//! `demo --check`. In: the cases, and the README's walk. Out: original, expected and got of each on standard output, and
+//! `docs/parity.md`.
 
 use anyhow::{Context, Result, bail};
 
 use super::{
     cases::{CASES, Case},
-    parity,
+    parity, readme,
     servers::{Place, Servers, loopback},
     walk::Walk,
 };
@@ -61,6 +62,7 @@ pub fn check(workspace: &Workspace) -> Result<Suite> {
             false => suite.failed += 1,
         }
     }
+    readme::check(&workspace.root, &walk, &mut suite)?;
     if parity::write(&workspace.root, CASES)? {
         println!("docs/parity.md has changed: commit it");
         suite.failed += 1;

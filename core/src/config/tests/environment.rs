@@ -1,6 +1,8 @@
 //! One row per malformed or contradictory variable: the error names it as it was written.
 
 use super::*;
+#[cfg(target_arch = "wasm32")]
+use wasm_bindgen_test::wasm_bindgen_test as test;
 
 fn errors(more: &[(&str, &str)]) -> Vec<String> {
     load(None, Some(&variables(more))).map(|_| ()).map_err(paths_of).err().unwrap_or_default()

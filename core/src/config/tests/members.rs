@@ -1,6 +1,8 @@
 //! One row per malformed member: the error names it.
 
 use super::*;
+#[cfg(target_arch = "wasm32")]
+use wasm_bindgen_test::wasm_bindgen_test as test;
 
 /// Sets `pointer` in the good policy, and expects exactly one error at `path`.
 fn refused(pointer: &str, value: Value, path: &str) {

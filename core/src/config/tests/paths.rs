@@ -2,6 +2,8 @@
 
 use crate::config::overlap::{covers, overlaps};
 use crate::config::values::{duration, pattern, url};
+#[cfg(target_arch = "wasm32")]
+use wasm_bindgen_test::wasm_bindgen_test as test;
 
 #[test]
 fn a_pattern_is_kept_in_its_normal_form() {
