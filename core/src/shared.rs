@@ -58,6 +58,14 @@ pub struct MemoryTable {
     cells: RefCell<HashMap<String, (Vec<u8>, u32)>>,
 }
 
+impl MemoryTable {
+    /// How many cells there are, and how many bytes they hold.
+    pub fn size(&self) -> (usize, usize) {
+        let cells = self.cells.borrow();
+        (cells.len(), cells.values().map(|(bytes, _)| bytes.len()).sum())
+    }
+}
+
 impl SharedTable for MemoryTable {
     fn read(&self, key: &str) -> Result<Option<(Vec<u8>, u32)>, TableFault> {
         Ok(self.cells.borrow().get(key).cloned())

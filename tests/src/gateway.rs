@@ -270,6 +270,11 @@ impl Request<'_> {
         self
     }
 
+    pub fn method(mut self, method: &str) -> Self {
+        self.method = method.to_owned();
+        self
+    }
+
     pub fn host(mut self, host: &str) -> Self {
         self.host = Some(host.to_owned());
         self

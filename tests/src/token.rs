@@ -117,14 +117,19 @@ impl Token {
 
     /// The token, from `issuer` and signed by its first key, unless said otherwise.
     pub fn mint(&self, issuer: &TestIssuer) -> String {
-        let key = self.key.clone().unwrap_or_else(|| issuer.first_key());
+        self.mint_as(&issuer.url, &issuer.first_key())
+    }
+
+    /// As the issuer of this URL, by this key where the token names none.
+    pub fn mint_as(&self, url: &str, key: &Key) -> String {
+        let key = self.key.as_ref().unwrap_or(key);
         let mut header = self.header.clone();
         if header.get("kid").is_none() {
             header["kid"] = key.kid.clone().into();
         }
         let mut claims = self.claims.clone();
         if claims.get("iss").is_none() {
-            claims["iss"] = issuer.url.clone().into();
+            claims["iss"] = url.into();
         }
         let claims = self.raw_claims.clone().unwrap_or_else(|| claims.to_string());
         let signed = format!("{}.{}", base64url(header.to_string()), base64url(claims));

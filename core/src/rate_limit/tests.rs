@@ -3,6 +3,8 @@
 use super::address;
 use super::table::{Kind, SLOTS, WAYS, count, peek};
 use crate::config::policy::AddressRange;
+#[cfg(not(target_arch = "wasm32"))]
+use crate::hash::{self, Secret};
 use crate::shared::{ABSENT, MemoryTable, SharedTable, TableFault};
 use std::cell::Cell;
 #[cfg(target_arch = "wasm32")]
@@ -77,6 +79,26 @@ fn memory_is_bounded_by_slots_and_ways() {
     }
     let (bytes, _) = table.read("gatewaystack.c.0").unwrap().unwrap();
     assert_eq!(bytes.len(), WAYS * 24);
+}
+
+// Natively alone: in WebAssembly the end-to-end test shows it.
+#[cfg(not(target_arch = "wasm32"))]
+#[test]
+fn a_million_users_take_no_more_memory_than_the_table_has() {
+    let table = MemoryTable::default();
+    let crowd = |from: u64, to: u64| {
+        for user in from..to {
+            let key = hash::keyed(Secret(1, 2), &[b"user", &user.to_le_bytes()]);
+            count(&table, Kind::Callers, key, 5, WINDOW, 0).unwrap();
+        }
+        table.size()
+    };
+    let (cells, bytes) = crowd(0, 1_000_000);
+    println!("a million users: {cells} cells, {bytes} bytes");
+    assert!(cells as u64 <= SLOTS && bytes <= cells * WAYS * 24);
+    let (later, more) = crowd(1_000_000, 1_300_000);
+    println!("300,000 more: {later} cells, {more} bytes");
+    assert!(later as u64 <= SLOTS && more <= bytes + bytes / 20, "{bytes}, then {more}");
 }
 
 #[test]

@@ -5,15 +5,15 @@ use std::process::Command;
 
 use anyhow::{Context, Result, bail};
 
-use crate::{progress::Step, run::run};
+use crate::{progress::Step, run::run, workspace::on_path};
 
 /// Makes sure that `program` can be started.
 pub fn require(program: &str, package: &str) -> Result<()> {
-    if on_path(program) {
+    if on_path(program).is_some() {
         return Ok(());
     }
     let missing = || format!("{program}: not on PATH; install it (Debian: apt-get install {package})");
-    if !rustix::process::getuid().is_root() || !on_path("apt-get") {
+    if !rustix::process::getuid().is_root() || on_path("apt-get").is_none() {
         bail!(missing());
     }
     let step = Step::begin(program, "installing by apt-get");
@@ -23,9 +23,4 @@ pub fn require(program: &str, package: &str) -> Result<()> {
     run(install.env("DEBIAN_FRONTEND", "noninteractive")).with_context(missing)?;
     step.done("installed");
     Ok(())
-}
-
-fn on_path(program: &str) -> bool {
-    let path = std::env::var_os("PATH").unwrap_or_default();
-    std::env::split_paths(&path).any(|folder| folder.join(program).is_file())
 }
