@@ -3,7 +3,7 @@
 use bytes::Bytes;
 use serde_json::Value;
 use std::time::Duration;
-use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
+use tokio::io::{AsyncRead, AsyncReadExt as _, AsyncWrite, AsyncWriteExt as _};
 use tokio::net::TcpStream;
 use tokio::time::timeout;
 
@@ -37,8 +37,12 @@ impl Response {
 /// Sends bytes and reads one answer, to its end. (Envoy keeps an early answer's connection open for a second, so that the
 /// client can read it: whoever waits for the close waits that long.)
 pub async fn raw(address: &str, request: &[u8]) -> Response {
+    over(TcpStream::connect(address).await.unwrap(), request).await
+}
+
+/// The same over a connection that is there.
+pub async fn over(mut stream: impl AsyncRead + AsyncWrite + Unpin, request: &[u8]) -> Response {
     let exchange = async {
-        let mut stream = TcpStream::connect(address).await.unwrap();
         // A server that refuses early may stop reading: that is no failure.
         let _ = stream.write_all(request).await;
         let mut answer = Vec::new();

@@ -1,0 +1,86 @@
+//! What a route of the policy can say, through the real Envoy: the filter judges and Envoy forwards by the same routes.
+
+use gatewaystack_tests::*;
+use serde_json::{Value, json};
+
+async fn stage() -> (TestIssuer, Upstream, Upstream, Gateway) {
+    let issuer = TestIssuer::start().await;
+    let (first, notes) = (Upstream::start().await, Upstream::start().await);
+    let policy = json!({
+        "upstreams": {"default": first.url, "notes": notes.url},
+        "cors": {"origins": ["https://app.example.com"]},
+        "routes": [
+            {"path": "/host", "hosts": ["notes.example.com"], "upstream": "notes"},
+            {"path": "/host"},
+            {"path": "/v1/users/*/notes", "upstream": "notes", "strip_prefix": "/v1"},
+            {"path": "/v1/tools/*", "methods": ["GET"]},
+            {"path": "/v1/tools/*", "methods": ["POST"], "upstream": "notes", "scopes": ["tool:write"]},
+            {"path": "/plain", "forward_authorization": true},
+            {"path": "/any", "any_scope": ["admin", "tool:read"]},
+            {"path": "/both", "scopes": ["tool:read", "tool:write"]},
+            {"path": "/open", "access": "public"},
+        ],
+    });
+    let gateway = gateway().policy(policy).issuer(&issuer).start().await;
+    (issuer, first, notes, gateway)
+}
+
+/// The targets that an upstream saw.
+fn targets(upstream: &Upstream) -> Vec<Value> {
+    upstream.seen().iter().map(|seen| seen["target"].clone()).collect()
+}
+
+#[tokio::test]
+async fn a_request_goes_to_the_upstream_of_the_route_that_judged_it() {
+    let (issuer, first, notes, gateway) = stage().await;
+    let writer = token().scope("tool:write").mint(&issuer);
+    let reader = token().mint(&issuer);
+    for (request, status) in [
+        (gateway.get("/host?a").bearer(&reader), 200),
+        (gateway.get("/host?b").bearer(&reader).host("Notes.Example.COM:8443"), 200),
+        (gateway.get("/v1/users/ann/notes?c").bearer(&reader), 200),
+        (gateway.get("/v1/users/ann/x/notes").bearer(&reader), 403),
+        (gateway.get("/v1/tools/x?d").bearer(&writer), 200),
+        (gateway.request("HEAD", "/v1/tools/x?e").bearer(&writer), 200),
+        (gateway.post("/v1/tools/x?f", "").bearer(&writer), 200),
+        (gateway.post("/v1/tools/x", "").bearer(&reader), 403),
+        (gateway.request("DELETE", "/v1/tools/x").bearer(&writer), 403),
+        (gateway.get("/v1/tools").bearer(&writer), 403),
+        (gateway.get("/any").bearer(&reader), 200),
+        (gateway.get("/any").bearer(&writer), 403),
+        (gateway.get("/both").bearer(&writer), 403),
+        (gateway.get("/open?g"), 200),
+        (gateway.get("/open/more"), 401),
+    ] {
+        let got = request.send().await;
+        assert_eq!(got.status, status, "{got:?}");
+    }
+    assert_eq!(targets(&first), ["/host?a", "/v1/tools/x?d", "/v1/tools/x?e", "/any", "/open?g"]);
+    assert_eq!(targets(&notes), ["/host?b", "/users/ann/notes?c", "/v1/tools/x?f"]);
+}
+
+#[tokio::test]
+async fn the_token_stays_only_where_a_route_keeps_it() {
+    let (issuer, first, _notes, gateway) = stage().await;
+    let good = token().mint(&issuer);
+    for path in ["/plain", "/any", "/open"] {
+        assert_eq!(gateway.get(path).bearer(&good).send().await.status, 200, "{path}");
+    }
+    let kept: Vec<_> = first.seen().iter().map(|s| s["headers"]["authorization"].clone()).collect();
+    assert_eq!(kept, [json!([format!("Bearer {good}")]), Value::Null, Value::Null]);
+}
+
+#[tokio::test]
+async fn refusals_and_answers_tell_browsers_and_varied_hosts_the_same() {
+    let (issuer, _first, _notes, gateway) = stage().await;
+    let good = token().mint(&issuer);
+    for request in [gateway.get("/any"), gateway.get("/any").bearer(&good)] {
+        let got = request.header("origin", "https://app.example.com").send().await;
+        assert_eq!(got.header("access-control-allow-origin"), Some("https://app.example.com"), "{got:?}");
+        assert!(got.header("access-control-expose-headers").is_some_and(|h| h.contains("RateLimit-Policy")));
+        assert!(got.header("vary").is_some_and(|v| v.contains("Origin")), "{got:?}");
+    }
+    let got =
+        gateway.get("/any").header("x-forwarded-host", "evil.example").host("evil.example").send().await;
+    assert!(!got.header("www-authenticate").unwrap().contains("evil"), "{got:?}");
+}
