@@ -5,7 +5,7 @@ use std::{path::PathBuf, process::ExitCode};
 use anyhow::Result;
 use clap::{Parser, Subcommand, ValueEnum};
 
-use crate::{demo, lint, test, up};
+use crate::{bench, demo, lint, test, up};
 
 /// The project's commands. Each one fetches or builds what it needs and keeps it in the user's cache folder.
 #[derive(Parser)]
@@ -23,6 +23,8 @@ enum Command {
     Up(UpArguments),
     /// Run the core and gateway suites with all that they need
     Test(TestArguments),
+    /// Measure what the gateway costs beside the same Envoy without the filter
+    Bench(BenchArguments),
     /// Format, clippy, dependencies, links, tidiness
     Lint,
 }
@@ -59,9 +61,19 @@ pub struct UpArguments {
 pub struct TestArguments {
     /// Run only the native tests whose names contain this
     pub filter: Option<String>,
-    /// Also the documentation tests and the walk through the original's README
+    /// Also the documentation tests, and the walks through the original's README and ours
     #[arg(long)]
     pub all: bool,
+}
+
+#[derive(clap::Args)]
+pub struct BenchArguments {
+    /// Three rounds of two seconds: done within a minute, and rougher
+    #[arg(long)]
+    pub quick: bool,
+    /// Rounds of five seconds for each chain
+    #[arg(long, default_value_t = 7, value_parser = clap::value_parser!(u32).range(1..=1000))]
+    pub rounds: u32,
 }
 
 impl Cli {
@@ -70,6 +82,7 @@ impl Cli {
             Command::Demo(arguments) => demo::run(&arguments),
             Command::Up(arguments) => up::run(&arguments),
             Command::Test(arguments) => test::run(&arguments),
+            Command::Bench(arguments) => bench::run(&arguments),
             Command::Lint => lint::run(),
         }
     }

@@ -13,7 +13,7 @@ use std::process::ExitCode;
 use anyhow::Result;
 
 pub use self::check::check;
-use self::servers::{Place, Servers};
+pub use self::servers::{Place, Servers, loopback};
 use crate::{
     cli::{Demo, DemoArguments},
     gateway::{Configuration, build},

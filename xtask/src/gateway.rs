@@ -108,14 +108,20 @@ impl Rendered<'_> {
         sidecar.arg("serve").arg("--state").arg(&self.folder.0);
         self.configuration.apply(&mut sidecar);
         stack.start("gatewaystack serve", sidecar)?;
-        stack.start("envoy", self.envoy()?)?;
+        let workers = thread::available_parallelism().map_or(1, usize::from);
+        stack.start("envoy", self.envoy(workers)?)?;
         wait_until(stack, stop, "the gateway", || self.ready())
     }
 
-    fn envoy(&self) -> Result<Command> {
-        let workers = thread::available_parallelism().map_or(1, usize::from);
+    /// The bootstrap that `render` wrote.
+    pub fn bootstrap(&self) -> PathBuf {
+        self.folder.0.join("envoy.yaml")
+    }
+
+    /// Envoy with this bootstrap.
+    pub fn envoy(&self, workers: usize) -> Result<Command> {
         let mut command = program(&envoy()?);
-        command.arg("-c").arg(self.folder.0.join("envoy.yaml")).arg("--concurrency").arg(workers.to_string());
+        command.arg("-c").arg(self.bootstrap()).arg("--concurrency").arg(workers.to_string());
         command.args(["--use-dynamic-base-id", "--disable-hot-restart", "--log-level", "warn"]);
         Ok(command)
     }

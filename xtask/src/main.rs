@@ -12,6 +12,7 @@ mod gateway;
 mod demo;
 mod up;
 mod test;
+mod bench;
 mod lint;
 
 use std::process::ExitCode;

@@ -91,6 +91,15 @@ impl Stack {
         Ok(())
     }
 
+    /// The process of a part, while it runs.
+    pub fn id(&self, name: &str) -> Option<u32> {
+        let part = self.parts.iter().find(|part| part.name == name)?;
+        match &part.state {
+            State::Running { child, .. } => Some(child.id()),
+            State::Waiting { .. } => None,
+        }
+    }
+
     /// An error when a process has ended: before all is ready nothing is started again.
     pub fn check(&mut self) -> Result<()> {
         for part in &mut self.parts {
