@@ -52,13 +52,22 @@ pub fn authenticate(
         }
     };
     let known = world.tokens.borrow_mut().find(token, world.now_ms);
-    if let Some(claims) = known {
+    if let Some(claims) = known.filter(|claims| has_fresh_keys(world, claims.issuer())) {
         world.cache_hits.set(world.cache_hits.get() + 1);
         check_audience(world.policy, claims.issuer(), route, claims.audiences())?;
         return Ok(Caller::Known(claims));
     }
     check_address(world)?;
     verify(world, route, token, fetched)
+}
+
+/// A remembered verdict is as old as the keys are: past `max_stale` it doesn't count.
+fn has_fresh_keys(world: &World<'_>, id: IssuerId) -> bool {
+    world
+        .policy
+        .issuers
+        .get(id.0)
+        .is_some_and(|issuer| world.keys.are_fresh(id, issuer.max_stale_ms, world.now_ms))
 }
 
 fn refuse_unsigned(bearer: Bearer<'_>) -> Refusal {

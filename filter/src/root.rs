@@ -271,7 +271,7 @@ impl Root {
         };
         let cell = issuer.control_cell();
         let _ = control::update(&Cells, &cell, |control| match failure {
-            None => control.succeed(worker.holder, now, issuer.refresh_ms, max_age),
+            None => control.succeed(worker.holder, now, (issuer.refresh_ms, issuer.max_stale_ms), max_age),
             Some(_) => control.fail(worker.holder, now),
         });
         if let Some(why) = failure {

@@ -411,6 +411,7 @@ fn a_removed_key_ends_its_tokens_and_old_keys_end_after_max_stale() {
     assert_eq!(gate.status("GET", "/v1/tools/x", &token), 200, "a failing issuer leaves the old keys in use");
     gate.keys.held_mut(crate::config::policy::IssuerId(0)).unwrap().fetched_at -= 24 * 3_600_000;
     assert_eq!(gate.status("GET", "/v1/tools/x", &crate::testing::token().sub("b").mint()), 503);
+    assert_eq!(gate.status("GET", "/v1/tools/x", &token), 503, "a token that was verified by them, too");
 }
 
 #[test]

@@ -123,11 +123,19 @@ impl Control {
         true
     }
 
-    /// A good document came, to be refreshed after `refresh_ms`, or the answer's `max-age` in seconds.
+    /// A good document came, to be refreshed after `refresh_ms`, or the answer's `max-age` in seconds, and before `max_stale_ms` is over.
     /// `holder` spreads the workers' clocks, so that many gateways don't ask at once.
-    pub fn succeed(&mut self, holder: u64, now: u64, refresh_ms: u64, max_age_s: Option<u64>) {
+    pub fn succeed(
+        &mut self,
+        holder: u64,
+        now: u64,
+        (refresh_ms, max_stale_ms): (u64, u64),
+        max_age_s: Option<u64>,
+    ) {
         let wanted =
             max_age_s.map_or(refresh_ms, |s| s.saturating_mul(1000)).clamp(REFRESH_MS.0, REFRESH_MS.1);
+        // Time for the fetch itself, or good tokens would be refused while it lasts.
+        let wanted = wanted.min(max_stale_ms / 10 * 9);
         // Up to a tenth earlier.
         let jitter = wanted / 10 * (holder % 100) / 100;
         self.generation += 1;

@@ -55,9 +55,9 @@ impl KeyRing {
         self.issuers.get_mut(issuer.0)
     }
 
-    /// Whether a verified token's key is still its issuer's.
-    pub fn contains(&self, issuer: IssuerId, fingerprint: u64) -> bool {
-        self.held(issuer).and_then(|h| h.set.as_ref()).is_some_and(|set| set.contains(fingerprint))
+    /// Whether the issuer's keys may still be trusted: nobody could have told us of one that was withdrawn since.
+    pub fn are_fresh(&self, issuer: IssuerId, max_stale_ms: u64, now_ms: u64) -> bool {
+        self.held(issuer).is_some_and(|held| held.is_fresh(max_stale_ms, now_ms))
     }
 
     /// Keys for a token.
@@ -69,7 +69,7 @@ impl KeyRing {
         let Some(set) = &held.set else {
             return if held.failures > 0 { Lookup::Unavailable(retry) } else { Lookup::NotYet };
         };
-        if now_ms.saturating_sub(held.fetched_at) > max_stale_ms {
+        if !held.is_fresh(max_stale_ms, now_ms) {
             return Lookup::Unavailable(retry);
         }
         match set.candidates(kid) {
@@ -77,5 +77,11 @@ impl KeyRing {
             Some(keys) if keys.is_empty() => Lookup::UnknownKid,
             Some(keys) => Lookup::Keys(keys),
         }
+    }
+}
+
+impl Held {
+    fn is_fresh(&self, max_stale_ms: u64, now_ms: u64) -> bool {
+        now_ms.saturating_sub(self.fetched_at) <= max_stale_ms
     }
 }

@@ -19,6 +19,9 @@ fn with(name: &str, value: Value) -> Value {
     jwk
 }
 
+/// The default of `max_stale`.
+const DAY: u64 = 86_400_000;
+
 #[test]
 fn a_key_is_used_only_where_all_its_members_allow_rs256() {
     let mut bare = key_a().jwk();
@@ -92,7 +95,7 @@ fn one_worker_fetches_and_a_dead_one_blocks_nobody() {
     assert!(control.take_lease(1, now));
     assert!(!control.take_lease(2, now + 10));
     assert!(control.take_lease(2, now + 3 * FETCH_TIMEOUT_MS + 1_000));
-    control.succeed(2, now + 20_000, 300_000, None);
+    control.succeed(2, now + 20_000, (300_000, DAY), None);
     assert_eq!((control.generation, control.failures), (1, 0));
     assert!(!control.take_lease(1, now + 20_001), "not due");
     assert!(control.take_lease(1, now + 20_000 + 300_000));
@@ -116,20 +119,29 @@ fn max_age_wins_within_bounds() {
     ] {
         for holder in [0, 50, 99] {
             let mut control = Control::default();
-            control.succeed(holder, 0, 300_000, max_age);
+            control.succeed(holder, 0, (300_000, DAY), max_age);
             assert!((least..=most).contains(&control.next_at), "{max_age:?} {holder} {}", control.next_at);
         }
     }
 }
 
 #[test]
+fn keys_are_fetched_again_before_they_are_too_old() {
+    for (refresh, max_stale) in [(300_000, 300_000), (30_000, 30_000), (300_000, 1_800_000)] {
+        let mut control = Control::default();
+        control.succeed(0, 0, (refresh, max_stale), Some(3_600));
+        assert_eq!(control.next_at, max_stale / 10 * 9);
+    }
+}
+
+#[test]
 fn unknown_kids_force_one_fetch_in_thirty_seconds() {
     let (now, mut control) = (1_000_000, Control::default());
-    control.succeed(1, now, 300_000, None);
+    control.succeed(1, now, (300_000, DAY), None);
     assert_eq!(control.force(now + 1), Force::Wait);
     assert!(control.take_lease(1, now + 1), "it is due at once");
     assert_eq!(control.force(now + 2), Force::Wait, "under way");
-    control.succeed(1, now + 3, 300_000, None);
+    control.succeed(1, now + 3, (300_000, DAY), None);
     assert_eq!(control.force(now + 4), Force::Spent(30));
     assert_eq!(control.force(now + FORCED_FLOOR_MS), Force::Spent(1));
     assert_eq!(control.force(now + 1 + FORCED_FLOOR_MS), Force::Wait);
