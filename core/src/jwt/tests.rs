@@ -63,6 +63,18 @@ fn every_bit_of_a_token_counts() {
 #[cfg(not(target_arch = "wasm32"))]
 proptest::proptest! {
     #[test]
+    fn base64url_reads_back_what_was_written_and_nothing_else(bytes in proptest::collection::vec(proptest::prelude::any::<u8>(), 1..60), text in "[A-Za-z0-9_=+/-]{1,24}") {
+        let written = crate::testing::base64url(&bytes);
+        let token = format!("{written}.{written}.{written}");
+        let parts = decode(&token).unwrap();
+        proptest::prop_assert_eq!((&parts.header, &parts.payload, &parts.signature), (&bytes, &bytes, &bytes));
+        // What is read has one spelling only.
+        if let Ok(parts) = decode(&format!("{text}.QQ.QQ")) {
+            proptest::prop_assert_eq!(crate::testing::base64url(&parts.header), text);
+        }
+    }
+
+    #[test]
     fn any_claims_are_judged_without_a_panic(bytes in proptest::collection::vec(proptest::prelude::any::<u8>(), 0..120)) {
         let policy = policy(json!({"routes": []}));
         let _ = claims::parse(&bytes, &policy, 0);
