@@ -1,0 +1,127 @@
+//! What we answer ourselves, and what we write down (CONTRACT §3, §4, §10).
+
+use super::*;
+#[cfg(target_arch = "wasm32")]
+use wasm_bindgen_test::wasm_bindgen_test as test;
+
+#[test]
+fn preflights_are_answered_and_refusals_carry_cors_headers() {
+    let mut gate = gate(
+        json!({"routes": [{"path": "/*"}], "cors": {"origins": ["https://app.example.com"], "credentials": true}}),
+    );
+    let preflight = |origin| [("origin", origin), ("access-control-request-method", "POST")];
+    let got = gate.send("OPTIONS", "/x", &preflight("https://app.example.com"));
+    assert_eq!(
+        (got.status(), got.header("access-control-allow-origin")),
+        (204, Some("https://app.example.com"))
+    );
+    assert_eq!(got.header("access-control-allow-methods"), Some("GET, POST, PUT, PATCH, DELETE"));
+    assert_eq!(got.header("access-control-max-age"), Some("600"));
+    assert_eq!(got.header("access-control-allow-credentials"), Some("true"));
+    let got = gate.send("OPTIONS", "/x", &preflight("https://app.example.com.evil"));
+    assert_eq!((got.status(), got.header("access-control-allow-origin")), (204, None));
+    let got = gate.send("GET", "/x", &[("origin", "https://app.example.com")]);
+    assert_eq!((got.status(), got.header("vary")), (401, Some("Origin")));
+    assert!(got.header("access-control-expose-headers").unwrap().starts_with("WWW-Authenticate, "));
+    assert_eq!(
+        gate.send("OPTIONS", "/x", &[("origin", "https://app.example.com")]).status(),
+        401,
+        "not a preflight"
+    );
+}
+
+#[test]
+fn grpc_gets_trailers_and_head_gets_no_body() {
+    let mut gate = tools();
+    let got = gate.send("POST", "/v1/tools/x", &[("content-type", "application/grpc+proto")]);
+    assert_eq!(got.reply().grpc.as_ref().map(|g| g.0), Some(16));
+    assert!(got.header("www-authenticate").is_some());
+    let got = gate.send("HEAD", "/v1/tools/x", &[]);
+    assert_eq!((got.status(), got.reply().body.as_str()), (401, ""));
+}
+
+#[test]
+fn records_hold_no_token_no_query_and_no_long_string() {
+    let mut gate = tools();
+    let token = token().mint();
+    let long = format!("/v1/tools/{}?secret=1", "é".repeat(0) + &"p".repeat(1000));
+    gate.status("GET", &long, &token);
+    let text = gate.record.to_string();
+    assert!(!text.contains(&token[..20]) && !text.contains("secret"));
+    assert_eq!(gate.record["path"].as_str().map(str::len), Some(256));
+    assert_eq!(gate.record["ts"], "2026-09-21T14:13:20.000000Z");
+    let members = [
+        "ts",
+        "request_id",
+        "sub",
+        "tenant",
+        "issuer",
+        "machine",
+        "method",
+        "path",
+        "route",
+        "tool",
+        "operation",
+        "decision",
+        "reason",
+        "status",
+        "latency_us",
+        "policy",
+    ];
+    assert!(members.iter().all(|m| gate.record.get(m).is_some()), "{text}");
+}
+
+#[test]
+fn the_filter_answers_metadata_itself_and_has_none_for_another_path() {
+    const DOCUMENT: &str = "/.well-known/oauth-protected-resource";
+    let routes = json!([{"path": "/v1/*", "scopes": ["tool:read"]}]);
+    let mut gate = gate(json!({"routes": routes, "scopes_supported": ["openid", "offline_access"]}));
+    let got = gate.send("GET", DOCUMENT, &[]);
+    let document = json!({"resource": AUDIENCE, "authorization_servers": [ISSUER],
+        "scopes_supported": ["openid", "tool:read"], "bearer_methods_supported": ["header"]});
+    assert_eq!((got.status(), got.body()), (200, document));
+    for (name, value) in [
+        ("access-control-allow-origin", "*"),
+        ("cache-control", "public, max-age=300"),
+        ("vary", "Host"),
+        ("content-type", "application/json"),
+    ] {
+        assert_eq!(got.header(name), Some(value));
+    }
+    assert_eq!(gate.record["reason"], "metadata");
+    let head = gate.send("HEAD", DOCUMENT, &[]);
+    assert_eq!((head.status(), head.reply().body.as_str()), (200, ""));
+    for path in ["/mcp", "/v1/x", "/a/b"] {
+        let got = gate.send("GET", &format!("{DOCUMENT}{path}"), &[]);
+        assert_eq!((got.status(), got.body()["error"].clone()), (404, json!("not_found")), "{path}");
+    }
+    assert_eq!(gate.record["reason"], "no_document");
+    let got = gate.send("OPTIONS", DOCUMENT, &[]);
+    assert_eq!((got.status(), got.header("allow")), (405, Some("GET, HEAD")));
+}
+
+#[test]
+fn metadata_can_ask_for_a_token() {
+    let mut gate = gate(json!({"routes": [], "metadata": {"require_token": true}}));
+    let path = "/.well-known/oauth-protected-resource";
+    assert_eq!(gate.send("GET", path, &[]).status(), 401);
+    let good = token().mint();
+    let bearer = format!("Bearer {good}");
+    assert_eq!(gate.send("GET", path, &[("authorization", &bearer)]).body()["resource"], AUDIENCE);
+}
+
+#[test]
+fn challenge_scope_all_names_every_advertised_scope_and_the_operations() {
+    let routes = json!([{"path": "/v1/*", "scopes": ["admin"]}, {"path": "/v2/*", "scopes": ["tool:read"]}]);
+    let supported = json!(["openid", "offline_access", "extra"]);
+    for (choice, expect) in
+        [("operation", "scope=\"admin\""), ("all", "scope=\"admin extra openid tool:read\"")]
+    {
+        let mut gate =
+            gate(json!({"routes": routes, "scopes_supported": supported, "hidden_scopes": ["admin"],
+            "challenge_scope": choice}));
+        let got = gate.send("GET", "/v1/x", &[]);
+        let challenge = got.header("www-authenticate").unwrap();
+        assert!(challenge.contains(expect), "{choice}: {challenge}");
+    }
+}
