@@ -2,12 +2,15 @@
 //! makes permits.
 
 use crate::challenge;
-use crate::config::policy::{Builtin, Policy, Route, ScopeRule};
+use crate::config::policy::{Builtin, Mcp, Policy, RateLimit, Route, ScopeRule};
 use crate::cors::ResponseHeaders;
 use crate::decision::{Edits, Permit};
 use crate::exchange::World;
 use crate::identity;
 use crate::jwt::VerifiedClaims;
+use crate::mcp::json_rpc::{Call, Target};
+use crate::mcp::needs::Needs;
+use crate::mcp::operation::Operation;
 use crate::query;
 use crate::rate_limit::{LimitState, Outcome};
 use crate::refusal::{Denied, Fault, Refusal};
@@ -45,9 +48,73 @@ pub fn caller(
     check_caller(world.policy, route, claims)?;
     check_scopes(request, route, claims)?;
     check_upgrade(request, route)?;
-    let state = count(world, route, claims, counted)?;
+    // A rule about tools is about MCP calls alone.
+    let state = count(world, route, claims, &|rule| u32::from(rule.tools.is_none()), counted)?;
     let edits = edits(world.policy, request, Some(route), Some(claims));
     Ok(Permit::new(edits, response(cors, state)))
+}
+
+/// Permits an MCP operation; `claims`: `None` where nobody has signed in, which only what is open permits.
+///
+/// # Errors
+/// What the policy or a limit says against it.
+pub fn operation(
+    world: &World<'_>,
+    request: &Request<'_>,
+    route: &Route,
+    mcp: &Mcp,
+    claims: Option<&VerifiedClaims>,
+    operation: &Operation,
+    around: (Option<LimitState>, ResponseHeaders),
+) -> Result<Permit, Refusal> {
+    let (counted, cors) = around;
+    check_operation(world.policy, route, mcp, claims, operation)?;
+    check_upgrade(request, route)?;
+    let state = match claims {
+        Some(claims) => count(world, route, claims, &|rule| weight(rule, operation), counted)?,
+        None => counted,
+    };
+    let edits = edits(world.policy, request, Some(route), claims);
+    Ok(Permit::new(edits, response(cors, state)))
+}
+
+/// Whether the policy allows an MCP operation; nothing is counted.
+///
+/// # Errors
+/// What is against it.
+pub fn check_operation(
+    policy: &Policy,
+    route: &Route,
+    mcp: &Mcp,
+    claims: Option<&VerifiedClaims>,
+    operation: &Operation,
+) -> Result<(), Refusal> {
+    let needs = Needs::of(operation, route, mcp);
+    let Some(claims) = claims else {
+        return if needs.is_open() { Ok(()) } else { Err(Refusal::NoToken) };
+    };
+    check_caller(policy, route, claims)?;
+    if needs.has_unlisted() {
+        return Err(Refusal::Denied(Denied::Unlisted));
+    }
+    let have = claims.consented_scopes();
+    if needs.are_met(have) {
+        Ok(())
+    } else {
+        Err(Refusal::Scope { needed: needs.scopes(), have: have.to_vec() })
+    }
+}
+
+/// How often an operation counts: each call of a batch; for a rule about tools, each call of one of them.
+fn weight(rule: &RateLimit, operation: &Operation) -> u32 {
+    let calls = match &rule.tools {
+        None => operation.calls.len().max(1),
+        Some(tools) => {
+            let is = |call: &&Call| matches!(&call.target, Target::Tool(name) if tools.contains(name));
+            operation.calls.iter().filter(is).count()
+        }
+    };
+    u32::try_from(calls).unwrap_or(u32::MAX)
 }
 
 /// The edits that any forwarded request gets: impostors out, the verified identity in.
@@ -62,6 +129,9 @@ pub fn edits(
     if request.has_authorization && !keeps_token {
         edits.remove.push(b"authorization".to_vec());
     }
+    if let Some(route) = route {
+        edits.remove.extend(unfilterable(route).iter().map(|name| name.as_bytes().to_vec()));
+    }
     strip_headers(&mut edits, request);
     if let Some(claims) = claims {
         inject_headers(policy, &mut edits, claims);
@@ -69,6 +139,15 @@ pub fn edits(
     let user = claims.filter(|_| route.is_some_and(|r| r.builtin.is_none()));
     edit_target(policy, request, &mut edits, user);
     edits
+}
+
+/// What would have the upstream answer with less than the whole, or encoded, where the answer must be read.
+fn unfilterable(route: &Route) -> &'static [&'static str] {
+    match (&route.response_filter, &route.mcp) {
+        (Some(_), _) => &["accept-encoding", "range", "if-range", "if-none-match", "if-modified-since"],
+        (None, Some(_)) => &["accept-encoding"],
+        (None, None) => &[],
+    }
 }
 
 /// Removes what a client must not say of itself.
@@ -165,9 +244,10 @@ fn count(
     world: &World<'_>,
     route: &Route,
     claims: &VerifiedClaims,
+    weight: &dyn Fn(&RateLimit) -> u32,
     counted: Option<LimitState>,
 ) -> Result<Option<LimitState>, Refusal> {
-    match world.counters.count_caller(world.policy, route, claims, world.now_ms) {
+    match world.counters.count_caller(world.policy, route, claims, weight, world.now_ms) {
         Err(_) => Err(Refusal::Internal(Fault::SharedTable)),
         Ok(Outcome::Over(state)) => Err(Refusal::Limited(state)),
         Ok(Outcome::Within(state)) => Ok(Some(

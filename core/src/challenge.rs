@@ -4,8 +4,26 @@ use crate::config::policy::{ChallengeScope, Policy, Route, ScopeRule};
 use crate::refusal::Refusal;
 use crate::route::bare_host;
 
-/// The challenge of `refusal` for a request to `host`, on `route` where one matches.
-pub fn build(policy: &Policy, route: Option<&Route>, host: &str, refusal: &Refusal) -> String {
+/// The challenge of `refusal` for a request to `host`, on `route` where one matches; `operation`: the scopes of an MCP operation.
+pub fn build(
+    policy: &Policy,
+    route: Option<&Route>,
+    host: &str,
+    operation: Option<&[String]>,
+    refusal: &Refusal,
+) -> String {
+    write(policy, route, host, operation, refusal, refusal.challenge_error())
+}
+
+/// The same with this `error`.
+pub fn write(
+    policy: &Policy,
+    route: Option<&Route>,
+    host: &str,
+    operation: Option<&[String]>,
+    refusal: &Refusal,
+    error: Option<&str>,
+) -> String {
     let mut out = format!("Bearer realm=\"{}\"", quoted(&policy.realm));
     let mut add = |name: &str, value: &str| {
         out.push_str(", ");
@@ -14,17 +32,19 @@ pub fn build(policy: &Policy, route: Option<&Route>, host: &str, refusal: &Refus
         out.push_str(&quoted(value));
         out.push('"');
     };
-    if let Some(error) = refusal.challenge_error() {
+    if let Some(error) = error {
         add("error", error);
         add("error_description", &refusal.description());
     }
-    let scopes = scopes(policy, route, refusal);
+    let scopes = scopes(policy, route, operation, refusal);
     if !scopes.is_empty() {
         add("scope", &scopes.join(" "));
     }
     if policy.metadata.on {
         let base = external_url(policy, host);
-        add("resource_metadata", &format!("{base}/.well-known/oauth-protected-resource"));
+        // An MCP route has a document of its own, at its own path (RFC 9728 §3.1).
+        let path = route.filter(|route| route.mcp.is_some()).map_or("", |route| route.name.as_str());
+        add("resource_metadata", &format!("{base}/.well-known/oauth-protected-resource{path}"));
     }
     out
 }
@@ -46,11 +66,18 @@ pub fn needed(rule: &ScopeRule) -> Vec<String> {
     scopes
 }
 
-fn scopes(policy: &Policy, route: Option<&Route>, refusal: &Refusal) -> Vec<String> {
-    let operation = match (refusal, route) {
-        (Refusal::Scope { needed, .. }, _) => needed.clone(),
-        (_, Some(route)) => needed(&route.scopes),
-        (_, None) => return Vec::new(),
+fn scopes(
+    policy: &Policy,
+    route: Option<&Route>,
+    operation: Option<&[String]>,
+    refusal: &Refusal,
+) -> Vec<String> {
+    let operation = match (refusal, operation, route) {
+        (Refusal::Scope { needed, .. }, _, _) => needed.clone(),
+        (_, Some(scopes), _) => scopes.to_vec(),
+        (_, None, Some(route)) if route.mcp.is_none() => needed(&route.scopes),
+        // No route, or a call that no rule allows: no scope would help.
+        (_, None, _) => return Vec::new(),
     };
     match policy.challenge_scope {
         ChallengeScope::Operation => operation,

@@ -15,6 +15,17 @@ pub enum Decision {
     Observe(Edits),
     /// Hold it until the keys of this issuer were fetched.
     Await(IssuerId),
+    /// Read its body.
+    Read(Read),
+}
+
+/// A body that must be read before the request is judged.
+#[derive(Debug)]
+pub struct Read {
+    /// At most so many bytes.
+    pub cap: usize,
+    /// Where the host can't hold the headers: what they are to say when they leave. Nothing of the body leaves before a permit.
+    pub let_go: Option<Edits>,
 }
 
 /// Changes to a request's headers.

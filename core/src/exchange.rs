@@ -1,27 +1,28 @@
 //! One request and its answer, as a state machine: each transition takes the state, the input as bytes and the world, and gives the next
-//! state and a [`Decision`]. Read [`judge`] top to bottom: it is CONTRACT §1.
+//! state and a [`Decision`]. `exchange/judge.rs` reads top to bottom as CONTRACT §1.
 
-use crate::authenticate::{Caller, Fetched, authenticate};
-use crate::authorize;
-use crate::bearer::Bearer;
-use crate::config::policy::{Access, Builtin, IssuerId, LimitKey, Mode, Policy, Route, RouteId};
-use crate::cors::{self, ResponseHeaders};
-use crate::decision::{Decision, Edits, Permit};
-use crate::hash;
+mod judge;
+mod mcp;
+mod shadow;
+pub mod respond;
+
+use crate::authenticate::Fetched;
+use crate::config::policy::{IssuerId, LimitKey, Policy};
+use crate::cors::ResponseHeaders;
+use crate::decision::Decision;
 use crate::jwks::KeyRing;
-use crate::jwt::VerifiedClaims;
 use crate::jwt::signature::SignatureVerifier;
-use crate::metadata;
-use crate::rate_limit::{Counters, LimitState, Outcome};
+use crate::mcp::json_rpc::BodyFault;
+use crate::mcp::operation::Operation;
+use crate::rate_limit::{Counters, LimitState};
 use crate::record::Facts;
-use crate::refusal::{AuthorizationFault, Denied, Fault, Refusal};
-use crate::reply::{self, Asked, Reply};
+use crate::refusal::{Fault, Refusal};
+use crate::reply::{self, Asked};
 use crate::request::{self, Pairs, Request};
-use crate::route::{self, Match};
 use crate::token_cache::TokenCache;
+use respond::Rewrite;
 use std::cell::{Cell, RefCell};
 use std::net::IpAddr;
-use std::rc::Rc;
 
 /// All that a decision depends on beside the request.
 pub struct World<'a> {
@@ -63,6 +64,8 @@ pub enum Exchange {
     AwaitHeaders,
     /// The request is held until keys come.
     AwaitKeys(AwaitKeys),
+    /// The request's body is being read.
+    AwaitBody(AwaitBody),
     /// The request has passed.
     Forwarded(Forwarded),
     /// We have answered.
@@ -76,8 +79,13 @@ pub struct AwaitKeys {
     pub issuer: IssuerId,
     /// Since when, Unix milliseconds.
     pub since_ms: u64,
-    facts: Facts,
-    headers: Vec<(Vec<u8>, Vec<u8>)>,
+    kept: Kept,
+}
+
+/// A request whose body is being read.
+#[derive(Debug)]
+pub struct AwaitBody {
+    kept: Kept,
 }
 
 /// A request that has passed.
@@ -87,13 +95,34 @@ pub struct Forwarded {
     pub facts: Facts,
     /// Headers to set in the answer.
     pub response: ResponseHeaders,
+    /// What the answer must not show.
+    pub rewrite: Option<Rewrite>,
+}
+
+/// A request that will be judged again, and what is known of it.
+#[derive(Debug)]
+struct Kept {
+    facts: Facts,
+    headers: Vec<(Vec<u8>, Vec<u8>)>,
+    progress: Progress,
+}
+
+/// What has been done for a request before it is judged (again).
+#[derive(Debug, Clone, Default)]
+struct Progress {
+    /// It was counted by its address, where a rule wants that: once.
+    counted: Option<Option<LimitState>>,
+    /// What its body says, where it was read.
+    operation: Option<Result<Operation, BodyFault>>,
+    /// Its failed authentication was counted.
+    failed: bool,
 }
 
 impl Exchange {
     /// The request's headers are here.
     pub fn on_headers(self, world: &World<'_>, headers: Pairs<'_>) -> (Self, Decision) {
         match self {
-            Self::AwaitHeaders => step(world, headers, Fetched::NotAsked),
+            Self::AwaitHeaders => judge::step(world, headers, Fetched::NotAsked, Progress::default()),
             other => other.fault(world),
         }
     }
@@ -101,10 +130,18 @@ impl Exchange {
     /// The fetch that the request waited for has ended.
     pub fn on_keys(self, world: &World<'_>, fetched: Fetched) -> (Self, Decision) {
         match self {
-            Self::AwaitKeys(held) => {
-                let pairs: Vec<(&[u8], &[u8])> =
-                    held.headers.iter().map(|(n, v)| (n.as_slice(), v.as_slice())).collect();
-                step(world, &pairs, fetched)
+            Self::AwaitKeys(held) => held.kept.judge(world, fetched),
+            other => other.fault(world),
+        }
+    }
+
+    /// The request's body is here, whole; `None`: it is over the cap.
+    pub fn on_body(self, world: &World<'_>, body: Option<&[u8]>) -> (Self, Decision) {
+        match self {
+            Self::AwaitBody(AwaitBody { mut kept }) => {
+                let operation = mcp::read(&kept.pairs(), world.policy, body);
+                kept.progress.operation = Some(operation);
+                kept.judge(world, Fetched::NotAsked)
             }
             other => other.fault(world),
         }
@@ -115,7 +152,7 @@ impl Exchange {
         let mut facts = match self {
             Self::Forwarded(forwarded) => forwarded.facts,
             Self::Replied(facts) => facts,
-            Self::AwaitKeys(held) => held.facts,
+            Self::AwaitKeys(AwaitKeys { kept, .. }) | Self::AwaitBody(AwaitBody { kept }) => kept.facts,
             Self::AwaitHeaders => Facts::default(),
         };
         let refusal = Refusal::Internal(Fault::Host);
@@ -129,7 +166,9 @@ impl Exchange {
         match self {
             Self::Forwarded(forwarded) => Some(&forwarded.facts),
             Self::Replied(facts) => Some(facts),
-            Self::AwaitKeys(held) => Some(&held.facts),
+            Self::AwaitKeys(AwaitKeys { kept, .. }) | Self::AwaitBody(AwaitBody { kept }) => {
+                Some(&kept.facts)
+            }
             Self::AwaitHeaders => None,
         }
     }
@@ -138,213 +177,29 @@ impl Exchange {
     pub fn response(&self) -> &[(&'static str, String)] {
         match self {
             Self::Forwarded(forwarded) => &forwarded.response,
-            Self::AwaitHeaders | Self::AwaitKeys(_) | Self::Replied(_) => &[],
+            Self::AwaitHeaders | Self::AwaitKeys(_) | Self::AwaitBody(_) | Self::Replied(_) => &[],
         }
     }
 }
 
-/// What judging a request comes to.
-enum Verdict {
-    Forward(Permit, Option<Rc<VerifiedClaims>>),
-    Answer(Reply),
-    Await(IssuerId),
-}
+impl Kept {
+    fn new(headers: Pairs<'_>, facts: Facts, progress: Progress) -> Self {
+        let headers = headers.iter().map(|(name, value)| (name.to_vec(), value.to_vec())).collect();
+        Self { facts, headers, progress }
+    }
 
-fn step(world: &World<'_>, headers: Pairs<'_>, fetched: Fetched) -> (Exchange, Decision) {
-    let mut facts = Facts::new(world.policy);
-    let request = match request::parse(headers, &world.policy.identity) {
-        Ok(request) => request,
-        Err(fault) => {
-            facts.describe_unparsed(headers);
-            facts.request_id = made_up_id(world, headers);
-            return refuse_unparsed(world, facts, headers, &Refusal::Unsafe(fault));
-        }
-    };
-    facts.describe(&request);
-    if facts.request_id.is_empty() {
-        facts.request_id = made_up_id(world, headers);
+    fn pairs(&self) -> Vec<(&[u8], &[u8])> {
+        self.headers.iter().map(|(name, value)| (name.as_slice(), value.as_slice())).collect()
     }
-    let found = route::find(world.policy, request.method, request.host, &request.target.path);
-    let id = match found {
-        Match::Route(id) | Match::WrongMethod(id) => Some(id),
-        Match::None | Match::Ambiguous => None,
-    };
-    let route = id.and_then(|RouteId(at)| world.policy.routes.get(at));
-    facts.route = route.map(|r| r.name.clone());
-    let cors = cors::answer(&world.policy.cors, request.origin);
-    let mode = route.map_or(world.policy.mode, |r| r.mode);
-    let verdict = judge(world, &request, found, route, fetched, &mut facts, &cors);
-    if mode == Mode::Shadow {
-        return observe(world, &request, route, verdict, facts);
-    }
-    match verdict {
-        Ok(Verdict::Forward(permit, claims)) => {
-            facts.allow(claims.as_deref());
-            let response = permit.response().clone();
-            (Exchange::Forwarded(Forwarded { facts, response }), Decision::Forward(permit))
-        }
-        Ok(Verdict::Answer(reply)) => (Exchange::Replied(facts), Decision::Reply(reply)),
-        Ok(Verdict::Await(issuer)) => (hold(headers, issuer, world.now_ms, facts), Decision::Await(issuer)),
-        Err(refusal) => {
-            facts.refuse(&refusal);
-            let asked = asked(&request, &facts, cors);
-            (Exchange::Replied(facts), Decision::Reply(reply::refuse(world.policy, route, &asked, &refusal)))
-        }
+
+    fn judge(self, world: &World<'_>, fetched: Fetched) -> (Exchange, Decision) {
+        judge::step(world, &self.pairs(), fetched, self.progress.clone())
     }
 }
 
-/// CONTRACT §1, steps 4 to 10.
-fn judge(
-    world: &World<'_>,
-    request: &Request<'_>,
-    found: Match,
-    route: Option<&Route>,
-    fetched: Fetched,
-    facts: &mut Facts,
-    cors: &ResponseHeaders,
-) -> Result<Verdict, Refusal> {
-    match request.bearer {
-        Bearer::Doubled => {
-            return Err(counted_failure(world, Refusal::Authorization(AuthorizationFault::Doubled)));
-        }
-        Bearer::TooLong => {
-            return Err(counted_failure(world, Refusal::Authorization(AuthorizationFault::TooLong)));
-        }
-        _ => {}
-    }
-    if cors::is_preflight(request) {
-        facts.answer("preflight", 204);
-        return Ok(Verdict::Answer(reply::preflight(cors::preflight(&world.policy.cors, request.origin))));
-    }
-    if let Match::WrongMethod(_) = found {
-        return Err(Refusal::Method(route::allowed_methods(world.policy, &request.target.path)));
-    }
-    let counted = count_address(world)?;
-    if let Some(route) = route.filter(|r| r.access == Access::Public || r.builtin == Some(Builtin::Unjudged))
-    {
-        if let Some(reply) = metadata::answer(world.policy, route, request)? {
-            facts.answer("metadata", 200);
-            return Ok(Verdict::Answer(reply));
-        }
-        return authorize::public(world, request, route, counted, cors.clone())
-            .map(|permit| Verdict::Forward(permit, None));
-    }
-    let claims =
-        match authenticate(world, route, request.bearer, fetched).map_err(|r| counted_failure(world, r))? {
-            Caller::Known(claims) => claims,
-            Caller::NeedsKeys(issuer) => return Ok(Verdict::Await(issuer)),
-        };
-    facts.identify(world.policy, world.counters.secret, &claims);
-    let Some(route) = route else {
-        return Err(Refusal::Denied(if found == Match::Ambiguous { Denied::Case } else { Denied::NoRoute }));
-    };
-    let permit = authorize::caller(world, request, route, &claims, counted, cors.clone())?;
-    if let Some(reply) = metadata::answer(world.policy, route, request)? {
-        facts.answer("metadata", 200);
-        return Ok(Verdict::Answer(reply));
-    }
-    Ok(Verdict::Forward(permit, Some(claims)))
-}
-
-/// Shadow mode: strips what clients say of themselves, injects what is verified where enforcing would allow, and touches nothing else.
-fn observe(
-    world: &World<'_>,
-    request: &Request<'_>,
-    route: Option<&Route>,
-    verdict: Result<Verdict, Refusal>,
-    mut facts: Facts,
-) -> (Exchange, Decision) {
-    let mut edits = Edits::default();
-    authorize::strip_headers(&mut edits, request);
-    let mut user = None;
-    match &verdict {
-        Ok(Verdict::Forward(_, claims)) => {
-            facts.allow(claims.as_deref());
-            if let Some(claims) = claims {
-                authorize::inject_headers(world.policy, &mut edits, claims);
-                user = Some(claims);
-            }
-        }
-        Ok(Verdict::Answer(_)) => {}
-        Ok(Verdict::Await(_)) => facts.unknown(),
-        Err(refusal) => facts.refuse(refusal),
-    }
-    let user = user.filter(|_| route.is_some_and(|r| r.builtin.is_none()));
-    if let Some(query) =
-        authorize::identity_query(world.policy, request.target.query.as_deref(), user.map(|c| &**c))
-    {
-        // Escapes in the path stay as they came: only the query is written anew.
-        let path = request.raw_path;
-        edits.path = Some(query.map_or_else(|| path.to_owned(), |query| format!("{path}?{query}")));
-    }
-    facts.shadow();
-    (Exchange::Forwarded(Forwarded { facts, response: Vec::new() }), Decision::Observe(edits))
-}
-
-fn refuse_unparsed(
-    world: &World<'_>,
-    mut facts: Facts,
-    headers: Pairs<'_>,
-    refusal: &Refusal,
-) -> (Exchange, Decision) {
-    facts.refuse(refusal);
-    if world.policy.mode == Mode::Shadow {
-        facts.shadow();
-        let spoofed = headers.iter().filter(|(name, _)| request::is_spoofed(name, &world.policy.identity));
-        let edits = Edits { remove: spoofed.map(|(name, _)| name.to_vec()).collect(), ..Edits::default() };
-        return (Exchange::Forwarded(Forwarded { facts, response: Vec::new() }), Decision::Observe(edits));
-    }
-    let is_head = headers.iter().any(|(n, v)| *n == b":method" && *v == b"HEAD");
-    let origin = headers.iter().find(|(n, _)| *n == b"origin").and_then(|(_, v)| std::str::from_utf8(v).ok());
-    let cors = cors::answer(&world.policy.cors, origin);
-    let asked = Asked { request_id: facts.request_id.clone(), is_head, cors, ..Asked::default() };
-    (Exchange::Replied(facts), Decision::Reply(reply::refuse(world.policy, None, &asked, refusal)))
-}
-
-fn hold(headers: Pairs<'_>, issuer: IssuerId, now_ms: u64, facts: Facts) -> Exchange {
-    let headers = headers.iter().map(|(name, value)| (name.to_vec(), value.to_vec())).collect();
-    Exchange::AwaitKeys(AwaitKeys { issuer, since_ms: now_ms, facts, headers })
-}
-
-fn asked(request: &Request<'_>, facts: &Facts, cors: ResponseHeaders) -> Asked {
-    Asked {
-        is_head: request.method == "HEAD",
-        is_grpc: request.is_grpc,
-        host: request.host.to_owned(),
-        request_id: facts.request_id.clone(),
-        cors,
-    }
-}
-
-/// Counts a request by its address, where a limit says `on: all`.
-fn count_address(world: &World<'_>) -> Result<Option<LimitState>, Refusal> {
-    if !world.has_address_rule(false) {
-        return Ok(None);
-    }
-    match world.counters.count_address(world.policy, (world.address)(), false, world.now_ms) {
-        Ok(Outcome::Over(state)) => Err(Refusal::Limited(state)),
-        Ok(Outcome::Within(state)) => Ok(Some(state)),
-        Ok(Outcome::Unlimited) => Ok(None),
-        Err(_) => Err(Refusal::Internal(Fault::SharedTable)),
-    }
-}
-
-/// Counts a failed authentication against its address. The refusal stands, whatever counting says.
-fn counted_failure(world: &World<'_>, refusal: Refusal) -> Refusal {
-    if refusal.is_address_failure() && world.counts_failures() {
-        let _ = world.counters.count_address(world.policy, (world.address)(), true, world.now_ms);
-    }
-    refusal
-}
-
-/// An id for requests whose own can't be shown again.
-fn made_up_id(world: &World<'_>, headers: Pairs<'_>) -> String {
-    let id = headers
-        .iter()
-        .find(|(name, _)| *name == b"x-request-id")
-        .map(|(_, value)| *value)
-        .unwrap_or_default();
-    format!("{:016x}", hash::keyed(world.counters.secret, &[b"request", id, &world.now_ms.to_le_bytes()]))
+/// The request that these headers were read as before.
+fn request_of<'a>(headers: Pairs<'a>, policy: &Policy) -> Option<Request<'a>> {
+    request::parse(headers, &policy.identity).ok()
 }
 
 #[cfg(test)]

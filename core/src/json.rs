@@ -13,6 +13,8 @@ use std::fmt;
 pub fn parse(bytes: &[u8], max_depth: usize) -> Result<Value, String> {
     let text = std::str::from_utf8(bytes).map_err(|_| "not UTF-8".to_owned())?;
     let mut deserializer = serde_json::Deserializer::from_str(text);
+    // Our own limit holds, which the parser's own (127) would undercut.
+    deserializer.disable_recursion_limit();
     let value = Strict { left: max_depth }.deserialize(&mut deserializer).map_err(|e| e.to_string())?;
     deserializer.end().map_err(|e| e.to_string())?;
     Ok(value)

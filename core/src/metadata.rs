@@ -5,15 +5,37 @@ use crate::json::write_string;
 use crate::refusal::Refusal;
 use crate::reply::Reply;
 use crate::request::Request;
+use crate::route;
+
+/// Where the documents are.
+pub const PATH: &str = "/.well-known/oauth-protected-resource";
 
 /// The root document.
 pub fn document(policy: &Policy) -> String {
+    write(policy, &policy.resource, &policy.scopes_supported)
+}
+
+/// The document at a path of [`PATH`] and below, normalised: the root one, or that of the MCP route whose path is inserted (RFC 9728 §3.1).
+pub fn document_at(policy: &Policy, path: &str) -> Option<String> {
+    let inserted = route::segments(path.strip_prefix(PATH)?);
+    if inserted.is_empty() {
+        return Some(document(policy));
+    }
+    let is = |route: &&Route| {
+        let own = route.pattern.segments.iter().map(Option::as_deref);
+        route.mcp.is_some() && own.eq(inserted.iter().map(|segment| Some(*segment)))
+    };
+    let mcp = policy.routes.iter().find(is)?.mcp.as_ref()?;
+    Some(write(policy, &mcp.resource, &mcp.scopes_supported))
+}
+
+fn write(policy: &Policy, resource: &str, scopes: &[String]) -> String {
     let mut out = String::from("{\"resource\":");
-    write_string(&mut out, &policy.resource, usize::MAX);
+    write_string(&mut out, resource, usize::MAX);
     out.push_str(",\"authorization_servers\":");
     list(&mut out, policy.issuers.iter().map(|i| i.issuer.as_str()));
     out.push_str(",\"scopes_supported\":");
-    list(&mut out, policy.scopes_supported.iter().map(String::as_str));
+    list(&mut out, scopes.iter().map(String::as_str));
     out.push_str(",\"bearer_methods_supported\":[\"header\"]}");
     out
 }
@@ -34,11 +56,9 @@ pub fn answer(policy: &Policy, route: &Route, request: &Request<'_>) -> Result<O
     if !policy.metadata.by_filter || route.builtin != Some(Builtin::ResourceMetadata) {
         return Ok(None);
     }
-    if route.pattern.rest {
-        return Err(Refusal::NoDocument);
-    }
+    let document = document_at(policy, &request.target.path).ok_or(Refusal::NoDocument)?;
     let headers = HEADERS.iter().map(|(name, value)| (*name, (*value).to_owned())).collect();
-    let body = if request.method == "HEAD" { String::new() } else { document(policy) };
+    let body = if request.method == "HEAD" { String::new() } else { document };
     Ok(Some(Reply { status: 200, headers, body, grpc: None }))
 }
 

@@ -4,6 +4,7 @@ use crate::config::policy::{AuditSubject, Policy};
 use crate::hash::{self, Secret};
 use crate::json::write_string;
 use crate::jwt::VerifiedClaims;
+use crate::mcp::operation::Operation;
 use crate::refusal::Refusal;
 use crate::request::{Pairs, Request};
 use std::fmt::Write as _;
@@ -26,6 +27,8 @@ pub struct Facts {
     tenant: Option<String>,
     issuer: Option<String>,
     machine: bool,
+    tool: Option<String>,
+    operation: Option<String>,
     outcome: Outcome,
     /// What would have been decided, in shadow mode.
     shadow: Option<Outcome>,
@@ -78,6 +81,13 @@ impl Facts {
         self.machine = claims.is_machine();
     }
 
+    pub(crate) fn operate(&mut self, operation: &Operation) {
+        let methods: Vec<&str> = operation.calls.iter().map(|call| call.method.as_str()).collect();
+        self.operation = (!methods.is_empty()).then(|| cut(&methods.join(",")));
+        let tools: Vec<&str> = operation.calls.iter().filter_map(|call| call.target.name()).collect();
+        self.tool = (!tools.is_empty()).then(|| cut(&tools.join(",")));
+    }
+
     pub(crate) fn allow(&mut self, claims: Option<&VerifiedClaims>) {
         let reason = if claims.is_some() { "authorized" } else { "public" };
         self.outcome = Outcome { decision: "allow", reason, status: 0 };
@@ -92,8 +102,8 @@ impl Facts {
             Outcome { decision: refusal.decision(), reason: refusal.reason(), status: refusal.status() };
     }
 
-    pub(crate) fn unknown(&mut self) {
-        self.outcome = Outcome { decision: "unknown", reason: "keys_pending", status: 0 };
+    pub(crate) fn unknown(&mut self, reason: &'static str) {
+        self.outcome = Outcome { decision: "unknown", reason, status: 0 };
     }
 
     pub(crate) fn shadow(&mut self) {
@@ -120,8 +130,8 @@ impl Facts {
         member(&mut out, "method", Some(&self.method));
         member(&mut out, "path", Some(&self.path));
         member(&mut out, "route", self.route.as_deref());
-        member(&mut out, "tool", None);
-        member(&mut out, "operation", None);
+        member(&mut out, "tool", self.tool.as_deref());
+        member(&mut out, "operation", self.operation.as_deref());
         member(&mut out, "decision", Some(self.outcome.decision));
         member(&mut out, "reason", Some(self.outcome.reason));
         let status = status.or(Some(self.outcome.status).filter(|s| *s != 0)).unwrap_or(0);

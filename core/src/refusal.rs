@@ -2,6 +2,7 @@
 
 use crate::bearer;
 use crate::jwt::TokenFault;
+use crate::mcp::json_rpc::BodyFault;
 use crate::path::PathFault;
 use crate::rate_limit::LimitState;
 use crate::request::RequestFault;
@@ -18,6 +19,10 @@ pub enum Refusal {
     Method(String),
     /// A metadata document of a path that has none.
     NoDocument,
+    /// An unknown `MCP-Protocol-Version`.
+    Version,
+    /// A body that can't be judged as MCP.
+    Body(BodyFault),
     /// `/__test__/echo` without a usable `X-Required-Scope`.
     NoRequiredScope,
 
@@ -43,6 +48,10 @@ pub enum Refusal {
     Denied(Denied),
     /// An upgrade on a route that has none.
     Upgrade,
+    /// An origin that may not call an MCP route.
+    Origin,
+    /// The answer is one object, and another user's.
+    NotOwner,
 
     // A limit.
     /// Over a limit.
@@ -55,6 +64,8 @@ pub enum Refusal {
     KeysUnavailable(u32),
     /// An unknown `kid` while no fetch is allowed; retry after so many seconds.
     KeyPending(u32),
+    /// The upstream's answer can't be filtered safely.
+    NotFilterable,
     /// Our own fault.
     Internal(Fault),
 }
@@ -77,6 +88,8 @@ pub enum Denied {
     NoRoute,
     /// The path differs by case alone from an earlier route's.
     Case,
+    /// No rule allows the tool, prompt or resource.
+    Unlisted,
     /// The route isn't for this issuer.
     Issuer,
     /// The tenant isn't among the issuer's.
@@ -100,13 +113,20 @@ impl Refusal {
     /// The HTTP status.
     pub fn status(&self) -> u16 {
         match self {
-            Self::Unsafe(_) | Self::Authorization(_) | Self::NoRequiredScope => 400,
+            Self::Body(BodyFault::TooLarge) => 413,
+            Self::Body(BodyFault::MediaType) => 415,
+            Self::Unsafe(_)
+            | Self::Authorization(_)
+            | Self::NoRequiredScope
+            | Self::Version
+            | Self::Body(_) => 400,
             Self::NoToken | Self::Encrypted | Self::Opaque | Self::Token(_) => 401,
-            Self::Scope { .. } | Self::Denied(_) | Self::Upgrade => 403,
-            Self::NoDocument => 404,
+            Self::Scope { .. } | Self::Denied(_) | Self::Upgrade | Self::Origin => 403,
+            Self::NoDocument | Self::NotOwner => 404,
             Self::Method(_) => 405,
             Self::Limited(_) | Self::AddressLimited(_) => 429,
             Self::Internal(Fault::SharedTable) | Self::KeysUnavailable(_) | Self::KeyPending(_) => 503,
+            Self::NotFilterable => 502,
             Self::Internal(Fault::Verifier | Fault::Host) => 500,
         }
     }
@@ -114,7 +134,9 @@ impl Refusal {
     /// `error` of the body.
     pub fn error(&self) -> &'static str {
         match self {
-            Self::Unsafe(_) | Self::Authorization(_) => "invalid_request",
+            Self::Body(BodyFault::TooLarge) => "content_too_large",
+            Self::Body(BodyFault::MediaType) => "unsupported_media_type",
+            Self::Unsafe(_) | Self::Authorization(_) | Self::Version | Self::Body(_) => "invalid_request",
             Self::NoRequiredScope => "missing_required_scope_header",
             Self::NoToken => "unauthorized",
             Self::Encrypted | Self::Opaque | Self::Token(_) => "invalid_token",
@@ -122,7 +144,9 @@ impl Refusal {
             Self::Denied(_) => "access_denied",
             Self::Upgrade => "upgrade_not_allowed",
             Self::Method(_) => "method_not_allowed",
-            Self::NoDocument => "not_found",
+            Self::NoDocument | Self::NotOwner => "not_found",
+            Self::Origin => "origin_not_allowed",
+            Self::NotFilterable => "response_not_filterable",
             Self::Limited(_) | Self::AddressLimited(_) => "rate_limited",
             Self::KeysUnavailable(_) | Self::KeyPending(_) => "temporarily_unavailable",
             Self::Internal(_) => "internal_error",
@@ -166,7 +190,9 @@ impl Refusal {
     pub fn decision(&self) -> &'static str {
         match self {
             Self::Limited(_) | Self::AddressLimited(_) => "limited",
-            Self::KeysUnavailable(_) | Self::KeyPending(_) | Self::Internal(_) => "error",
+            Self::KeysUnavailable(_) | Self::KeyPending(_) | Self::NotFilterable | Self::Internal(_) => {
+                "error"
+            }
             _ => "deny",
         }
     }
@@ -181,6 +207,11 @@ impl Refusal {
             Self::Method(_) => "method_not_allowed",
             Self::NoDocument => "no_document",
             Self::NoRequiredScope => "no_required_scope",
+            Self::Version => "mcp_version",
+            Self::Body(BodyFault::TooLarge) => "body_too_large",
+            Self::Body(BodyFault::MediaType) => "body_media_type",
+            Self::Body(BodyFault::Mismatch) => "mcp_mismatch",
+            Self::Body(_) => "body_malformed",
             Self::NoToken => "no_token",
             Self::Encrypted => "token_encrypted",
             Self::Opaque => "token_opaque",
@@ -188,10 +219,14 @@ impl Refusal {
             Self::Scope { .. } => "insufficient_scope",
             Self::Denied(Denied::NoRoute) => "no_route",
             Self::Denied(Denied::Case) => "ambiguous_case",
+            Self::Denied(Denied::Unlisted) => "unlisted",
             Self::Denied(Denied::Issuer) => "issuer_not_on_route",
             Self::Denied(Denied::Tenant) => "tenant_not_allowed",
             Self::Denied(Denied::Machine) => "machine_not_allowed",
             Self::Upgrade => "upgrade_not_allowed",
+            Self::Origin => "origin_not_allowed",
+            Self::NotOwner => "not_owner",
+            Self::NotFilterable => "not_filterable",
             Self::Limited(_) => "rate_limited",
             Self::AddressLimited(_) => "address_limited",
             Self::KeysUnavailable(_) => "keys_unavailable",
@@ -222,6 +257,12 @@ impl Refusal {
             Self::Token(fault) => token_description(*fault).into(),
             Self::Scope { needed, .. } => format!("Request a token with the scope: {}", needed.join(" ")),
             Self::Denied(Denied::NoRoute | Denied::Case) => "No route of this gateway allows the request; check its path and method".into(),
+            Self::Version => "This version of MCP is not spoken here; use one of data.supported".into(),
+            Self::Body(fault) => body_description(*fault).into(),
+            Self::Denied(Denied::Unlisted) => "The policy does not allow this tool, prompt or resource; use one that is listed".into(),
+            Self::Origin => "Pages of this origin may not call this server; the operator has to allow it".into(),
+            Self::NotOwner => "There is nothing of yours here".into(),
+            Self::NotFilterable => "The upstream's answer can't be cut down to what is yours; the operator has to look at it".into(),
             Self::Denied(Denied::Issuer) => "Tokens of this issuer are not accepted on this route; sign in with another one".into(),
             Self::Denied(Denied::Tenant) => "This organization may not use the gateway; sign in with another one".into(),
             Self::Denied(Denied::Machine) => "This route is for users; sign in as one instead of using client credentials".into(),
@@ -252,6 +293,18 @@ fn unsafe_description(fault: RequestFault) -> String {
         RequestFault::Connection => "The Connection header must not name other headers".into(),
         RequestFault::Method => "Use a request method for resources".into(),
         RequestFault::NotText(name) => format!("The {name} header must be ASCII text"),
+    }
+}
+
+fn body_description(fault: BodyFault) -> &'static str {
+    match fault {
+        BodyFault::Json => "The body must be one JSON text in UTF-8 without duplicate members",
+        BodyFault::Message => "The body must be a JSON-RPC 2.0 message",
+        BodyFault::Batch => "This version of MCP has no batches; send one message",
+        BodyFault::Target => "The call must name its tool, prompt or resource",
+        BodyFault::Mismatch => "Mcp-Method, Mcp-Name and MCP-Protocol-Version must say what the body says",
+        BodyFault::TooLarge => "The body is larger than this server takes; send less at once",
+        BodyFault::MediaType => "Send the body as application/json in UTF-8, not encoded",
     }
 }
 
@@ -298,7 +351,7 @@ fn token_description(fault: TokenFault) -> &'static str {
 }
 
 /// Every reason that a record can have beside `allow`, with its decision: the closed set that statistics are made of.
-pub const REASONS: [(&str, &str); 39] = [
+pub const REASONS: [(&str, &str); 48] = [
     ("deny", "unsafe_path"),
     ("deny", "unsafe_method"),
     ("deny", "unsafe_headers"),
@@ -306,6 +359,11 @@ pub const REASONS: [(&str, &str); 39] = [
     ("deny", "method_not_allowed"),
     ("deny", "no_document"),
     ("deny", "no_required_scope"),
+    ("deny", "mcp_version"),
+    ("deny", "body_too_large"),
+    ("deny", "body_media_type"),
+    ("deny", "mcp_mismatch"),
+    ("deny", "body_malformed"),
     ("deny", "no_token"),
     ("deny", "token_encrypted"),
     ("deny", "token_opaque"),
@@ -326,10 +384,14 @@ pub const REASONS: [(&str, &str); 39] = [
     ("deny", "insufficient_scope"),
     ("deny", "no_route"),
     ("deny", "ambiguous_case"),
+    ("deny", "unlisted"),
     ("deny", "issuer_not_on_route"),
     ("deny", "tenant_not_allowed"),
     ("deny", "machine_not_allowed"),
     ("deny", "upgrade_not_allowed"),
+    ("deny", "origin_not_allowed"),
+    ("deny", "not_owner"),
+    ("error", "not_filterable"),
     ("limited", "rate_limited"),
     ("limited", "address_limited"),
     ("error", "keys_unavailable"),

@@ -1,9 +1,11 @@
 //! Answers that the filter gives itself: a refusal, a preflight or a metadata document in, status, headers and body out (CONTRACT §3).
 
 use crate::challenge;
-use crate::config::policy::{Policy, Route};
+use crate::config::policy::{ChallengeMode, Policy, Route};
 use crate::cors::ResponseHeaders;
 use crate::json::write_string;
+use crate::mcp::era::{Era, SUPPORTED};
+use crate::mcp::json_rpc::BodyFault;
 use crate::rate_limit::LimitState;
 use crate::refusal::Refusal;
 
@@ -33,6 +35,19 @@ pub struct Asked {
     pub request_id: String,
     /// CORS headers of the answer.
     pub cors: ResponseHeaders,
+    /// The operation, on an MCP route.
+    pub mcp: Option<AskedMcp>,
+}
+
+/// What of an MCP request an answer depends on.
+#[derive(Debug, Clone)]
+pub struct AskedMcp {
+    /// The id as JSON.
+    pub id: String,
+    /// The scopes of the operation; `None`: no scope would help.
+    pub scopes: Option<Vec<String>>,
+    /// Whether it is one call of a tool, which a result can answer, and in which era.
+    pub tool_call: Option<Era>,
 }
 
 /// The answer to a refused request.
@@ -40,7 +55,11 @@ pub fn refuse(policy: &Policy, route: Option<&Route>, asked: &Asked, refusal: &R
     let mut headers: ResponseHeaders =
         vec![("content-type", "application/json".into()), ("cache-control", "no-store".into())];
     if refusal.is_challenged() {
-        headers.push(("www-authenticate", challenge::build(policy, route, &asked.host, refusal)));
+        if let Some(reply) = result(policy, route, asked, refusal) {
+            return reply;
+        }
+        let operation = asked.mcp.as_ref().and_then(|mcp| mcp.scopes.as_deref());
+        headers.push(("www-authenticate", challenge::build(policy, route, &asked.host, operation, refusal)));
     }
     if let Some(seconds) = refusal.retry_after() {
         headers.push(("retry-after", seconds.to_string()));
@@ -52,8 +71,62 @@ pub fn refuse(policy: &Policy, route: Option<&Route>, asked: &Asked, refusal: &R
     }
     headers.extend(asked.cors.iter().cloned());
     let grpc = asked.is_grpc.then(|| (grpc_status(refusal.status()), refusal.description()));
-    let body = if asked.is_head || asked.is_grpc { String::new() } else { body(refusal, &asked.request_id) };
+    let body = match &asked.mcp {
+        _ if asked.is_head || asked.is_grpc => String::new(),
+        Some(mcp) => rpc_error(refusal, &asked.request_id, &mcp.id),
+        None => body(refusal, &asked.request_id),
+    };
     Reply { status: refusal.status(), headers, body, grpc }
+}
+
+/// `challenge_mode: meta`: a refused call of a tool as that tool's result, by which some clients know to sign in.
+fn result(policy: &Policy, route: Option<&Route>, asked: &Asked, refusal: &Refusal) -> Option<Reply> {
+    let (mcp, rules) = (asked.mcp.as_ref()?, route?.mcp.as_ref()?);
+    let era = mcp.tool_call.filter(|_| rules.challenge_mode == ChallengeMode::Meta && mcp.id != "null")?;
+    let error = refusal.challenge_error().unwrap_or("invalid_token");
+    let challenge = challenge::write(policy, route, &asked.host, mcp.scopes.as_deref(), refusal, Some(error));
+    let mut body = format!(
+        "{{\"jsonrpc\":\"2.0\",\"id\":{},\"result\":{{\"content\":[{{\"type\":\"text\",\"text\":",
+        mcp.id
+    );
+    write_string(&mut body, &refusal.description(), 1024);
+    body.push_str("}],\"isError\":true,\"_meta\":{\"mcp/www_authenticate\":[");
+    write_string(&mut body, &challenge, usize::MAX);
+    body.push_str("]}");
+    if era.has_headers() {
+        body.push_str(",\"resultType\":\"complete\"");
+    }
+    body.push_str("}}");
+    let mut headers: ResponseHeaders =
+        vec![("content-type", "application/json".into()), ("cache-control", "no-store".into())];
+    headers.extend(asked.cors.iter().cloned());
+    Some(Reply { status: 200, headers, body, grpc: None })
+}
+
+/// JSON-RPC 2.0 §5.1, with the codes of CONTRACT §12.
+fn rpc_error(refusal: &Refusal, request_id: &str, id: &str) -> String {
+    let code = match (refusal, refusal.status()) {
+        (Refusal::Body(BodyFault::Mismatch), _) => -32020,
+        (Refusal::Version, _) => -32022,
+        (_, 401 | 403) => -32001,
+        (_, 429) => -32029,
+        (_, 500..) => -32603,
+        _ => -32600,
+    };
+    let mut out = format!("{{\"jsonrpc\":\"2.0\",\"id\":{id},\"error\":{{\"code\":{code},\"message\":");
+    write_string(&mut out, &refusal.description(), 1024);
+    out.push_str(",\"data\":{\"error\":");
+    write_string(&mut out, refusal.error(), 64);
+    write_needs(&mut out, refusal);
+    if *refusal == Refusal::Version {
+        let supported: Vec<String> = SUPPORTED.iter().map(|(version, _)| (*version).to_owned()).collect();
+        out.push_str(",\"supported\":");
+        write_list(&mut out, &supported);
+    }
+    out.push_str(",\"request_id\":");
+    write_string(&mut out, request_id, 64);
+    out.push_str("}}}");
+    out
 }
 
 /// The answer to a preflight.
@@ -76,16 +149,20 @@ fn body(refusal: &Refusal, request_id: &str) -> String {
     write_string(&mut out, refusal.error(), 64);
     out.push_str(",\"error_description\":");
     write_string(&mut out, &refusal.description(), 1024);
-    if let Refusal::Scope { needed, have } = refusal {
-        out.push_str(",\"needed\":");
-        write_list(&mut out, needed);
-        out.push_str(",\"have\":");
-        write_list(&mut out, have);
-    }
+    write_needs(&mut out, refusal);
     out.push_str(",\"request_id\":");
     write_string(&mut out, request_id, 64);
     out.push('}');
     out
+}
+
+fn write_needs(out: &mut String, refusal: &Refusal) {
+    if let Refusal::Scope { needed, have } = refusal {
+        out.push_str(",\"needed\":");
+        write_list(out, needed);
+        out.push_str(",\"have\":");
+        write_list(out, have);
+    }
 }
 
 /// At most 100 scopes of at most 256 bytes each: a token can't make an answer long.

@@ -26,6 +26,16 @@ pub struct Request<'a> {
     pub origin: Option<&'a str>,
     /// `Access-Control-Request-Method` is present.
     pub asks_preflight: bool,
+    /// `Content-Type`.
+    pub content_type: Option<&'a [u8]>,
+    /// `Content-Encoding`.
+    pub content_encoding: Option<&'a [u8]>,
+    /// `MCP-Protocol-Version`.
+    pub mcp_version: Option<&'a [u8]>,
+    /// `Mcp-Method`.
+    pub mcp_method: Option<&'a [u8]>,
+    /// `Mcp-Name`.
+    pub mcp_name: Option<&'a [u8]>,
     /// `X-Required-Scope`.
     pub required_scope: Option<&'a [u8]>,
     /// `x-request-id`, where it is `[A-Za-z0-9-]{1,64}`.
@@ -97,6 +107,11 @@ pub fn parse<'a>(pairs: Pairs<'a>, identity: &Identity) -> Result<Request<'a>, R
         has_authorization: seen.single(AUTHORIZATION).is_some(),
         origin,
         asks_preflight: seen.asks_preflight,
+        content_type: seen.single(CONTENT_TYPE),
+        content_encoding: seen.single(CONTENT_ENCODING),
+        mcp_version: seen.single(MCP_VERSION),
+        mcp_method: seen.single(MCP_METHOD),
+        mcp_name: seen.single(MCP_NAME),
         required_scope: seen.single(REQUIRED_SCOPE),
         request_id: seen.request_id.and_then(clean_request_id),
         is_upgrade: seen.upgrade.is_some(),
@@ -123,6 +138,9 @@ const HOST: usize = 1;
 const CONTENT_TYPE: usize = 2;
 const CONTENT_ENCODING: usize = 3;
 const ORIGIN: usize = 4;
+const MCP_VERSION: usize = 5;
+const MCP_METHOD: usize = 6;
+const MCP_NAME: usize = 7;
 const REQUIRED_SCOPE: usize = 9;
 
 impl<'a> Seen<'a> {

@@ -143,6 +143,8 @@ pub enum Got {
     Observed(Edits),
     Replied(Reply),
     Held(Box<Exchange>),
+    /// The body is to be read; the edits of headers that leave before it.
+    Reads(Box<Exchange>, Option<Edits>),
 }
 
 /// A gateway without Envoy.
@@ -243,15 +245,63 @@ impl Gate {
         self.got(exchange, decision)
     }
 
-    fn got(&mut self, exchange: Exchange, decision: Decision) -> Got {
+    /// Sends a POST with a body: what came of it in the end, and the exchange where it was forwarded.
+    pub fn post(&mut self, path: &str, headers: &[(&str, &str)], body: &[u8]) -> (Got, Exchange) {
+        self.post_body(path, headers, Some(body))
+    }
+
+    /// The same with a body over the cap.
+    pub fn post_too_much(&mut self, path: &str, headers: &[(&str, &str)]) -> (Got, Exchange) {
+        self.post_body(path, headers, None)
+    }
+
+    fn post_body(&mut self, path: &str, headers: &[(&str, &str)], body: Option<&[u8]>) -> (Got, Exchange) {
+        let mut all = vec![("content-type", "application/json")];
+        all.retain(|(name, _)| !headers.iter().any(|(given, _)| given == name));
+        all.extend(headers);
+        match self.send("POST", path, &all) {
+            Got::Reads(exchange, _) => {
+                let (exchange, decision) = self.world(|world| exchange.on_body(world, body));
+                self.settle(exchange, decision)
+            }
+            Got::Held(exchange) => (Got::Held(exchange), Exchange::AwaitHeaders),
+            other => (other, Exchange::AwaitHeaders),
+        }
+    }
+
+    /// Opens a stream: what came of it, and the exchange where it was forwarded.
+    pub fn open(&mut self, path: &str, headers: &[(&str, &str)]) -> (Got, Exchange) {
+        let mut all: Vec<(&[u8], &[u8])> =
+            vec![(b":method", b"GET"), (b":path", path.as_bytes()), (b":authority", b"gateway.example.com")];
+        all.extend(headers.iter().map(|(name, value)| (name.as_bytes(), value.as_bytes())));
+        let (exchange, decision) = self.world(|world| Exchange::AwaitHeaders.on_headers(world, &all));
+        self.settle(exchange, decision)
+    }
+
+    fn settle(&mut self, exchange: Exchange, decision: Decision) -> (Got, Exchange) {
+        match decision {
+            Decision::Forward(permit) => {
+                self.note(&exchange);
+                (Got::Forwarded(permit.edits().clone(), permit.response().clone()), exchange)
+            }
+            decision => (self.got(exchange, decision), Exchange::AwaitHeaders),
+        }
+    }
+
+    fn note(&mut self, exchange: &Exchange) {
         if let Some(facts) = exchange.facts() {
             self.record = serde_json::from_str(&facts.to_json(None, self.now_ms * 1000, 5)).unwrap();
         }
+    }
+
+    fn got(&mut self, exchange: Exchange, decision: Decision) -> Got {
+        self.note(&exchange);
         match decision {
             Decision::Forward(permit) => Got::Forwarded(permit.edits().clone(), permit.response().clone()),
             Decision::Reply(reply) => Got::Replied(reply),
             Decision::Observe(edits) => Got::Observed(edits),
             Decision::Await(_) => Got::Held(Box::new(exchange)),
+            Decision::Read(read) => Got::Reads(Box::new(exchange), read.let_go),
         }
     }
 
@@ -266,7 +316,7 @@ impl Got {
         match self {
             Self::Forwarded(..) | Self::Observed(_) => 200,
             Self::Replied(reply) => reply.status,
-            Self::Held(_) => 102,
+            Self::Held(_) | Self::Reads(..) => 102,
         }
     }
 

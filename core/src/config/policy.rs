@@ -189,6 +189,10 @@ pub struct Route {
     pub upgrade_websocket: bool,
     /// Which built-in this is; `None`: one of the policy's.
     pub builtin: Option<Builtin>,
+    /// MCP rules, where this is an MCP route.
+    pub mcp: Option<Mcp>,
+    /// Whose elements an answer shows.
+    pub response_filter: Option<ResponseFilter>,
     /// (own) Name of the upstream in [`Own::upstreams`]; `None`: `default`.
     pub upstream: Option<String>,
     /// (own) Prefix that Envoy strips.
@@ -222,6 +226,86 @@ pub struct ScopeRule {
     pub all: Vec<String>,
     /// At least one of these, where not empty.
     pub any: Vec<String>,
+}
+
+/// The response post-filter of a route (CONTRACT §8).
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ResponseFilter {
+    /// Where the list (or the one object) is: a JSON pointer's tokens (RFC 6901), unescaped.
+    pub items: Vec<String>,
+    /// Where an element's owner is, in the same form.
+    pub owner: Vec<String>,
+    /// Whether an element without an owner stays; else the whole answer is refused.
+    pub keep_missing: bool,
+    /// The largest answer, in bytes.
+    pub max_bytes: usize,
+}
+
+/// The rules of an MCP route (CONTRACT §12).
+#[derive(Debug, Clone)]
+pub struct Mcp {
+    /// The protected resource's identifier, byte for byte; an accepted audience, too.
+    pub resource: String,
+    /// Rules by tool.
+    pub tools: McpRules,
+    /// Rules by prompt.
+    pub prompts: McpRules,
+    /// Rules by URI.
+    pub resources: McpRules,
+    /// Methods that are open without a token, `initialize` and `notifications/initialized` among them; empty: none is.
+    pub lazy_auth: Vec<String>,
+    /// How a client is told to sign in.
+    pub challenge_mode: ChallengeMode,
+    /// Origins that browsers may call from, or `*`.
+    pub allowed_origins: Vec<String>,
+    /// The largest body that is read, and the largest answer that is filtered, in bytes.
+    pub max_body: usize,
+    /// `scopes_supported` of its own metadata document.
+    pub scopes_supported: Vec<String>,
+}
+
+/// Rules by name.
+#[derive(Debug, Clone)]
+pub struct McpRules {
+    /// Exact names.
+    pub named: std::collections::BTreeMap<String, McpRule>,
+    /// Beginnings of names (one or more characters follow), the longest first.
+    pub patterns: Vec<(String, McpRule)>,
+    /// Whether a token is enough for what has no rule; else it is denied.
+    pub allow_unlisted: bool,
+}
+
+impl McpRules {
+    /// The rule of `name`.
+    pub fn find(&self, name: &str) -> Option<&McpRule> {
+        self.named.get(name).or_else(|| {
+            let fits = |start: &str| name.strip_prefix(start).is_some_and(|rest| !rest.is_empty());
+            self.patterns.iter().find(|(start, _)| fits(start)).map(|(_, rule)| rule)
+        })
+    }
+
+    /// All rules.
+    pub fn all(&self) -> impl Iterator<Item = &McpRule> {
+        self.named.values().chain(self.patterns.iter().map(|(_, rule)| rule))
+    }
+}
+
+/// Who may use a tool, prompt or resource.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum McpRule {
+    /// Anybody.
+    Public,
+    /// Whoever has a good token with these scopes.
+    Token(ScopeRule),
+}
+
+/// How a client is told to sign in or to ask for more.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum ChallengeMode {
+    /// By status and `WWW-Authenticate`.
+    Http,
+    /// On `tools/call` by a result with `_meta["mcp/www_authenticate"]`.
+    Meta,
 }
 
 /// The built-in routes (CONTRACT §5). All are served by the sidecar, but for metadata with `serve: filter`.
@@ -263,6 +347,8 @@ pub struct RateLimit {
     pub window_ms: u64,
     /// Only requests of the routes with this path pattern.
     pub route: Option<Pattern>,
+    /// Only calls of these tools.
+    pub tools: Option<Vec<String>>,
     /// Hash of the rule, part of its counters' keys.
     pub id: u64,
 }

@@ -31,6 +31,8 @@ struct Claims {
     tenant: Option<String>,
     audiences: Vec<String>,
     scopes: Vec<String>,
+    /// What was consented to, where that is less than all that the user may.
+    consented: Option<Vec<String>>,
     machine: bool,
     /// First second at which the token is refused, leeway included.
     ends: f64,
@@ -74,6 +76,11 @@ impl VerifiedClaims {
     pub fn scopes(&self) -> &[String] {
         &self.claims.scopes
     }
+    /// Scopes that count on MCP routes: `permissions` lists all that the user may, not what was consented to, and counts there only where no other
+    /// claim is present.
+    pub fn consented_scopes(&self) -> &[String] {
+        self.claims.consented.as_deref().unwrap_or(&self.claims.scopes)
+    }
     /// Whether the token belongs to a machine.
     pub fn is_machine(&self) -> bool {
         self.claims.machine
@@ -111,7 +118,8 @@ pub fn parse(payload: &[u8], policy: &Policy, now_ms: u64) -> Result<UnverifiedC
         user: prefixed(user),
         tenant: tenant.map(prefixed),
         audiences,
-        scopes: scopes(&claims, issuer),
+        scopes: scopes(&claims, issuer, |_| true),
+        consented: consented(&claims, issuer),
         machine,
         ends,
     };
@@ -173,7 +181,13 @@ fn strings(value: Option<&Value>) -> Option<Vec<String>> {
     }
 }
 
-fn scopes(claims: &Map<String, Value>, issuer: &Issuer) -> Vec<String> {
+fn consented(claims: &Map<String, Value>, issuer: &Issuer) -> Option<Vec<String>> {
+    let is_other = |name: &str| name != "permissions";
+    let other = issuer.scope_claims.iter().any(|name| is_other(name) && claims.contains_key(name));
+    (other && claims.contains_key("permissions")).then(|| scopes(claims, issuer, is_other))
+}
+
+fn scopes(claims: &Map<String, Value>, issuer: &Issuer, counts: impl Fn(&str) -> bool) -> Vec<String> {
     let mut found: Vec<String> = Vec::new();
     let mut add = |scope: &str| {
         let allowed = issuer.scopes.as_ref().is_none_or(|allowed| allowed.iter().any(|a| a == scope));
@@ -181,7 +195,7 @@ fn scopes(claims: &Map<String, Value>, issuer: &Issuer) -> Vec<String> {
             found.push(scope.to_owned());
         }
     };
-    for name in &issuer.scope_claims {
+    for name in issuer.scope_claims.iter().filter(|name| counts(name)) {
         match claims.get(name) {
             // `permissions` is an array; the others may be space-separated strings, too (RFC 8693 §4.2).
             Some(Value::String(text)) if name != "permissions" => text.split(' ').for_each(&mut add),

@@ -45,7 +45,8 @@ pub struct Counters<'a> {
 }
 
 impl Counters<'_> {
-    /// Counts a request of a verified caller. A caller over its own limit doesn't use up its tenant's.
+    /// Counts a request of a verified caller, each rule as much as `weight` says (0: not at all). A caller over its own limit doesn't use up its
+    /// tenant's.
     ///
     /// # Errors
     /// The shared table failed: the request must be refused.
@@ -54,6 +55,7 @@ impl Counters<'_> {
         policy: &Policy,
         route: &Route,
         caller: &VerifiedClaims,
+        weight: &dyn Fn(&RateLimit) -> u32,
         now: u64,
     ) -> Result<Outcome, TableFault> {
         let issuer = caller.issuer().0.to_le_bytes();
@@ -65,8 +67,12 @@ impl Counters<'_> {
                     (LimitKey::Tenant, true, Some(tenant)) => (b"t", tenant),
                     _ => continue,
                 };
+                let weight = weight(rule);
+                if weight == 0 {
+                    continue;
+                }
                 let key = hash::keyed(self.secret, &[&rule.id.to_le_bytes(), tag, &issuer, key.as_bytes()]);
-                outcome = tighter(outcome, self.count(Kind::Callers, rule, key, now)?);
+                outcome = tighter(outcome, self.count(Kind::Callers, rule, key, weight, now)?);
                 if matches!(outcome, Outcome::Over(_)) {
                     return Ok(outcome);
                 }
@@ -87,7 +93,7 @@ impl Counters<'_> {
         now: u64,
     ) -> Result<Outcome, TableFault> {
         self.each_address_rule(policy, address, failure, |rule, key| {
-            self.count(Kind::Addresses, rule, key, now)
+            self.count(Kind::Addresses, rule, key, 1, now)
         })
     }
 
@@ -121,8 +127,15 @@ impl Counters<'_> {
         Ok(all)
     }
 
-    fn count(&self, kind: Kind, rule: &RateLimit, key: u64, now: u64) -> Result<Outcome, TableFault> {
-        let counted = table::count(self.table, kind, key, rule.max, rule.window_ms, now)?;
+    fn count(
+        &self,
+        kind: Kind,
+        rule: &RateLimit,
+        key: u64,
+        weight: u32,
+        now: u64,
+    ) -> Result<Outcome, TableFault> {
+        let counted = table::count(self.table, kind, key, rule.max, weight, rule.window_ms, now)?;
         self.evicted.set(self.evicted.get().saturating_add(u32::from(counted.evicted_live)));
         Ok(outcome(rule, counted, now))
     }

@@ -43,7 +43,7 @@ struct Entry {
     max: u32,
 }
 
-/// Counts one request of `key`.
+/// Counts `weight` requests of `key`: all of them, or none where they don't fit.
 ///
 /// # Errors
 /// The shared table failed.
@@ -52,12 +52,13 @@ pub fn count(
     kind: Kind,
     key: u64,
     max: u32,
+    weight: u32,
     window: u64,
     now: u64,
 ) -> Result<Counted, TableFault> {
     swap(table, &cell(kind, key), |bytes| {
         let mut entries = decode(bytes.unwrap_or_default());
-        let counted = count_in(&mut entries, kind, key, max, window, now);
+        let counted = count_in(&mut entries, kind, key, max, weight, window, now);
         ((!counted.over).then(|| encode(&entries)), counted)
     })
 }
@@ -83,12 +84,20 @@ pub fn peek(
     }))
 }
 
-fn count_in(entries: &mut Vec<Entry>, kind: Kind, key: u64, max: u32, window: u64, now: u64) -> Counted {
+fn count_in(
+    entries: &mut Vec<Entry>,
+    kind: Kind,
+    key: u64,
+    max: u32,
+    weight: u32,
+    window: u64,
+    now: u64,
+) -> Counted {
     // An end further off than the window comes from a clock that was set back: it would shut its user out for as long.
     entries.retain(|e| e.ends > now && (e.key != key || e.ends <= now.saturating_add(window)));
     if let Some(entry) = entries.iter_mut().find(|e| e.key == key) {
-        let over = entry.count >= max;
-        entry.count += u32::from(!over);
+        let over = entry.count.saturating_add(weight) > max;
+        entry.count += if over { 0 } else { weight };
         entry.max = max;
         return Counted { count: entry.count, ends: entry.ends, over, evicted_live: false };
     }
@@ -105,8 +114,8 @@ fn count_in(entries: &mut Vec<Entry>, kind: Kind, key: u64, max: u32, window: u6
             evicted_live = true;
         }
     }
-    let over = max == 0;
-    let entry = Entry { key, ends: now.saturating_add(window), count: u32::from(!over), max };
+    let over = weight > max;
+    let entry = Entry { key, ends: now.saturating_add(window), count: if over { 0 } else { weight }, max };
     entries.push(entry);
     Counted { count: entry.count, ends: entry.ends, over, evicted_live }
 }

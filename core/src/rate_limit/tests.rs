@@ -21,24 +21,24 @@ fn rivals() -> impl Iterator<Item = u64> {
 fn a_window_starts_with_the_first_request_and_lets_max_pass() {
     let table = MemoryTable::default();
     for n in 1..=3 {
-        let counted = count(&table, Kind::Callers, 7, 3, WINDOW, 1_000 + n).unwrap();
+        let counted = count(&table, Kind::Callers, 7, 3, 1, WINDOW, 1_000 + n).unwrap();
         assert_eq!(
             (counted.count, counted.over, counted.ends),
             (u32::try_from(n).unwrap(), false, 1_001 + WINDOW)
         );
     }
-    assert!(count(&table, Kind::Callers, 7, 3, WINDOW, 5_000).unwrap().over);
+    assert!(count(&table, Kind::Callers, 7, 3, 1, WINDOW, 5_000).unwrap().over);
     assert!(peek(&table, Kind::Callers, 7, 3, 5_000).unwrap().over);
-    assert!(!count(&table, Kind::Callers, 7, 3, WINDOW, 1_001 + WINDOW).unwrap().over, "a new window");
-    assert!(!count(&table, Kind::Callers, 8, 3, WINDOW, 5_000).unwrap().over, "another key");
-    assert!(count(&table, Kind::Callers, 9, 0, WINDOW, 5_000).unwrap().over, "a limit of nothing");
+    assert!(!count(&table, Kind::Callers, 7, 3, 1, WINDOW, 1_001 + WINDOW).unwrap().over, "a new window");
+    assert!(!count(&table, Kind::Callers, 8, 3, 1, WINDOW, 5_000).unwrap().over, "another key");
+    assert!(count(&table, Kind::Callers, 9, 0, 1, WINDOW, 5_000).unwrap().over, "a limit of nothing");
 }
 
 #[test]
 fn a_clock_that_was_set_back_shuts_nobody_out() {
     let table = MemoryTable::default();
-    assert!(!count(&table, Kind::Callers, 7, 1, WINDOW, 100 * WINDOW).unwrap().over);
-    assert!(!count(&table, Kind::Callers, 7, 1, WINDOW, 5).unwrap().over);
+    assert!(!count(&table, Kind::Callers, 7, 1, 1, WINDOW, 100 * WINDOW).unwrap().over);
+    assert!(!count(&table, Kind::Callers, 7, 1, 1, WINDOW, 5).unwrap().over);
 }
 
 #[test]
@@ -48,16 +48,16 @@ fn a_full_slot_drops_what_is_nearest_its_end_and_what_is_at_its_limit_last() {
     // The first is at its limit and nearest its end; the others follow a millisecond apart.
     for (at, key) in keys.iter().take(WAYS).enumerate() {
         let max = if at == 0 { 1 } else { 5 };
-        assert!(!count(&table, Kind::Callers, *key, max, WINDOW, at as u64).unwrap().evicted_live);
+        assert!(!count(&table, Kind::Callers, *key, max, 1, WINDOW, at as u64).unwrap().evicted_live);
     }
-    assert!(count(&table, Kind::Callers, keys[WAYS], 5, WINDOW, 100).unwrap().evicted_live);
+    assert!(count(&table, Kind::Callers, keys[WAYS], 5, 1, WINDOW, 100).unwrap().evicted_live);
     assert!(
-        count(&table, Kind::Callers, keys[0], 1, WINDOW, 100).unwrap().over,
+        count(&table, Kind::Callers, keys[0], 1, 1, WINDOW, 100).unwrap().over,
         "nobody escapes a limit by a crowd"
     );
     assert_eq!(peek(&table, Kind::Callers, keys[1], 5, 100).unwrap().count, 0, "the second went");
     // Expired entries go first, and are no live ones.
-    assert!(!count(&table, Kind::Callers, keys[WAYS + 1], 5, WINDOW, WINDOW + 50).unwrap().evicted_live);
+    assert!(!count(&table, Kind::Callers, keys[WAYS + 1], 5, 1, WINDOW, WINDOW + 50).unwrap().evicted_live);
 }
 
 #[test]
@@ -65,17 +65,17 @@ fn addresses_never_drop_a_live_entry() {
     let table = MemoryTable::default();
     let keys: Vec<u64> = rivals().take(WAYS + 1).collect();
     for key in keys.iter().take(WAYS) {
-        assert!(!count(&table, Kind::Addresses, *key, 5, WINDOW, 0).unwrap().over);
+        assert!(!count(&table, Kind::Addresses, *key, 5, 1, WINDOW, 0).unwrap().over);
     }
-    assert!(count(&table, Kind::Addresses, keys[WAYS], 5, WINDOW, 1).unwrap().over);
-    assert!(!count(&table, Kind::Addresses, keys[WAYS], 5, WINDOW, WINDOW).unwrap().over);
+    assert!(count(&table, Kind::Addresses, keys[WAYS], 5, 1, WINDOW, 1).unwrap().over);
+    assert!(!count(&table, Kind::Addresses, keys[WAYS], 5, 1, WINDOW, WINDOW).unwrap().over);
 }
 
 #[test]
 fn memory_is_bounded_by_slots_and_ways() {
     let table = MemoryTable::default();
     for key in rivals().take(10_000) {
-        count(&table, Kind::Callers, key, 5, WINDOW, 0).unwrap();
+        count(&table, Kind::Callers, key, 5, 1, WINDOW, 0).unwrap();
     }
     let (bytes, _) = table.read("gatewaystack.c.0").unwrap().unwrap();
     assert_eq!(bytes.len(), WAYS * 24);
@@ -89,7 +89,7 @@ fn a_million_users_take_no_more_memory_than_the_table_has() {
     let crowd = |from: u64, to: u64| {
         for user in from..to {
             let key = hash::keyed(Secret(1, 2), &[b"user", &user.to_le_bytes()]);
-            count(&table, Kind::Callers, key, 5, WINDOW, 0).unwrap();
+            count(&table, Kind::Callers, key, 5, 1, WINDOW, 0).unwrap();
         }
         table.size()
     };
@@ -105,7 +105,7 @@ fn a_million_users_take_no_more_memory_than_the_table_has() {
 fn foreign_bytes_in_a_cell_count_as_empty_and_a_contended_cell_fails() {
     let table = MemoryTable::default();
     assert_eq!(table.write("gatewaystack.c.7", b"not a slot", ABSENT), Ok(true));
-    assert_eq!(count(&table, Kind::Callers, 7, 5, WINDOW, 0).map(|c| c.count), Ok(1));
+    assert_eq!(count(&table, Kind::Callers, 7, 5, 1, WINDOW, 0).map(|c| c.count), Ok(1));
 
     struct Contended(Cell<u32>);
     impl SharedTable for Contended {
@@ -119,7 +119,7 @@ fn foreign_bytes_in_a_cell_count_as_empty_and_a_contended_cell_fails() {
         }
     }
     let table = Contended(Cell::new(0));
-    assert_eq!(count(&table, Kind::Callers, 7, 5, WINDOW, 0), Err(TableFault));
+    assert_eq!(count(&table, Kind::Callers, 7, 5, 1, WINDOW, 0), Err(TableFault));
     assert_eq!(table.0.get(), 1_000);
 }
 

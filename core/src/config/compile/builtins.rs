@@ -112,6 +112,8 @@ fn route(
         mode,
         upgrade_websocket: false,
         builtin: Some(kind),
+        mcp: None,
+        response_filter: None,
         upstream: None,
         strip_prefix: None,
         timeout_ms: None,

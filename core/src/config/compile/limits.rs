@@ -5,7 +5,7 @@ use crate::config::not_yet;
 use crate::config::overlap;
 use crate::config::policy::{AddressRange, LimitKey, Pattern, RateLimit, Route};
 use crate::config::raw::{RawBy, RawOn, RawPolicy, RawRateLimit};
-use crate::config::values::{duration, pattern};
+use crate::config::values::{duration, name, pattern};
 use std::net::IpAddr;
 
 const MAX_RULES: usize = 64;
@@ -34,7 +34,7 @@ pub fn compile(raw: &RawPolicy, routes: &[Route], errors: &mut Errors) -> Vec<Ra
 
 fn defaults() -> Vec<RateLimit> {
     let failures = LimitKey::Address { failures_only: true, except: Vec::new() };
-    vec![rule(LimitKey::User, 60, 60_000, None, ""), rule(failures, 300, 60_000, None, "")]
+    vec![rule(LimitKey::User, 60, 60_000, None, "", None), rule(failures, 300, 60_000, None, "", None)]
 }
 
 fn one(raw: &RawRateLimit, path: &str, routes: &[Route], errors: &mut Errors) -> RateLimit {
@@ -60,7 +60,26 @@ fn one(raw: &RawRateLimit, path: &str, routes: &[Route], errors: &mut Errors) ->
         }
     };
     let (route, name) = route(raw, path, routes, errors).unzip();
-    rule(key(raw, path, errors), max, window_ms.unwrap_or(60_000), route, &name.unwrap_or_default())
+    let tools = tools(raw, path, errors);
+    rule(key(raw, path, errors), max, window_ms.unwrap_or(60_000), route, &name.unwrap_or_default(), tools)
+}
+
+fn tools(raw: &RawRateLimit, path: &str, errors: &mut Errors) -> Option<Vec<String>> {
+    let list = raw.tools.as_ref()?;
+    let path = format!("{path}.tools");
+    if raw.by == Some(RawBy::Address) {
+        errors.push(
+            path.clone(),
+            "belongs to `by: user` and `by: tenant`: an address is counted before its call is read",
+        );
+    }
+    if list.is_empty() {
+        errors.push(path.clone(), "expected at least one tool; leave it out for all requests");
+    }
+    for (at, tool) in list.iter().enumerate() {
+        errors.keep(format!("{path}[{at}]"), name::check_text(tool, 1_024));
+    }
+    Some(list.clone())
 }
 
 fn key(raw: &RawRateLimit, path: &str, errors: &mut Errors) -> LimitKey {
@@ -131,7 +150,14 @@ fn route(raw: &RawRateLimit, path: &str, routes: &[Route], errors: &mut Errors) 
     Some((pattern, name))
 }
 
-fn rule(by: LimitKey, max: u32, window_ms: u64, route: Option<Pattern>, name: &str) -> RateLimit {
+fn rule(
+    by: LimitKey,
+    max: u32,
+    window_ms: u64,
+    route: Option<Pattern>,
+    name: &str,
+    tools: Option<Vec<String>>,
+) -> RateLimit {
     let key = match &by {
         LimitKey::User => "user".to_owned(),
         LimitKey::Tenant => "tenant".to_owned(),
@@ -140,7 +166,13 @@ fn rule(by: LimitKey, max: u32, window_ms: u64, route: Option<Pattern>, name: &s
             format!("address {failures_only} {}", except.join(","))
         }
     };
-    let id =
-        crate::hash::fnv1a(&[key.as_bytes(), &max.to_le_bytes(), &window_ms.to_le_bytes(), name.as_bytes()]);
-    RateLimit { by, max, window_ms, route, id }
+    let named = tools.as_ref().map(|tools| tools.join("\n")).unwrap_or_default();
+    let id = crate::hash::fnv1a(&[
+        key.as_bytes(),
+        &max.to_le_bytes(),
+        &window_ms.to_le_bytes(),
+        name.as_bytes(),
+        named.as_bytes(),
+    ]);
+    RateLimit { by, max, window_ms, route, tools, id }
 }

@@ -4,6 +4,7 @@
 mod builtins;
 mod issuers;
 mod limits;
+mod mcp;
 mod own;
 mod routes;
 mod webhook;
@@ -16,6 +17,9 @@ use super::policy::{
 use super::raw::{RawCase, RawChallengeScope, RawMode, RawPolicy, RawServe, RawSubject, RawVerifier};
 use super::values::{name, url};
 use serde_json::Value;
+
+/// Where clients see us without a `public_url`.
+const PUBLIC_URL: &str = "http://localhost:8080";
 
 /// The errors found so far.
 #[derive(Debug, Default)]
@@ -109,7 +113,7 @@ fn metadata(raw: &RawPolicy, place: Place) -> Metadata {
 }
 
 fn public_url(raw: &RawPolicy, errors: &mut Errors) -> String {
-    let text = raw.public_url.as_deref().unwrap_or("http://localhost:8080");
+    let text = raw.public_url.as_deref().unwrap_or(PUBLIC_URL);
     let url: Option<HttpUrl> = errors.keep("public_url", url::base(text));
     url.map(|url| url::origin(&url)).unwrap_or_default()
 }
@@ -153,21 +157,28 @@ fn scopes(list: Option<&[String]>, path: &str, errors: &mut Errors) -> Vec<Strin
     list.to_vec()
 }
 
-/// What the root document advertises (CONTRACT §4): the configured scopes and those of all routes, without the hidden ones
-/// and without `offline_access`, which is a client's business with the identity provider.
+/// What the root document advertises (CONTRACT §4): what is advertised anyhow, and the scopes of all routes and their tools.
 fn scopes_supported(raw: &RawPolicy, routes: &[Route], errors: &mut Errors) -> Vec<String> {
+    scopes(raw.scopes_supported.as_deref(), "scopes_supported", errors);
+    scopes(raw.tool_scopes.as_deref(), "tool_scopes", errors);
+    let of_route = |route: &Route| {
+        let own = route.scopes.all.iter().chain(&route.scopes.any);
+        own.chain(route.mcp.iter().flat_map(|mcp| &mcp.scopes_supported)).cloned().collect::<Vec<_>>()
+    };
+    advertised(raw, routes.iter().flat_map(of_route).collect())
+}
+
+/// `scopes` with those that are advertised anyhow, without the hidden ones and without `offline_access`, which is a client's business with
+/// the identity provider; sorted.
+fn advertised(raw: &RawPolicy, mut scopes: Vec<String>) -> Vec<String> {
     let default = ["openid", "email", "profile"].map(str::to_owned);
-    let mut all =
-        scopes(Some(raw.scopes_supported.as_deref().unwrap_or(&default)), "scopes_supported", errors);
-    all.extend(scopes(raw.tool_scopes.as_deref(), "tool_scopes", errors));
-    for route in routes {
-        all.extend(route.scopes.all.iter().chain(&route.scopes.any).cloned());
-    }
+    scopes.extend(raw.scopes_supported.clone().unwrap_or_else(|| default.to_vec()));
+    scopes.extend(raw.tool_scopes.clone().unwrap_or_default());
     let hidden = raw.hidden_scopes.as_deref().unwrap_or_default();
-    all.retain(|scope| scope != "offline_access" && !hidden.contains(scope));
-    all.sort();
-    all.dedup();
-    all
+    scopes.retain(|scope| scope != "offline_access" && !hidden.contains(scope));
+    scopes.sort();
+    scopes.dedup();
+    scopes
 }
 
 fn cors(raw: &RawPolicy, errors: &mut Errors) -> Cors {

@@ -1,14 +1,15 @@
 //! The policy's routes (POLICY.md `routes`): each compiled on its own, then held against the built-in ones.
 
-use super::{Errors, builtins};
-use crate::config::policy::{Access, Issuer, IssuerId, Mode, Pattern, Route, ScopeRule};
-use crate::config::raw::{RawAccess, RawAudience, RawPolicy, RawRoute, RawUpgrade};
+use super::{Errors, builtins, mcp};
+use crate::config::overlap;
+use crate::config::policy::{Access, Issuer, IssuerId, Mcp, Mode, Pattern, ResponseFilter, Route, ScopeRule};
+use crate::config::raw::{RawAccess, RawAudience, RawOnMissing, RawPolicy, RawRoute, RawUpgrade};
 use crate::config::values::{duration, name, pattern, url};
-use crate::config::{not_yet, overlap};
 
 const MAX_ROUTES: usize = 1_000;
 /// Time to response headers where neither route nor policy says one (CONTRACT §7).
 const TIMEOUT_MS: u64 = 5_000;
+const MCP_TIMEOUT_MS: u64 = 60_000;
 const MAX_TIMEOUT_MS: u64 = 3_600_000;
 
 /// Compiles `routes`.
@@ -41,22 +42,28 @@ struct Around<'a> {
 impl Around<'_> {
     fn one(&self, at: usize, raw: &RawRoute, errors: &mut Errors) -> Route {
         let path = format!("routes[{at}]");
-        not_yet::route(raw, &path, errors);
         let (pattern, name) = self.pattern(raw, &path, errors);
         let access = access(raw, &path, errors);
+        let scopes = scopes(raw, &path, errors);
+        let mcp = raw
+            .mcp
+            .as_ref()
+            .map(|section| mcp::compile(self.raw, raw, section, &pattern, &scopes, &path, errors));
         Route {
             methods: methods(raw, &path, errors),
             hosts: hosts(raw, &path, errors),
             access,
             issuers: self.trusted(raw, &path, errors),
-            audiences: audiences(raw, &path, errors),
+            audiences: audiences(raw, mcp.as_ref(), &path, errors),
             audience_strict: raw.audience == Some(RawAudience::Strict),
             users_only: raw.users_only.unwrap_or(false),
-            scopes: scopes(raw, &path, errors),
+            scopes,
             forward_authorization: raw.forward_authorization.unwrap_or(false),
             mode: raw.mode.map_or(self.mode, |m| super::mode(Some(m))),
             upgrade_websocket: upgrade(raw, &path, errors),
             builtin: None,
+            mcp,
+            response_filter: response_filter(raw, &path, errors),
             upstream: self.upstream(raw, &path, errors),
             strip_prefix: strip_prefix(raw, &pattern, &path, errors),
             timeout_ms: Some(self.timeout(raw, &path, errors)),
@@ -115,7 +122,7 @@ impl Around<'_> {
             .timeout
             .as_ref()
             .and_then(|d| errors.keep(format!("{path}.timeout"), duration::within(&d.0, 0, MAX_TIMEOUT_MS)));
-        given.unwrap_or(self.timeout_ms)
+        given.unwrap_or(if raw.mcp.is_some() { MCP_TIMEOUT_MS } else { self.timeout_ms })
     }
 }
 
@@ -132,6 +139,7 @@ fn access(raw: &RawRoute, path: &str, errors: &mut Errors) -> Access {
         ("audience", raw.audience == Some(RawAudience::Strict)),
         ("users_only", raw.users_only == Some(true)),
         ("forward_authorization", raw.forward_authorization == Some(true)),
+        ("response_filter", raw.response_filter.is_some()),
     ];
     for (member, _) in judged.into_iter().filter(|(_, given)| *given) {
         errors.push(format!("{path}.{member}"), "can't be held on a public route, where no token is judged");
@@ -165,11 +173,13 @@ fn hosts(raw: &RawRoute, path: &str, errors: &mut Errors) -> Vec<String> {
     hosts.iter().map(|host| crate::route::bare_host(host)).collect()
 }
 
-fn audiences(raw: &RawRoute, path: &str, errors: &mut Errors) -> Vec<String> {
-    let list = raw.audiences.clone().unwrap_or_default();
+/// On an MCP route its resource is one of them, with `strict`, too.
+fn audiences(raw: &RawRoute, mcp: Option<&Mcp>, path: &str, errors: &mut Errors) -> Vec<String> {
+    let mut list = raw.audiences.clone().unwrap_or_default();
     for (at, audience) in list.iter().enumerate() {
         errors.keep(format!("{path}.audiences[{at}]"), name::check_text(audience, 2_048));
     }
+    list.extend(mcp.map(|mcp| mcp.resource.clone()));
     if raw.audience == Some(RawAudience::Strict) && list.is_empty() && raw.access != Some(RawAccess::Public) {
         errors.push(
             format!("{path}.audience"),
@@ -187,6 +197,45 @@ fn scopes(raw: &RawRoute, path: &str, errors: &mut Errors) -> ScopeRule {
         all: super::scopes(raw.scopes.as_deref(), &format!("{path}.scopes"), errors),
         any: super::scopes(raw.any_scope.as_deref(), &format!("{path}.any_scope"), errors),
     }
+}
+
+fn response_filter(raw: &RawRoute, path: &str, errors: &mut Errors) -> Option<ResponseFilter> {
+    let section = raw.response_filter.as_ref()?;
+    let at = |member: &str| format!("{path}.response_filter.{member}");
+    if raw.upgrade.as_ref().is_some_and(|list| !list.is_empty()) {
+        errors.push(format!("{path}.upgrade"), "can't be together with response_filter");
+    }
+    let mut tokens = |member: &str, text: Option<&String>| match text {
+        Some(text) => errors.keep(at(member), pointer(text)).unwrap_or_default(),
+        None => {
+            errors.push(at(member), "required: a JSON pointer such as /owner");
+            Vec::new()
+        }
+    };
+    let (items, owner) = (tokens("items", section.items.as_ref()), tokens("owner", section.owner.as_ref()));
+    if owner.is_empty() && section.owner.as_ref().is_some_and(String::is_empty) {
+        errors.push(at("owner"), "expected a JSON pointer into an element, such as /owner");
+    }
+    Some(ResponseFilter {
+        items,
+        owner,
+        keep_missing: section.on_missing == Some(RawOnMissing::Keep),
+        max_bytes: mcp::cap(section.max_bytes, &at("max_bytes"), errors),
+    })
+}
+
+/// RFC 6901 §3: the tokens, unescaped.
+fn pointer(text: &str) -> Result<Vec<String>, String> {
+    let expected = || "expected a JSON pointer such as /notes, or \"\" for the whole answer".to_owned();
+    if text.is_empty() {
+        return Ok(Vec::new());
+    }
+    let rest = text.strip_prefix('/').filter(|_| text.len() <= 1_024).ok_or_else(expected)?;
+    let unescape = |token: &str| {
+        let bare = token.replace("~0", "").replace("~1", "");
+        (!bare.contains('~')).then(|| token.replace("~1", "/").replace("~0", "~")).ok_or_else(expected)
+    };
+    rest.split('/').map(unescape).collect()
 }
 
 fn upgrade(raw: &RawRoute, path: &str, errors: &mut Errors) -> bool {

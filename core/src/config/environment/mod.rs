@@ -13,7 +13,6 @@ mod secrets;
 
 use super::Environment;
 use super::error::ConfigError;
-use super::not_yet;
 use reader::Reader;
 pub use secrets::{SECRETS, Secret, is_placeholder};
 use serde_json::{Map, Value, json};
@@ -79,11 +78,6 @@ fn fold(policy: Value, env: &Environment, alone: bool) -> Folded {
     limits::fold(&mut reader, &mut folded);
     own::fold(&mut reader, &mut folded, alone);
     secrets::check(&mut reader, demo);
-    for name in not_yet::VARIABLES {
-        if reader.text(&[name]).is_some() {
-            reader.error(name, not_yet::variable_message());
-        }
-    }
     if demo {
         own::demo_stays_here(&mut reader, &folded);
     }

@@ -10,6 +10,8 @@ use serde_json::{Value, json};
 
 /// The upstream that `PROXY_TARGET` names.
 const UPSTREAM: &str = "proxy_target";
+/// The upstream that `MCP_TARGET` names.
+const MCP_UPSTREAM: &str = "mcp_target";
 
 /// Folds the routes.
 pub fn fold(reader: &mut Reader<'_>, folded: &mut Folded, alone: bool) {
@@ -21,15 +23,15 @@ pub fn fold(reader: &mut Reader<'_>, folded: &mut Folded, alone: bool) {
     if let Some((name, ms)) = reader.number("PROXY_TIMEOUT_MS") {
         folded.set("timeout", json!(format!("{ms}ms")), name);
     }
-    if let Some((name, path)) = reader.text(&["MCP_PATH"])
-        && let Err(message) = pattern::literal(path)
-    {
-        reader.error(name, message);
-    }
     let target = target(reader, folded, alone);
     let mut routes: Vec<(Value, &str)> = Vec::new();
     if target || alone {
         routes.push((proxy(reader, target), "PROXY_PREFIX"));
+    }
+    if let Some(route) = mcp(reader, folded) {
+        // The tools' rules have a variable of their own.
+        folded.origin(&format!("routes[{}].mcp.tools", routes.len()), TOOLS);
+        routes.push((route, "MCP_PATH"));
     }
     let allowed = allowlist(reader);
     if alone && allowed.is_empty() {
@@ -58,7 +60,7 @@ fn put(folded: &mut Folded, routes: Vec<(Value, &str)>, upstream: bool) {
     let Some(list) = folded.list("routes") else { return };
     let routes = routes.into_iter().map(|(mut route, _)| {
         if upstream && let Some(members) = route.as_object_mut() {
-            members.insert("upstream".to_owned(), json!(UPSTREAM));
+            members.entry("upstream").or_insert(json!(UPSTREAM));
         }
         route
     });
@@ -101,6 +103,33 @@ fn proxy(reader: &Reader<'_>, target: bool) -> Value {
     route
 }
 
+/// `MCP_PATH` to `MCP_TARGET`, with `TOOL_SCOPES_JSON` as the rules of its tools.
+fn mcp(reader: &mut Reader<'_>, folded: &mut Folded) -> Option<Value> {
+    let path = reader.text(&["MCP_PATH"]).map_or("/mcp", |(_, path)| path);
+    if let Err(message) = pattern::literal(path) {
+        reader.error("MCP_PATH", message);
+    }
+    let tools = reader.text(&[TOOLS]).map(|(_, text)| crate::json::parse(text.as_bytes(), 4));
+    let Some((name, target)) = reader.text(&["MCP_TARGET"]) else {
+        if tools.is_some() {
+            reader.error("MCP_TARGET", format!("required with {TOOLS}: where the MCP server is"));
+        }
+        return None;
+    };
+    folded.set(&format!("upstreams.{MCP_UPSTREAM}"), json!(target), name);
+    let tools = match tools {
+        None => json!({}),
+        Some(Ok(tools)) if tools.is_object() => tools,
+        Some(_) => {
+            let expected = "expected a JSON object of tools, such as {\"list_notes\":[\"tool:read\"]}";
+            reader.error(TOOLS, expected);
+            json!({})
+        }
+    };
+    Some(json!({ "path": path, "upstream": MCP_UPSTREAM, "mcp": { "tools": tools } }))
+}
+
+const TOOLS: &str = "TOOL_SCOPES_JSON";
 const ALLOWLIST: &str = "TOOL_SCOPE_ALLOWLIST_JSON";
 
 /// One entry of the allow-list: `"tool:read": ["GET:/v1/tools/*"]`.

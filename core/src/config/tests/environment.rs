@@ -32,7 +32,6 @@ fn a_malformed_variable_names_itself() {
         ("TOOL_SCOPES", "a b"),
         ("REQUIRED_SCOPES", "\""),
         ("CHALLENGE_SCOPE", "some"),
-        ("TOOL_SCOPES_JSON", "{}"),
         ("MCP_TARGET", "http://127.0.0.1:5051/mcp"),
         ("MCP_PATH", "mcp"),
         ("TOOL_SCOPE_ALLOWLIST_JSON", "[]"),
@@ -183,4 +182,22 @@ fn no_message_shows_a_secret() {
             "{error}"
         );
     }
+}
+
+#[test]
+fn an_mcp_server_is_a_target_a_path_and_the_scopes_of_its_tools() {
+    let target = ("MCP_TARGET", "http://127.0.0.1:5051");
+    assert_eq!(errors(&[("TOOL_SCOPES_JSON", "{}")]), ["MCP_TARGET"]);
+    for bad in ["[]", "{", "{\"a\":1}", "{\"a\":[\"x y\"]}", "{\"a\":[],\"a\":[]}"] {
+        assert_eq!(errors(&[target, ("TOOL_SCOPES_JSON", bad)]), ["TOOL_SCOPES_JSON"], "{bad}");
+    }
+    let tools = ("TOOL_SCOPES_JSON", "{\"list_notes\":[\"tool:read\"],\"help\":\"public\"}");
+    let policy = load(None, Some(&variables(&[target, tools, ("MCP_PATH", "/agents/mcp")]))).unwrap();
+    let route = policy.routes.iter().find(|route| route.mcp.is_some()).unwrap();
+    assert_eq!((route.name.as_str(), route.upstream.as_deref()), ("/agents/mcp", Some("mcp_target")));
+    assert_eq!(route.timeout_ms, Some(60_000));
+    let mcp = route.mcp.as_ref().unwrap();
+    assert_eq!((mcp.tools.named.len(), mcp.tools.allow_unlisted), (2, false));
+    assert_eq!(mcp.resource, "http://localhost:8080/agents/mcp");
+    assert!(policy.routes.iter().any(|route| route.name == "/proxy/*"), "the others are there, too");
 }

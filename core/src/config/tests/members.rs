@@ -165,9 +165,22 @@ fn a_malformed_route_names_its_member() {
         ("strip_prefix", "routes[0].strip_prefix", json!("/v1/to")),
         ("strip_prefix", "routes[0].strip_prefix", json!("/")),
         ("timeout", "routes[0].timeout", json!("soon")),
-        ("mcp", "routes[0].mcp", json!({})),
         ("mcp", "routes[0].mcp.tool", json!({ "tool": {} })),
-        ("response_filter", "routes[0].response_filter", json!({ "items": "", "owner": "/o" })),
+        ("mcp", "routes[0].path", json!({})),
+        ("response_filter", "routes[0].response_filter.owner", json!({ "items": "" })),
+        ("response_filter", "routes[0].response_filter.owner", json!({ "items": "", "owner": "" })),
+        ("response_filter", "routes[0].response_filter.items", json!({ "items": "notes", "owner": "/o" })),
+        ("response_filter", "routes[0].response_filter.items", json!({ "items": "/a~2", "owner": "/o" })),
+        (
+            "response_filter",
+            "routes[0].response_filter.on_missing",
+            json!({ "items": "", "owner": "/o", "on_missing": "drop" }),
+        ),
+        (
+            "response_filter",
+            "routes[0].response_filter.max_bytes",
+            json!({ "items": "", "owner": "/o", "max_bytes": 1 }),
+        ),
         ("unknown", "routes[0].unknown", json!(1)),
     ] {
         let mut policy = good();
@@ -178,6 +191,62 @@ fn a_malformed_route_names_its_member() {
     accepted("/routes/0/strip_prefix", json!("/v1/tools"));
     accepted("/routes/0/timeout", json!(0));
     accepted("/routes/0/audiences", json!([]));
+    accepted(
+        "/routes/0/response_filter",
+        json!({ "items": "/a~1b/0", "owner": "/owner", "on_missing": "keep" }),
+    );
+}
+
+#[test]
+fn a_malformed_mcp_member_names_itself() {
+    for (member, path, value) in [
+        ("resource", "mcp.resource", json!("mcp")),
+        ("tools", "mcp.tools.a", json!({ "a": "private" })),
+        ("tools", "mcp.tools.a[0]", json!({ "a": ["x y"] })),
+        ("tools", "mcp.tools.a[1]", json!({ "a": ["x", 1] })),
+        ("tools", "mcp.tools.a", json!({ "a": {} })),
+        ("tools", "mcp.tools.a.scope", json!({ "a": { "scope": ["x"] } })),
+        ("tools", "mcp.tools.a.any_scope", json!({ "a": { "any_scope": [] } })),
+        ("tools", "mcp.tools.a.any_scope", json!({ "a": { "any_scope": "x" } })),
+        ("tools", "mcp.tools.unlisted", json!({ "unlisted": ["x"] })),
+        ("unlisted", "mcp.unlisted", json!("refuse")),
+        ("prompts", "mcp.prompts.unlisted", json!({ "unlisted": "no" })),
+        ("resources", "mcp.resources.a*b*", json!({ "a*b*": [] })),
+        ("lazy_auth", "mcp.lazy_auth[0]", json!(["tools/call"])),
+        ("lazy_auth", "mcp.lazy_auth[1]", json!(["ping", ""])),
+        ("challenge_mode", "mcp.challenge_mode", json!("both")),
+        ("allowed_origins", "mcp.allowed_origins[0]", json!(["https://a.example/"])),
+        ("max_body", "mcp.max_body", json!(10)),
+    ] {
+        let mut policy = good();
+        policy["routes"] = json!([{ "path": "/mcp", "mcp": { member: value } }]);
+        assert_eq!(loaded(&policy).unwrap_err(), [format!("routes[0].{path}")], "{value}");
+    }
+    for (member, value) in [
+        ("upgrade", json!(["websocket"])),
+        ("forward_authorization", json!(true)),
+        ("response_filter", json!({ "items": "", "owner": "/o" })),
+        ("access", json!("public")),
+    ] {
+        let mut policy = good();
+        policy["routes"] = json!([{ "path": "/mcp", "mcp": {} }]);
+        policy["routes"][0][member] = value;
+        assert_eq!(loaded(&policy).unwrap_err(), [format!("routes[0].{member}")]);
+    }
+    let mut policy = good();
+    policy["routes"] = json!([{ "path": "/mcp", "mcp": {
+        "tools": { "whoami": [], "list": ["a"], "purge": { "any_scope": ["b", "c"] }, "both": { "scopes": ["a"], "any_scope": ["b"] },
+                   "help": "public", "unlisted": "allow" },
+        "unlisted": "allow", "prompts": { "unlisted": "deny" }, "resources": { "notes://*": ["a"] },
+        "lazy_auth": ["tools/list"], "challenge_mode": "auto", "allowed_origins": ["*"], "max_body": 4096
+    } }]);
+    let policy = load(Some(policy.to_string().as_bytes()), None).unwrap();
+    let mcp = policy.routes.iter().find_map(|route| route.mcp.as_ref()).unwrap();
+    assert_eq!(mcp.lazy_auth, ["initialize", "notifications/initialized", "tools/list"]);
+    assert_eq!(mcp.resource, format!("{}/mcp", policy.public_url));
+    assert!(mcp.tools.allow_unlisted && !mcp.prompts.allow_unlisted && mcp.resources.allow_unlisted);
+    assert_eq!(mcp.resources.patterns[0].0, "notes://");
+    assert!(["a", "b", "c"].iter().all(|s| mcp.scopes_supported.iter().any(|have| have == s)));
 }
 
 #[test]
@@ -189,6 +258,7 @@ fn a_public_route_cannot_say_what_needs_a_token() {
         ("issuers", json!(["https://idp.example/"])),
         ("audiences", json!(["x"])),
         ("forward_authorization", json!(true)),
+        ("response_filter", json!({ "items": "", "owner": "/o" })),
     ] {
         let mut policy = good();
         policy["routes"] = json!([{ "path": "/status", "access": "public" }]);
@@ -208,7 +278,8 @@ fn a_malformed_limit_names_its_member() {
         ("on", "rate_limits[0].on", json!("all")),
         ("except", "rate_limits[0].except", json!(["10.0.0.0/8"])),
         ("route", "rate_limits[0].route", json!("/v2/*")),
-        ("tools", "rate_limits[0].tools", json!(["purge"])),
+        ("tools", "rate_limits[0].tools", json!([])),
+        ("tools", "rate_limits[0].tools[0]", json!([""])),
         ("scope", "rate_limits[0].scope", json!("global")),
         ("failure_mode", "rate_limits[0].failure_mode", json!("allow")),
     ] {

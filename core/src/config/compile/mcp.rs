@@ -1,0 +1,260 @@
+//! MCP routes (POLICY.md `routes[].mcp`, CONTRACT §12): rules by tool, prompt and resource in, compiled ones out.
+
+use super::Errors;
+use crate::config::policy::{ChallengeMode, Mcp, McpRule, McpRules, Pattern, ScopeRule};
+use crate::config::raw::{RawChallengeMode, RawMcp, RawPolicy, RawRoute};
+use crate::config::values::{name, url};
+use serde_json::Value;
+use std::collections::BTreeMap;
+
+/// The largest body that is read, and the largest answer that is filtered.
+const MAX_BODY: u64 = 1_048_576;
+const LARGEST_BODY: u64 = 64 * 1_048_576;
+/// Names of one map.
+const MAX_RULES: usize = 10_000;
+const MAX_NAME: usize = 1_024;
+
+/// Methods that have a rule of their own by what they name: `lazy_auth` can't open them.
+const RULED: [&str; 6] = [
+    "tools/call",
+    "prompts/get",
+    "resources/read",
+    "resources/subscribe",
+    "resources/unsubscribe",
+    "completion/complete",
+];
+
+/// Compiles `mcp` of the route at `path`, whose pattern and own scopes are known.
+pub fn compile(
+    policy: &RawPolicy,
+    route: &RawRoute,
+    raw: &RawMcp,
+    pattern: &Pattern,
+    scopes: &ScopeRule,
+    path: &str,
+    errors: &mut Errors,
+) -> Mcp {
+    fits(route, pattern, path, errors);
+    let at = |member: &str| format!("{path}.mcp.{member}");
+    let tools =
+        rules(raw.tools.as_ref(), raw.unlisted.as_deref(), false, &at("tools"), &at("unlisted"), errors);
+    let prompts = rules(raw.prompts.as_ref(), None, true, &at("prompts"), "", errors);
+    let resources = resources(raw, &at("resources"), errors);
+    let supported = supported(policy, &[&tools, &prompts, &resources], scopes);
+    Mcp {
+        resource: resource(policy, raw, pattern, &at("resource"), errors),
+        tools,
+        prompts,
+        resources,
+        lazy_auth: lazy(raw, &at("lazy_auth"), errors),
+        challenge_mode: match raw.challenge_mode {
+            // No client announces itself by a documented signal yet.
+            None | Some(RawChallengeMode::Http | RawChallengeMode::Auto) => ChallengeMode::Http,
+            Some(RawChallengeMode::Meta) => ChallengeMode::Meta,
+        },
+        allowed_origins: origins(policy, raw, &at("allowed_origins"), errors),
+        max_body: cap(raw.max_body, &at("max_body"), errors),
+        scopes_supported: supported,
+    }
+}
+
+/// What an MCP route can't be besides.
+fn fits(route: &RawRoute, pattern: &Pattern, path: &str, errors: &mut Errors) {
+    let others = [
+        ("upgrade", route.upgrade.as_ref().is_some_and(|list| !list.is_empty())),
+        ("forward_authorization", route.forward_authorization == Some(true)),
+        ("response_filter", route.response_filter.is_some()),
+    ];
+    for (member, _) in others.into_iter().filter(|(_, given)| *given) {
+        errors.push(format!("{path}.{member}"), "can't be together with mcp");
+    }
+    if route.access == Some(crate::config::raw::RawAccess::Public) {
+        errors.push(
+            format!("{path}.access"),
+            "expected token with mcp: lazy_auth and public tools open what is to be open",
+        );
+    }
+    if pattern.rest || pattern.segments.iter().any(Option::is_none) {
+        errors
+            .push(format!("{path}.path"), "expected a path without * with mcp: its metadata has one address");
+    }
+}
+
+fn resource(policy: &RawPolicy, raw: &RawMcp, pattern: &Pattern, path: &str, errors: &mut Errors) -> String {
+    if let Some(resource) = &raw.resource {
+        errors.keep(path, url::check_identifier(resource));
+        return resource.clone();
+    }
+    let base = policy.public_url.as_deref().unwrap_or(super::PUBLIC_URL);
+    let base = url::base(base).map(|url| url::origin(&url)).unwrap_or_default();
+    pattern.segments.iter().flatten().fold(base, |url, segment| format!("{url}/{segment}"))
+}
+
+fn rules(
+    raw: Option<&BTreeMap<String, Value>>,
+    beside: Option<&str>,
+    allow: bool,
+    path: &str,
+    beside_path: &str,
+    errors: &mut Errors,
+) -> McpRules {
+    let mut rules = McpRules { named: BTreeMap::new(), patterns: Vec::new(), allow_unlisted: allow };
+    if let Some(word) = beside {
+        rules.allow_unlisted = unlisted(&Value::from(word), beside_path, errors);
+    }
+    let list = raw.into_iter().flatten();
+    if raw.is_some_and(|map| map.len() > MAX_RULES) {
+        errors.push(path, format!("expected at most {MAX_RULES} names"));
+    }
+    for (name, value) in list {
+        let path = format!("{path}.{name}");
+        if name == "unlisted" {
+            let allowed = unlisted(value, &path, errors);
+            if beside.is_some() && allowed != rules.allow_unlisted {
+                errors.push(path, "contradicts mcp.unlisted");
+            }
+            rules.allow_unlisted = allowed;
+            continue;
+        }
+        errors.keep(path.clone(), name::check_text(name, MAX_NAME));
+        rules.named.insert(name.clone(), rule(value, &path, errors));
+    }
+    rules
+}
+
+/// A URI that ends in `*` is a pattern; the longest one that fits decides, and an exact entry before all.
+fn resources(raw: &RawMcp, path: &str, errors: &mut Errors) -> McpRules {
+    let mut rules = rules(raw.resources.as_ref(), None, true, path, "", errors);
+    let patterns: Vec<String> = rules.named.keys().filter(|uri| uri.ends_with('*')).cloned().collect();
+    for uri in patterns {
+        let start = uri.strip_suffix('*').unwrap_or(&uri).to_owned();
+        if start.contains('*') {
+            errors.push(format!("{path}.{uri}"), "expected at most one *, at the end");
+        }
+        if let Some(rule) = rules.named.remove(&uri) {
+            rules.patterns.push((start, rule));
+        }
+    }
+    rules.patterns.sort_by_key(|(start, _)| std::cmp::Reverse(start.len()));
+    rules
+}
+
+fn unlisted(value: &Value, path: &str, errors: &mut Errors) -> bool {
+    match value.as_str() {
+        Some("allow") => true,
+        Some("deny") => false,
+        _ => {
+            errors.push(path, "expected deny or allow");
+            false
+        }
+    }
+}
+
+/// `public`, a list of scopes, or `{ scopes, any_scope }`.
+fn rule(value: &Value, path: &str, errors: &mut Errors) -> McpRule {
+    const EXPECTED: &str = "expected public, a list of scopes, or { any_scope: [ … ] }";
+    match value {
+        Value::String(word) if word == "public" => McpRule::Public,
+        Value::Array(_) => McpRule::Token(ScopeRule { all: list(value, path, errors), any: Vec::new() }),
+        Value::Object(members) => {
+            let mut rule = ScopeRule::default();
+            for (member, value) in members {
+                let path = format!("{path}.{member}");
+                match member.as_str() {
+                    "scopes" => rule.all = list(value, &path, errors),
+                    "any_scope" => {
+                        rule.any = list(value, &path, errors);
+                        if value.as_array().is_some_and(Vec::is_empty) {
+                            errors.push(path, "expected at least one scope, else no token could fit");
+                        }
+                    }
+                    _ => errors.push(path, "unknown member: expected scopes or any_scope"),
+                }
+            }
+            if members.is_empty() {
+                errors.push(path, EXPECTED);
+            }
+            McpRule::Token(rule)
+        }
+        _ => {
+            errors.push(path, EXPECTED);
+            McpRule::Token(ScopeRule::default())
+        }
+    }
+}
+
+fn list(value: &Value, path: &str, errors: &mut Errors) -> Vec<String> {
+    let Some(items) = value.as_array() else {
+        errors.push(path, "expected a list of scopes");
+        return Vec::new();
+    };
+    let mut scopes = Vec::new();
+    for (at, item) in items.iter().enumerate() {
+        let path = format!("{path}[{at}]");
+        match item.as_str() {
+            Some(scope) => {
+                errors.keep(path, name::check_scope(scope));
+                scopes.push(scope.to_owned());
+            }
+            None => errors.push(path, "expected a scope"),
+        }
+    }
+    scopes
+}
+
+fn lazy(raw: &RawMcp, path: &str, errors: &mut Errors) -> Vec<String> {
+    let mut methods = raw.lazy_auth.clone().unwrap_or_default();
+    for (at, method) in methods.iter().enumerate() {
+        let path = format!("{path}[{at}]");
+        if RULED.contains(&method.as_str()) {
+            errors.push(path, "has rules of its own: make the tool, prompt or resource public instead");
+        } else {
+            errors.keep(path, name::check_text(method, 128));
+        }
+    }
+    if !methods.is_empty() {
+        // Nothing else could come before them.
+        methods.extend(["initialize", "notifications/initialized"].map(str::to_owned));
+        methods.sort();
+        methods.dedup();
+    }
+    methods
+}
+
+/// Without a list: the origins of `cors`, and our own hosts.
+fn origins(policy: &RawPolicy, raw: &RawMcp, path: &str, errors: &mut Errors) -> Vec<String> {
+    if let Some(list) = &raw.allowed_origins {
+        for (at, origin) in list.iter().enumerate().filter(|(_, o)| *o != "*") {
+            errors.keep(format!("{path}[{at}]"), url::check_origin(origin));
+        }
+        return list.clone();
+    }
+    let mut origins = policy.cors.as_ref().and_then(|cors| cors.origins.clone()).unwrap_or_default();
+    let public = policy.public_url.as_deref().unwrap_or(super::PUBLIC_URL);
+    if let Ok(url) = url::base(public) {
+        let scheme = if url.tls { "https" } else { "http" };
+        origins.push(url::origin(&url));
+        let hosts = policy.public_hosts.iter().flatten();
+        origins.extend(hosts.map(|host| format!("{scheme}://{}", crate::route::bare_host(host))));
+    }
+    origins
+}
+
+/// A cap on what is read, in bytes.
+pub fn cap(given: Option<u64>, path: &str, errors: &mut Errors) -> usize {
+    let bytes = given.unwrap_or(MAX_BODY);
+    if !(1_024..=LARGEST_BODY).contains(&bytes) {
+        errors.push(path, format!("expected 1024 to {LARGEST_BODY} bytes"));
+    }
+    usize::try_from(bytes.min(LARGEST_BODY)).unwrap_or(usize::MAX)
+}
+
+/// What this route's own metadata document advertises (CONTRACT §4).
+fn supported(policy: &RawPolicy, rules: &[&McpRules], route: &ScopeRule) -> Vec<String> {
+    let own = rules.iter().flat_map(|rules| rules.all()).filter_map(|rule| match rule {
+        McpRule::Public => None,
+        McpRule::Token(rule) => Some(rule),
+    });
+    let scopes = own.chain([route]).flat_map(|rule| rule.all.iter().chain(&rule.any)).cloned();
+    super::advertised(policy, scopes.collect())
+}

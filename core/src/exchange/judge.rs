@@ -1,0 +1,210 @@
+//! How a request is judged: read [`judge`] top to bottom, it is CONTRACT §1, steps 4 to 10.
+
+use super::mcp::{self, McpRoute};
+use super::respond::Rewrite;
+use super::shadow;
+use super::{AwaitBody, AwaitKeys, Exchange, Forwarded, Kept, Progress, World};
+use crate::authenticate::{Caller, Fetched, authenticate};
+use crate::authorize;
+use crate::bearer::Bearer;
+use crate::config::policy::{Access, Builtin, IssuerId, Mode, Route, RouteId};
+use crate::cors::{self, ResponseHeaders};
+use crate::decision::{Decision, Permit, Read};
+use crate::hash;
+use crate::jwt::VerifiedClaims;
+use crate::metadata;
+use crate::rate_limit::{LimitState, Outcome};
+use crate::record::Facts;
+use crate::refusal::{AuthorizationFault, Denied, Fault, Refusal};
+use crate::reply::{self, Asked, Reply};
+use crate::request::{self, Pairs, Request};
+use crate::route::{self, Match};
+use std::rc::Rc;
+
+/// What judging a request comes to.
+pub(super) enum Verdict {
+    Forward(Permit, Option<Rc<VerifiedClaims>>, Option<Rewrite>),
+    Answer(Reply),
+    Await(IssuerId),
+    Read(Read),
+}
+
+/// What is known of a request when it is judged.
+pub(super) struct Case<'a> {
+    pub request: &'a Request<'a>,
+    pub found: Match,
+    pub route: Option<(RouteId, &'a Route)>,
+    pub fetched: Fetched,
+    pub cors: &'a ResponseHeaders,
+}
+
+pub(super) fn step(
+    world: &World<'_>,
+    headers: Pairs<'_>,
+    fetched: Fetched,
+    mut progress: Progress,
+) -> (Exchange, Decision) {
+    let mut facts = Facts::new(world.policy);
+    let request = match request::parse(headers, &world.policy.identity) {
+        Ok(request) => request,
+        Err(fault) => {
+            facts.describe_unparsed(headers);
+            facts.request_id = made_up_id(world, headers);
+            return shadow::refuse_unparsed(world, facts, headers, &Refusal::Unsafe(fault));
+        }
+    };
+    facts.describe(&request);
+    if facts.request_id.is_empty() {
+        facts.request_id = made_up_id(world, headers);
+    }
+    let found = route::find(world.policy, request.method, request.host, &request.target.path);
+    let route = match found {
+        Match::Route(id) | Match::WrongMethod(id) => world.policy.routes.get(id.0).map(|route| (id, route)),
+        Match::None | Match::Ambiguous => None,
+    };
+    facts.route = route.map(|(_, route)| route.name.clone());
+    let cors = cors::answer(&world.policy.cors, request.origin);
+    let mode = route.map_or(world.policy.mode, |(_, route)| route.mode);
+    let case = Case { request: &request, found, route, fetched, cors: &cors };
+    let verdict = judge(world, &case, &mut progress, &mut facts);
+    if mode == Mode::Shadow {
+        return shadow::observe(world, &request, route.map(|(_, route)| route), verdict, facts);
+    }
+    match verdict {
+        Ok(Verdict::Forward(permit, claims, rewrite)) => {
+            facts.allow(claims.as_deref());
+            let response = permit.response().clone();
+            (Exchange::Forwarded(Forwarded { facts, response, rewrite }), Decision::Forward(permit))
+        }
+        Ok(Verdict::Answer(reply)) => (Exchange::Replied(facts), Decision::Reply(reply)),
+        Ok(Verdict::Await(issuer)) => {
+            let kept = Kept::new(headers, facts, progress);
+            (Exchange::AwaitKeys(AwaitKeys { issuer, since_ms: world.now_ms, kept }), Decision::Await(issuer))
+        }
+        Ok(Verdict::Read(read)) => {
+            let kept = Kept::new(headers, facts, progress);
+            (Exchange::AwaitBody(AwaitBody { kept }), Decision::Read(read))
+        }
+        Err(refusal) => {
+            facts.refuse(&refusal);
+            let asked = asked(&case, &progress, &facts);
+            let reply = reply::refuse(world.policy, route.map(|(_, route)| route), &asked, &refusal);
+            (Exchange::Replied(facts), Decision::Reply(reply))
+        }
+    }
+}
+
+/// CONTRACT §1, steps 4 to 10.
+fn judge(
+    world: &World<'_>,
+    case: &Case<'_>,
+    progress: &mut Progress,
+    facts: &mut Facts,
+) -> Result<Verdict, Refusal> {
+    let Case { request, found, route, fetched, cors } = *case;
+    match request.bearer {
+        Bearer::Doubled => {
+            return Err(counted_failure(
+                world,
+                progress,
+                Refusal::Authorization(AuthorizationFault::Doubled),
+            ));
+        }
+        Bearer::TooLong => {
+            return Err(counted_failure(
+                world,
+                progress,
+                Refusal::Authorization(AuthorizationFault::TooLong),
+            ));
+        }
+        _ => {}
+    }
+    if cors::is_preflight(request) {
+        facts.answer("preflight", 204);
+        return Ok(Verdict::Answer(reply::preflight(cors::preflight(&world.policy.cors, request.origin))));
+    }
+    if let Match::WrongMethod(_) = found {
+        return Err(Refusal::Method(route::allowed_methods(world.policy, &request.target.path)));
+    }
+    let counted = count_address(world, progress)?;
+    if let Some(mcp) = McpRoute::of(route) {
+        return mcp::judge(world, case, &mcp, counted, progress, facts);
+    }
+    let route = route.map(|(_, route)| route);
+    if let Some(route) = route.filter(|r| r.access == Access::Public || r.builtin == Some(Builtin::Unjudged))
+    {
+        if let Some(reply) = metadata::answer(world.policy, route, request)? {
+            facts.answer("metadata", 200);
+            return Ok(Verdict::Answer(reply));
+        }
+        return authorize::public(world, request, route, counted, cors.clone())
+            .map(|permit| Verdict::Forward(permit, None, None));
+    }
+    let claims = match authenticate(world, route, request.bearer, fetched)
+        .map_err(|r| counted_failure(world, progress, r))?
+    {
+        Caller::Known(claims) => claims,
+        Caller::NeedsKeys(issuer) => return Ok(Verdict::Await(issuer)),
+    };
+    facts.identify(world.policy, world.counters.secret, &claims);
+    let Some((id, route)) = case.route else {
+        return Err(Refusal::Denied(if found == Match::Ambiguous { Denied::Case } else { Denied::NoRoute }));
+    };
+    let permit = authorize::caller(world, request, route, &claims, counted, cors.clone())?;
+    if let Some(reply) = metadata::answer(world.policy, route, request)? {
+        facts.answer("metadata", 200);
+        return Ok(Verdict::Answer(reply));
+    }
+    let rewrite = route.response_filter.is_some().then(|| Rewrite::owner(id, &claims, request));
+    Ok(Verdict::Forward(permit, Some(claims), rewrite))
+}
+
+fn asked(case: &Case<'_>, progress: &Progress, facts: &Facts) -> Asked {
+    let request = case.request;
+    Asked {
+        is_head: request.method == "HEAD",
+        is_grpc: request.is_grpc,
+        host: request.host.to_owned(),
+        request_id: facts.request_id.clone(),
+        cors: case.cors.clone(),
+        mcp: McpRoute::of(case.route).map(|mcp| mcp.asked(request, progress)),
+    }
+}
+
+/// Counts a request by its address, where a limit says `on: all`; once, however often it is judged.
+fn count_address(world: &World<'_>, progress: &mut Progress) -> Result<Option<LimitState>, Refusal> {
+    if let Some(counted) = progress.counted {
+        return Ok(counted);
+    }
+    let counted = if world.has_address_rule(false) {
+        match world.counters.count_address(world.policy, (world.address)(), false, world.now_ms) {
+            Ok(Outcome::Over(state)) => return Err(Refusal::Limited(state)),
+            Ok(Outcome::Within(state)) => Some(state),
+            Ok(Outcome::Unlimited) => None,
+            Err(_) => return Err(Refusal::Internal(Fault::SharedTable)),
+        }
+    } else {
+        None
+    };
+    progress.counted = Some(counted);
+    Ok(counted)
+}
+
+/// Counts a failed authentication against its address, once. The refusal stands, whatever counting says.
+pub(super) fn counted_failure(world: &World<'_>, progress: &mut Progress, refusal: Refusal) -> Refusal {
+    if !progress.failed && refusal.is_address_failure() && world.counts_failures() {
+        progress.failed = true;
+        let _ = world.counters.count_address(world.policy, (world.address)(), true, world.now_ms);
+    }
+    refusal
+}
+
+/// An id for requests whose own can't be shown again.
+fn made_up_id(world: &World<'_>, headers: Pairs<'_>) -> String {
+    let id = headers
+        .iter()
+        .find(|(name, _)| *name == b"x-request-id")
+        .map(|(_, value)| *value)
+        .unwrap_or_default();
+    format!("{:016x}", hash::keyed(world.counters.secret, &[b"request", id, &world.now_ms.to_le_bytes()]))
+}

@@ -1,0 +1,236 @@
+//! How a request to an MCP route is judged (CONTRACT §12): version, origin, token, body, scopes, limits, in this order. A body is read before a
+//! token is refused, since the challenge names the scopes of the operation; what 2026-07-28 says in headers refuses without it.
+
+use super::World;
+use super::judge::{Case, Verdict, counted_failure};
+use super::respond::Rewrite;
+use super::{Progress, request_of};
+use crate::authenticate::{Caller, authenticate};
+use crate::authorize;
+use crate::bearer::Bearer;
+use crate::config::policy::{Mcp, Policy, Route, RouteId};
+use crate::decision::Read;
+use crate::jwt::VerifiedClaims;
+use crate::mcp::era::Era;
+use crate::mcp::json_rpc::{BodyFault, Target};
+use crate::mcp::needs::Needs;
+use crate::mcp::operation::Operation;
+use crate::rate_limit::LimitState;
+use crate::record::Facts;
+use crate::refusal::Refusal;
+use crate::reply::AskedMcp;
+use crate::request::{Pairs, Request};
+use std::rc::Rc;
+
+/// The methods of an MCP route (Streamable HTTP).
+const METHODS: &str = "POST, GET, DELETE, OPTIONS";
+
+/// A route with MCP rules.
+#[derive(Clone, Copy)]
+pub(super) struct McpRoute<'a> {
+    id: RouteId,
+    route: &'a Route,
+    mcp: &'a Mcp,
+}
+
+impl<'a> McpRoute<'a> {
+    /// The route, if it has such rules.
+    pub fn of(route: Option<(RouteId, &'a Route)>) -> Option<Self> {
+        let (id, route) = route?;
+        route.mcp.as_ref().map(|mcp| Self { id, route, mcp })
+    }
+
+    /// What an answer depends on: the operation that the body, or else the headers, tell of.
+    pub fn asked(&self, request: &Request<'_>, progress: &Progress) -> AskedMcp {
+        let Some(era) = era(request) else { return Self::asked_nothing() };
+        let read = progress.operation.as_ref().and_then(|read| read.as_ref().ok()).cloned();
+        let operation = match read {
+            Some(operation) => Some(operation),
+            None if request.method == "POST" => Operation::of_headers(request, era),
+            None => Some(Operation::without_body(request.method, era)),
+        };
+        let Some(operation) = operation else { return Self::asked_nothing() };
+        let needs = Needs::of(&operation, self.route, self.mcp);
+        let is_tool = |operation: &Operation| {
+            operation.call().is_some_and(|call| matches!(call.target, Target::Tool(_)))
+        };
+        AskedMcp {
+            id: operation.id().to_owned(),
+            scopes: (!needs.has_unlisted()).then(|| needs.scopes()),
+            tool_call: is_tool(&operation).then_some(era),
+        }
+    }
+
+    /// Nothing is known of the operation.
+    pub fn asked_nothing() -> AskedMcp {
+        AskedMcp { id: "null".to_owned(), scopes: None, tool_call: None }
+    }
+
+    fn is_open(&self, operation: &Operation) -> bool {
+        Needs::of(operation, self.route, self.mcp).is_open()
+    }
+}
+
+/// What the body of a request says.
+pub(super) fn read(headers: Pairs<'_>, policy: &Policy, body: Option<&[u8]>) -> Result<Operation, BodyFault> {
+    let bytes = body.ok_or(BodyFault::TooLarge)?;
+    // It was parsed before, or nothing would have been read.
+    let request = request_of(headers, policy).ok_or(BodyFault::Message)?;
+    Operation::of_body(&request, era(&request).ok_or(BodyFault::Message)?, bytes)
+}
+
+pub(super) fn judge(
+    world: &World<'_>,
+    case: &Case<'_>,
+    route: &McpRoute<'_>,
+    counted: Option<LimitState>,
+    progress: &mut Progress,
+    facts: &mut Facts,
+) -> Result<Verdict, Refusal> {
+    let request = case.request;
+    if !METHODS.split(", ").any(|method| method == request.method) {
+        return Err(Refusal::Method(METHODS.to_owned()));
+    }
+    let era = era(request).ok_or(Refusal::Version)?;
+    check_origin(route.mcp, request)?;
+    if progress.operation.is_none() {
+        if request.method != "POST" {
+            progress.operation = Some(Ok(Operation::without_body(request.method, era)));
+        } else if !is_json(request) {
+            progress.operation = Some(Err(BodyFault::MediaType));
+        }
+    }
+    match progress.operation.clone() {
+        Some(operation) => decide(world, case, route, &operation, counted, progress, facts),
+        None => before_body(world, case, route, era, progress, facts),
+    }
+}
+
+/// The operation is known, or why it isn't.
+fn decide(
+    world: &World<'_>,
+    case: &Case<'_>,
+    route: &McpRoute<'_>,
+    operation: &Result<Operation, BodyFault>,
+    counted: Option<LimitState>,
+    progress: &mut Progress,
+    facts: &mut Facts,
+) -> Result<Verdict, Refusal> {
+    if let Ok(operation) = operation {
+        facts.operate(operation);
+    }
+    let is_open = operation.as_ref().is_ok_and(|operation| route.is_open(operation));
+    let claims = match caller(world, case, route, is_open, progress)? {
+        Some(Caller::NeedsKeys(issuer)) => return Ok(Verdict::Await(issuer)),
+        Some(Caller::Known(claims)) => Some(claims),
+        None => None,
+    };
+    identify(world, facts, claims.as_ref());
+    let operation = operation.as_ref().map_err(|fault| Refusal::Body(*fault))?;
+    let around = (counted, case.cors.clone());
+    let permit = authorize::operation(
+        world,
+        case.request,
+        route.route,
+        route.mcp,
+        claims.as_deref(),
+        operation,
+        around,
+    )?;
+    let rewrite = Rewrite::list(route.id, claims.as_ref(), operation);
+    Ok(Verdict::Forward(permit, claims, rewrite))
+}
+
+/// Refuses what the headers alone are enough to refuse; else the body is read.
+fn before_body(
+    world: &World<'_>,
+    case: &Case<'_>,
+    route: &McpRoute<'_>,
+    era: Era,
+    progress: &mut Progress,
+    facts: &mut Facts,
+) -> Result<Verdict, Refusal> {
+    let mut known = None;
+    if let Some(operation) = Operation::of_headers(case.request, era) {
+        facts.operate(&operation);
+        match caller(world, case, route, route.is_open(&operation), progress)? {
+            // The keys are waited for once the body is there.
+            Some(Caller::NeedsKeys(_)) => {}
+            Some(Caller::Known(claims)) => {
+                identify(world, facts, Some(&claims));
+                authorize::check_operation(world.policy, route.route, route.mcp, Some(&claims), &operation)?;
+                known = Some(claims);
+            }
+            None => authorize::check_operation(world.policy, route.route, route.mcp, None, &operation)?,
+        }
+    }
+    let let_go = if world.policy.hold_headers {
+        None
+    } else {
+        // The headers leave before the body comes: who calls must be in them by then. A token that isn't good is refused with the
+        // body's challenge.
+        let claims = match known {
+            Some(claims) => Some(claims),
+            None => match authenticate(world, Some(route.route), case.request.bearer, case.fetched) {
+                Ok(Caller::Known(claims)) => Some(claims),
+                Ok(Caller::NeedsKeys(issuer)) => return Ok(Verdict::Await(issuer)),
+                Err(_) => None,
+            },
+        };
+        Some(authorize::edits(world.policy, case.request, Some(route.route), claims.as_deref()))
+    };
+    Ok(Verdict::Read(Read { cap: route.mcp.max_body, let_go }))
+}
+
+/// Who calls; `None`: nobody, which is fine here. A bad token is refused whether or not one is needed.
+fn caller(
+    world: &World<'_>,
+    case: &Case<'_>,
+    route: &McpRoute<'_>,
+    is_open: bool,
+    progress: &mut Progress,
+) -> Result<Option<Caller>, Refusal> {
+    if is_open && matches!(case.request.bearer, Bearer::Absent) {
+        return Ok(None);
+    }
+    authenticate(world, Some(route.route), case.request.bearer, case.fetched)
+        .map(Some)
+        .map_err(|refusal| counted_failure(world, progress, refusal))
+}
+
+fn identify(world: &World<'_>, facts: &mut Facts, claims: Option<&Rc<VerifiedClaims>>) {
+    if let Some(claims) = claims {
+        facts.identify(world.policy, world.counters.secret, claims);
+    }
+}
+
+/// `None`: a version that nobody knows.
+fn era(request: &Request<'_>) -> Option<Era> {
+    match request.mcp_version {
+        None => Era::of(None),
+        Some(version) => Era::of(Some(std::str::from_utf8(version).ok()?)),
+    }
+}
+
+/// MCP Transports, "Security Warning": a page of another site must not reach a server through its visitor's browser.
+fn check_origin(mcp: &Mcp, request: &Request<'_>) -> Result<(), Refusal> {
+    let allowed = |origin: &str| mcp.allowed_origins.iter().any(|o| o == "*" || o == origin);
+    if request.origin.is_none_or(allowed) { Ok(()) } else { Err(Refusal::Origin) }
+}
+
+/// `application/json`, in UTF-8 and not encoded.
+fn is_json(request: &Request<'_>) -> bool {
+    let text = |value: Option<&[u8]>| value.and_then(|v| std::str::from_utf8(v).ok().map(str::to_owned));
+    let Some(kind) = text(request.content_type) else { return false };
+    let mut parts = kind.split(';').map(str::trim);
+    let is_plain = request.content_encoding.is_none_or(|e| e.trim_ascii().eq_ignore_ascii_case(b"identity"));
+    let is_utf8 = |parameter: &str| match parameter.split_once('=') {
+        Some((name, value)) if name.trim().eq_ignore_ascii_case("charset") => {
+            value.trim().trim_matches('"').eq_ignore_ascii_case("utf-8")
+        }
+        _ => true,
+    };
+    parts.next().is_some_and(|essence| essence.eq_ignore_ascii_case("application/json"))
+        && parts.all(is_utf8)
+        && is_plain
+}

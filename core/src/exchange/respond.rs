@@ -1,0 +1,236 @@
+//! The upstream's answer: its status and headers in, how it must be treated out; then its body in, what the caller may see of it out (CONTRACT §8, §12).
+
+use super::{Exchange, Forwarded};
+use crate::config::policy::{Policy, RouteId};
+use crate::jwt::VerifiedClaims;
+use crate::mcp::era::Era;
+use crate::mcp::list::{Kind, Lens};
+use crate::mcp::operation::Operation;
+use crate::mcp::sse::Events;
+use crate::refusal::Refusal;
+use crate::reply::{self, Asked, AskedMcp, Reply};
+use crate::request::Request;
+use crate::response_filter::{self, Filtered};
+use std::rc::Rc;
+
+/// What an answer must not show.
+#[derive(Debug)]
+pub struct Rewrite {
+    route: RouteId,
+    claims: Option<Rc<VerifiedClaims>>,
+    what: What,
+    is_head: bool,
+}
+
+#[derive(Debug)]
+enum What {
+    /// Elements of others.
+    Owner,
+    /// Tools, prompts and resources that the caller may not use.
+    Lists(Lists),
+}
+
+#[derive(Debug)]
+struct Lists {
+    era: Era,
+    id: String,
+    asked: Vec<(String, Kind)>,
+}
+
+/// What the host knows of an answer's headers.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct Head<'a> {
+    /// `:status`.
+    pub status: u16,
+    /// `Content-Type`.
+    pub content_type: Option<&'a [u8]>,
+    /// `Content-Encoding`.
+    pub content_encoding: Option<&'a [u8]>,
+    /// `Content-Length`.
+    pub content_length: Option<&'a [u8]>,
+    /// Nothing follows.
+    pub is_end: bool,
+}
+
+/// How an answer must be treated.
+#[derive(Debug)]
+pub enum Treatment {
+    /// It passes.
+    Pass,
+    /// Its body is read whole, at most so many bytes, and then filtered.
+    Whole(usize),
+    /// Its events are filtered as they come.
+    Stream(Events),
+    /// It isn't shown.
+    Refuse(Reply),
+}
+
+/// What a whole body becomes.
+#[derive(Debug)]
+pub enum Shown {
+    /// It stays.
+    Same,
+    /// This instead.
+    Changed(String),
+    /// It isn't shown.
+    Refuse(Reply),
+}
+
+/// Headers that describe a body as it was before it was filtered.
+pub const STALE: [&str; 4] = ["etag", "digest", "content-digest", "accept-ranges"];
+
+impl Rewrite {
+    /// Cuts an answer down to the caller's own elements.
+    pub(super) fn owner(route: RouteId, claims: &Rc<VerifiedClaims>, request: &Request<'_>) -> Self {
+        let is_head = request.method == "HEAD";
+        Self { route, claims: Some(Rc::clone(claims)), what: What::Owner, is_head }
+    }
+
+    /// Cuts lists down to what the caller may use; `None`: the answer has none.
+    pub(super) fn list(
+        route: RouteId,
+        claims: Option<&Rc<VerifiedClaims>>,
+        operation: &Operation,
+    ) -> Option<Self> {
+        let asked: Vec<(String, Kind)> =
+            operation.calls.iter().filter_map(|c| Some((c.id.clone(), Kind::of(&c.method)?))).collect();
+        if asked.is_empty() && !operation.is_stream {
+            return None;
+        }
+        let what = What::Lists(Lists { era: operation.era, id: operation.id().to_owned(), asked });
+        Some(Self { route, claims: claims.cloned(), what, is_head: false })
+    }
+
+    fn treat(&self, policy: &Policy, head: &Head<'_>) -> Option<Treatment> {
+        let route = policy.routes.get(self.route.0)?;
+        if !(200..300).contains(&head.status) || head.is_end || self.is_head {
+            return Some(Treatment::Pass);
+        }
+        let cap = match &self.what {
+            What::Owner => route.response_filter.as_ref()?.max_bytes,
+            What::Lists(_) => route.mcp.as_ref()?.max_body,
+        };
+        if head.content_encoding.is_some_and(|e| !e.trim_ascii().eq_ignore_ascii_case(b"identity")) {
+            return None;
+        }
+        let is_stream = head.content_type.is_some_and(|t| starts_with(t, b"text/event-stream"));
+        match &self.what {
+            What::Owner if is_stream => return None,
+            What::Lists(_) if is_stream => return Some(Treatment::Stream(Events::new(cap))),
+            What::Owner | What::Lists(_) => {}
+        }
+        let length =
+            head.content_length.and_then(|l| std::str::from_utf8(l).ok()?.trim().parse::<u64>().ok());
+        let fits = length.is_none_or(|length| usize::try_from(length).is_ok_and(|length| length <= cap));
+        fits.then_some(Treatment::Whole(cap))
+    }
+
+    fn show(&self, policy: &Policy, body: &[u8]) -> Result<Option<String>, Refusal> {
+        let route = policy.routes.get(self.route.0).ok_or(Refusal::NotFilterable)?;
+        let text = || std::str::from_utf8(body).map_err(|_| Refusal::NotFilterable);
+        match &self.what {
+            What::Owner => {
+                let rule = route.response_filter.as_ref().ok_or(Refusal::NotFilterable)?;
+                let user = self.claims.as_ref().ok_or(Refusal::NotFilterable)?.user();
+                match response_filter::filter(body, rule, user).map_err(|_| Refusal::NotFilterable)? {
+                    Filtered::Same => Ok(None),
+                    Filtered::Changed(text) => Ok(Some(text)),
+                    Filtered::NotFound => Err(Refusal::NotOwner),
+                }
+            }
+            What::Lists(lists) => self
+                .lens(policy, lists, text()?)
+                .ok_or(Refusal::NotFilterable)?
+                .map_err(|_| Refusal::NotFilterable),
+        }
+    }
+
+    fn lens(
+        &self,
+        policy: &Policy,
+        lists: &Lists,
+        text: &str,
+    ) -> Option<Result<Option<String>, crate::mcp::list::Unfilterable>> {
+        let route = policy.routes.get(self.route.0)?;
+        let lens = Lens {
+            route,
+            mcp: route.mcp.as_ref()?,
+            caller: self.claims.as_ref().map(|claims| claims.consented_scopes()),
+            era: lists.era,
+            asked: &lists.asked,
+        };
+        Some(lens.filter(text))
+    }
+
+    fn asked(&self) -> Option<AskedMcp> {
+        match &self.what {
+            What::Owner => None,
+            What::Lists(lists) => Some(AskedMcp { id: lists.id.clone(), scopes: None, tool_call: None }),
+        }
+    }
+}
+
+impl Exchange {
+    /// How the upstream's answer must be treated.
+    pub fn on_response(&mut self, policy: &Policy, head: &Head<'_>) -> Treatment {
+        let Self::Forwarded(Forwarded { facts, rewrite: Some(rewrite), .. }) = self else {
+            return Treatment::Pass;
+        };
+        match rewrite.treat(policy, head) {
+            Some(treatment) => treatment,
+            None => {
+                facts.refuse(&Refusal::NotFilterable);
+                Treatment::Refuse(refuse(policy, rewrite, facts.request_id.clone(), &Refusal::NotFilterable))
+            }
+        }
+    }
+
+    /// What a whole body becomes; `None`: it is over the cap, or can't be read.
+    pub fn on_response_body(&mut self, policy: &Policy, body: Option<&[u8]>) -> Shown {
+        let Self::Forwarded(Forwarded { facts, rewrite: Some(rewrite), .. }) = self else {
+            return Shown::Same;
+        };
+        match body.ok_or(Refusal::NotFilterable).and_then(|body| rewrite.show(policy, body)) {
+            Ok(None) => Shown::Same,
+            Ok(Some(text)) => Shown::Changed(text),
+            Err(refusal) => {
+                facts.refuse(&refusal);
+                Shown::Refuse(refuse(policy, rewrite, facts.request_id.clone(), &refusal))
+            }
+        }
+    }
+
+    /// The events of a chunk, filtered. An error ends the stream; what came before it may go on.
+    pub fn on_response_events(
+        &mut self,
+        policy: &Policy,
+        events: &mut Events,
+        chunk: &[u8],
+        is_end: bool,
+    ) -> Result<Vec<u8>, Vec<u8>> {
+        let Self::Forwarded(Forwarded { facts, rewrite: Some(rewrite), .. }) = self else {
+            return Err(Vec::new());
+        };
+        let What::Lists(lists) = &rewrite.what else { return Err(Vec::new()) };
+        let filter =
+            |text: &str| rewrite.lens(policy, lists, text).unwrap_or(Err(crate::mcp::list::Unfilterable));
+        events.feed(chunk, is_end, &filter).map_err(|(before, _)| {
+            facts.refuse(&Refusal::NotFilterable);
+            before
+        })
+    }
+
+    /// Whether the answer's headers must wait for its body, and which describe another body than the one that is shown.
+    pub fn rewrites(&self) -> bool {
+        matches!(self, Self::Forwarded(Forwarded { rewrite: Some(_), .. }))
+    }
+}
+
+fn refuse(policy: &Policy, rewrite: &Rewrite, request_id: String, refusal: &Refusal) -> Reply {
+    let asked = Asked { request_id, mcp: rewrite.asked(), ..Asked::default() };
+    reply::refuse(policy, policy.routes.get(rewrite.route.0), &asked, refusal)
+}
+
+fn starts_with(value: &[u8], prefix: &[u8]) -> bool {
+    value.trim_ascii_start().get(..prefix.len()).is_some_and(|head| head.eq_ignore_ascii_case(prefix))
+}

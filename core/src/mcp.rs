@@ -1,0 +1,20 @@
+//! MCP (CONTRACT §12; MCP 2025-03-26, 2025-06-18, 2025-11-25 and 2026-07-28): a request's headers and body in, what it wants to do out.
+//!
+//! ```text
+//! headers ─► era ─► (2026-07-28: Mcp-Method, Mcp-Name) ─┐
+//! body ─► json_rpc ──────────────────────────────────────► operation ─► needs: open │ a token with these scopes │ unlisted
+//! answer ─► list (JSON) or sse (events) ─► what this caller may use, and nothing else of it changed
+//! ```
+//!
+//! Nothing is allowed on headers alone: they only refuse early, and must agree with the body.
+
+pub mod era;
+pub mod json_rpc;
+pub mod operation;
+pub mod needs;
+pub mod splice;
+pub mod list;
+pub mod sse;
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,190 @@
+//! Lists for one caller: an answer's message in, the same message with what this caller may use out, each tool with its `securitySchemes`.
+//! Everything else stays byte for byte.
+
+use super::era::Era;
+use super::json_rpc::MAX_DEPTH;
+use super::needs::{self, Need};
+use super::splice::{Part, Splices};
+use crate::config::policy::{Mcp, McpRules, Route, ScopeRule};
+use crate::json::{self, write_string};
+
+/// A list that can't be filtered: it isn't shown at all.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Unfilterable;
+
+/// What is listed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Kind {
+    /// `tools/list`
+    Tools,
+    /// `prompts/list`
+    Prompts,
+    /// `resources/list`
+    Resources,
+    /// `resources/templates/list`
+    Templates,
+}
+
+const KINDS: [Kind; 4] = [Kind::Tools, Kind::Prompts, Kind::Resources, Kind::Templates];
+
+impl Kind {
+    /// The kind that a method lists.
+    pub fn of(method: &str) -> Option<Self> {
+        Some(match method {
+            "tools/list" => Self::Tools,
+            "prompts/list" => Self::Prompts,
+            "resources/list" => Self::Resources,
+            "resources/templates/list" => Self::Templates,
+            _ => return None,
+        })
+    }
+
+    fn member(self) -> &'static str {
+        match self {
+            Self::Tools => "tools",
+            Self::Prompts => "prompts",
+            Self::Resources => "resources",
+            Self::Templates => "resourceTemplates",
+        }
+    }
+
+    /// Which member of an item names it.
+    fn name(self) -> &'static str {
+        match self {
+            Self::Tools | Self::Prompts => "name",
+            Self::Resources => "uri",
+            Self::Templates => "uriTemplate",
+        }
+    }
+
+    fn rules(self, mcp: &Mcp) -> &McpRules {
+        match self {
+            Self::Tools => &mcp.tools,
+            Self::Prompts => &mcp.prompts,
+            Self::Resources | Self::Templates => &mcp.resources,
+        }
+    }
+}
+
+/// For whom, and of what.
+pub struct Lens<'a> {
+    /// The route's own scopes.
+    pub route: &'a Route,
+    /// Its rules.
+    pub mcp: &'a Mcp,
+    /// The caller's scopes; `None`: nobody has signed in.
+    pub caller: Option<&'a [String]>,
+    /// The era.
+    pub era: Era,
+    /// Ids (as JSON) of the list calls, and what each lists.
+    pub asked: &'a [(String, Kind)],
+}
+
+impl Lens<'_> {
+    /// Filters one message, or a batch of them; `None`: nothing of it changes.
+    ///
+    /// # Errors
+    /// It can't be read safely.
+    pub fn filter(&self, text: &str) -> Result<Option<String>, Unfilterable> {
+        json::parse(text.as_bytes(), MAX_DEPTH).map_err(|_| Unfilterable)?;
+        let whole = Part::whole(text);
+        let mut splices = Splices::default();
+        match whole.items() {
+            Some(messages) => messages.iter().try_for_each(|message| self.message(message, &mut splices))?,
+            None => self.message(&whole, &mut splices)?,
+        }
+        if splices.is_empty() { Ok(None) } else { splices.apply(text).map(Some).ok_or(Unfilterable) }
+    }
+
+    fn message(&self, message: &Part<'_>, splices: &mut Splices) -> Result<(), Unfilterable> {
+        let members = message.members().ok_or(Unfilterable)?;
+        let member = |name: &str| members.iter().find(|(member, _)| member == name).map(|(_, part)| part);
+        let Some(result) = member("result") else { return Ok(()) };
+        let id = member("id").map(|id| normal_id(id.text())).unwrap_or_default();
+        let asked = self.asked.iter().find(|(asked, _)| *asked == id).map(|(_, kind)| *kind);
+        // An answer under another id may be a list, too: whatever looks like one is filtered.
+        let found: Vec<(Kind, Part<'_>)> =
+            KINDS.into_iter().filter_map(|kind| Some((kind, result.member(kind.member())?))).collect();
+        if let Some(asked) = asked
+            && !found.iter().any(|(kind, _)| *kind == asked)
+        {
+            return Err(Unfilterable);
+        }
+        for (kind, list) in &found {
+            self.list(*kind, list, splices)?;
+        }
+        if !found.is_empty() && self.era.has_headers() {
+            splices.set_member(result, "cacheScope", "\"private\"").ok_or(Unfilterable)?;
+        }
+        Ok(())
+    }
+
+    fn list(&self, kind: Kind, list: &Part<'_>, splices: &mut Splices) -> Result<(), Unfilterable> {
+        let items = list.items().ok_or(Unfilterable)?;
+        let mut kept = Vec::with_capacity(items.len());
+        for item in &items {
+            let name = item.member(kind.name()).and_then(|name| name.string()).ok_or(Unfilterable)?;
+            let rules = kind.rules(self.mcp);
+            let need = needs::by_rule(rules, &name);
+            let shown = match self.caller {
+                Some(scopes) => needs::is_met(need, &self.route.scopes, Some(scopes)),
+                // Whoever hasn't signed in sees what is there, to sign in for it.
+                None => need != Need::Unlisted,
+            };
+            kept.push(shown);
+            if shown && kind == Kind::Tools {
+                let schemes = security_schemes(need, &self.route.scopes);
+                splices.set_member(item, "securitySchemes", &schemes).ok_or(Unfilterable)?;
+            }
+        }
+        splices.keep(list, &items, &kept);
+        Ok(())
+    }
+}
+
+/// An id in the form that [`super::json_rpc`] gives it: escapes may differ.
+fn normal_id(text: &str) -> String {
+    match Part::whole(text).string() {
+        Some(id) => {
+            let mut out = String::new();
+            write_string(&mut out, &id, usize::MAX);
+            out
+        }
+        None => text.to_owned(),
+    }
+}
+
+/// How a client may call a tool: without a token, or with one of these sets of scopes.
+fn security_schemes(need: Need<'_>, route: &ScopeRule) -> String {
+    let Need::Token(rule) = need else { return "[{\"type\":\"noauth\"}]".to_owned() };
+    // One scheme for each way to satisfy both rules.
+    let ways = |rule: &ScopeRule| -> Vec<Vec<String>> {
+        match rule.any.as_slice() {
+            [] => vec![rule.all.clone()],
+            any => any.iter().map(|one| rule.all.iter().chain([one]).cloned().collect()).collect(),
+        }
+    };
+    let mut out = String::from("[");
+    for (at, (of_route, own)) in
+        ways(route).iter().flat_map(|r| ways(rule).into_iter().map(move |o| (r.clone(), o))).enumerate()
+    {
+        if at > 0 {
+            out.push(',');
+        }
+        out.push_str("{\"type\":\"oauth2\",\"scopes\":[");
+        let mut seen: Vec<&String> = Vec::new();
+        for scope in of_route.iter().chain(&own) {
+            if seen.contains(&scope) {
+                continue;
+            }
+            if !seen.is_empty() {
+                out.push(',');
+            }
+            seen.push(scope);
+            write_string(&mut out, scope, usize::MAX);
+        }
+        out.push_str("]}");
+    }
+    out.push(']');
+    out
+}

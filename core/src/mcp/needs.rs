@@ -1,0 +1,109 @@
+//! What an operation needs: its calls and the route's rules in, "nothing", "a token with these scopes" or "no rule allows it" out. The same answers
+//! decide what a list shows, so that what is seen is what may be called.
+
+use super::json_rpc::{Call, Target};
+use super::operation::Operation;
+use crate::challenge;
+use crate::config::policy::{Mcp, McpRule, McpRules, Route, ScopeRule};
+
+/// What one call needs.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Need<'a> {
+    /// Nothing: no token is fine.
+    Open,
+    /// A token, and these scopes besides the route's own.
+    Token(&'a ScopeRule),
+    /// Nothing allows it.
+    Unlisted,
+}
+
+/// A token is enough.
+const NO_SCOPES: &ScopeRule = &ScopeRule { all: Vec::new(), any: Vec::new() };
+
+/// What an operation needs in all.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Needs<'a> {
+    needs: Vec<Need<'a>>,
+    route: &'a ScopeRule,
+}
+
+impl<'a> Needs<'a> {
+    /// The needs of `operation` on `route`.
+    pub fn of(operation: &Operation, route: &'a Route, mcp: &'a Mcp) -> Self {
+        let mut needs: Vec<Need<'a>> = operation.calls.iter().map(|call| need(mcp, call)).collect();
+        if needs.is_empty() {
+            needs.push(Need::Token(NO_SCOPES));
+        }
+        Self { needs, route: &route.scopes }
+    }
+
+    /// Whether no token is fine.
+    pub fn is_open(&self) -> bool {
+        self.needs.iter().all(|need| *need == Need::Open)
+    }
+
+    /// Whether there is something that nothing allows.
+    pub fn has_unlisted(&self) -> bool {
+        self.needs.contains(&Need::Unlisted)
+    }
+
+    /// Whether these scopes are enough.
+    pub fn are_met(&self, scopes: &[String]) -> bool {
+        self.needs.iter().all(|need| is_met(*need, self.route, Some(scopes)))
+    }
+
+    /// The smallest set of scopes that is enough, for a challenge; empty where something is unlisted: no scope would help.
+    pub fn scopes(&self) -> Vec<String> {
+        if self.has_unlisted() || self.is_open() {
+            return Vec::new();
+        }
+        let mut all = challenge::needed(self.route);
+        for need in &self.needs {
+            if let Need::Token(rule) = need {
+                all.extend(challenge::needed(rule));
+            }
+        }
+        let mut seen = Vec::new();
+        all.retain(|scope| {
+            let new = !seen.contains(scope);
+            seen.push(scope.clone());
+            new
+        });
+        all
+    }
+}
+
+/// What a call needs.
+pub fn need<'a>(mcp: &'a Mcp, call: &Call) -> Need<'a> {
+    match &call.target {
+        Target::Tool(name) => by_rule(&mcp.tools, name),
+        Target::Prompt(name) => by_rule(&mcp.prompts, name),
+        Target::Resource(uri) => by_rule(&mcp.resources, uri),
+        Target::None if mcp.lazy_auth.contains(&call.method) => Need::Open,
+        Target::None => Need::Token(NO_SCOPES),
+    }
+}
+
+/// What `name` needs by these rules.
+pub fn by_rule<'a>(rules: &'a McpRules, name: &str) -> Need<'a> {
+    match rules.find(name) {
+        Some(McpRule::Public) => Need::Open,
+        Some(McpRule::Token(rule)) => Need::Token(rule),
+        None if rules.allow_unlisted => Need::Token(NO_SCOPES),
+        None => Need::Unlisted,
+    }
+}
+
+/// Whether a caller with these scopes may; without a token (`None`) only what is open.
+pub fn is_met(need: Need<'_>, route: &ScopeRule, scopes: Option<&[String]>) -> bool {
+    match (need, scopes) {
+        (Need::Open, _) => true,
+        (Need::Unlisted, _) | (Need::Token(_), None) => false,
+        (Need::Token(rule), Some(scopes)) => holds(rule, scopes) && holds(route, scopes),
+    }
+}
+
+fn holds(rule: &ScopeRule, scopes: &[String]) -> bool {
+    let has = |scope: &String| scopes.contains(scope);
+    rule.all.iter().all(has) && (rule.any.is_empty() || rule.any.iter().any(has))
+}

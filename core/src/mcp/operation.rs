@@ -1,0 +1,121 @@
+//! What a request wants to do: its method, headers and body in, one operation out. Since 2026-07-28 the headers say it before the body does;
+//! they are believed for a refusal only, and must agree with the body in the end (SEP-2243).
+
+use super::era::Era;
+use super::json_rpc::{self, Body, BodyFault, Call, Message, Target};
+use crate::request::Request;
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
+
+/// An operation.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Operation {
+    /// What is called; empty for a stream (GET), the end of a session (DELETE), and answers to the server.
+    pub calls: Vec<Call>,
+    /// Whether the body is a batch.
+    pub is_batch: bool,
+    /// The era.
+    pub era: Era,
+    /// A GET: the answer is a stream of whatever the server says.
+    pub is_stream: bool,
+}
+
+impl Operation {
+    /// GET, DELETE or OPTIONS.
+    pub fn without_body(method: &str, era: Era) -> Self {
+        Self { calls: Vec::new(), is_batch: false, era, is_stream: method == "GET" }
+    }
+
+    /// What the headers of a 2026-07-28 request say; `None`: nothing.
+    pub fn of_headers(request: &Request<'_>, era: Era) -> Option<Self> {
+        if !era.has_headers() {
+            return None;
+        }
+        let method = text(request.mcp_method?)?;
+        let name = request.mcp_name.map(decode);
+        let target = match (method, name) {
+            ("tools/call", Some(Some(name))) => Target::Tool(name),
+            ("prompts/get", Some(Some(name))) => Target::Prompt(name),
+            ("resources/read", Some(Some(uri))) => Target::Resource(uri),
+            ("tools/call" | "prompts/get" | "resources/read", _) => return None,
+            // What other methods name is in the body alone.
+            ("resources/subscribe" | "resources/unsubscribe" | "completion/complete", _) => return None,
+            _ => Target::None,
+        };
+        let call = Call { id: "null".to_owned(), method: method.to_owned(), target, version: None };
+        Some(Self { calls: vec![call], is_batch: false, era, is_stream: false })
+    }
+
+    /// What the body says, and whether the headers agree.
+    ///
+    /// # Errors
+    /// The first fault.
+    pub fn of_body(request: &Request<'_>, era: Era, bytes: &[u8]) -> Result<Self, BodyFault> {
+        let Body { messages, is_batch } = json_rpc::parse(bytes, era)?;
+        let mut calls = Vec::new();
+        for message in messages {
+            match message {
+                Message::Call(call) => calls.push(call),
+                Message::Response => {}
+            }
+        }
+        for call in &calls {
+            agree(request, era, call)?;
+        }
+        Ok(Self { calls, is_batch, era, is_stream: false })
+    }
+
+    /// The id that an answer carries, as JSON: that of the only call.
+    pub fn id(&self) -> &str {
+        match self.calls.as_slice() {
+            [call] if !self.is_batch => &call.id,
+            _ => "null",
+        }
+    }
+
+    /// The only call.
+    pub fn call(&self) -> Option<&Call> {
+        match self.calls.as_slice() {
+            [call] if !self.is_batch => Some(call),
+            _ => None,
+        }
+    }
+}
+
+/// Whether headers and body say the same.
+fn agree(request: &Request<'_>, era: Era, call: &Call) -> Result<(), BodyFault> {
+    let named = request.mcp_version.and_then(text);
+    if let Some(version) = &call.version
+        && named.is_some_and(|named| named != version)
+    {
+        return Err(BodyFault::Mismatch);
+    }
+    if !era.has_headers() {
+        return Ok(());
+    }
+    if request.mcp_method.and_then(text) != Some(call.method.as_str()) {
+        return Err(BodyFault::Mismatch);
+    }
+    let in_body = match call.method.as_str() {
+        "tools/call" | "prompts/get" | "resources/read" => call.target.name(),
+        // Other methods have no such header; one that is there all the same must name what the body names.
+        _ if request.mcp_name.is_none() => return Ok(()),
+        _ => call.target.name(),
+    };
+    let in_header = request.mcp_name.and_then(decode);
+    if in_header.is_some() && in_header.as_deref() == in_body { Ok(()) } else { Err(BodyFault::Mismatch) }
+}
+
+fn text(value: &[u8]) -> Option<&str> {
+    std::str::from_utf8(value).ok()
+}
+
+/// A header's value; `=?base64?…?=` holds what isn't ASCII.
+fn decode(value: &[u8]) -> Option<String> {
+    let value = text(value)?;
+    match value.strip_prefix("=?base64?").and_then(|rest| rest.strip_suffix("?=")) {
+        Some(encoded) => String::from_utf8(STANDARD.decode(encoded).ok()?).ok(),
+        None if value.is_ascii() => Some(value.to_owned()),
+        None => None,
+    }
+}

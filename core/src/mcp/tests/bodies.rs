@@ -1,0 +1,256 @@
+//! Bodies and headers that could be read in two ways, or not at all.
+
+use super::*;
+
+fn refused(gate: &mut Gate, headers: &[(&str, &str)], body: &[u8], status: u16, code: i64) {
+    let good = format!("Bearer {}", reader());
+    let mut all = vec![("authorization", good.as_str())];
+    all.extend(headers);
+    let (got, _) = gate.post("/mcp", &all, body);
+    let shown = String::from_utf8_lossy(body.get(..80).unwrap_or(body)).into_owned();
+    assert_eq!(got.status(), status, "{headers:?} {shown}");
+    assert_eq!(got.body()["error"]["code"], json!(code), "{headers:?} {shown}");
+    assert_eq!(
+        (got.body()["jsonrpc"].as_str(), got.header("cache-control")),
+        (Some("2.0"), Some("no-store"))
+    );
+}
+
+#[test]
+fn a_body_that_another_reader_could_read_otherwise_is_refused() {
+    let call = tool("list_notes").to_string();
+    let utf16: Vec<u8> = call.encode_utf16().flat_map(u16::to_le_bytes).collect();
+    let deep = |n: usize| {
+        format!("{{\"method\":\"ping\",\"params\":{{\"a\":{}1{}}}}}", "[".repeat(n), "]".repeat(n))
+    };
+    let mut gate = server(json!({"tools": {"list_notes": [], "purge": ["never"], "unlisted": "deny"}}));
+    for era in LEGACY {
+        let version = [("mcp-protocol-version", era)];
+        let bodies: [&[u8]; 27] = [
+            b"",
+            b"{",
+            b"null",
+            b"7",
+            b"\"ping\"",
+            b"{}",
+            br#"{"jsonrpc":"2.0","id":1}"#,
+            br#"{"id":1,"method":7}"#,
+            br#"{"id":1,"method":""}"#,
+            br#"{"id":1.5,"method":"ping"}"#,
+            br#"{"id":1e2,"method":"ping"}"#,
+            br#"{"id":{},"method":"ping"}"#,
+            br#"{"id":true,"method":"ping"}"#,
+            br#"{"id":99999999999999999999999,"method":"ping"}"#,
+            br#"{"method":"ping","params":[]}"#,
+            br#"{"method":"ping","result":{}}"#,
+            br#"{"result":{},"error":{}}"#,
+            br#"{"method":"tools/call"}"#,
+            br#"{"method":"tools/call","params":{"name":7}}"#,
+            br#"{"method":"tools/call","params":{"name":""}}"#,
+            br#"{"method":"ping","method":"tools/call","params":{"name":"purge"}}"#,
+            br#"{"method":"tools/call","params":{"name":"list_notes","name":"purge"}}"#,
+            br#"{"method":"ping","params":{"deep":{"a":1,"a":2}}}"#,
+            b"\xef\xbb\xbf{\"method\":\"ping\"}",
+            b"{\"method\":\"ping\"} {}",
+            b"{\"method\":\"ping\xff\"}",
+            &utf16,
+        ];
+        for body in bodies {
+            refused(&mut gate, &version, body, 400, -32600);
+        }
+        let id = format!("{{\"id\":\"{}\",\"method\":\"ping\"}}", "i".repeat(257));
+        refused(&mut gate, &version, id.as_bytes(), 400, -32600);
+        refused(&mut gate, &version, deep(127).as_bytes(), 400, -32600);
+        assert_eq!(send_raw(&mut gate, era, Some(&reader()), deep(126).as_bytes()).status(), 200);
+        // An escape is no other name.
+        let escaped = br#"{"method":"tools\/call","params":{"name":"\u0070urge"}}"#;
+        assert_eq!(send_raw(&mut gate, era, Some(&reader()), escaped).status(), 403);
+    }
+}
+
+#[test]
+fn a_body_of_another_type_or_over_the_cap_is_refused() {
+    let mut gate = server(json!({}));
+    let call = tool("help").to_string();
+    for (name, value, status) in [
+        ("content-type", "application/json; charset=utf-8", 200),
+        ("content-type", "Application/JSON;charset=\"UTF-8\"", 200),
+        ("content-type", "application/json; charset=utf-16", 415),
+        ("content-type", "application/json; charset=latin1", 415),
+        ("content-type", "text/plain", 415),
+        ("content-type", "application/jsonx", 415),
+        ("content-type", "application/x-www-form-urlencoded", 415),
+        ("content-type", "", 415),
+        ("content-encoding", "identity", 200),
+        ("content-encoding", "gzip", 415),
+        ("content-encoding", "br", 415),
+    ] {
+        let (got, _) = gate.post("/mcp", &[(name, value)], call.as_bytes());
+        // Without a body nobody knows what is called: a token is asked for first.
+        let expect = if status == 415 { 401 } else { status };
+        assert_eq!(got.status(), expect, "{name}: {value}");
+        let good = format!("Bearer {}", reader());
+        let (got, _) = gate.post("/mcp", &[(name, value), ("authorization", &good)], call.as_bytes());
+        assert_eq!(got.status(), status, "{name}: {value}");
+        assert!(status == 200 || got.body()["error"]["data"]["error"] == "unsupported_media_type");
+    }
+    let good = format!("Bearer {}", reader());
+    let (got, _) = gate.post_too_much("/mcp", &[("authorization", &good)]);
+    assert_eq!(
+        (got.status(), got.body()["error"]["data"]["error"].as_str()),
+        (413, Some("content_too_large"))
+    );
+    assert_eq!(gate.post_too_much("/mcp", &[]).0.status(), 401);
+}
+
+#[test]
+fn headers_and_body_of_the_newest_era_must_agree() {
+    let mut gate = server(
+        json!({"tools": {"list_notes": [], "n\u{f6}te": [], "purge": []}, "resources": {"unlisted": "allow"}}),
+    );
+    let good = reader();
+    let encoded = "=?base64?bsO2dGU=?=";
+    let rows: [(&[(&str, &str)], Value, u16); 21] = [
+        (&[("mcp-method", "tools/call"), ("mcp-name", "list_notes")], tool("list_notes"), 200),
+        (&[("mcp-method", "tools/call"), ("mcp-name", encoded)], tool("n\u{f6}te"), 200),
+        (
+            &[("mcp-method", "tools/call"), ("mcp-name", "=?base64?bGlzdF9ub3Rlcw==?=")],
+            tool("list_notes"),
+            200,
+        ),
+        (&[("mcp-method", "tools/call"), ("mcp-name", "purge")], tool("list_notes"), 400),
+        (&[("mcp-method", "tools/call"), ("mcp-name", "list_notes")], tool("purge"), 400),
+        (&[("mcp-method", "tools/call"), ("mcp-name", "LIST_NOTES")], tool("list_notes"), 403),
+        (&[("mcp-method", "tools/call")], tool("list_notes"), 400),
+        (&[("mcp-name", "list_notes")], tool("list_notes"), 400),
+        (&[], tool("list_notes"), 400),
+        (&[("mcp-method", "tools/list")], tool("list_notes"), 400),
+        (&[("mcp-method", "TOOLS/CALL"), ("mcp-name", "list_notes")], tool("list_notes"), 400),
+        (&[("mcp-method", "tools/call"), ("mcp-name", "=?base64?!!?=")], tool("list_notes"), 400),
+        (&[("mcp-method", "tools/call"), ("mcp-name", "=?base64?bGlzdF9ub3Rlcw?=")], tool("list_notes"), 400),
+        (&[("mcp-method", "tools/list")], request("tools/list", json!({})), 200),
+        (&[("mcp-method", "tools/list"), ("mcp-name", "x")], request("tools/list", json!({})), 400),
+        (
+            &[("mcp-method", "resources/read"), ("mcp-name", "a://b")],
+            request("resources/read", json!({"uri": "a://b"})),
+            200,
+        ),
+        (
+            &[("mcp-method", "resources/read"), ("mcp-name", "a://c")],
+            request("resources/read", json!({"uri": "a://b"})),
+            400,
+        ),
+        (
+            &[("mcp-method", "prompts/get"), ("mcp-name", "p")],
+            request("prompts/get", json!({"name": "p"})),
+            200,
+        ),
+        (&[("mcp-method", "ping")], json!([request("ping", json!({}))]), 400),
+        (&[("mcp-method", "ping")], json!({"jsonrpc": "2.0", "id": 1, "result": {}}), 400),
+        (
+            &[("mcp-method", "ping")],
+            request("ping", json!({"_meta": {"io.modelcontextprotocol/protocolVersion": "2025-11-25"}})),
+            400,
+        ),
+    ];
+    for (headers, body, status) in rows {
+        let auth = format!("Bearer {good}");
+        let mut all = vec![("mcp-protocol-version", NEWEST), ("authorization", auth.as_str())];
+        all.extend(headers);
+        let (got, _) = gate.post("/mcp", &all, body.to_string().as_bytes());
+        assert_eq!(got.status(), status, "{headers:?} {body}");
+        if status == 400 && !body.is_array() && body.get("method").is_some() {
+            assert_eq!(got.body()["error"]["code"], json!(-32020), "{headers:?} {body}");
+        }
+    }
+    let two = [
+        ("mcp-name", "list_notes"),
+        ("mcp-name", "purge"),
+        ("mcp-protocol-version", NEWEST),
+        ("mcp-method", "tools/call"),
+    ];
+    let (got, _) = gate.post("/mcp", &two, tool("list_notes").to_string().as_bytes());
+    assert_eq!(
+        (got.status(), &got.body()["error"]["code"]),
+        (400, &json!(-32600)),
+        "two headers, in the form of MCP"
+    );
+}
+
+#[test]
+fn an_answer_to_the_server_needs_a_token_and_is_none_of_the_newest_era() {
+    let mut gate = server(json!({"lazy_auth": ["ping"]}));
+    for body in
+        [json!({"jsonrpc": "2.0", "id": 1, "result": {}}), json!({"jsonrpc": "2.0", "id": 1, "error": {}})]
+    {
+        for era in LEGACY {
+            let text = body.to_string();
+            assert_eq!(send_raw(&mut gate, era, None, text.as_bytes()).status(), 401);
+            assert_eq!(send_raw(&mut gate, era, Some(&nobody()), text.as_bytes()).status(), 200);
+        }
+    }
+}
+
+#[test]
+fn headers_of_older_eras_decide_nothing() {
+    let mut gate = server(json!({}));
+    let auth = format!("Bearer {}", reader());
+    for era in LEGACY {
+        let spoofed = [
+            ("mcp-protocol-version", era),
+            ("mcp-method", "tools/call"),
+            ("mcp-name", "help"),
+            ("mcp-session-id", "x"),
+            ("authorization", auth.as_str()),
+        ];
+        let (got, _) = gate.post("/mcp", &spoofed, tool("add_note").to_string().as_bytes());
+        assert_eq!(got.status(), 403, "{era}");
+    }
+}
+
+#[test]
+fn what_the_headers_refuse_needs_no_body_and_what_they_allow_does() {
+    let mut gate = server(json!({}));
+    let auth = format!("Bearer {}", reader());
+    let ask = |gate: &mut Gate, name: &str, auth: Option<&str>| {
+        let mut headers = vec![
+            ("mcp-protocol-version", NEWEST),
+            ("content-type", "application/json"),
+            ("mcp-method", "tools/call"),
+            ("mcp-name", name),
+        ];
+        headers.extend(auth.map(|auth| ("authorization", auth)));
+        gate.send("POST", "/mcp", &headers)
+    };
+    for (name, auth, status) in [
+        ("add_note", Some(auth.as_str()), 403),
+        ("unheard_of", Some(auth.as_str()), 403),
+        ("list_notes", None, 401),
+        ("list_notes", Some("Bearer a.b.c"), 401),
+        ("list_notes", Some(auth.as_str()), 102),
+        ("help", None, 102),
+    ] {
+        let got = ask(&mut gate, name, auth);
+        assert_eq!(got.status(), status, "{name} {got:?}");
+        assert_eq!(status == 102, matches!(got, Got::Reads(_, None)), "{name}");
+    }
+    assert_eq!(gate.record["tool"], "help");
+}
+
+#[test]
+fn where_headers_leave_early_they_say_who_calls_and_the_body_still_decides() {
+    let mut gate = gate(json!({"hold_headers": false, "routes": [{"path": "/mcp", "mcp": {
+        "tools": {"list_notes": ["tool:read"], "add_note": ["tool:write"]}}}]}));
+    let auth = format!("Bearer {}", reader());
+    let headers =
+        [("content-type", "application/json"), ("authorization", auth.as_str()), ("x-user-id", "evil")];
+    let Got::Reads(_, Some(edits)) = gate.send("POST", "/mcp", &headers) else { panic!() };
+    assert_eq!(edits.set, [("x-user-id".to_owned(), "auth0|ann".to_owned())]);
+    assert!([&b"authorization"[..], b"x-user-id"].iter().all(|name| edits.remove.contains(&name.to_vec())));
+    let Got::Reads(_, Some(edits)) = gate.send("POST", "/mcp", &headers[..1]) else { panic!() };
+    assert!(edits.set.is_empty(), "nobody has signed in");
+    let post = |gate: &mut Gate, name: &str| {
+        gate.post("/mcp", &headers[1..2], tool(name).to_string().as_bytes()).0.status()
+    };
+    assert_eq!((post(&mut gate, "list_notes"), post(&mut gate, "add_note")), (200, 403));
+}
