@@ -6,4 +6,6 @@ pub mod render;
 pub mod app;
 pub mod cli;
 pub mod check;
+pub mod doctor;
+pub mod smoke;
 mod fetch;
