@@ -111,9 +111,10 @@ fn all(text: &mut String, bench: &Bench, token: &str, auth0: bool) -> (bool, Opt
         line(text, "machine", if claims.is_machine() { "yes" } else { "no" });
     }
     let (alone, reason) = conclude(text, &verdict, auth0);
-    let undecided = matches!(verdict, Verdict::Undecided);
+    // All other refusals are of the token as such: no route would take it.
+    let depends_on_route = alone || reason == Some("token_audience");
     let mut anywhere = false;
-    if !undecided {
+    if depends_on_route {
         let _ = writeln!(text, "\nby route");
         for (name, verdict) in bench.routes(token) {
             // A public route says nothing about the token.
@@ -167,7 +168,7 @@ fn brief(refused: &Refused) -> String {
 }
 
 fn line(text: &mut String, name: &str, value: &str) {
-    let _ = writeln!(text, "  {name:<10} {value}");
+    let _ = writeln!(text, "  {name:<11} {value}");
 }
 
 fn is_auth0(issuer: &str) -> bool {

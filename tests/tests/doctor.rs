@@ -8,6 +8,9 @@ use gatewaystack_tests::token::now_s;
 use gatewaystack_tests::*;
 use serde_json::{Value, json};
 
+/// A token, what is asked, the reason of the refusal, and texts of the answer.
+type Row<'a, T> = (T, &'a [&'a str], Option<&'a str>, &'a [&'a str]);
+
 fn policy(issuer: &TestIssuer) -> Policy {
     let policy = json!({
         "issuers": [{"issuer": issuer.url, "audiences": [AUDIENCE], "jwks_uri": format!("{}jwks", issuer.url)}],
@@ -68,12 +71,12 @@ async fn a_request_is_judged_as_the_filter_would() {
     let machine = token().claim("gty", "client-credentials").mint(&issuer);
     let tools = ["--path", "/v1/tools/list"];
     let write = ["--method", "POST", "--path", "/v1/tools/list"];
-    let rows: [(&str, &[&str], Option<&str>, &[&str]); 12] = [
+    let rows: [Row<'_, &str>; 12] = [
         (
             &good,
             &tools,
             None,
-            &["route /v1/tools/*", "allowed    authorized", "alg RS256, typ at+jwt, kid a", "(issuers[0])"],
+            &["route /v1/tools/*", "allowed     authorized", "alg RS256, typ at+jwt, kid a", "(issuers[0])"],
         ),
         (
             &good,
@@ -81,7 +84,7 @@ async fn a_request_is_judged_as_the_filter_would() {
             Some("insufficient_scope"),
             &[
                 "403 insufficient_scope",
-                "lacks      tool:write",
+                "lacks       tool:write",
                 "Request a token with the scope: tool:read tool:write",
             ],
         ),
@@ -90,7 +93,7 @@ async fn a_request_is_judged_as_the_filter_would() {
         (&good, &["--path", "/nothing"], Some("no_route"), &["no route", "403 access_denied"]),
         (&good, &["--path", "/V1/tools/x"], Some("no_route"), &[]),
         (&good, &["--path", "/v1/%2e%2e/x"], Some("unsafe_path"), &["400 invalid_request"]),
-        (&machine, &["--path", "/people"], Some("machine_not_allowed"), &["gty        client-credentials"]),
+        (&machine, &["--path", "/people"], Some("machine_not_allowed"), &["gty         client-credentials"]),
         (&good, &["--path", "/people"], None, &[]),
         (&good, &["--path", "/mcp"], Some("token_audience"), &["401 invalid_token"]),
         (&good, &["--path", "/v1/tools/list", "--host", "elsewhere.example"], None, &[]),
@@ -112,15 +115,20 @@ async fn a_token_alone_is_judged_by_each_rule() {
     );
     let good = token();
     let mint = |token: token::Token| token.mint(&issuer);
-    let rows: [(String, &[&str], Option<&str>, &[&str]); 15] = [
+    let rows: [Row<'_, String>; 15] = [
         (
             mint(good.clone().claim("org_id", "org_1")),
             &[],
             None,
-            &["tenant     org_1", "scopes     tool:read", "machine    no", "in 1h"],
+            &["tenant      org_1", "scopes      tool:read", "machine     no", "in 1h"],
         ),
         (format!("  Bearer {}\n", mint(good.clone())), &[], None, &["3 parts"]),
-        (jwe, &[], Some("token_encrypted"), &["5 parts", "enc A256GCM", "default audience"]),
+        (
+            jwe,
+            &[],
+            Some("token_encrypted"),
+            &["5 parts", "enc A256GCM, iss https://tenant", "default audience"],
+        ),
         (
             "an-opaque-token".into(),
             &[],
@@ -130,12 +138,12 @@ async fn a_token_alone_is_judged_by_each_rule() {
         ("an-opaque-token".into(), &["auth0"], Some("token_opaque"), &["post-login action"]),
         (mint(good.clone().header("alg", "HS256")), &[], Some("token_algorithm"), &["alg HS256", "RS256"]),
         (mint(good.clone().header("typ", "dpop+jwt")), &[], Some("token_type"), &[]),
-        (mint(good.clone().expired()), &[], Some("token_expired"), &["exp        1h ago"]),
+        (mint(good.clone().expired()), &[], Some("token_expired"), &["exp         1h ago"]),
         (
             mint(good.clone().claim("nbf", now_s() + 600)),
             &[],
             Some("token_not_yet_valid"),
-            &["nbf        in 10m"],
+            &["nbf         in 10m"],
         ),
         (
             mint(good.clone().claim("iss", elsewhere)),
@@ -147,9 +155,9 @@ async fn a_token_alone_is_judged_by_each_rule() {
             mint(good.clone().claim("aud", json!(["x", "y"]))),
             &[],
             Some("token_audience"),
-            &["aud        x y (accepted: https://gateway.local/api)"],
+            &["aud         x y (accepted: https://gateway.local/api)"],
         ),
-        (mint(good.clone().without("sub")), &[], Some("token_subject"), &["user       none"]),
+        (mint(good.clone().without("sub")), &[], Some("token_subject"), &["user        none"]),
         (
             mint(good.clone().header("kid", "unheard-of")),
             &[],
@@ -171,6 +179,8 @@ async fn without_a_path_each_route_says_what_the_token_lacks() {
     let says =
         ["by route", "GET,HEAD /v1/tools/*", "allowed", "403: lacks tool:write", "401: token_audience"];
     check(&policy, &token().mint(&issuer), &[], None, &says).await;
+    let got = diagnose(&policy, "opaque", &[]).await;
+    assert!(!got.text.contains("by route"), "what no route takes isn't listed by route: {}", got.text);
     // What only a route accepts is allowed there.
     let strict = token().claim("aud", "https://gateway.example.com/mcp").mint(&issuer);
     let got = diagnose(&policy, &strict, &[]).await;

@@ -56,7 +56,8 @@ impl Facts {
         let mut line = |name: &str, value: String| super::line(&mut out, name, &value);
         line("token", self.kind());
         let header = |name: &str| self.header.get(name).map(|v| format!("{name} {}", value(v)));
-        let header: Vec<String> = ["alg", "enc", "typ", "kid"].iter().filter_map(|n| header(n)).collect();
+        let header: Vec<String> =
+            ["alg", "enc", "typ", "kid", "iss"].iter().filter_map(|n| header(n)).collect();
         if !header.is_empty() {
             line("header", header.join(", "));
         }

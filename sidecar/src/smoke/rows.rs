@@ -69,7 +69,7 @@ impl Tried<'_> {
                 is(got, 200, "").and_then(|()| document(&got.body))
             }
         };
-        let expected = "200 and the document, or 401 with its challenge (PRM_REQUIRE_TOKEN)";
+        let expected = "200 and the document, or 401 (PRM_REQUIRE_TOKEN)";
         self.send("7", &format!("GET {METADATA}"), expected, Ok(None), &[], open).await;
         let with: Check = |got| is(got, 200, "").and_then(|()| document(&got.body));
         let name = format!("GET {METADATA} as the reader");
