@@ -37,6 +37,10 @@ pub enum Map {
 /// Buffers.
 #[derive(Debug, Clone, Copy)]
 pub enum Buffer {
+    /// Body of the request, as far as it has come.
+    RequestBody = 0,
+    /// Body of the response, as far as it has come.
+    ResponseBody = 1,
     /// Body of the answer to a call of ours.
     CallResponseBody = 4,
     /// The plugin's configuration.
@@ -63,6 +67,7 @@ unsafe extern "C" {
         data: *mut *mut u8,
         size: *mut usize,
     ) -> u32;
+    fn proxy_set_buffer_bytes(buffer: u32, start: usize, max: usize, data: *const u8, size: usize) -> u32;
     fn proxy_get_header_map_pairs(map: u32, data: *mut *mut u8, size: *mut usize) -> u32;
     fn proxy_replace_header_map_value(
         map: u32,
@@ -169,6 +174,12 @@ pub fn buffer(buffer: Buffer, max: usize) -> Result<Vec<u8>, Status> {
         Ok(bytes) if bytes.len() > max => Err(GARBAGE),
         result => result,
     }
+}
+
+/// Replaces a whole buffer.
+pub fn set_buffer(buffer: Buffer, bytes: &[u8]) -> Result<(), Status> {
+    // SAFETY: pointer and length are those of a live slice, which the host only reads.
+    check(unsafe { proxy_set_buffer_bytes(buffer as u32, 0, usize::MAX, bytes.as_ptr(), bytes.len()) })
 }
 
 /// Header pairs in one allocation.

@@ -1,11 +1,12 @@
 //! One request: Envoy's callbacks in, decisions of the core applied. Whatever can't be applied refuses the request.
 
-use crate::host::{self, Answer, Map, Status};
+use crate::host::{self, Answer, Buffer, Map, Status};
+use crate::response::Answering;
 use crate::root::Worker;
 use crate::shared::Cells;
 use gatewaystack_core::authenticate::Fetched;
 use gatewaystack_core::config::policy::IssuerId;
-use gatewaystack_core::decision::{Decision, Edits};
+use gatewaystack_core::decision::{Decision, Edits, Read};
 use gatewaystack_core::exchange::{Exchange, World};
 use gatewaystack_core::rate_limit::{Counters, address};
 use gatewaystack_core::reply::Reply;
@@ -23,12 +24,25 @@ const HELD: &str = "gatewaystack_held";
 pub struct Stream {
     /// The context's id.
     pub id: u32,
-    exchange: RefCell<Exchange>,
+    pub(crate) exchange: RefCell<Exchange>,
     started_ns: Cell<u64>,
     /// Whether the request may go on: only a permit (or shadow mode) sets it.
     forwarded: Cell<bool>,
+    /// Whether its headers have left before its body was judged.
+    let_go: Cell<bool>,
     /// Trailers have come while the request was held: Envoy won't show them again.
     trailers: Cell<bool>,
+    reading: Cell<Reading>,
+    pub(crate) answering: RefCell<Answering>,
+}
+
+/// Whether the request's body is being read.
+#[derive(Clone, Copy)]
+enum Reading {
+    /// Nothing of it is wanted.
+    Nothing,
+    /// At most so many bytes of it.
+    Body(usize),
 }
 
 /// The context of one request.
@@ -45,7 +59,10 @@ impl HttpFilter {
             exchange: RefCell::new(Exchange::AwaitHeaders),
             started_ns: Cell::new(0),
             forwarded: Cell::new(false),
+            let_go: Cell::new(false),
             trailers: Cell::new(false),
+            reading: Cell::new(Reading::Nothing),
+            answering: RefCell::new(Answering::Passing),
         };
         Self { stream: Rc::new(stream), worker }
     }
@@ -63,6 +80,27 @@ impl HttpFilter {
     /// Held or answered: nothing of the request may go on.
     fn gate(&self) -> Action {
         if self.stream.forwarded.get() { Action::Continue } else { Action::Pause }
+    }
+
+    /// Does what was decided, or holds the request.
+    fn follow(&self, worker: &Rc<Worker>, decision: Decision) -> Action {
+        match decision {
+            Decision::Await(issuer) => self.hold(worker, issuer),
+            decision => self.stream.apply(worker, decision).unwrap_or_else(|_| reset()),
+        }
+    }
+
+    /// The body is there, or more of it than is read.
+    fn judge_body(&self, worker: &Rc<Worker>, cap: usize, is_too_large: bool) -> Action {
+        self.stream.reading.set(Reading::Nothing);
+        let body = if is_too_large { Ok(None) } else { host::buffer(Buffer::RequestBody, cap).map(Some) };
+        let decision = match body {
+            Ok(body) => {
+                self.stream.decide(worker, |exchange, world| exchange.on_body(world, body.as_deref()))
+            }
+            Err(_) => self.stream.decide(worker, Exchange::fault),
+        };
+        self.follow(worker, decision)
     }
 }
 
@@ -122,6 +160,11 @@ impl Stream {
     /// Does what was decided. An edit that the host refuses turns the permit into a refusal.
     fn apply(&self, worker: &Worker, decision: Decision) -> Result<Action, Status> {
         match decision {
+            Decision::Forward(_) if self.let_go.get() => {
+                // What the permit would change has left already, changed in the same way.
+                self.forwarded.set(true);
+                Ok(Action::Continue)
+            }
             Decision::Forward(permit) => match edit(permit.edits()) {
                 Ok(()) => {
                     self.forwarded.set(true);
@@ -140,6 +183,20 @@ impl Stream {
             Decision::Reply(reply) => answer(&reply).map(|()| Action::Pause),
             // The caller holds the request.
             Decision::Await(_) => Ok(Action::Pause),
+            Decision::Read(Read { cap, let_go }) => {
+                self.reading.set(Reading::Body(cap));
+                match let_go {
+                    None => Ok(Action::Pause),
+                    // The host can't hold the headers: they leave as they may, and the body waits.
+                    Some(edits) => match edit(&edits) {
+                        Ok(()) => {
+                            self.let_go.set(true);
+                            Ok(Action::Continue)
+                        }
+                        Err(_) => self.fail(worker),
+                    },
+                }
+            }
         }
     }
 
@@ -184,7 +241,7 @@ fn strip_trailers(worker: &Worker) -> Result<(), Status> {
     spoofed.map(|(name, _)| *name).try_for_each(|name| host::remove_header(Map::RequestTrailers, name))
 }
 
-fn answer(reply: &Reply) -> Result<(), Status> {
+pub(crate) fn answer(reply: &Reply) -> Result<(), Status> {
     let mut headers: Vec<(&str, &str)> = reply.headers.iter().map(|(n, v)| (*n, v.as_str())).collect();
     let (grpc_status, body) = match &reply.grpc {
         Some((status, message)) => {
@@ -207,7 +264,7 @@ fn answer(reply: &Reply) -> Result<(), Status> {
 impl Context for HttpFilter {}
 
 impl HttpContext for HttpFilter {
-    fn on_http_request_headers(&mut self, _headers: usize, _end: bool) -> Action {
+    fn on_http_request_headers(&mut self, _headers: usize, end: bool) -> Action {
         self.stream.started_ns.set(host::now_ns().unwrap_or_default());
         let Some(worker) = &self.worker else {
             host::reset();
@@ -219,17 +276,27 @@ impl HttpContext for HttpFilter {
             }
             Err(_) => self.stream.decide(worker, Exchange::fault),
         };
-        if let Decision::Await(issuer) = &decision {
-            return self.hold(worker, *issuer);
+        let action = self.follow(worker, decision);
+        match self.stream.reading.get() {
+            // No body will come.
+            Reading::Body(cap) if end => self.judge_body(worker, cap, false),
+            Reading::Body(_) | Reading::Nothing => action,
         }
-        self.stream.apply(worker, decision).unwrap_or_else(|_| reset())
     }
 
-    fn on_http_request_body(&mut self, _size: usize, _end: bool) -> Action {
-        self.gate()
+    fn on_http_request_body(&mut self, size: usize, end: bool) -> Action {
+        match (self.stream.reading.get(), &self.worker) {
+            (Reading::Body(cap), Some(worker)) if end || size > cap => {
+                self.judge_body(worker, cap, size > cap)
+            }
+            _ => self.gate(),
+        }
     }
 
     fn on_http_request_trailers(&mut self, _trailers: usize) -> Action {
+        if let (Reading::Body(cap), Some(worker)) = (self.stream.reading.get(), &self.worker) {
+            self.judge_body(worker, cap, false);
+        }
         let Some(worker) = self.worker.as_ref().filter(|_| self.stream.forwarded.get()) else {
             self.stream.trailers.set(true);
             return Action::Pause;
@@ -237,14 +304,30 @@ impl HttpContext for HttpFilter {
         strip_trailers(worker).map_or_else(|_| reset(), |()| Action::Continue)
     }
 
-    fn on_http_response_headers(&mut self, _headers: usize, _end: bool) -> Action {
+    fn on_http_response_headers(&mut self, _headers: usize, end: bool) -> Action {
         // Missing limit or CORS headers are no reason to withhold an answer that was permitted.
         for (name, value) in self.stream.exchange.borrow().response() {
             // The upstream may vary by more than the origin.
             let write = if *name == "vary" { host::add_header } else { host::set_header };
             let _ = write(Map::ResponseHeaders, name, value);
         }
-        Action::Continue
+        match &self.worker {
+            Some(worker) if self.stream.exchange.borrow().rewrites() => self.stream.treat(worker, end),
+            _ => Action::Continue,
+        }
+    }
+
+    fn on_http_response_body(&mut self, size: usize, end: bool) -> Action {
+        let Some(worker) = &self.worker else { return Action::Continue };
+        self.stream.show(worker, size, end)
+    }
+
+    fn on_http_response_trailers(&mut self, _trailers: usize) -> Action {
+        let whole = matches!(*self.stream.answering.borrow(), Answering::Whole(_));
+        match &self.worker {
+            Some(worker) if whole => self.stream.show(worker, 0, true),
+            _ => Action::Continue,
+        }
     }
 
     fn on_log(&mut self) {
@@ -261,7 +344,7 @@ impl HttpContext for HttpFilter {
     }
 }
 
-fn reset() -> Action {
+pub(crate) fn reset() -> Action {
     host::reset();
     Action::Pause
 }

@@ -4,6 +4,7 @@
 
 pub mod host;
 mod http;
+mod response;
 mod metrics;
 mod root;
 mod shared;

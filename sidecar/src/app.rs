@@ -21,7 +21,7 @@ use crate::webhook::worker::Worker;
 use answer::{Answer, refusal};
 use axum::Router;
 use axum::extract::{DefaultBodyLimit, State};
-use axum::http::{HeaderMap, StatusCode};
+use axum::http::{HeaderMap, StatusCode, Uri};
 use axum::response::{IntoResponse as _, Response};
 use axum::routing::{get, post};
 use gatewaystack_core::config::policy::Policy;
@@ -147,7 +147,7 @@ pub fn router(app: Shared) -> Router {
     }
     if policy.metadata.on {
         routes.extend([
-            ("/.well-known/oauth-protected-resource", get(resource_metadata)),
+            (metadata::PATH, get(resource_metadata)),
             ("/.well-known/oauth-authorization-server", get(relay::authorization_server)),
             ("/.well-known/openid-configuration", get(relay::openid_configuration)),
         ]);
@@ -159,6 +159,9 @@ pub fn router(app: Shared) -> Router {
             router = router.route(&format!("{path}/"), methods.clone());
         }
         router = router.route(path, methods);
+    }
+    if policy.metadata.on {
+        router = router.route(&format!("{}/{{*path}}", metadata::PATH), get(resource_metadata));
     }
     router
         .fallback(not_found)
@@ -279,8 +282,12 @@ async fn health_auth0(State(app): State<Shared>, headers: HeaderMap) -> Answer {
     Answer::with(if report.is_good { StatusCode::OK } else { StatusCode::SERVICE_UNAVAILABLE }, report.body)
 }
 
-async fn resource_metadata(State(app): State<Shared>) -> Response {
-    (metadata::HEADERS, metadata::document(&app.policy)).into_response()
+/// The root document, and those of MCP routes at their own paths.
+async fn resource_metadata(State(app): State<Shared>, uri: Uri, headers: HeaderMap) -> Response {
+    match metadata::document_at(&app.policy, uri.path()) {
+        Some(document) => (metadata::HEADERS, document).into_response(),
+        None => not_found(headers).await.into_response(),
+    }
 }
 
 async fn not_found(headers: HeaderMap) -> Answer {

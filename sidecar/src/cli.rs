@@ -3,7 +3,7 @@
 use crate::render::{RenderInput, write};
 use crate::settings::{self, Fault, Source};
 use crate::webhook::command::{self as promotions, Action};
-use crate::{app, check, log};
+use crate::{app, check, doctor, log, smoke};
 use clap::{Args, Parser, Subcommand};
 use gatewaystack_core::config;
 use std::io::Write as _;
@@ -55,6 +55,27 @@ enum Command {
         #[command(subcommand)]
         action: WebhookAction,
     },
+    /// Says which rule decides about a token, what the token lacks and what to change; exit 0 where it would be allowed
+    Doctor {
+        #[command(flatten)]
+        configuration: Configuration,
+        /// The request's method
+        #[arg(long, default_value = "GET")]
+        method: String,
+        /// The request's path; without it the token is judged alone, and for each route
+        #[arg(long)]
+        path: Option<String>,
+        /// The request's host; that of `public_url` by default
+        #[arg(long)]
+        host: Option<String>,
+        /// Fetches no keys: the signature stays unverified, and nothing is allowed
+        #[arg(long)]
+        offline: bool,
+        /// The access token; `-` reads it from standard input, so that no shell remembers it
+        token: String,
+    },
+    /// Tries a running gateway as a client does, and shows what it answered as a table; exit 0 where each row is as it should be
+    Smoke(smoke::Arguments),
 }
 
 #[derive(Debug, Subcommand)]
@@ -86,6 +107,12 @@ struct Configuration {
     env_file: Option<PathBuf>,
 }
 
+impl Configuration {
+    fn read(&self) -> Result<Source, Vec<Fault>> {
+        Source::read(self.policy.as_deref(), self.env_file.as_deref(), true)
+    }
+}
+
 /// Runs a command.
 pub fn run(arguments: Arguments) -> ExitCode {
     let done = match arguments.command {
@@ -98,6 +125,11 @@ pub fn run(arguments: Arguments) -> ExitCode {
         Command::Webhook { action: WebhookAction::Retry { configuration, id } } => {
             webhook(&configuration, Action::Retry(id))
         }
+        Command::Doctor { configuration, method, path, host, offline, token } => {
+            let question = doctor::Question { token, method, path, host, offline, auth0: false };
+            configuration.read().and_then(|source| doctor::run(&source, question))
+        }
+        Command::Smoke(arguments) => smoke::run(&arguments),
     };
     match done {
         Ok(()) => ExitCode::SUCCESS,

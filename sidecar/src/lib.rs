@@ -13,5 +13,7 @@ pub mod jwks;
 pub mod metrics;
 pub mod secret;
 mod clock;
+pub mod doctor;
+pub mod smoke;
 mod fetch;
 mod log;

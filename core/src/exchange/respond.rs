@@ -61,6 +61,8 @@ pub enum Treatment {
     Whole(usize),
     /// Its events are filtered as they come.
     Stream(Events),
+    /// It has no body, and its headers must not describe one.
+    Bare,
     /// It isn't shown.
     Refuse(Reply),
 }
@@ -103,8 +105,11 @@ impl Rewrite {
 
     fn treat(&self, policy: &Policy, head: &Head<'_>) -> Option<Treatment> {
         let route = policy.routes.get(self.route.0)?;
-        if !(200..300).contains(&head.status) || head.is_end || self.is_head {
+        if !(200..300).contains(&head.status) {
             return Some(Treatment::Pass);
+        }
+        if head.is_end || self.is_head {
+            return Some(Treatment::Bare);
         }
         let cap = match &self.what {
             What::Owner => route.response_filter.as_ref()?.max_bytes,

@@ -14,7 +14,7 @@ fn shown(gate: &Gate, exchange: &mut Exchange, content_type: &str, body: &str) -
         ..Head::default()
     };
     match exchange.on_response(&gate.policy, &head) {
-        Treatment::Pass => Ok(body.to_owned()),
+        Treatment::Pass | Treatment::Bare => Ok(body.to_owned()),
         Treatment::Refuse(reply) => Err(reply.status),
         Treatment::Whole(cap) => {
             let body_in = (body.len() <= cap).then_some(body.as_bytes());

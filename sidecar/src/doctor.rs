@@ -1,0 +1,198 @@
+//! `gatewaystack doctor`: a token and a policy in; which rule decides, what the token lacks and what to change at the identity provider out.
+//! The core judges, as it does in the filter: this module only asks it. Neither the token nor its signature is ever shown.
+
+mod advice;
+mod judge;
+mod token;
+
+use crate::jwks;
+use crate::settings::{Fault, Source};
+use gatewaystack_core::config;
+use gatewaystack_core::config::policy::Policy;
+use judge::{Bench, Refused, Verdict};
+use std::fmt::Write as _;
+use std::io::{Read as _, Write as _};
+use std::time::{SystemTime, UNIX_EPOCH};
+
+/// A token on standard input: longer ones are something else.
+const MAX_INPUT: u64 = 256 * 1024;
+
+/// What is asked about a token.
+#[derive(Debug, Clone)]
+pub struct Question {
+    /// The token, with or without `Bearer` before it.
+    pub token: String,
+    /// The request's method.
+    pub method: String,
+    /// The request's path and query; without one the token is judged alone, and for each route.
+    pub path: Option<String>,
+    /// The request's host; without one it is that of `public_url`.
+    pub host: Option<String>,
+    /// Fetch nothing: the signature stays unverified, so nothing is ever allowed.
+    pub offline: bool,
+    /// The identity provider is Auth0, whatever its domain is.
+    pub auth0: bool,
+}
+
+/// The answer.
+#[derive(Debug)]
+pub struct Diagnosis {
+    /// Whether the request (or the token alone) would be allowed.
+    pub allowed: bool,
+    /// The record's reason of the refusal: one of the core's; `None` where allowed, or undecided.
+    pub reason: Option<&'static str>,
+    /// Lines to show.
+    pub text: String,
+}
+
+/// Answers on standard output.
+///
+/// # Errors
+/// Errors of the configuration; none, but an error still, where the token would be refused.
+pub fn run(source: &Source, mut question: Question) -> Result<(), Vec<Fault>> {
+    let (policy, _) = config::load_value(source.policy.clone(), &source.env).map_err(|e| source.name(e))?;
+    if question.token == "-" {
+        question.token = from_input().map_err(|e| vec![Fault::text(e)])?;
+    }
+    question.auth0 =
+        ["AUTH0_TENANT_DOMAIN", "MGMT_DOMAIN", "AUTH0_DOMAIN"].iter().any(|n| source.env.contains_key(*n));
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
+    let runtime = runtime.map_err(|e| vec![Fault::text(format!("no runtime: {e}"))])?;
+    let diagnosis = runtime.block_on(examine(&policy, &question, now_ms()));
+    let mut out = std::io::stdout().lock();
+    let _ = out.write_all(diagnosis.text.as_bytes());
+    if diagnosis.allowed { Ok(()) } else { Err(Vec::new()) }
+}
+
+/// Judges a token at `now_ms` (Unix milliseconds), with its issuer's keys fetched now.
+pub async fn examine(policy: &Policy, question: &Question, now_ms: u64) -> Diagnosis {
+    let token = bare(&question.token);
+    let facts = token::read(token);
+    let mut bench = Bench::new(policy, now_ms);
+    let issuer = facts.issuer(policy);
+    let mut text = facts.lines(policy, issuer, now_ms);
+    if let Some((id, issuer)) = issuer.filter(|_| !question.offline) {
+        let fetched = jwks::key_set(issuer).await;
+        match &fetched {
+            Ok((url, set)) => line(&mut text, "keys", &format!("{} usable, from {url}", set.len())),
+            Err(why) => line(&mut text, "keys", &format!("none: {why}")),
+        }
+        bench.hold(id, fetched.ok().map(|(_, set)| set));
+    }
+    let auth0 = question.auth0 || issuer.is_some_and(|(_, i)| is_auth0(&i.issuer)) || facts.is_auth0(policy);
+    let (allowed, reason) = match &question.path {
+        Some(path) => one(&mut text, &bench, question, token, path, auth0),
+        None => all(&mut text, &bench, token, auth0),
+    };
+    Diagnosis { allowed, reason, text }
+}
+
+/// One request, through the whole exchange.
+fn one(
+    text: &mut String,
+    bench: &Bench,
+    question: &Question,
+    token: &str,
+    path: &str,
+    auth0: bool,
+) -> (bool, Option<&'static str>) {
+    let (route, verdict) = bench.request(&question.method, path, question.host.as_deref(), token);
+    let on = route.map_or("no route".to_owned(), |route| format!("route {route}"));
+    let _ = writeln!(text, "\n{} {}, {on}", token::shown(&question.method), token::shown(path));
+    conclude(text, &verdict, auth0)
+}
+
+/// The token alone, then each route.
+fn all(text: &mut String, bench: &Bench, token: &str, auth0: bool) -> (bool, Option<&'static str>) {
+    let _ = writeln!(text, "\nthe token alone");
+    let (verdict, claims) = bench.token(token);
+    if let Some(claims) = claims {
+        line(text, "scopes", &token::list(claims.scopes()));
+        line(text, "machine", if claims.is_machine() { "yes" } else { "no" });
+    }
+    let (alone, reason) = conclude(text, &verdict, auth0);
+    // All other refusals are of the token as such: no route would take it.
+    let depends_on_route = alone || reason == Some("token_audience");
+    let mut anywhere = false;
+    if depends_on_route {
+        let _ = writeln!(text, "\nby route");
+        for (name, verdict) in bench.routes(token) {
+            // A public route says nothing about the token.
+            anywhere |= matches!(verdict, Verdict::Allowed("authorized"));
+            let said = match verdict {
+                Verdict::Allowed("public") => "allowed: public".to_owned(),
+                Verdict::Allowed(_) => "allowed".to_owned(),
+                Verdict::Undecided => "undecided".to_owned(),
+                Verdict::Refused(refused) => format!("{}: {}", refused.status, brief(&refused)),
+            };
+            let _ = writeln!(text, "  {name:<36} {said}");
+        }
+    }
+    // A route may accept an audience that the issuer's list lacks.
+    let by_route = reason == Some("token_audience") && anywhere;
+    (alone || by_route, reason.filter(|_| !by_route))
+}
+
+fn conclude(text: &mut String, verdict: &Verdict, auth0: bool) -> (bool, Option<&'static str>) {
+    match verdict {
+        Verdict::Allowed(reason) => {
+            line(
+                text,
+                "allowed",
+                if *reason == "public" { "by anybody: no token is needed" } else { reason },
+            );
+            (true, None)
+        }
+        Verdict::Undecided => {
+            line(text, "undecided", "header and claims are good; the signature is not verified (--offline)");
+            (false, None)
+        }
+        Verdict::Refused(refused) => {
+            line(text, "refused", &format!("{} {} ({})", refused.status, refused.error, refused.reason));
+            line(text, "says", &refused.description);
+            if !refused.lacks.is_empty() {
+                line(text, "lacks", &token::list(&refused.lacks));
+            }
+            line(text, "change", advice::advice(refused.reason, auth0));
+            (false, Some(refused.reason))
+        }
+    }
+}
+
+fn brief(refused: &Refused) -> String {
+    if refused.lacks.is_empty() {
+        refused.reason.to_owned()
+    } else {
+        format!("lacks {}", token::list(&refused.lacks))
+    }
+}
+
+fn line(text: &mut String, name: &str, value: &str) {
+    let _ = writeln!(text, "  {name:<11} {value}");
+}
+
+fn is_auth0(issuer: &str) -> bool {
+    let host = issuer.split("://").nth(1).and_then(|rest| rest.split(['/', ':']).next());
+    host.is_some_and(|host| host.to_ascii_lowercase().ends_with(".auth0.com"))
+}
+
+/// The token without what people copy along with it.
+fn bare(token: &str) -> &str {
+    let token = token.trim();
+    match token.split_once(' ') {
+        Some((scheme, rest)) if scheme.eq_ignore_ascii_case("bearer") => rest.trim(),
+        _ => token,
+    }
+}
+
+fn from_input() -> Result<String, String> {
+    let mut text = String::new();
+    let read = std::io::stdin().lock().take(MAX_INPUT).read_to_string(&mut text);
+    read.map_err(|e| format!("standard input: {e}"))?;
+    Ok(text)
+}
+
+fn now_ms() -> u64 {
+    let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
+    u64::try_from(since.as_millis()).unwrap_or(u64::MAX)
+}

@@ -1,0 +1,206 @@
+//! The core, asked without an Envoy: a policy, keys and a token in, the core's own verdict out. Limits aren't tried, and shadow mode doesn't
+//! soften a verdict.
+
+use gatewaystack_core::authenticate::{Caller, Fetched, authenticate};
+use gatewaystack_core::authorize;
+use gatewaystack_core::bearer;
+use gatewaystack_core::config::policy::{Builtin, IssuerId, Mode, Policy, Route};
+use gatewaystack_core::decision::Decision;
+use gatewaystack_core::exchange::{Exchange, World};
+use gatewaystack_core::hash::Secret;
+use gatewaystack_core::jwks::{KeyRing, KeySet};
+use gatewaystack_core::jwt::VerifiedClaims;
+use gatewaystack_core::jwt::signature::Portable;
+use gatewaystack_core::rate_limit::Counters;
+use gatewaystack_core::refusal::Refusal;
+use gatewaystack_core::reply::Reply;
+use gatewaystack_core::request;
+use gatewaystack_core::shared::MemoryTable;
+use serde_json::Value;
+use std::cell::{Cell, RefCell};
+use std::net::{IpAddr, Ipv4Addr};
+use std::rc::Rc;
+
+/// A gateway without Envoy.
+pub struct Bench {
+    policy: Policy,
+    keys: KeyRing,
+    now_ms: u64,
+    /// What became of the fetch that a request would have waited for.
+    fetched: Fetched,
+}
+
+/// What the core says.
+#[derive(Debug)]
+pub enum Verdict {
+    /// Yes, by this reason of the record.
+    Allowed(&'static str),
+    /// No.
+    Refused(Refused),
+    /// The keys weren't fetched, so the signature can't be judged.
+    Undecided,
+}
+
+/// A refusal as the client would see it.
+#[derive(Debug)]
+pub struct Refused {
+    pub status: u16,
+    pub error: String,
+    pub reason: &'static str,
+    pub description: String,
+    /// Scopes that are needed and not there.
+    pub lacks: Vec<String>,
+}
+
+impl Bench {
+    /// Nothing is fetched yet.
+    pub fn new(policy: &Policy, now_ms: u64) -> Self {
+        let mut policy = policy.clone();
+        policy.mode = Mode::Enforce;
+        policy.routes.iter_mut().for_each(|route| route.mode = Mode::Enforce);
+        policy.rate_limits.clear();
+        Self { keys: KeyRing::new(&policy), policy, now_ms, fetched: Fetched::NotAsked }
+    }
+
+    /// Takes what was fetched: keys, or the knowledge that there are none.
+    pub fn hold(&mut self, issuer: IssuerId, set: Option<KeySet>) {
+        let Some(held) = self.keys.held_mut(issuer) else { return };
+        self.fetched = if set.is_some() { Fetched::Good } else { Fetched::Failed };
+        held.failures = u32::from(set.is_none());
+        (held.set, held.fetched_at, held.generation) = (set, self.now_ms, 1);
+    }
+
+    /// Judges a whole request; answers the route's name, too.
+    pub fn request(
+        &self,
+        method: &str,
+        path: &str,
+        host: Option<&str>,
+        token: &str,
+    ) -> (Option<String>, Verdict) {
+        let own = self.policy.public_url.split("://").nth(1).unwrap_or_default();
+        let bearer = header(token);
+        let headers: [(&[u8], &[u8]); 6] = [
+            (b":method", method.as_bytes()),
+            (b":path", path.as_bytes()),
+            (b":authority", host.unwrap_or(own).as_bytes()),
+            (b"x-request-id", b"doctor"),
+            (b"content-type", b"application/json"),
+            (b"authorization", bearer.as_bytes()),
+        ];
+        self.world(|world| {
+            let (mut exchange, mut decision) = Exchange::AwaitHeaders.on_headers(world, &headers);
+            if matches!(decision, Decision::Await(_)) && self.fetched != Fetched::NotAsked {
+                (exchange, decision) = exchange.on_keys(world, self.fetched);
+            }
+            let route = exchange.facts().and_then(|facts| facts.route.clone());
+            let reason = exchange.facts().map_or("", |facts| facts.outcome().1);
+            let verdict = match decision {
+                Decision::Forward(_) | Decision::Observe(_) => Verdict::Allowed(reason),
+                // What a call needs depends on its body.
+                Decision::Await(_) | Decision::Read(_) => Verdict::Undecided,
+                Decision::Reply(reply) if reply.status < 400 => Verdict::Allowed(reason),
+                Decision::Reply(reply) => Verdict::Refused(from_reply(&reply, reason)),
+            };
+            (route, verdict)
+        })
+    }
+
+    /// Judges the token as such, for the issuer's audiences.
+    pub fn token(&self, token: &str) -> (Verdict, Option<Rc<VerifiedClaims>>) {
+        self.world(|world| match self.authenticate(world, None, token) {
+            Ok(Caller::Known(claims)) => (Verdict::Allowed("a good token"), Some(claims)),
+            Ok(Caller::NeedsKeys(_)) => (Verdict::Undecided, None),
+            Err(refusal) => (Verdict::Refused(from_refusal(&refusal)), None),
+        })
+    }
+
+    /// Judges the token for each route that asks for one.
+    pub fn routes(&self, token: &str) -> Vec<(String, Verdict)> {
+        let asks = |r: &&Route| matches!(r.builtin, None | Some(Builtin::Scoped));
+        let each = |world: &World<'_>, route: &Route| (name(route), self.route(world, route, token));
+        self.world(|world| self.policy.routes.iter().filter(asks).map(|r| each(world, r)).collect())
+    }
+
+    fn route(&self, world: &World<'_>, route: &Route, token: &str) -> Verdict {
+        let headers: [(&[u8], &[u8]); 2] = [(b":method", b"GET"), (b":path", b"/")];
+        let Ok(request) = request::parse(&headers, &self.policy.identity) else { return Verdict::Undecided };
+        if route.access == gatewaystack_core::config::policy::Access::Public {
+            return Verdict::Allowed("public");
+        }
+        let judged = match self.authenticate(world, Some(route), token) {
+            Ok(Caller::Known(claims)) => {
+                authorize::caller(world, &request, route, &claims, None, Vec::new()).map(drop)
+            }
+            Ok(Caller::NeedsKeys(_)) => return Verdict::Undecided,
+            Err(refusal) => Err(refusal),
+        };
+        match judged {
+            Ok(()) => Verdict::Allowed("authorized"),
+            Err(refusal) => Verdict::Refused(from_refusal(&refusal)),
+        }
+    }
+
+    fn authenticate(&self, world: &World<'_>, route: Option<&Route>, token: &str) -> Result<Caller, Refusal> {
+        authenticate(world, route, bearer::parse(Some(header(token).as_bytes())), self.fetched)
+    }
+
+    fn world<R>(&self, run: impl FnOnce(&World<'_>) -> R) -> R {
+        let table = MemoryTable::default();
+        let counters = Counters { table: &table, secret: Secret(0, 0), evicted: Cell::new(0) };
+        run(&World {
+            policy: &self.policy,
+            keys: &self.keys,
+            tokens: &RefCell::default(),
+            verifier: &Portable,
+            counters: &counters,
+            address: &|| IpAddr::V4(Ipv4Addr::LOCALHOST),
+            now_ms: self.now_ms,
+            cache_hits: Cell::new(0),
+        })
+    }
+}
+
+fn header(token: &str) -> String {
+    format!("Bearer {token}")
+}
+
+fn name(route: &Route) -> String {
+    let methods = route.methods.as_ref().map_or("any method".to_owned(), |m| m.join(","));
+    let hosts = if route.hosts.is_empty() { String::new() } else { format!(" on {}", route.hosts.join(",")) };
+    format!("{methods} {}{hosts}", route.name)
+}
+
+fn from_refusal(refusal: &Refusal) -> Refused {
+    let lacks = match refusal {
+        Refusal::Scope { needed, have } => missing(needed, have),
+        _ => Vec::new(),
+    };
+    Refused {
+        status: refusal.status(),
+        error: refusal.error().to_owned(),
+        reason: refusal.reason(),
+        description: refusal.description(),
+        lacks,
+    }
+}
+
+fn from_reply(reply: &Reply, reason: &'static str) -> Refused {
+    let body: Value = serde_json::from_str(&reply.body).unwrap_or_default();
+    let text = |name: &str| body.get(name).and_then(Value::as_str).unwrap_or_default().to_owned();
+    let list = |name: &str| -> Vec<String> {
+        let items = body.get(name).and_then(Value::as_array);
+        items.into_iter().flatten().filter_map(Value::as_str).map(str::to_owned).collect()
+    };
+    Refused {
+        status: reply.status,
+        error: text("error"),
+        reason,
+        description: text("error_description"),
+        lacks: missing(&list("needed"), &list("have")),
+    }
+}
+
+fn missing(needed: &[String], have: &[String]) -> Vec<String> {
+    needed.iter().filter(|scope| !have.contains(scope)).cloned().collect()
+}

@@ -1,0 +1,168 @@
+//! `gatewaystack smoke`: the original README's §7 to §10 against a running gateway. A URL and tokens in; a table with what was expected and what
+//! came out. A row that can't be tried says why, and fails nothing.
+
+mod client;
+mod rows;
+
+use crate::settings::Fault;
+use clap::Args;
+use client::Client;
+use serde_json::{Value, json};
+use std::fmt::Write as _;
+use std::io::Write as _;
+
+/// A file with a token: longer ones are something else.
+const MAX_FILE: u64 = 64 * 1024;
+
+/// What to try.
+#[derive(Debug, Clone, Args)]
+pub struct Arguments {
+    /// The gateway: https://gateway.example.com
+    pub url: String,
+    /// A token with the read scope alone; `@FILE` reads it from a file
+    #[arg(long, value_name = "TOKEN")]
+    pub reader: Option<String>,
+    /// A token with the read and the write scope; `@FILE` reads it from a file
+    #[arg(long, value_name = "TOKEN")]
+    pub writer: Option<String>,
+    /// Prints JSON instead of the table
+    #[arg(long)]
+    pub json: bool,
+    /// Tries the limit, too, with at most N requests of the reader: its user is then over the limit until the window ends
+    #[arg(long, value_name = "N")]
+    pub limit: Option<u32>,
+    /// A path behind the proxy that answers GET with 200; `none` where there is no proxy
+    #[arg(long, value_name = "PATH", default_value = "/proxy/echo")]
+    pub proxy_path: String,
+}
+
+/// What became of a row.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Outcome {
+    /// As expected.
+    Good,
+    /// Otherwise.
+    Bad,
+    /// It couldn't be tried, and why.
+    Skipped(String),
+}
+
+/// One thing that was tried.
+#[derive(Debug, Clone)]
+pub struct Row {
+    /// The section of the original README.
+    pub section: &'static str,
+    /// What was asked.
+    pub name: String,
+    /// What should come.
+    pub expected: String,
+    /// What came.
+    pub got: String,
+    /// Whether that is the same.
+    pub outcome: Outcome,
+}
+
+/// Everything that was tried.
+#[derive(Debug)]
+pub struct Report {
+    /// The gateway.
+    pub url: String,
+    /// In the order in which they were tried.
+    pub rows: Vec<Row>,
+}
+
+/// Tries everything, and shows the table.
+///
+/// # Errors
+/// What can't be used of the arguments; none, but an error still, where a row failed.
+pub fn run(arguments: &Arguments) -> Result<(), Vec<Fault>> {
+    let fault = |message: String| vec![Fault::text(message)];
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
+    let runtime = runtime.map_err(|e| fault(format!("no runtime: {e}")))?;
+    let report = runtime.block_on(smoke(arguments)).map_err(fault)?;
+    let text = if arguments.json { format!("{:#}\n", report.to_json()) } else { report.to_table() };
+    let _ = std::io::stdout().lock().write_all(text.as_bytes());
+    if report.is_good() { Ok(()) } else { Err(Vec::new()) }
+}
+
+/// Tries everything.
+///
+/// # Errors
+/// The URL or a token can't be used, or nothing answers at the URL.
+pub async fn smoke(arguments: &Arguments) -> Result<Report, String> {
+    let token = |text: &Option<String>, name: &str| text.as_deref().map(|t| token(t, name)).transpose();
+    let (reader, writer) = (token(&arguments.reader, "--reader")?, token(&arguments.writer, "--writer")?);
+    let client = Client::new(&arguments.url, reader.is_some() || writer.is_some())?;
+    let rows = rows::all(&client, reader.as_deref(), writer.as_deref(), arguments).await?;
+    Ok(Report { url: client.base().to_owned(), rows })
+}
+
+/// The token, or the file's behind `@`.
+fn token(text: &str, name: &str) -> Result<String, String> {
+    let token = match text.strip_prefix('@') {
+        None => text.to_owned(),
+        Some(file) => {
+            let failed = |e: std::io::Error| format!("{name}: can't read {file}: {e}");
+            if std::fs::metadata(file).map_err(failed)?.len() > MAX_FILE {
+                return Err(format!("{name}: expected a file of at most {MAX_FILE} bytes"));
+            }
+            std::fs::read_to_string(file).map_err(failed)?
+        }
+    };
+    let token = token.trim();
+    if token.is_empty() || !token.bytes().all(|b| b.is_ascii_graphic()) {
+        return Err(format!("{name}: expected a token without spaces and line ends"));
+    }
+    Ok(token.to_owned())
+}
+
+impl Report {
+    /// Whether no row failed.
+    pub fn is_good(&self) -> bool {
+        self.count(|o| *o == Outcome::Bad) == 0
+    }
+
+    fn count(&self, is: impl Fn(&Outcome) -> bool) -> usize {
+        self.rows.iter().filter(|row| is(&row.outcome)).count()
+    }
+
+    /// A table for a terminal, and a line that sums it up.
+    pub fn to_table(&self) -> String {
+        let width = |of: fn(&Row) -> &str, head: &str| {
+            self.rows.iter().map(|r| of(r).chars().count()).max().unwrap_or(0).max(head.len())
+        };
+        let (name, expected, got) =
+            (width(|r| &r.name, "name"), width(|r| &r.expected, "expected"), width(|r| &r.got, "got"));
+        let mut out = String::new();
+        let _ = writeln!(out, "{:<3} {:<name$}  {:<expected$}  {:<got$}  ok", "§", "name", "expected", "got");
+        for row in &self.rows {
+            let ok = match &row.outcome {
+                Outcome::Good => "ok".to_owned(),
+                Outcome::Bad => "FAILED".to_owned(),
+                Outcome::Skipped(why) => format!("skipped: {why}"),
+            };
+            let Row { section, name: n, expected: e, got: g, .. } = row;
+            let _ = writeln!(out, "{section:<3} {n:<name$}  {e:<expected$}  {g:<got$}  {ok}");
+        }
+        let good = self.count(|o| *o == Outcome::Good);
+        let bad = self.count(|o| *o == Outcome::Bad);
+        let _ =
+            writeln!(out, "{}: {good} ok, {bad} failed, {} skipped", self.url, self.rows.len() - good - bad);
+        out
+    }
+
+    /// The same for machines.
+    pub fn to_json(&self) -> Value {
+        let row = |row: &Row| {
+            let (ok, skipped) = match &row.outcome {
+                Outcome::Good => (json!(true), Value::Null),
+                Outcome::Bad => (json!(false), Value::Null),
+                Outcome::Skipped(why) => (Value::Null, json!(why)),
+            };
+            json!({
+                "section": row.section, "name": row.name, "expected": row.expected, "got": row.got, "ok": ok, "skipped": skipped,
+            })
+        };
+        json!({ "url": self.url, "ok": self.is_good(), "rows": self.rows.iter().map(row).collect::<Vec<_>>() })
+    }
+}

@@ -1,0 +1,288 @@
+//! The rows, in the order of the original README: what to send, what must come.
+
+use super::client::{Client, Got};
+use super::{Arguments, Outcome, Row};
+use gatewaystack_core::{identity, json, jwt};
+use reqwest::Method;
+use serde_json::Value;
+
+const METADATA: &str = "/.well-known/oauth-protected-resource";
+const ECHO: &str = "/__test__/echo";
+/// What a client says of itself, which nobody may believe.
+const IMPOSTOR: &str = "gatewaystack-smoke-impostor";
+
+const NO_READER: &str = "no --reader";
+const NO_WRITER: &str = "no --writer";
+const NO_DEMO: &str = "the demo routes are off";
+
+/// Whether an answer is as expected; else what is wrong with it.
+type Check = fn(&Got) -> Result<(), String>;
+
+struct Tried<'a> {
+    client: &'a Client,
+    rows: Vec<Row>,
+}
+
+/// Tries all rows.
+///
+/// # Errors
+/// Nothing answers.
+pub async fn all(
+    client: &Client,
+    reader: Option<&str>,
+    writer: Option<&str>,
+    arguments: &Arguments,
+) -> Result<Vec<Row>, String> {
+    let root = client.send(&Method::GET, "/", None, &[], None).await;
+    let root = root.map_err(|e| format!("{} doesn't answer: {e}", client.base()))?;
+    let demo = root.status == 200 && root.body.get("ok") == Some(&Value::Bool(true));
+    let mut tried = Tried { client, rows: Vec::new() };
+    tried.health().await;
+    tried.metadata(reader).await;
+    tried.scopes(reader, writer, demo).await;
+    tried.proxy(reader, &arguments.proxy_path).await;
+    tried.limit(reader, arguments.limit, demo).await;
+    Ok(tried.rows)
+}
+
+impl Tried<'_> {
+    /// §7: health.
+    async fn health(&mut self) {
+        let ok: Check =
+            |got| is(got, 200, "").and(said(got.body.get("ok") == Some(&Value::Bool(true)), "ok isn't true"));
+        let got = self.client.send(&Method::GET, "/health", None, &[], None).await;
+        let off = absent(&got).then(|| "the health routes are off".to_owned());
+        self.row("7", "GET /health", "200, ok: true", got, ok, off);
+        let auth0: Check = |got| is(got, 200, "").map_err(|e| format!("{e} {}", auth0_faults(&got.body)));
+        let got = self.client.send(&Method::GET, "/health/auth0", None, &[], None).await;
+        let closed = matches!(&got, Ok(got) if got.status == 404);
+        let off = (closed || absent(&got)).then(|| "off, or behind HEALTH_ADMIN_SECRET".to_owned());
+        self.row("7", "GET /health/auth0", "200, keys reachable", got, auth0, off);
+    }
+
+    /// §7: where to sign in.
+    async fn metadata(&mut self, reader: Option<&str>) {
+        let open: Check = |got| {
+            if got.status == 401 {
+                challenged(got)
+            } else {
+                is(got, 200, "").and_then(|()| document(&got.body))
+            }
+        };
+        let expected = "200 and the document, or 401 (PRM_REQUIRE_TOKEN)";
+        self.send("7", &format!("GET {METADATA}"), expected, Ok(None), &[], open).await;
+        let with: Check = |got| is(got, 200, "").and_then(|()| document(&got.body));
+        let name = format!("GET {METADATA} as the reader");
+        self.send("7", &name, "200 and the document", reader.map(Some).ok_or(NO_READER), &[], with).await;
+        let refused: Check = |got| is(got, 401, "unauthorized").and_then(|()| challenged(got));
+        self.send("7", "GET /protected", "401, WWW-Authenticate", Ok(None), &[], refused).await;
+    }
+
+    /// §8: scopes.
+    async fn scopes(&mut self, reader: Option<&str>, writer: Option<&str>, demo: bool) {
+        let ok: Check = |got| is(got, 200, "");
+        let scope: Check = |got| is(got, 403, "insufficient_scope");
+        let by = |token: Option<&str>, none: &'static str| -> Result<Option<String>, &'static str> {
+            if !demo {
+                return Err(NO_DEMO);
+            }
+            token.map(|t| Some(t.to_owned())).ok_or(none)
+        };
+        let (reads, writes) = (by(reader, NO_READER), by(writer, NO_WRITER));
+        let (reads, writes) = (borrowed(&reads), borrowed(&writes));
+        let (read, write) = (&[("x-required-scope", "tool:read")], &[("x-required-scope", "tool:write")]);
+        self.send("8", &format!("GET {ECHO} as the reader, tool:read"), "200", reads, read, ok).await;
+        let name = format!("POST {ECHO} as the reader, tool:write");
+        self.send("8", &name, "403 insufficient_scope", reads, write, scope).await;
+        let echoed: Check = |got| {
+            is(got, 200, "").and(said(got.body.pointer("/body/msg").is_some(), "the body isn't echoed"))
+        };
+        let name = format!("POST {ECHO} as the writer, tool:write");
+        self.send("8", &name, "200, the body echoed", writes, write, echoed).await;
+        self.send("8", "GET /protected as the reader", "200", reads, &[], ok).await;
+        self.send("8", "POST /writer-only as the reader", "403 insufficient_scope", reads, &[], scope).await;
+        self.send("8", "POST /writer-only as the writer", "200", writes, &[], ok).await;
+        let denied: Check = |got| is(got, 403, "access_denied");
+        self.send("8", "GET /gatewaystack-smoke as the reader", "403 access_denied", reads, &[], denied)
+            .await;
+    }
+
+    /// §9: the proxy, and who it says is calling.
+    async fn proxy(&mut self, reader: Option<&str>, path: &str) {
+        if path == "none" {
+            return;
+        }
+        let refused: Check = |got| is(got, 401, "unauthorized");
+        self.send("9", &format!("GET {path}"), "401", Ok(None), &[], refused).await;
+        let name = format!("GET {path}?foo=bar as the reader");
+        let expected = "200, the reader's identity and no other, no token";
+        let Some(reader) = reader else {
+            self.send("9", &name, expected, Err(NO_READER), &[], refused).await;
+            return;
+        };
+        let target = format!("{path}?foo=bar");
+        let headers = [("x-user-id", IMPOSTOR)];
+        let got = self.client.send(&Method::GET, &target, Some(reader), &headers, None).await;
+        let off = matches!(&got, Ok(got) if got.error() == "access_denied")
+            .then(|| "no route has this path: see --proxy-path".to_owned());
+        let subject = subject(reader);
+        self.row(
+            "9",
+            &name,
+            expected,
+            got,
+            |got| is(got, 200, "").and_then(|()| identity_of(got, subject.as_deref())),
+            off,
+        );
+    }
+
+    /// §10: the limit, which costs the reader's user what is left of its window.
+    async fn limit(&mut self, reader: Option<&str>, limit: Option<u32>, demo: bool) {
+        let expected = "429 with Retry-After";
+        let Some(most) = limit else {
+            return self.skip("10", "the limit", expected, "no --limit N: it spends the user's requests");
+        };
+        let name = format!("GET /protected/ping as the reader, at most {most} times");
+        let Some(reader) = reader.filter(|_| demo) else {
+            return self.skip("10", &name, expected, if demo { NO_READER } else { NO_DEMO });
+        };
+        for sent in 1..=most {
+            match self.client.send(&Method::GET, "/protected/ping", Some(reader), &[], None).await {
+                Ok(got) if got.status == 200 => {}
+                got => {
+                    let check =
+                        |got: &Got| is(got, 429, "rate_limited").and(said(got.retry_after, "no Retry-After"));
+                    return self.row("10", &format!("{name} (request {sent})"), expected, got, check, None);
+                }
+            }
+        }
+        let row = row("10", &name, expected, format!("200, {most} times"), Outcome::Bad);
+        self.rows.push(row);
+    }
+
+    async fn send(
+        &mut self,
+        section: &'static str,
+        name: &str,
+        expected: &str,
+        token: Result<Option<&str>, &'static str>,
+        headers: &[(&str, &str)],
+        check: Check,
+    ) {
+        let token = match token {
+            Ok(token) => token,
+            Err(why) => return self.skip(section, name, expected, why),
+        };
+        let mut words = name.split(' ');
+        let (method, path) = (words.next().unwrap_or_default(), words.next().unwrap_or_default());
+        let (method, body) =
+            if method == "POST" { (Method::POST, Some("{\"msg\":\"hello\"}")) } else { (Method::GET, None) };
+        let got = self.client.send(&method, path, token, headers, body).await;
+        let no_echo = path == ECHO && matches!(&got, Ok(got) if got.error() == "access_denied");
+        self.row(
+            section,
+            name,
+            expected,
+            got,
+            check,
+            no_echo.then(|| "ENABLE_TEST_ROUTES isn't true".to_owned()),
+        );
+    }
+
+    fn row(
+        &mut self,
+        section: &'static str,
+        name: &str,
+        expected: &str,
+        got: Result<Got, String>,
+        check: impl Fn(&Got) -> Result<(), String>,
+        skipped: Option<String>,
+    ) {
+        let (text, outcome) = match (got, skipped) {
+            (Ok(got), Some(why)) => (summary(&got), Outcome::Skipped(why)),
+            (Ok(got), None) => match check(&got) {
+                Ok(()) => (summary(&got), Outcome::Good),
+                Err(wrong) => (format!("{} {wrong}", summary(&got)).trim_end().to_owned(), Outcome::Bad),
+            },
+            (Err(why), _) => (why, Outcome::Bad),
+        };
+        self.rows.push(row(section, name, expected, text, outcome));
+    }
+
+    fn skip(&mut self, section: &'static str, name: &str, expected: &str, why: &str) {
+        self.rows.push(row(section, name, expected, "-".to_owned(), Outcome::Skipped(why.to_owned())));
+    }
+}
+
+fn row(section: &'static str, name: &str, expected: &str, got: String, outcome: Outcome) -> Row {
+    Row { section, name: name.to_owned(), expected: expected.to_owned(), got, outcome }
+}
+
+fn borrowed<'a>(token: &'a Result<Option<String>, &'static str>) -> Result<Option<&'a str>, &'static str> {
+    token.as_ref().map(|t| t.as_deref()).map_err(|why| *why)
+}
+
+/// Status and error code. An error of another server behind the gateway could be anything: only codes are shown.
+fn summary(got: &Got) -> String {
+    let error = got.error();
+    let is_code = error.len() <= 64 && error.bytes().all(|b| b.is_ascii_lowercase() || b == b'_');
+    if error.is_empty() || !is_code { got.status.to_string() } else { format!("{} {error}", got.status) }
+}
+
+fn is(got: &Got, status: u16, error: &str) -> Result<(), String> {
+    said(got.status == status && (error.is_empty() || got.error() == error), "")
+}
+
+fn said(good: bool, wrong: &str) -> Result<(), String> {
+    if good { Ok(()) } else { Err(wrong.to_owned()) }
+}
+
+/// A 401 of the filter where no route is: the group is off.
+fn absent(got: &Result<Got, String>) -> bool {
+    matches!(got, Ok(got) if got.status == 401 && got.error() == "unauthorized")
+}
+
+fn challenged(got: &Got) -> Result<(), String> {
+    said(
+        got.challenge.starts_with("Bearer ") && got.challenge.contains("resource_metadata=\""),
+        "no resource_metadata in the challenge",
+    )
+}
+
+fn document(body: &Value) -> Result<(), String> {
+    let list = |name: &str| body.get(name).and_then(Value::as_array).is_some_and(|l| !l.is_empty());
+    let resource = body.get("resource").is_some_and(Value::is_string);
+    said(
+        resource && list("authorization_servers") && list("scopes_supported"),
+        "a member of the document is missing",
+    )
+}
+
+/// What `/health/auth0` says against itself.
+fn auth0_faults(body: &Value) -> String {
+    let bad = ["jwksReachable", "managementTokenOk"]
+        .iter()
+        .filter(|name| body.get(**name) == Some(&Value::Bool(false)));
+    bad.map(|name| format!("{name}: false")).collect::<Vec<_>>().join(", ")
+}
+
+/// The token's `sub`, as the identity header has it.
+fn subject(token: &str) -> Option<String> {
+    let payload = jwt::decode(token).ok()?.payload;
+    let claims = json::parse(&payload, 32).ok()?;
+    claims.get("sub").and_then(Value::as_str).map(identity::header_value)
+}
+
+/// Where the backend echoes headers (as echo servers do): the user in one of them, the impostor and the token in none.
+fn identity_of(got: &Got, subject: Option<&str>) -> Result<(), String> {
+    let Some(headers) = got.body.get("headers").and_then(Value::as_object) else { return Ok(()) };
+    let has = |wanted: &str| {
+        let same = |value: &Value| value.as_str() == Some(wanted);
+        headers
+            .values()
+            .any(|value| same(value) || value.as_array().is_some_and(|list| list.iter().any(same)))
+    };
+    said(!has(IMPOSTOR), "the client's own X-User-Id came through")?;
+    said(!headers.keys().any(|name| name.eq_ignore_ascii_case("authorization")), "the token came through")?;
+    said(subject.is_none_or(has), "no header names the reader")
+}

@@ -1,0 +1,153 @@
+//! The documents keep up with the code: each text that the gateway can refuse with has its entry in docs/troubleshooting.md, and no entry is
+//! of a text that is gone; the webhook's guide has each of its variables; commands in the guides are commands that there are.
+
+use clap::Parser as _;
+use std::collections::BTreeSet;
+use std::path::{Path, PathBuf};
+
+fn root() -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).parent().unwrap().to_owned()
+}
+
+fn read(path: &str) -> String {
+    std::fs::read_to_string(root().join(path)).unwrap_or_else(|e| panic!("{path}: {e}"))
+}
+
+/// String literals of Rust, their escapes read as far as texts have them.
+fn literals(source: &str) -> Vec<String> {
+    let code: String =
+        source.lines().filter(|l| !l.trim_start().starts_with("//")).map(|l| format!("{l}\n")).collect();
+    let (mut found, mut rest) = (Vec::new(), code.as_str());
+    while let Some(start) = rest.find('"') {
+        let (mut text, mut chars, mut end) =
+            (String::new(), rest[start + 1..].char_indices().peekable(), None);
+        while let Some((at, c)) = chars.next() {
+            match c {
+                '"' => {
+                    end = Some(start + 1 + at + 1);
+                    break;
+                }
+                '\\' => match chars.next() {
+                    Some((_, '\n')) => while chars.next_if(|(_, c)| c.is_whitespace()).is_some() {},
+                    Some((_, escaped)) => text.push(escaped),
+                    None => {}
+                },
+                c => text.push(c),
+            }
+        }
+        found.push(text);
+        rest = &rest[end.expect("a literal ends")..];
+    }
+    found
+}
+
+/// `{…}` of a format string is `…` in the document.
+fn shown(literal: &str) -> String {
+    let mut out = String::new();
+    let mut rest = literal;
+    while let Some((before, after)) = rest.split_once('{') {
+        out.push_str(before);
+        out.push('…');
+        rest = after.split_once('}').map_or("", |(_, after)| after);
+    }
+    out + rest
+}
+
+/// The core's texts, out of the functions that make them: whoever adds a variant adds its text there.
+fn of_core() -> BTreeSet<String> {
+    let source = read("core/src/refusal.rs");
+    let mut found = BTreeSet::new();
+    for name in ["fn description", "fn unsafe_description", "fn token_description"] {
+        let body = source.split_once(&format!("{name}(")).unwrap_or_else(|| panic!("{name} is gone")).1;
+        let end = body.find("\n}\n").unwrap().min(body.find("\n    }\n").unwrap_or(usize::MAX));
+        // What joins lists isn't a text.
+        found.extend(literals(&body[..end]).iter().filter(|l| l.trim() != "").map(|l| shown(l)));
+    }
+    found
+}
+
+/// The sidecar's texts: sentences in the sources of its server.
+fn of_sidecar() -> BTreeSet<String> {
+    let mut found = BTreeSet::new();
+    let mut folders = vec![root().join("sidecar/src/app"), root().join("sidecar/src/app.rs")];
+    while let Some(path) = folders.pop() {
+        if path.is_dir() {
+            folders.extend(std::fs::read_dir(&path).unwrap().map(|e| e.unwrap().path()));
+        } else if path.file_name().is_some_and(|n| n != "tests.rs") {
+            let sentence =
+                |l: &String| l.starts_with(char::is_uppercase) && l.ends_with('.') && l.contains(' ');
+            let source = std::fs::read_to_string(&path).unwrap();
+            found.extend(literals(&source).iter().filter(|l| sentence(l)).map(|l| shown(l)));
+        }
+    }
+    found
+}
+
+/// Envoy's own answers, as the bootstrap words them.
+fn of_envoy() -> BTreeSet<String> {
+    let bootstrap = read("envoy/bootstrap.yaml.j2");
+    let plain = bootstrap.lines().filter_map(|l| l.trim().strip_prefix("error_description: "));
+    let inline =
+        bootstrap.split("\"error_description\":\"").skip(1).filter_map(|rest| rest.split('"').next());
+    plain.chain(inline).map(str::to_owned).collect()
+}
+
+fn entries() -> BTreeSet<String> {
+    let document = read("docs/troubleshooting.md");
+    let headings = document.lines().filter_map(|l| l.strip_prefix("### `"));
+    headings.map(|l| l.trim_end_matches('`').to_owned()).collect()
+}
+
+#[test]
+fn every_text_that_the_gateway_refuses_with_has_its_entry() {
+    let (core, sidecar, envoy) = (of_core(), of_sidecar(), of_envoy());
+    assert!(core.len() > 35 && sidecar.len() > 5 && envoy.len() > 5, "{core:#?}{sidecar:#?}{envoy:#?}");
+    assert!(core.contains("Access token required") && core.contains("Send one … header only"), "{core:#?}");
+    let all: BTreeSet<String> = core.into_iter().chain(sidecar).chain(envoy).collect();
+    let entries = entries();
+    let missing: Vec<_> = all.difference(&entries).collect();
+    assert!(missing.is_empty(), "docs/troubleshooting.md lacks a `### ` entry for {missing:#?}");
+    let stale: Vec<_> = entries.difference(&all).collect();
+    assert!(stale.is_empty(), "docs/troubleshooting.md has entries that nothing says: {stale:#?}");
+}
+
+#[test]
+fn texts_are_found_in_the_ways_that_sources_write_them() {
+    let source = "let a = \"One {x} two.\"; // \"kept\n// \"not this\"\nb(\"a \\\"quoted\\\" one\", \"broken \\\n    line\")\n";
+    // A quote in a comment at a line's end would shift all that follows; the sources have none.
+    let source = source.replace(" // \"kept", "");
+    let texts: Vec<String> = literals(&source).iter().map(|l| shown(l)).collect();
+    assert_eq!(texts, ["One … two.", "a \"quoted\" one", "broken line"]);
+}
+
+#[test]
+fn the_webhooks_guide_has_each_of_its_variables_and_names() {
+    let (example, guide) = (read(".env.example"), read("docs/auth0/dcr-log-webhook.md"));
+    let section =
+        example.split_once("── Client promotion webhook").unwrap().1.split_once("\n# ── ").unwrap().0;
+    let names: BTreeSet<&str> = section
+        .split(|c: char| !(c.is_ascii_uppercase() || c.is_ascii_digit() || c == '_'))
+        .filter(|word| word.contains('_') && word.len() > 5 && !word.starts_with('_'))
+        .collect();
+    assert!(names.len() > 10, "{names:?}");
+    let missing: Vec<_> = names.iter().filter(|name| !guide.contains(&format!("`{name}`"))).collect();
+    assert!(missing.is_empty(), "docs/auth0/dcr-log-webhook.md lacks {missing:?}");
+}
+
+#[test]
+fn commands_in_the_guides_are_commands_that_there_are() {
+    let mut seen = BTreeSet::new();
+    for guide in ["docs/auth0/setup.md", "docs/auth0/dcr-log-webhook.md"] {
+        for line in read(guide).lines().filter(|l| l.starts_with("gatewaystack ")) {
+            let words: Vec<&str> = line.split_whitespace().collect();
+            seen.insert(words[1].to_owned());
+            // The webhook's own commands come with the webhook.
+            if let Err(error) = gatewaystack::cli::Arguments::try_parse_from(&words)
+                && !(words[1] == "webhook" && error.kind() == clap::error::ErrorKind::InvalidSubcommand)
+            {
+                panic!("{guide}: {line}\n{error}");
+            }
+        }
+    }
+    assert!(["check", "doctor", "smoke", "webhook"].iter().all(|name| seen.contains(*name)), "{seen:?}");
+}
