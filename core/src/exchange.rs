@@ -6,7 +6,7 @@ use crate::authorize;
 use crate::bearer::Bearer;
 use crate::config::policy::{Access, Builtin, IssuerId, LimitKey, Mode, Policy, Route, RouteId};
 use crate::cors::{self, ResponseHeaders};
-use crate::decision::{Decision, Edits, Permit};
+use crate::decision::{Decision, Permit};
 use crate::hash;
 use crate::jwks::KeyRing;
 use crate::jwt::VerifiedClaims;
@@ -16,8 +16,9 @@ use crate::rate_limit::{Counters, LimitState, Outcome};
 use crate::record::Facts;
 use crate::refusal::{AuthorizationFault, Denied, Fault, Refusal};
 use crate::reply::{self, Asked, Reply};
-use crate::request::{self, Pairs, Request};
+use crate::request::{self, Pairs, Request, RequestFault};
 use crate::route::{self, Match};
+use crate::shadow;
 use crate::token_cache::TokenCache;
 use std::cell::{Cell, RefCell};
 use std::net::IpAddr;
@@ -156,8 +157,10 @@ fn step(world: &World<'_>, headers: Pairs<'_>, fetched: Fetched) -> (Exchange, D
         Ok(request) => request,
         Err(fault) => {
             facts.describe_unparsed(headers);
-            facts.request_id = made_up_id(world, headers);
-            return refuse_unparsed(world, facts, headers, &Refusal::Unsafe(fault));
+            if facts.request_id.is_empty() {
+                facts.request_id = made_up_id(world, headers);
+            }
+            return refuse_unparsed(world, facts, headers, fault);
         }
     };
     facts.describe(&request);
@@ -172,7 +175,7 @@ fn step(world: &World<'_>, headers: Pairs<'_>, fetched: Fetched) -> (Exchange, D
     let route = id.and_then(|RouteId(at)| world.policy.routes.get(at));
     facts.route = route.map(|r| r.name.clone());
     let cors = cors::answer(&world.policy.cors, request.origin);
-    let mode = route.map_or(world.policy.mode, |r| r.mode);
+    let mode = shadow::mode(world.policy, found, &request.target.path);
     let verdict = judge(world, &request, found, route, fetched, &mut facts, &cors);
     if mode == Mode::Shadow {
         return observe(world, &request, route, verdict, facts);
@@ -220,14 +223,11 @@ fn judge(
         return Err(Refusal::Method(route::allowed_methods(world.policy, &request.target.path)));
     }
     let counted = count_address(world)?;
+    facts.counted = counted;
     if let Some(route) = route.filter(|r| r.access == Access::Public || r.builtin == Some(Builtin::Unjudged))
     {
-        if let Some(reply) = metadata::answer(world.policy, route, request)? {
-            facts.answer("metadata", 200);
-            return Ok(Verdict::Answer(reply));
-        }
-        return authorize::public(world, request, route, counted, cors.clone())
-            .map(|permit| Verdict::Forward(permit, None));
+        let permit = authorize::public(world, request, route, counted, cors.clone())?;
+        return forward_or_answer(world, request, route, facts, permit, None);
     }
     let claims =
         match authenticate(world, route, request.bearer, fetched).map_err(|r| counted_failure(world, r))? {
@@ -239,11 +239,25 @@ fn judge(
         return Err(Refusal::Denied(if found == Match::Ambiguous { Denied::Case } else { Denied::NoRoute }));
     };
     let permit = authorize::caller(world, request, route, &claims, counted, cors.clone())?;
-    if let Some(reply) = metadata::answer(world.policy, route, request)? {
-        facts.answer("metadata", 200);
-        return Ok(Verdict::Answer(reply));
-    }
-    Ok(Verdict::Forward(permit, Some(claims)))
+    forward_or_answer(world, request, route, facts, permit, Some(claims))
+}
+
+/// What is permitted goes to the upstream, but for the metadata documents that we serve.
+fn forward_or_answer(
+    world: &World<'_>,
+    request: &Request<'_>,
+    route: &Route,
+    facts: &mut Facts,
+    permit: Permit,
+    claims: Option<Rc<VerifiedClaims>>,
+) -> Result<Verdict, Refusal> {
+    let Some(mut reply) = metadata::answer(world.policy, route, request)? else {
+        return Ok(Verdict::Forward(permit, claims));
+    };
+    facts.answer("metadata", 200);
+    let limits = permit.response().iter().filter(|(name, _)| name.starts_with("ratelimit-"));
+    reply.headers.extend(limits.cloned());
+    Ok(Verdict::Answer(reply))
 }
 
 /// Shadow mode: strips what clients say of themselves, injects what is verified where enforcing would allow, and touches nothing else.
@@ -254,29 +268,18 @@ fn observe(
     verdict: Result<Verdict, Refusal>,
     mut facts: Facts,
 ) -> (Exchange, Decision) {
-    let mut edits = Edits::default();
-    authorize::strip_headers(&mut edits, request);
-    let mut user = None;
+    let mut caller = None;
     match &verdict {
         Ok(Verdict::Forward(_, claims)) => {
             facts.allow(claims.as_deref());
-            if let Some(claims) = claims {
-                authorize::inject_headers(world.policy, &mut edits, claims);
-                user = Some(claims);
-            }
+            caller = claims.as_deref();
         }
         Ok(Verdict::Answer(_)) => {}
         Ok(Verdict::Await(_)) => facts.unknown(),
         Err(refusal) => facts.refuse(refusal),
     }
-    let user = user.filter(|_| route.is_some_and(|r| r.builtin.is_none()));
-    if let Some(query) =
-        authorize::identity_query(world.policy, request.target.query.as_deref(), user.map(|c| &**c))
-    {
-        // Escapes in the path stay as they came: only the query is written anew.
-        let path = request.raw_path;
-        edits.path = Some(query.map_or_else(|| path.to_owned(), |query| format!("{path}?{query}")));
-    }
+    let in_query = route.is_some_and(|r| r.builtin.is_none());
+    let edits = shadow::edits(world.policy, request, caller, in_query);
     facts.shadow();
     (Exchange::Forwarded(Forwarded { facts, response: Vec::new() }), Decision::Observe(edits))
 }
@@ -285,20 +288,21 @@ fn refuse_unparsed(
     world: &World<'_>,
     mut facts: Facts,
     headers: Pairs<'_>,
-    refusal: &Refusal,
+    fault: RequestFault,
 ) -> (Exchange, Decision) {
-    facts.refuse(refusal);
-    if world.policy.mode == Mode::Shadow {
+    let refusal = Refusal::Unsafe(fault);
+    facts.refuse(&refusal);
+    if shadow::mode_of_unparsed(world.policy, headers, fault) == Mode::Shadow {
         facts.shadow();
-        let spoofed = headers.iter().filter(|(name, _)| request::is_spoofed(name, &world.policy.identity));
-        let edits = Edits { remove: spoofed.map(|(name, _)| name.to_vec()).collect(), ..Edits::default() };
+        let edits = shadow::edits_of_unparsed(world.policy, headers);
         return (Exchange::Forwarded(Forwarded { facts, response: Vec::new() }), Decision::Observe(edits));
     }
-    let is_head = headers.iter().any(|(n, v)| *n == b":method" && *v == b"HEAD");
-    let origin = headers.iter().find(|(n, _)| *n == b"origin").and_then(|(_, v)| std::str::from_utf8(v).ok());
+    let is_head = request::first(headers, ":method") == Some(b"HEAD");
+    let origin = request::first(headers, "origin").and_then(|v| std::str::from_utf8(v).ok());
     let cors = cors::answer(&world.policy.cors, origin);
-    let asked = Asked { request_id: facts.request_id.clone(), is_head, cors, ..Asked::default() };
-    (Exchange::Replied(facts), Decision::Reply(reply::refuse(world.policy, None, &asked, refusal)))
+    let is_grpc = request::first(headers, "content-type").is_some_and(request::is_grpc);
+    let asked = Asked { request_id: facts.request_id.clone(), is_head, is_grpc, cors, ..Asked::default() };
+    (Exchange::Replied(facts), Decision::Reply(reply::refuse(world.policy, None, &asked, &refusal)))
 }
 
 fn hold(headers: Pairs<'_>, issuer: IssuerId, now_ms: u64, facts: Facts) -> Exchange {
@@ -312,6 +316,7 @@ fn asked(request: &Request<'_>, facts: &Facts, cors: ResponseHeaders) -> Asked {
         is_grpc: request.is_grpc,
         host: request.host.to_owned(),
         request_id: facts.request_id.clone(),
+        counted: facts.counted,
         cors,
     }
 }
@@ -339,11 +344,7 @@ fn counted_failure(world: &World<'_>, refusal: Refusal) -> Refusal {
 
 /// An id for requests whose own can't be shown again.
 fn made_up_id(world: &World<'_>, headers: Pairs<'_>) -> String {
-    let id = headers
-        .iter()
-        .find(|(name, _)| *name == b"x-request-id")
-        .map(|(_, value)| *value)
-        .unwrap_or_default();
+    let id = request::first(headers, "x-request-id").unwrap_or_default();
     format!("{:016x}", hash::keyed(world.counters.secret, &[b"request", id, &world.now_ms.to_le_bytes()]))
 }
 
