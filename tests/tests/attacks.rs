@@ -138,6 +138,10 @@ async fn a_spoofed_identity_never_reaches_the_upstream() {
         ("x-http-method-override", b"DELETE"),
         ("x-original-url", b"/v1/admin/evil"),
         ("x-rewrite-url", b"/v1/admin/evil"),
+        // Envoy's own words: they would change time-outs and retries.
+        ("x-envoy-upstream-rq-timeout-ms", b"evil"),
+        ("x-envoy-retry-on", b"evil"),
+        ("x-envoy-original-path", b"/evil"),
         ("authorization", bearer.as_bytes()),
         // Envoy speaks HTTP/2 with upstreams of gRPC, and passes trailers on there.
         ("content-type", b"application/grpc"),

@@ -102,6 +102,8 @@ async fn targets_and_methods_that_cannot_be_judged_never_succeed() {
         }
     }
     assert_eq!(upstream.seen().len(), 1, "the good one alone");
+    // Each line is JSON, whatever bytes the requests had.
+    assert!(gateway.records(20).await.iter().all(|record| record["decision"] != "limited"));
 }
 
 #[tokio::test]
@@ -150,6 +152,8 @@ async fn doubled_hidden_and_misplaced_fields_never_succeed() {
     assert_eq!(upstream.seen(), Vec::<Value>::new());
     assert_eq!(raw_http2::send(gateway.address(), &request(&bearer, &[])).await, 200);
     assert_eq!(gateway.stat(&["wasm", "reload"]).await, 0);
+    let records = gateway.records(requests.len() + 2).await;
+    assert_eq!(records.iter().filter(|record| record["decision"] == "allow").count(), 1, "{records:#?}");
 }
 
 #[tokio::test]
