@@ -109,12 +109,16 @@ fn configure(mode: &str, fault: Option<(usize, Fault)>) {
     });
 }
 
-fn life(path: &str, token: Option<&str>, keys_first: bool) -> Outcome {
+/// Whether the worker has started.
+fn start() -> bool {
     gatewaystack_filter::start();
     proxy_on_context_create(ROOT, 0);
-    let nothing = Outcome { upstream: None, trailers: None, calls: 0 };
-    if !proxy_on_vm_start(ROOT, 0) || !proxy_on_configure(ROOT, 1) {
-        return nothing;
+    proxy_on_vm_start(ROOT, 0) && proxy_on_configure(ROOT, 1)
+}
+
+fn life(path: &str, token: Option<&str>, keys_first: bool) -> Outcome {
+    if !start() {
+        return Outcome { upstream: None, trailers: None, calls: 0 };
     }
     if keys_first {
         fetch();
@@ -144,7 +148,8 @@ fn fetch() {
     proxy_on_tick(ROOT);
 }
 
-fn request(path: &str, token: Option<&str>, keys_first: bool) -> Outcome {
+/// Headers and trailers of a request, where the filter finds them.
+fn arrive(path: &str, token: Option<&str>) {
     host(|host| {
         let mut headers: Vec<(String, Vec<u8>)> =
             [(":method", "GET"), (":path", path), (":authority", "gateway.example.com")]
@@ -165,6 +170,10 @@ fn request(path: &str, token: Option<&str>, keys_first: bool) -> Outcome {
             ],
         );
     });
+}
+
+fn request(path: &str, token: Option<&str>, keys_first: bool) -> Outcome {
+    arrive(path, token);
     proxy_on_context_create(REQUEST, ROOT);
     let mut passed = proxy_on_request_headers(REQUEST, 5, false) == CONTINUE;
     // Envoy shows trailers once: to a request that is held, while it is.
@@ -269,4 +278,45 @@ fn whatever_call_fails_in_shadow_mode_no_impostor_passes() {
         }
     }
     assert!(passed > 300, "most faults are survived: {passed}");
+}
+
+/// Memory has an end: as many requests as may wait do, the next is told to come again, and a place that is free again is taken.
+#[test]
+fn only_so_many_requests_wait_for_keys() {
+    let life = || {
+        configure("enforce", None);
+        assert!(start());
+        let ask = |context: u32| {
+            arrive("/v1/x", Some(&fixture().token));
+            host(|host| host.answered = None);
+            proxy_on_context_create(context, ROOT);
+            assert_ne!(proxy_on_request_headers(context, 5, true), CONTINUE);
+            host(|host| host.answered)
+        };
+        let first = REQUEST;
+        for context in first..first + 1_024 {
+            assert_eq!(ask(context), None, "{context}");
+        }
+        assert_eq!(ask(first + 1_024), Some(503));
+        proxy_on_log(first);
+        proxy_on_delete(first);
+        assert_eq!(ask(first + 1_025), None);
+    };
+    std::thread::spawn(life).join().unwrap();
+}
+
+#[test]
+fn a_verifier_that_this_host_does_not_have_refuses_to_load() {
+    for (verifier, loads) in [("native", false), ("auto", true), ("portable", true)] {
+        let life = move || {
+            configure("enforce", None);
+            host(|host| {
+                let text = String::from_utf8(host.configuration.clone()).unwrap();
+                let named = text.replacen('{', &format!("{{\"verifier\":\"{verifier}\","), 1);
+                host.configuration = named.into_bytes();
+            });
+            assert_eq!(start(), loads, "{verifier}");
+        };
+        std::thread::spawn(life).join().unwrap();
+    }
 }
