@@ -175,7 +175,7 @@ fn step(world: &World<'_>, headers: Pairs<'_>, fetched: Fetched) -> (Exchange, D
     let route = id.and_then(|RouteId(at)| world.policy.routes.get(at));
     facts.route = route.map(|r| r.name.clone());
     let cors = cors::answer(&world.policy.cors, request.origin);
-    let mode = shadow::mode(world.policy, found, &request.target.path);
+    let mode = shadow::mode(world.policy, &shadow::Asked::by(&request), found);
     let verdict = judge(world, &request, found, route, fetched, &mut facts, &cors);
     if mode == Mode::Shadow {
         return observe(world, &request, route, verdict, facts);

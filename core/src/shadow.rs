@@ -5,39 +5,76 @@ use crate::authorize;
 use crate::config::policy::{Mode, Policy, RouteId};
 use crate::decision::Edits;
 use crate::jwt::VerifiedClaims;
-use crate::path::{self, push_escape};
+use crate::path::{self, Target, push_escape};
 use crate::query;
 use crate::request::{self, Pairs, Request, RequestFault};
 use crate::route::{self, Match};
 
-/// The mode of a request: its route's. One without a route has the policy's, unless it could be taken for an enforced route's.
-pub fn mode(policy: &Policy, found: Match, path: &str) -> Mode {
-    let enforced = match found {
-        Match::Route(RouteId(at)) | Match::WrongMethod(RouteId(at)) => {
-            return policy.routes.get(at).map_or(policy.mode, |route| route.mode);
-        }
-        Match::None => route::has_enforced(policy, path, false),
-        Match::Ambiguous => route::has_enforced(policy, path, true),
+/// The mode of a request that `found` is the route of: that route's. One without a route has the policy's, unless it could be taken for an
+/// enforced route's.
+pub fn mode(policy: &Policy, asked: &Asked<'_>, found: Match) -> Mode {
+    let path = asked.target.path.as_str();
+    let of_route = match found {
+        Match::Route(RouteId(at)) | Match::WrongMethod(RouteId(at)) => policy.routes.get(at).map(|r| r.mode),
+        Match::None => route::has_enforced(policy, path, false).then_some(Mode::Enforce),
+        Match::Ambiguous => route::has_enforced(policy, path, true).then_some(Mode::Enforce),
     };
-    if enforced { Mode::Enforce } else { policy.mode }
+    match of_route.unwrap_or(policy.mode) {
+        // What is only watched goes on as it came, and Envoy must choose the same route by that.
+        Mode::Shadow if asked.target.changed && has_enforced(policy) => {
+            let as_sent = route::find(policy, asked.method, asked.host, asked.raw_path);
+            if as_sent == found { Mode::Shadow } else { Mode::Enforce }
+        }
+        mode => mode,
+    }
+}
+
+/// What a route is found by.
+pub struct Asked<'a> {
+    /// The method.
+    pub method: &'a str,
+    /// The host.
+    pub host: &'a str,
+    /// The target, normalised.
+    pub target: &'a Target,
+    /// The path as it came, without the query.
+    pub raw_path: &'a str,
+}
+
+impl<'a> Asked<'a> {
+    /// By a request.
+    pub fn by(request: &'a Request<'a>) -> Self {
+        Self {
+            method: request.method,
+            host: request.host,
+            target: &request.target,
+            raw_path: request.raw_path,
+        }
+    }
+}
+
+fn has_enforced(policy: &Policy) -> bool {
+    policy.routes.iter().any(|route| route.mode == Mode::Enforce)
 }
 
 /// The mode of a request that can't be judged. Where its path and host can be read, its route says; else it may be meant for any route, and
 /// one that is enforced is enough.
 pub fn mode_of_unparsed(policy: &Policy, headers: Pairs<'_>, fault: RequestFault) -> Mode {
     let text = |name: &str| request::first(headers, name).and_then(|v| std::str::from_utf8(v).ok());
-    let target = path::parse(request::first(headers, ":path").unwrap_or_default());
+    let raw = text(":path").unwrap_or_default();
     let is_readable = match fault {
         RequestFault::Path(_) | RequestFault::Method => false,
         RequestFault::Doubled(name) | RequestFault::NotText(name) => !["host", ":method"].contains(&name),
         RequestFault::Connection => true,
     };
-    match (target, text(":method")) {
+    match (path::parse(raw.as_bytes()), text(":method")) {
         (Ok(target), Some(method)) if is_readable => {
             let host = text(":authority").or(text("host")).unwrap_or_default();
-            mode(policy, route::find(policy, method, host, &target.path), &target.path)
+            let raw_path = raw.split('?').next().unwrap_or_default();
+            let found = route::find(policy, method, host, &target.path);
+            mode(policy, &Asked { method, host, target: &target, raw_path }, found)
         }
-        _ if policy.routes.iter().any(|route| route.mode == Mode::Enforce) => Mode::Enforce,
+        _ if has_enforced(policy) => Mode::Enforce,
         _ => policy.mode,
     }
 }

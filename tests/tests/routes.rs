@@ -140,16 +140,18 @@ async fn no_spelling_of_a_request_is_judged_by_one_route_and_forwarded_by_anothe
             {"path": "/a/*", "methods": ["POST"]},
             {"path": "/x/*/y", "access": "public", "upstream": "open", "strip_prefix": "/x"},
             {"path": "/x/*"},
+            {"path": "/s/*", "mode": "shadow", "upstream": "open"},
             {"path": "/a.b/%c3%a9", "access": "public", "upstream": "open"},
             {"path": "/b/*", "hosts": ["other.example"], "access": "public", "upstream": "open"},
             {"path": "/*"},
         ],
     });
     let gateway = gateway().policy(policy).issuer(&issuer).start().await;
-    let plain = ["a", "b", "x", "y"];
+    let plain = ["a", "b", "x", "y", "s"];
     let odd = [
-        "A", "X", "%61", "%62", "%41", "a.b", "aXb", "%c3%a9", "%C3%A9", "%20", "a%20b", "", ".", "..",
-        "%2e%2e", "a;b", "*", "a:b", "~", "%7e", "%2f", "a%", "+", "a,b", "(", "%28", "$", "a%0d%0a", "^",
+        "A", "X", "%61", "%73", "%62", "%41", "a.b", "aXb", "%c3%a9", "%C3%A9", "%20", "a%20b", "", ".",
+        "..", "%2e%2e", "a;b", "*", "a:b", "~", "%7e", "%2f", "a%", "+", "a,b", "(", "%28", "$", "a%0d%0a",
+        "^",
     ];
     let hosts = [
         "h.example",

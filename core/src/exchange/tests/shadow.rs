@@ -99,3 +99,25 @@ fn an_observed_route_of_an_enforced_file_passes_what_is_odd() {
         assert_eq!(gate(policy.clone()).send("GET", path, twice).status(), status, "{path}");
     }
 }
+
+/// Envoy forwards what is only watched as it came: by the spelling, not by what it means.
+#[test]
+fn a_spelling_that_envoy_takes_for_an_enforced_route_is_enforced() {
+    let policy = json!({"routes": [{"path": "/new/*", "mode": "shadow"}, {"path": "/*"}]});
+    let twice: &[(&str, &str)] = &[("content-type", "a"), ("content-type", "b")];
+    for (path, headers, status) in [
+        ("/new/x", &[][..], 200),
+        ("/new/%78", &[], 200),
+        ("/%6eew/x", &[], 401),
+        ("/%6eew/x", twice, 400),
+        ("/new/%78", twice, 200),
+    ] {
+        assert_eq!(gate(policy.clone()).send("GET", path, headers).status(), status, "{path} {headers:?}");
+    }
+    let auth = format!("Bearer {}", token().mint());
+    let got = gate(policy).send("GET", "/%6eew/x", &[("authorization", &auth)]);
+    assert_eq!(got.edits().path.as_deref(), Some("/new/x"), "with a permit it goes where it was judged");
+    assert!(got.edits().rerouted);
+    let all = json!({"mode": "shadow", "routes": [{"path": "/new/*"}, {"path": "/*"}]});
+    assert_eq!(gate(all).send("GET", "/%6eew/x", &[]).status(), 200, "nothing is enforced there");
+}
