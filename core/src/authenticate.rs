@@ -149,27 +149,25 @@ fn unknown_kid(
     let kid = hash::keyed(world.counters.secret, &[b"kid", kid.as_bytes()]);
     let table = world.counters.table;
     let now = world.now_ms;
-    let fault = |_| Refusal::Internal(Fault::SharedTable);
-    match fetched {
-        Fetched::NotAsked => {
-            let held = world.keys.held(id).map_or(0, |held| held.generation);
-            // Another worker has published keys that this one hasn't read yet: wait for the next look, which is due.
-            let answer =
-                control::update(table, &cell, |control| match control.force_unless_newer(held, now) {
-                    Force::Spent(_) if control.was_refused(kid) => None,
-                    answer => Some(answer),
-                });
-            match answer.map_err(fault)? {
-                Some(Force::Wait) => Ok(Caller::NeedsKeys(id)),
-                Some(Force::Spent(seconds)) => Err(Refusal::KeyPending(seconds)),
-                None => Err(Refusal::Token(TokenFault::UnknownKey)),
-            }
+    if fetched == Fetched::Failed {
+        return Err(Refusal::KeyPending(30));
+    }
+    let held = world.keys.held(id).map_or(0, |held| held.generation);
+    // Another worker may have published keys that this one hasn't read yet: then it waits for the next look, which is due.
+    let answer = control::update(table, &cell, |control| match control.force_unless_newer(held, now) {
+        // The fetch that it waited for was the one that the floor allows. (One that began before the key was published isn't: then the
+        // floor is free, and it waits once more.)
+        Force::Spent(_) if fetched == Fetched::Good => {
+            control.remember_refused(kid);
+            None
         }
-        Fetched::Good => {
-            control::update(table, &cell, |control| control.remember_refused(kid)).map_err(fault)?;
-            Err(Refusal::Token(TokenFault::UnknownKey))
-        }
-        Fetched::Failed => Err(Refusal::KeyPending(30)),
+        Force::Spent(_) if control.was_refused(kid) => None,
+        answer => Some(answer),
+    });
+    match answer.map_err(|_| Refusal::Internal(Fault::SharedTable))? {
+        Some(Force::Wait) => Ok(Caller::NeedsKeys(id)),
+        Some(Force::Spent(seconds)) => Err(Refusal::KeyPending(seconds)),
+        None => Err(Refusal::Token(TokenFault::UnknownKey)),
     }
 }
 

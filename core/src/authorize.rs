@@ -237,7 +237,11 @@ fn scope_tokens(value: &[u8]) -> Option<Vec<String>> {
 }
 
 fn check_upgrade(request: &Request<'_>, route: &Route) -> Result<(), Refusal> {
-    if request.is_upgrade && !route.upgrade_websocket { Err(Refusal::Upgrade) } else { Ok(()) }
+    match request.upgrade {
+        None => Ok(()),
+        Some(to) if route.upgrade_websocket && to.eq_ignore_ascii_case(b"websocket") => Ok(()),
+        Some(_) => Err(Refusal::Upgrade),
+    }
 }
 
 fn count(

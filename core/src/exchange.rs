@@ -3,7 +3,7 @@
 
 mod judge;
 mod mcp;
-mod shadow;
+mod observe;
 pub mod respond;
 
 use crate::authenticate::Fetched;

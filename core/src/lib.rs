@@ -19,6 +19,7 @@ pub mod decision;
 pub mod request;
 pub mod path;
 pub mod route;
+pub mod shadow;
 pub mod cors;
 pub mod authenticate;
 pub mod bearer;

@@ -5,8 +5,9 @@ use crate::hash::{self, Secret};
 use crate::json::write_string;
 use crate::jwt::VerifiedClaims;
 use crate::mcp::operation::Operation;
+use crate::rate_limit::LimitState;
 use crate::refusal::Refusal;
-use crate::request::{Pairs, Request};
+use crate::request::{self, Pairs, Request};
 use std::fmt::Write as _;
 
 /// Longest string of a client's in a record, in bytes.
@@ -21,6 +22,8 @@ pub struct Facts {
     pub route: Option<String>,
     /// Revision of the policy.
     pub policy: String,
+    /// The limit of its address that the request was counted by.
+    pub counted: Option<LimitState>,
     method: String,
     path: String,
     subject: Option<String>,
@@ -61,10 +64,11 @@ impl Facts {
     }
 
     pub(crate) fn describe_unparsed(&mut self, headers: Pairs<'_>) {
-        let find =
-            |name: &[u8]| headers.iter().find(|(n, _)| *n == name).map(|(_, v)| *v).unwrap_or_default();
-        self.method = cut(&String::from_utf8_lossy(find(b":method")));
-        let path = find(b":path");
+        let find = |name| request::first(headers, name).unwrap_or_default();
+        self.request_id =
+            request::clean_request_id(find("x-request-id")).map(str::to_owned).unwrap_or_default();
+        self.method = cut(&String::from_utf8_lossy(find(":method")));
+        let path = find(":path");
         let end = path.iter().position(|b| matches!(b, b'?' | b'#')).unwrap_or(path.len());
         self.path = cut(&String::from_utf8_lossy(path.get(..end.min(CUT)).unwrap_or_default()));
     }

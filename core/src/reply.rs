@@ -33,6 +33,8 @@ pub struct Asked {
     pub host: String,
     /// Envoy's request id.
     pub request_id: String,
+    /// The limit that the request was counted by, where it was before it was refused.
+    pub counted: Option<LimitState>,
     /// CORS headers of the answer.
     pub cors: ResponseHeaders,
     /// The operation, on an MCP route.
@@ -64,11 +66,14 @@ pub fn refuse(policy: &Policy, route: Option<&Route>, asked: &Asked, refusal: &R
     if let Some(seconds) = refusal.retry_after() {
         headers.push(("retry-after", seconds.to_string()));
     }
-    match refusal {
-        Refusal::Limited(state) => headers.extend(limit_headers(state)),
-        Refusal::Method(allow) => headers.push(("allow", allow.clone())),
-        _ => {}
+    if let Refusal::Method(allow) = refusal {
+        headers.push(("allow", allow.clone()));
     }
+    let counted = match refusal {
+        Refusal::Limited(state) => Some(state),
+        _ => asked.counted.as_ref(),
+    };
+    headers.extend(counted.into_iter().flat_map(limit_headers));
     headers.extend(asked.cors.iter().cloned());
     let grpc = asked.is_grpc.then(|| (grpc_status(refusal.status()), refusal.description()));
     let body = match &asked.mcp {

@@ -40,8 +40,8 @@ pub struct Request<'a> {
     pub required_scope: Option<&'a [u8]>,
     /// `x-request-id`, where it is `[A-Za-z0-9-]{1,64}`.
     pub request_id: Option<&'a str>,
-    /// An upgrade (HTTP/1.1 `Upgrade`, or extended CONNECT, which Envoy turns into one).
-    pub is_upgrade: bool,
+    /// `Upgrade`: HTTP/1.1's, or of an extended CONNECT, which Envoy turns into one.
+    pub upgrade: Option<&'a [u8]>,
     /// A gRPC request.
     pub is_grpc: bool,
     /// Headers that must not travel on, by their names on the wire.
@@ -88,10 +88,13 @@ const OVERRIDES: [&str; 5] =
 pub fn parse<'a>(pairs: Pairs<'a>, identity: &Identity) -> Result<Request<'a>, RequestFault> {
     let seen = Seen::read(pairs, identity)?;
     let text = |value: Option<&'a [u8]>, name: &'static str| {
-        value.map(|v| std::str::from_utf8(v).map_err(|_| RequestFault::NotText(name))).transpose()
+        let text =
+            |v| std::str::from_utf8(v).ok().filter(|t| t.is_ascii()).ok_or(RequestFault::NotText(name));
+        value.map(text).transpose()
     };
     let method = text(seen.method, ":method")?.ok_or(RequestFault::Method)?;
-    if method.is_empty() || ["CONNECT", "TRACE"].contains(&method) && seen.upgrade.is_none() {
+    // Envoy shows an extended CONNECT (RFC 8441) as the GET with `Upgrade` that it stands for.
+    if method.is_empty() || ["CONNECT", "TRACE"].contains(&method) {
         return Err(RequestFault::Method);
     }
     let target = path::parse(seen.path.unwrap_or_default()).map_err(RequestFault::Path)?;
@@ -114,8 +117,8 @@ pub fn parse<'a>(pairs: Pairs<'a>, identity: &Identity) -> Result<Request<'a>, R
         mcp_name: seen.single(MCP_NAME),
         required_scope: seen.single(REQUIRED_SCOPE),
         request_id: seen.request_id.and_then(clean_request_id),
-        is_upgrade: seen.upgrade.is_some(),
-        is_grpc: seen.single(CONTENT_TYPE).is_some_and(|t| starts_with_ignore_case(t, b"application/grpc")),
+        upgrade: seen.upgrade,
+        is_grpc: seen.single(CONTENT_TYPE).is_some_and(is_grpc),
         spoofed: seen.spoofed,
     })
 }
@@ -221,11 +224,22 @@ fn is_harmless_connection(value: &[u8]) -> bool {
     })
 }
 
-fn clean_request_id(id: &[u8]) -> Option<&str> {
+/// An id that can be shown again as it is.
+pub fn clean_request_id(id: &[u8]) -> Option<&str> {
     let clean = (1..=64).contains(&id.len()) && id.iter().all(|b| b.is_ascii_alphanumeric() || *b == b'-');
     clean.then(|| std::str::from_utf8(id).ok()).flatten()
 }
 
-fn starts_with_ignore_case(value: &[u8], prefix: &[u8]) -> bool {
-    value.get(..prefix.len()).is_some_and(|head| head.eq_ignore_ascii_case(prefix))
+/// Whether Envoy takes a content type for gRPC's, and gives our answer its form.
+pub fn is_grpc(content_type: &[u8]) -> bool {
+    let rest = content_type.strip_prefix(b"application/grpc");
+    rest.is_some_and(|rest| rest.is_empty() || rest.starts_with(b"+"))
 }
+
+/// The first value of a header, judged or not.
+pub fn first<'a>(pairs: Pairs<'a>, name: &str) -> Option<&'a [u8]> {
+    pairs.iter().find(|(n, _)| *n == name.as_bytes()).map(|(_, value)| *value)
+}
+
+#[cfg(test)]
+mod tests;

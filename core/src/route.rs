@@ -1,6 +1,6 @@
 //! Routes: method, host and normalised path in, the first route that matches out (CONTRACT §1.5).
 
-use crate::config::policy::{Pattern, Policy, Route, RouteId};
+use crate::config::policy::{Mode, Pattern, Policy, Route, RouteId};
 
 /// What a request's target matches.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -47,6 +47,15 @@ pub fn find(policy: &Policy, method: &str, host: &str, path: &str) -> Match {
     wrong_method.map_or(Match::None, Match::WrongMethod)
 }
 
+/// Whether an enforced route has this path but for its case, which some servers ignore, or (`exact`) as it is.
+pub fn has_enforced(policy: &Policy, path: &str, exact: bool) -> bool {
+    let segments = segments(path);
+    policy.routes.iter().filter(|r| r.mode == Mode::Enforce).any(|r| {
+        (exact && matches(&r.pattern, &segments, true))
+            || (!policy.case_sensitive && differs_by_case_alone(r, &segments))
+    })
+}
+
 /// `Allow` of a built-in path: the methods of all its routes (RFC 9110 §10.2.1).
 pub fn allowed_methods(policy: &Policy, path: &str) -> String {
     let segments = segments(path);
@@ -91,10 +100,14 @@ pub fn segments(path: &str) -> Vec<&str> {
 
 /// A host in lower case without its port.
 pub fn bare_host(host: &str) -> String {
-    let end = match host.rfind(':') {
-        // The colons of an IPv6 address stand inside brackets.
-        Some(colon) if !host.get(colon..).unwrap_or_default().contains(']') => colon,
-        _ => host.len(),
+    // Envoy's routes take the same for a port, or they would choose another route than was judged. (The colons of an IPv6 address stand
+    // inside brackets.)
+    let bare = match host.rsplit_once(':') {
+        Some((name, port)) if port.bytes().all(|b| b.is_ascii_digit()) => name,
+        _ => host,
     };
-    host.get(..end).unwrap_or(host).to_ascii_lowercase()
+    bare.to_ascii_lowercase()
 }
+
+#[cfg(test)]
+mod tests;

@@ -105,14 +105,18 @@ impl HttpFilter {
 }
 
 impl Stream {
-    /// The fetch that this request waited for has ended: runs in the root, with this context in effect.
-    pub fn resume(&self, worker: &Worker, fetched: Fetched) {
+    /// The fetch that this request waited for has ended: runs in the root, with this context in effect. Answers whose keys it still needs.
+    pub fn resume(&self, worker: &Worker, fetched: Fetched) -> Option<IssuerId> {
         let decided = self.decide(worker, |exchange, world| exchange.on_keys(world, fetched));
+        if let Decision::Await(issuer) = &decided {
+            return Some(*issuer);
+        }
         if let Err(_) | Ok(Action::Continue) = self.apply(worker, decided)
             && (!self.forwarded.get() || self.go_on(worker).is_err())
         {
             host::reset();
         }
+        None
     }
 
     /// Lets go of a held request, with the trailers that waited with it.
@@ -124,7 +128,7 @@ impl Stream {
     }
 
     /// A held request that can't wait any longer.
-    fn give_up(&self, worker: &Worker) -> Action {
+    pub fn give_up(&self, worker: &Worker) -> Action {
         let refused = self.decide(worker, |exchange, world| exchange.on_keys(world, Fetched::Failed));
         self.apply(worker, refused).unwrap_or_else(|_| reset())
     }
@@ -172,9 +176,9 @@ impl Stream {
                 }
                 Err(_) => self.fail(worker),
             },
-            // Shadow mode never refuses, not even for a fault of ours; what spoofs an identity must go all the same.
+            // Shadow mode never refuses, not even for a fault of ours; what spoofs an identity must go all the same, in the query, too.
             Decision::Observe(edits) => {
-                if edit(&edits).is_err() && !edits.remove.is_empty() {
+                if edit(&edits).is_err() && (!edits.remove.is_empty() || edits.path.is_some()) {
                     return self.fail(worker);
                 }
                 self.forwarded.set(true);

@@ -129,8 +129,11 @@ impl Worker {
         for (id, fetched) in ready {
             let Some(waiter) = self.waiters.borrow_mut().remove(&id) else { continue };
             // A context that is gone can't be chosen: its request is gone, too.
-            if host::set_effective_context(id).is_ok() {
-                waiter.stream.resume(self, fetched);
+            if host::set_effective_context(id).is_ok()
+                && let Some(issuer) = waiter.stream.resume(self, fetched)
+                && !self.hold(&waiter.stream, issuer, now)
+            {
+                waiter.stream.give_up(self);
             }
         }
         let _ = host::set_effective_context(self.root);
@@ -172,7 +175,9 @@ impl Root {
     fn configure(&mut self) -> Result<(), String> {
         let bytes = host::buffer(Buffer::PluginConfiguration, MAX_CONFIGURATION)
             .map_err(|status| format!("the configuration can't be read (status {})", status.0))?;
-        let environment = std::env::vars().collect();
+        // `vars` panics on what isn't UTF-8.
+        let text = |text: std::ffi::OsString| text.to_string_lossy().into_owned();
+        let environment = std::env::vars_os().map(|(name, value)| (text(name), text(value))).collect();
         let policy = config::load_filter(Some(&bytes), Some(&environment))
             .map_err(|errors| errors.iter().map(ToString::to_string).collect::<Vec<_>>().join("; "))?;
         let native = choose_verifier(policy.verifier)?;

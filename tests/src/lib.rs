@@ -9,6 +9,7 @@
 pub mod client;
 pub mod gateway;
 pub mod issuer;
+pub mod raw_http2;
 pub mod token;
 pub mod upstream;
 

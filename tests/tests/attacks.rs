@@ -138,6 +138,10 @@ async fn a_spoofed_identity_never_reaches_the_upstream() {
         ("x-http-method-override", b"DELETE"),
         ("x-original-url", b"/v1/admin/evil"),
         ("x-rewrite-url", b"/v1/admin/evil"),
+        // Envoy's own words: they would change time-outs and retries.
+        ("x-envoy-upstream-rq-timeout-ms", b"evil"),
+        ("x-envoy-retry-on", b"evil"),
+        ("x-envoy-original-path", b"/evil"),
         ("authorization", bearer.as_bytes()),
         // Envoy speaks HTTP/2 with upstreams of gRPC, and passes trailers on there.
         ("content-type", b"application/grpc"),
@@ -153,6 +157,11 @@ async fn a_spoofed_identity_never_reaches_the_upstream() {
             .header("authorization", &bearer);
         assert_eq!(one.send().await.status, 200);
     }
+    // A connection can't take out behind us what we put in.
+    let hidden = format!(
+        "GET /v1/x HTTP/1.1\r\nhost: a\r\nconnection: close, x-user-id\r\nx-user-id: evil\r\nauthorization: {bearer}\r\n\r\n"
+    );
+    assert_eq!(client::raw(gateway.address(), hidden.as_bytes()).await.status, 200);
     for seen in upstream.seen() {
         assert!(!seen.to_string().contains("evil"), "{seen}");
         assert_eq!(seen["headers"].get("authorization"), None);
@@ -160,7 +169,7 @@ async fn a_spoofed_identity_never_reaches_the_upstream() {
             if seen["target"].as_str().unwrap().starts_with("/open") { json!(null) } else { json!(["ann"]) };
         assert_eq!(seen["headers"]["x-user-id"], user, "{seen}");
     }
-    assert_eq!(upstream.seen().len(), 4);
+    assert_eq!(upstream.seen().len(), 5);
     assert_eq!(upstream.seen()[0]["trailers"], json!({"x-sum": ["1"]}));
     assert_eq!(upstream.seen()[2]["target"], "/open/x?a=1");
 }

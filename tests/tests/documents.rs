@@ -57,7 +57,7 @@ fn shown(literal: &str) -> String {
 fn of_core() -> BTreeSet<String> {
     let source = read("core/src/refusal.rs");
     let mut found = BTreeSet::new();
-    for name in ["fn description", "fn unsafe_description", "fn token_description"] {
+    for name in ["fn description", "fn unsafe_description", "fn body_description", "fn token_description"] {
         let body = source.split_once(&format!("{name}(")).unwrap_or_else(|| panic!("{name} is gone")).1;
         let end = body.find("\n}\n").unwrap().min(body.find("\n    }\n").unwrap_or(usize::MAX));
         // What joins lists isn't a text.
@@ -69,7 +69,14 @@ fn of_core() -> BTreeSet<String> {
 /// The sidecar's texts: sentences in the sources of its server.
 fn of_sidecar() -> BTreeSet<String> {
     let mut found = BTreeSet::new();
-    let mut folders = vec![root().join("sidecar/src/app"), root().join("sidecar/src/app.rs")];
+    let mut folders = [
+        "sidecar/src/app",
+        "sidecar/src/app.rs",
+        "sidecar/src/webhook/route.rs",
+        "sidecar/src/webhook/event.rs",
+    ]
+    .map(|path| root().join(path))
+    .to_vec();
     while let Some(path) = folders.pop() {
         if path.is_dir() {
             folders.extend(std::fs::read_dir(&path).unwrap().map(|e| e.unwrap().path()));

@@ -108,3 +108,43 @@ async fn shadow_mode_lets_pass_what_it_would_refuse_and_says_so() {
     let record = gateway.records(1).await.remove(0);
     assert_eq!((&record["decision"], &record["shadow"]["reason"]), (&json!("allow"), &json!("no_token")));
 }
+
+/// A request that can't be judged, with impostors.
+async fn twice(gateway: &Gateway, path: &str) -> Response {
+    let request = gateway.get(path).header("content-type", "a").header("content-type", "b");
+    request.header("x-user-id", "evil").header("x_user_id", "evil").send().await
+}
+
+#[tokio::test]
+async fn in_shadow_mode_impostors_go_from_odd_requests_and_enforced_routes_stay_shut() {
+    let (issuer, upstream) = (TestIssuer::start().await, Upstream::start().await);
+    let policy = |enforced: bool| {
+        let mode = if enforced { "enforce" } else { "shadow" };
+        json!({"mode": "shadow", "identity": {"user_query": "userId"}, "routes": [
+            {"path": "/v1/admin/*", "scopes": ["admin"], "mode": mode}, {"path": "/v1/*"},
+        ]})
+    };
+    let gateway = gateway().policy(policy(false)).issuer(&issuer).upstream(&upstream.url).start().await;
+    for path in ["/v1//x?userId=evil", "/v1/x;y?a=1&%75serId=evil", "/v1/admin/x?userId=evil"] {
+        assert_eq!(twice(&gateway, path).await.status, 200, "{path}");
+    }
+    let seen = upstream.seen();
+    let targets: Vec<_> = seen.iter().map(|seen| seen["target"].as_str().unwrap()).collect();
+    assert_eq!(targets, ["/v1//x", "/v1/x;y?a=1", "/v1/admin/x"]);
+    assert!(!format!("{seen:?}").contains("evil"), "{seen:?}");
+    drop(gateway);
+    let gateway = gatewaystack_tests::gateway()
+        .policy(policy(true))
+        .issuer(&issuer)
+        .upstream(&upstream.url)
+        .start()
+        .await;
+    for path in ["/v1/admin/x", "/v1//admin/x", "/v1/x/../admin/x"] {
+        assert_eq!(twice(&gateway, path).await.status, 400, "{path}");
+    }
+    for path in ["/v1/admin/x", "/v1/Admin/x"] {
+        assert_eq!(gateway.get(path).send().await.status, 401, "{path}");
+    }
+    assert_eq!(upstream.seen().len(), 3);
+    assert_eq!(twice(&gateway, "/v1/x").await.status, 200, "the rest is only watched");
+}

@@ -3,6 +3,7 @@
 use gatewaystack_tests::issuer::Mood;
 use gatewaystack_tests::*;
 use serde_json::json;
+use tokio::io::AsyncWriteExt as _;
 
 async fn stage() -> (TestIssuer, Upstream, Gateway) {
     let (issuer, upstream) = (TestIssuer::start().await, Upstream::start().await);
@@ -73,4 +74,26 @@ async fn a_body_too_large_to_wait_is_told_to_come_again() {
     })
     .await;
     assert!(upstream.seen().remove(0)["body"] == body, "every byte, once, in order");
+}
+
+#[tokio::test]
+async fn a_client_that_goes_away_while_it_waits_leaves_one_record_and_no_trace() {
+    let (issuer, upstream, gateway) = stage().await;
+    let good = token().mint(&issuer);
+    let mut stream = tokio::net::TcpStream::connect(gateway.address()).await.unwrap();
+    let request = format!("GET /v1/x HTTP/1.1\r\nhost: a\r\nauthorization: Bearer {good}\r\n\r\n");
+    stream.write_all(request.as_bytes()).await.unwrap();
+    eventually("a request that waits", || async {
+        (gateway.stat(&["http.", "downstream_rq_active"]).await > 0).then_some(())
+    })
+    .await;
+    drop(stream);
+    let record = gateway.records(1).await.remove(0);
+    assert_eq!((&record["decision"], &record["reason"]), (&json!("error"), &json!("client_gone")));
+    assert_eq!((&record["path"], &record["route"]), (&json!("/v1/x"), &json!("/v1/*")));
+    issuer.set_mood(Mood::Well);
+    assert_eq!(gateway.get("/v1/x").bearer(&good).send().await.status, 200, "{}", gateway.log());
+    assert_eq!(upstream.seen().len(), 1, "the one that went away was not forwarded");
+    assert_eq!(gateway.records(2).await.len(), 2);
+    assert!(!gateway.log().contains("panicked"), "{}", gateway.log());
 }

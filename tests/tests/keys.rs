@@ -4,7 +4,7 @@ use gatewaystack_tests::issuer::Mood;
 use gatewaystack_tests::*;
 use serde_json::json;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 
 async fn start(issuer: &TestIssuer, upstream: &Upstream, workers: usize) -> Gateway {
     let policy = json!({"routes": [{"path": "/v1/*"}], "rate_limits": [{"by": "user", "max": 1_000_000, "window": "1h"}]});
@@ -104,6 +104,53 @@ async fn keys_rotate_under_load_without_one_valid_request_refused() {
         sent += client.await.unwrap();
     }
     println!("{sent} requests during a rotation, none refused, {} fetches", issuer.fetches());
+}
+
+/// An issuer whose first answer was written before its new key was, and comes when `late` says so.
+async fn rotating_issuer(late: Arc<AtomicBool>) -> (String, Arc<AtomicUsize>) {
+    let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let url = format!("http://{}/", listener.local_addr().unwrap());
+    let fetches = Arc::new(AtomicUsize::new(0));
+    let count = Arc::clone(&fetches);
+    let answer = move || {
+        let (late, first) = (Arc::clone(&late), count.fetch_add(1, Ordering::Relaxed) == 0);
+        async move {
+            while first && !late.load(Ordering::Relaxed) {
+                tokio::time::sleep(std::time::Duration::from_millis(10)).await;
+            }
+            let keys = if first { vec![key_a().jwk()] } else { vec![key_b().jwk(), key_a().jwk()] };
+            axum::Json(json!({ "keys": keys }))
+        }
+    };
+    let router = axum::Router::new().fallback(answer);
+    tokio::spawn(async move { axum::serve(listener, router).await.unwrap() });
+    (url, fetches)
+}
+
+#[tokio::test]
+async fn a_fetch_that_began_before_a_key_was_published_costs_its_first_token_nothing() {
+    let (late, upstream) = (Arc::new(AtomicBool::new(false)), Upstream::start().await);
+    let (url, fetches) = rotating_issuer(Arc::clone(&late)).await;
+    let trusted = json!({"issuer": url, "audiences": [AUDIENCE], "jwks_uri": format!("{url}jwks")});
+    let gateway = gateway()
+        .policy(json!({"routes": [{"path": "/v1/*"}]}))
+        .trust(trusted)
+        .upstream(&upstream.url)
+        .workers(2)
+        .start()
+        .await;
+    let fresh = token().mint_as(&url, &key_b());
+    let release = async {
+        eventually("a request that waits", || async {
+            let waits = gateway.stat(&["http.", "downstream_rq_active"]).await > 0;
+            (waits && fetches.load(Ordering::Relaxed) > 0).then_some(())
+        })
+        .await;
+        late.store(true, Ordering::Relaxed);
+    };
+    let (got, ()) = tokio::join!(gateway.get("/v1/x").bearer(&fresh).send(), release);
+    assert_eq!(got.status, 200, "{got:?}");
+    assert_eq!(fetches.load(Ordering::Relaxed), 2);
 }
 
 #[tokio::test]

@@ -69,6 +69,30 @@ async fn tenants_share_a_limit_and_addresses_that_fail_are_stopped() {
     assert_eq!(gateway.get("/v1/x").send().await.status, 401, "a request without a token isn't touched");
 }
 
+#[tokio::test]
+async fn an_address_is_what_trusted_proxies_say_and_never_what_a_client_says() {
+    let (issuer, upstream) = (TestIssuer::start().await, Upstream::start().await);
+    for hops in ["0", "1"] {
+        let gateway = gateway()
+            .policy(json!({"routes": [{"path": "/v1/*"}], "rate_limits": [{"by": "address", "max": 2, "window": "1h", "on": "failures"}]}))
+            .issuer(&issuer)
+            .upstream(&upstream.url)
+            .env("TRUSTED_HOPS", hops)
+            .start()
+            .await;
+        let forged = token().signed_by(key_b().named("a")).mint(&issuer);
+        let mut statuses = Vec::new();
+        for address in ["198.51.100.1", "198.51.100.1", "198.51.100.2", "198.51.100.1"] {
+            // The first is the client's word, the last the proxy's.
+            let forwarded = format!("203.0.113.{}, {address}", statuses.len());
+            let got = gateway.get("/v1/x").bearer(&forged).header("x-forwarded-for", &forwarded).send().await;
+            statuses.push(got.status);
+        }
+        let expect = if hops == "0" { [401, 401, 429, 429] } else { [401, 401, 401, 429] };
+        assert_eq!(statuses, expect, "{hops} trusted hops");
+    }
+}
+
 fn resident_kb(pid: u32) -> u64 {
     let status = std::fs::read_to_string(format!("/proc/{pid}/status")).unwrap();
     let line = status.lines().find(|l| l.starts_with("VmRSS:")).unwrap();

@@ -81,6 +81,19 @@ async fn every_kind_of_bad_token_is_refused_as_its_row_says() {
 }
 
 #[tokio::test]
+async fn head_gets_the_status_and_the_headers_without_a_body() {
+    let (issuer, _upstream, gateway) = stage().await;
+    let good = token().scope("x").mint(&issuer);
+    for (path, token, status) in [("/read", "a.b.c", 401), ("/read", &good, 403), ("/read//x", "a.b.c", 400)]
+    {
+        let got = gateway.request("HEAD", path).bearer(token).send().await;
+        assert_eq!((got.status, got.body.as_str()), (status, ""), "{path}");
+        assert_eq!(got.header("cache-control"), Some("no-store"), "{path}");
+        assert_eq!(got.header("www-authenticate").is_some(), status != 400, "{path}");
+    }
+}
+
+#[tokio::test]
 async fn good_tokens_pass_in_each_of_their_forms() {
     let (issuer, _upstream, gateway) = stage().await;
     let now = now_s();

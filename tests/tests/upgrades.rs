@@ -68,5 +68,11 @@ async fn an_upgrade_is_refused_without_a_route_a_token_a_scope_or_with_a_hidden_
         );
         assert_eq!(got.header("cache-control"), Some("no-store"), "{path} {connection}");
     }
+    for (method, to) in [("TRACE", "websocket"), ("GET", "other"), ("GET", "websocket, other")] {
+        let request =
+            handshake("/live", &good, "upgrade").replace("upgrade: websocket", &format!("upgrade: {to}"));
+        let got = client::raw(gateway.address(), request.replacen("GET", method, 1).as_bytes()).await;
+        assert!((400..500).contains(&got.status), "{method} {to}: {got:?}");
+    }
     assert_eq!(upstream.seen(), Vec::<Value>::new());
 }

@@ -1,8 +1,8 @@
 //! How a request is judged: read [`judge`] top to bottom, it is CONTRACT §1, steps 4 to 10.
 
 use super::mcp::{self, McpRoute};
+use super::observe;
 use super::respond::Rewrite;
-use super::shadow;
 use super::{AwaitBody, AwaitKeys, Exchange, Forwarded, Kept, Progress, World};
 use crate::authenticate::{Caller, Fetched, authenticate};
 use crate::authorize;
@@ -19,6 +19,7 @@ use crate::refusal::{AuthorizationFault, Denied, Fault, Refusal};
 use crate::reply::{self, Asked, Reply};
 use crate::request::{self, Pairs, Request};
 use crate::route::{self, Match};
+use crate::shadow;
 use std::rc::Rc;
 
 /// What judging a request comes to.
@@ -49,8 +50,10 @@ pub(super) fn step(
         Ok(request) => request,
         Err(fault) => {
             facts.describe_unparsed(headers);
-            facts.request_id = made_up_id(world, headers);
-            return shadow::refuse_unparsed(world, facts, headers, &Refusal::Unsafe(fault));
+            if facts.request_id.is_empty() {
+                facts.request_id = made_up_id(world, headers);
+            }
+            return observe::refuse_unparsed(world, facts, headers, fault);
         }
     };
     facts.describe(&request);
@@ -64,11 +67,11 @@ pub(super) fn step(
     };
     facts.route = route.map(|(_, route)| route.name.clone());
     let cors = cors::answer(&world.policy.cors, request.origin);
-    let mode = route.map_or(world.policy.mode, |(_, route)| route.mode);
+    let mode = shadow::mode(world.policy, &shadow::Asked::by(&request), found);
     let case = Case { request: &request, found, route, fetched, cors: &cors };
     let verdict = judge(world, &case, &mut progress, &mut facts);
     if mode == Mode::Shadow {
-        return shadow::observe(world, &request, route.map(|(_, route)| route), verdict, facts);
+        return observe::observe(world, &request, route.map(|(_, route)| route), verdict, facts);
     }
     match verdict {
         Ok(Verdict::Forward(permit, claims, rewrite)) => {
@@ -127,18 +130,15 @@ fn judge(
         return Err(Refusal::Method(route::allowed_methods(world.policy, &request.target.path)));
     }
     let counted = count_address(world, progress)?;
+    facts.counted = counted;
     if let Some(mcp) = McpRoute::of(route) {
         return mcp::judge(world, case, &mcp, counted, progress, facts);
     }
     let route = route.map(|(_, route)| route);
     if let Some(route) = route.filter(|r| r.access == Access::Public || r.builtin == Some(Builtin::Unjudged))
     {
-        if let Some(reply) = metadata::answer(world.policy, route, request)? {
-            facts.answer("metadata", 200);
-            return Ok(Verdict::Answer(reply));
-        }
-        return authorize::public(world, request, route, counted, cors.clone())
-            .map(|permit| Verdict::Forward(permit, None, None));
+        let permit = authorize::public(world, request, route, counted, cors.clone())?;
+        return forward_or_answer(world, case, route, facts, permit, None);
     }
     let claims = match authenticate(world, route, request.bearer, fetched)
         .map_err(|r| counted_failure(world, progress, r))?
@@ -151,12 +151,29 @@ fn judge(
         return Err(Refusal::Denied(if found == Match::Ambiguous { Denied::Case } else { Denied::NoRoute }));
     };
     let permit = authorize::caller(world, request, route, &claims, counted, cors.clone())?;
-    if let Some(reply) = metadata::answer(world.policy, route, request)? {
-        facts.answer("metadata", 200);
-        return Ok(Verdict::Answer(reply));
-    }
-    let rewrite = route.response_filter.is_some().then(|| Rewrite::owner(id, &claims, request));
-    Ok(Verdict::Forward(permit, Some(claims), rewrite))
+    forward_or_answer(world, case, route, facts, permit, Some((id, claims)))
+}
+
+/// What is permitted goes to the upstream, but for the metadata documents that we serve.
+fn forward_or_answer(
+    world: &World<'_>,
+    case: &Case<'_>,
+    route: &Route,
+    facts: &mut Facts,
+    permit: Permit,
+    caller: Option<(RouteId, Rc<VerifiedClaims>)>,
+) -> Result<Verdict, Refusal> {
+    let Some(mut reply) = metadata::answer(world.policy, route, case.request)? else {
+        let rewrite = caller
+            .as_ref()
+            .filter(|_| route.response_filter.is_some())
+            .map(|(id, claims)| Rewrite::owner(*id, claims, case.request));
+        return Ok(Verdict::Forward(permit, caller.map(|(_, claims)| claims), rewrite));
+    };
+    facts.answer("metadata", 200);
+    let limits = permit.response().iter().filter(|(name, _)| name.starts_with("ratelimit-"));
+    reply.headers.extend(limits.cloned());
+    Ok(Verdict::Answer(reply))
 }
 
 fn asked(case: &Case<'_>, progress: &Progress, facts: &Facts) -> Asked {
@@ -166,6 +183,7 @@ fn asked(case: &Case<'_>, progress: &Progress, facts: &Facts) -> Asked {
         is_grpc: request.is_grpc,
         host: request.host.to_owned(),
         request_id: facts.request_id.clone(),
+        counted: facts.counted,
         cors: case.cors.clone(),
         mcp: McpRoute::of(case.route).map(|mcp| mcp.asked(request, progress)),
     }
@@ -201,10 +219,6 @@ pub(super) fn counted_failure(world: &World<'_>, progress: &mut Progress, refusa
 
 /// An id for requests whose own can't be shown again.
 fn made_up_id(world: &World<'_>, headers: Pairs<'_>) -> String {
-    let id = headers
-        .iter()
-        .find(|(name, _)| *name == b"x-request-id")
-        .map(|(_, value)| *value)
-        .unwrap_or_default();
+    let id = request::first(headers, "x-request-id").unwrap_or_default();
     format!("{:016x}", hash::keyed(world.counters.secret, &[b"request", id, &world.now_ms.to_le_bytes()]))
 }

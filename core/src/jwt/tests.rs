@@ -36,6 +36,17 @@ fn a_token_has_one_spelling() {
     }
 }
 
+/// They are read before the signature is, so a forged token must not cost more than its length.
+#[test]
+fn thousands_of_scopes_are_read_once_each_and_in_their_order() {
+    let policy = policy(json!({"routes": []}));
+    let many: Vec<String> = (0..4_000).map(|n| format!("{n:x}")).collect();
+    let text = format!("{0} {0}", many.join(" "));
+    let claims = json!({"iss": crate::testing::ISSUER, "aud": "x", "sub": "u", "exp": 1e10, "scope": text, "scp": many});
+    let read = claims::parse(claims.to_string().as_bytes(), &policy, crate::testing::NOW_S * 1000).unwrap();
+    assert_eq!(read.scopes(), many);
+}
+
 #[test]
 fn every_bit_of_a_token_counts() {
     let policy = policy(json!({"routes": []}));

@@ -231,7 +231,7 @@ fn a_batch_passes_whole_or_not_at_all_and_counts_each_call() {
     let got = post(&mut gate, LEGACY[0], None, &[help.clone(), read.clone()]);
     assert!(got.status() == 401 && challenge(&got).contains("scope=\"tool:read\""));
     for era in [LEGACY[1], LEGACY[2]] {
-        assert_eq!(post(&mut gate, era, Some(&reader), &[read.clone()]).status(), 400, "{era}");
+        assert_eq!(post(&mut gate, era, Some(&reader), std::slice::from_ref(&read)).status(), 400, "{era}");
     }
     assert_eq!(post(&mut gate, LEGACY[0], Some(&reader), &[]).status(), 400);
 

@@ -112,7 +112,7 @@ mod properties {
             let got = match filter(body.as_bytes(), &rule(&["notes"], false), "ann") {
                 Ok(Filtered::Same) => body.clone(),
                 Ok(Filtered::Changed(text)) => text,
-                Ok(Filtered::NotFound) => unreachable!(),
+                Ok(Filtered::NotFound) => panic!("it is a list"),
                 Err(Unfilterable) => {
                     prop_assert!(elements.iter().any(|e| e["owner"].is_null()));
                     return Ok(());

@@ -71,31 +71,54 @@ struct Outcome {
 
 /// A worker's life: configured, keys fetched (before or while the request waits), one request, its record.
 fn run(path: &str, token: Option<&str>, keys_first: bool, fault: Option<(usize, Fault)>) -> Outcome {
-    let (path, token) = (path.to_owned(), token.map(str::to_owned));
-    // The SDK keeps its contexts for a thread, as a VM does.
-    std::thread::spawn(move || life(&path, token.as_deref(), keys_first, fault)).join().unwrap()
+    run_in("enforce", path, token, keys_first, fault)
 }
 
-fn life(path: &str, token: Option<&str>, keys_first: bool, fault: Option<(usize, Fault)>) -> Outcome {
+fn run_in(
+    mode: &'static str,
+    path: &str,
+    token: Option<&str>,
+    keys_first: bool,
+    fault: Option<(usize, Fault)>,
+) -> Outcome {
+    let (path, token) = (path.to_owned(), token.map(str::to_owned));
+    // The SDK keeps its contexts for a thread, as a VM does.
+    let life = move || {
+        configure(mode, fault);
+        life(&path, token.as_deref(), keys_first)
+    };
+    std::thread::spawn(life).join().unwrap()
+}
+
+fn configure(mode: &str, fault: Option<(usize, Fault)>) {
     let now = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).unwrap();
+    let identity = if mode == "shadow" { json!({"user_query": "userId"}) } else { json!({}) };
+    let policy = json!({
+        "version": 1,
+        "identity": identity,
+        "mode": mode,
+        "public_url": "https://gateway.example.com",
+        "issuers": [{"issuer": "https://idp.example/", "audiences": ["api"], "jwks_uri": "https://idp.example/jwks", "jwks_cluster": "idp"}],
+        "routes": [{"path": "/v1/*"}],
+        "rate_limits": [{"by": "user", "max": 60, "window": "60s"}, {"by": "address", "max": 9, "window": "60s", "on": "failures"}],
+    });
     host(|host| {
         host.fault = fault;
         host.now_ns = u64::try_from(now.as_nanos()).unwrap();
-        host.configuration = json!({
-            "version": 1,
-            "public_url": "https://gateway.example.com",
-            "issuers": [{"issuer": "https://idp.example/", "audiences": ["api"], "jwks_uri": "https://idp.example/jwks", "jwks_cluster": "idp"}],
-            "routes": [{"path": "/v1/*"}],
-            "rate_limits": [{"by": "user", "max": 60, "window": "60s"}, {"by": "address", "max": 9, "window": "60s", "on": "failures"}],
-        })
-        .to_string()
-        .into_bytes();
+        host.configuration = policy.to_string().into_bytes();
     });
+}
+
+/// Whether the worker has started.
+fn start() -> bool {
     gatewaystack_filter::start();
     proxy_on_context_create(ROOT, 0);
-    let nothing = Outcome { upstream: None, trailers: None, calls: 0 };
-    if !proxy_on_vm_start(ROOT, 0) || !proxy_on_configure(ROOT, 1) {
-        return nothing;
+    proxy_on_vm_start(ROOT, 0) && proxy_on_configure(ROOT, 1)
+}
+
+fn life(path: &str, token: Option<&str>, keys_first: bool) -> Outcome {
+    if !start() {
+        return Outcome { upstream: None, trailers: None, calls: 0 };
     }
     if keys_first {
         fetch();
@@ -125,13 +148,17 @@ fn fetch() {
     proxy_on_tick(ROOT);
 }
 
-fn request(path: &str, token: Option<&str>, keys_first: bool) -> Outcome {
+/// Headers and trailers of a request, where the filter finds them.
+fn arrive(path: &str, token: Option<&str>) {
     host(|host| {
         let mut headers: Vec<(String, Vec<u8>)> =
             [(":method", "GET"), (":path", path), (":authority", "gateway.example.com")]
                 .map(|(n, v)| (n.to_owned(), v.as_bytes().to_vec()))
                 .to_vec();
-        headers.push(("x-user-id".into(), b"evil".into()));
+        // One impostor at a time: a failure to take out the one must not be hidden by the other.
+        if !path.contains("userId=evil") {
+            headers.push(("x-user-id".into(), b"evil".into()));
+        }
         headers.extend(token.map(|t| ("authorization".to_owned(), format!("Bearer {t}").into_bytes())));
         host.maps.insert(0, headers);
         host.maps.insert(
@@ -143,6 +170,10 @@ fn request(path: &str, token: Option<&str>, keys_first: bool) -> Outcome {
             ],
         );
     });
+}
+
+fn request(path: &str, token: Option<&str>, keys_first: bool) -> Outcome {
+    arrive(path, token);
     proxy_on_context_create(REQUEST, ROOT);
     let mut passed = proxy_on_request_headers(REQUEST, 5, false) == CONTINUE;
     // Envoy shows trailers once: to a request that is held, while it is.
@@ -228,4 +259,64 @@ fn whatever_call_fails_in_whatever_way_nothing_panics_and_nothing_passes_unjudge
         }
     }
     assert!(passed > 100, "most faults are survived: {passed}");
+}
+
+/// Shadow mode passes what it can't judge, and even its own faults, but never a client's word on who it is.
+#[test]
+fn whatever_call_fails_in_shadow_mode_no_impostor_passes() {
+    let faults = [Fault::Status(1), Fault::Status(12), Fault::Garbage];
+    let (mut passed, good) = (0, fixture().token.as_str());
+    for path in ["/v1/x?userId=evil", "/v1//x?userId=evil", "/v1/x?a=1"] {
+        for token in [None, Some(good)] {
+            let calls = run_in("shadow", path, token, true, None).calls;
+            for fault in (0..calls).flat_map(|at| faults.map(|fault| (at, fault))) {
+                let outcome = run_in("shadow", path, token, true, Some(fault));
+                let Some(headers) = outcome.upstream else { continue };
+                assert!(!format!("{headers:?}").contains("evil"), "{path} {fault:?}: {headers:?}");
+                passed += 1;
+            }
+        }
+    }
+    assert!(passed > 300, "most faults are survived: {passed}");
+}
+
+/// Memory has an end: as many requests as may wait do, the next is told to come again, and a place that is free again is taken.
+#[test]
+fn only_so_many_requests_wait_for_keys() {
+    let life = || {
+        configure("enforce", None);
+        assert!(start());
+        let ask = |context: u32| {
+            arrive("/v1/x", Some(&fixture().token));
+            host(|host| host.answered = None);
+            proxy_on_context_create(context, ROOT);
+            assert_ne!(proxy_on_request_headers(context, 5, true), CONTINUE);
+            host(|host| host.answered)
+        };
+        let first = REQUEST;
+        for context in first..first + 1_024 {
+            assert_eq!(ask(context), None, "{context}");
+        }
+        assert_eq!(ask(first + 1_024), Some(503));
+        proxy_on_log(first);
+        proxy_on_delete(first);
+        assert_eq!(ask(first + 1_025), None);
+    };
+    std::thread::spawn(life).join().unwrap();
+}
+
+#[test]
+fn a_verifier_that_this_host_does_not_have_refuses_to_load() {
+    for (verifier, loads) in [("native", false), ("auto", true), ("portable", true)] {
+        let life = move || {
+            configure("enforce", None);
+            host(|host| {
+                let text = String::from_utf8(host.configuration.clone()).unwrap();
+                let named = text.replacen('{', &format!("{{\"verifier\":\"{verifier}\","), 1);
+                host.configuration = named.into_bytes();
+            });
+            assert_eq!(start(), loads, "{verifier}");
+        };
+        std::thread::spawn(life).join().unwrap();
+    }
 }

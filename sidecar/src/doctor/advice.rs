@@ -13,6 +13,10 @@ pub fn advice(reason: &str, auth0: bool) -> &'static str {
         "method_not_allowed" => "the method: a built-in route has its own",
         "no_document" => "the path: no protected resource has it",
         "no_required_scope" => "send X-Required-Scope; the token is not the reason",
+        "mcp_version" => "the client's MCP-Protocol-Version; the token is not the reason",
+        "body_malformed" | "body_media_type" | "body_too_large" | "mcp_mismatch" => {
+            "the client's body and Mcp-* headers; the token is not the reason"
+        }
         "no_token" => "send a token",
         "token_encrypted" | "token_opaque" => {
             "the audience that the client asks for: without the API's the identity provider makes a token for itself"
@@ -36,6 +40,10 @@ pub fn advice(reason: &str, auth0: bool) -> &'static str {
         "insufficient_scope" => {
             "the scopes that the client asks for, or what the user may at the identity provider"
         }
+        "unlisted" => "the tools, prompts or resources of the route's mcp rules, which don't have this one",
+        "origin_not_allowed" => "allowed_origins of the route's mcp rules",
+        "not_owner" => "nothing: the object belongs to another user",
+        "not_filterable" => "the upstream's answer, which response_filter or the list filter can't read",
         "no_route" => "the path and method, or a route of the policy that allows them",
         "ambiguous_case" => "the path's case, or case: sensitive in the policy",
         "issuer_not_on_route" => "issuers of the route, or where the client signs in",

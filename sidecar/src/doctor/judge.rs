@@ -9,8 +9,8 @@ use gatewaystack_core::decision::Decision;
 use gatewaystack_core::exchange::{Exchange, World};
 use gatewaystack_core::hash::Secret;
 use gatewaystack_core::jwks::{KeyRing, KeySet};
-use gatewaystack_core::jwt::VerifiedClaims;
 use gatewaystack_core::jwt::signature::Portable;
+use gatewaystack_core::jwt::{TokenFault, VerifiedClaims};
 use gatewaystack_core::rate_limit::Counters;
 use gatewaystack_core::refusal::Refusal;
 use gatewaystack_core::reply::Reply;
@@ -51,6 +51,8 @@ pub struct Refused {
     /// Scopes that are needed and not there.
     pub lacks: Vec<String>,
 }
+
+const UNKNOWN_KEY: Refusal = Refusal::Token(TokenFault::UnknownKey);
 
 impl Bench {
     /// Nothing is fetched yet.
@@ -97,6 +99,9 @@ impl Bench {
             let reason = exchange.facts().map_or("", |facts| facts.outcome().1);
             let verdict = match decision {
                 Decision::Forward(_) | Decision::Observe(_) => Verdict::Allowed(reason),
+                Decision::Await(_) if self.fetched == Fetched::Good => {
+                    Verdict::Refused(from_refusal(&UNKNOWN_KEY))
+                }
                 // What a call needs depends on its body.
                 Decision::Await(_) | Decision::Read(_) => Verdict::Undecided,
                 Decision::Reply(reply) if reply.status < 400 => Verdict::Allowed(reason),
@@ -142,7 +147,11 @@ impl Bench {
     }
 
     fn authenticate(&self, world: &World<'_>, route: Option<&Route>, token: &str) -> Result<Caller, Refusal> {
-        authenticate(world, route, bearer::parse(Some(header(token).as_bytes())), self.fetched)
+        match authenticate(world, route, bearer::parse(Some(header(token).as_bytes())), self.fetched)? {
+            // The gateway would look once more, at a key set that we have just seen.
+            Caller::NeedsKeys(_) if self.fetched == Fetched::Good => Err(UNKNOWN_KEY),
+            caller => Ok(caller),
+        }
     }
 
     fn world<R>(&self, run: impl FnOnce(&World<'_>) -> R) -> R {
@@ -187,16 +196,19 @@ fn from_refusal(refusal: &Refusal) -> Refused {
 
 fn from_reply(reply: &Reply, reason: &'static str) -> Refused {
     let body: Value = serde_json::from_str(&reply.body).unwrap_or_default();
-    let text = |name: &str| body.get(name).and_then(Value::as_str).unwrap_or_default().to_owned();
+    // On an MCP route the same stands in a JSON-RPC error.
+    let data = body.pointer("/error/data").unwrap_or(&body);
+    let message = body.pointer("/error/message").or_else(|| body.get("error_description"));
+    let text = |value: Option<&Value>| value.and_then(Value::as_str).unwrap_or_default().to_owned();
     let list = |name: &str| -> Vec<String> {
-        let items = body.get(name).and_then(Value::as_array);
+        let items = data.get(name).and_then(Value::as_array);
         items.into_iter().flatten().filter_map(Value::as_str).map(str::to_owned).collect()
     };
     Refused {
         status: reply.status,
-        error: text("error"),
+        error: text(data.get("error")),
         reason,
-        description: text("error_description"),
+        description: text(message),
         lacks: missing(&list("needed"), &list("have")),
     }
 }

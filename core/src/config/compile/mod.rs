@@ -202,6 +202,7 @@ fn cors(raw: &RawPolicy, errors: &mut Errors) -> Cors {
 
 fn identity(raw: &RawPolicy, errors: &mut Errors) -> Identity {
     let section = raw.identity.clone().unwrap_or_default();
+    let names_tenant = section.tenant_header.is_some();
     let mut header = |member: &str, text: Option<String>, default: &str| {
         let text = text.unwrap_or_else(|| default.to_owned());
         errors.keep(format!("identity.{member}"), name::identity_header(&text)).unwrap_or_default()
@@ -209,7 +210,10 @@ fn identity(raw: &RawPolicy, errors: &mut Errors) -> Identity {
     let user_header = header("user_header", section.user_header, "x-user-id");
     let tenant_header = header("tenant_header", section.tenant_header, "x-tenant-id");
     if !user_header.is_empty() && user_header.replace('_', "-") == tenant_header.replace('_', "-") {
-        errors.push("identity.tenant_header", "expected another header than the user's");
+        // The one that was named is the one to change.
+        let (member, other) =
+            if names_tenant { ("tenant_header", "user") } else { ("user_header", "tenant") };
+        errors.push(format!("identity.{member}"), format!("expected another header than the {other}'s"));
     }
     if let Some(query) = &section.user_query {
         errors.keep("identity.user_query", name::check_query_name(query));

@@ -57,6 +57,7 @@ fn a_malformed_variable_names_itself() {
         ("PROXY_TIMEOUT_MS", "99999999999"),
         ("PROXY_INJECT_HEADER", "Host"),
         ("PROXY_INJECT_HEADER", "X User"),
+        ("PROXY_INJECT_HEADER", "x_tenant-id"),
         ("PROXY_INJECT_QUERY", "user[id]"),
         ("CORS_ORIGIN", "http://localhost:5173/"),
         ("APP_ORIGIN", "app.example.com"),

@@ -41,6 +41,67 @@ fn grpc_gets_trailers_and_head_gets_no_body() {
 }
 
 #[test]
+fn each_status_has_its_grpc_status() {
+    let policy = json!({"routes": [{"path": "/x"}, {"path": "/w", "scopes": ["w"]}], "rate_limits": [{"by": "user", "max": 1, "window": "60s"}]});
+    let grpc = ("content-type", "application/grpc");
+    let auth = format!("Bearer {}", token().mint());
+    let good = ("authorization", auth.as_str());
+    let mut gate = gate(policy.clone());
+    assert_eq!(gate.send("POST", "/x", &[good, grpc]).status(), 200);
+    for (path, headers, expect) in [
+        ("/x", &[good, grpc][..], (429, 8)),
+        ("/w", &[good, grpc], (403, 7)),
+        ("/x", &[grpc], (401, 16)),
+        ("/x//y", &[grpc], (400, 3)),
+        ("/x", &[("authorization", "Bearer"), grpc], (400, 3)),
+    ] {
+        let got = gate.send("POST", path, headers);
+        assert_eq!((got.status(), got.reply().grpc.as_ref().unwrap().0), expect, "{path} {headers:?}");
+    }
+    let mut cold = cold_gate(policy);
+    cold.keys.held_mut(crate::config::policy::IssuerId(0)).unwrap().failures = 1;
+    let got = cold.send("POST", "/x", &[good, grpc]);
+    assert_eq!((got.status(), got.reply().grpc.as_ref().unwrap().0), (503, 14));
+    // Envoy has another form for gRPC-Web, which is HTTP.
+    let got = cold.send("POST", "/x", &[("content-type", "application/grpc-web")]);
+    assert_eq!((got.reply().grpc.clone(), got.body()["error"].as_str()), (None, Some("unauthorized")));
+}
+
+#[test]
+fn a_refusal_has_envoys_request_id_where_it_can_be_shown() {
+    let mut gate = tools();
+    for (path, headers) in [("/status", &[("host", "a"), ("host", "b")][..]), ("/a//b", &[]), ("/nope", &[])]
+    {
+        let got = gate.send("GET", path, headers);
+        assert_eq!(
+            (&got.body()["request_id"], &gate.record["request_id"]),
+            (&json!("req-1"), &json!("req-1"))
+        );
+    }
+    let policy = policy(json!({"routes": []}));
+    let mut facts = crate::record::Facts::new(&policy);
+    facts.describe_unparsed(&[(b"x-request-id", b"\"<script>")]);
+    assert_eq!(facts.request_id, "");
+}
+
+#[test]
+fn every_counted_answer_tells_the_limit() {
+    let mut gate = gate(
+        json!({"routes": [{"path": "/open", "access": "public"}, {"path": "/x"}], "rate_limits": [{"by": "address", "max": 9, "window": "60s", "on": "all"}]}),
+    );
+    for (path, status, left) in [
+        ("/open", 200, "8"),
+        ("/x", 401, "7"),
+        ("/.well-known/oauth-protected-resource", 200, "6"),
+        ("/nope", 401, "5"),
+    ] {
+        let got = gate.send("GET", path, &[]);
+        assert_eq!((got.status(), got.header("ratelimit-remaining")), (status, Some(left)), "{path}");
+        assert_eq!(got.header("ratelimit-policy"), Some("9;w=60"), "{path}");
+    }
+}
+
+#[test]
 fn records_hold_no_token_no_query_and_no_long_string() {
     let mut gate = tools();
     let token = token().mint();

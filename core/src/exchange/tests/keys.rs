@@ -56,6 +56,29 @@ fn an_unknown_key_id_is_worth_one_fetch_in_thirty_seconds() {
 }
 
 #[test]
+fn a_fetch_that_began_before_the_key_was_published_is_not_the_last_word() {
+    let mut cold = cold_gate(json!({"routes": [{"path": "/*"}]}));
+    let auth = format!("Bearer {}", token().signed_by(key_b()).mint());
+    let Got::Held(held) = cold.send("GET", "/x", &[("authorization", &auth)]) else { panic!() };
+    cold.publish(0, &[&key_a()]);
+    let Got::Held(held) = cold.resume(*held, Fetched::Good) else {
+        panic!("refused, though its key may be new")
+    };
+    cold.publish(0, &[&key_a(), &key_b()]);
+    assert_eq!(cold.resume(*held, Fetched::Good).status(), 200);
+
+    // The second fetch is the one that a `kid` is worth: it is the last word.
+    let made_up = format!("Bearer {}", token().header("kid", "k1").mint());
+    let mut cold = cold_gate(json!({"routes": [{"path": "/*"}]}));
+    let Got::Held(held) = cold.send("GET", "/x", &[("authorization", &made_up)]) else { panic!() };
+    cold.publish(0, &[&key_a()]);
+    let Got::Held(held) = cold.resume(*held, Fetched::Good) else { panic!() };
+    cold.publish(0, &[&key_a()]);
+    assert_eq!(cold.resume(*held, Fetched::Good).status(), 401);
+    assert_eq!(cold.status("GET", "/x", &token().header("kid", "k1").mint()), 401, "remembered");
+}
+
+#[test]
 fn a_worker_that_is_behind_waits_for_keys_that_another_has_published() {
     let mut gate = tools();
     assert_eq!(

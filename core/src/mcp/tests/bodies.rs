@@ -1,6 +1,8 @@
 //! Bodies and headers that could be read in two ways, or not at all.
 
 use super::*;
+#[cfg(target_arch = "wasm32")]
+use wasm_bindgen_test::wasm_bindgen_test as test;
 
 fn refused(gate: &mut Gate, headers: &[(&str, &str)], body: &[u8], status: u16, code: i64) {
     let good = format!("Bearer {}", reader());
@@ -109,10 +111,11 @@ fn headers_and_body_of_the_newest_era_must_agree() {
         json!({"tools": {"list_notes": [], "n\u{f6}te": [], "purge": []}, "resources": {"unlisted": "allow"}}),
     );
     let good = reader();
-    let encoded = "=?base64?bsO2dGU=?=";
-    let rows: [(&[(&str, &str)], Value, u16); 21] = [
+    const ENCODED: &str = "=?base64?bsO2dGU=?=";
+    type Headers = &'static [(&'static str, &'static str)];
+    let rows: [(Headers, Value, u16); 21] = [
         (&[("mcp-method", "tools/call"), ("mcp-name", "list_notes")], tool("list_notes"), 200),
-        (&[("mcp-method", "tools/call"), ("mcp-name", encoded)], tool("n\u{f6}te"), 200),
+        (&[("mcp-method", "tools/call"), ("mcp-name", ENCODED)], tool("n\u{f6}te"), 200),
         (
             &[("mcp-method", "tools/call"), ("mcp-name", "=?base64?bGlzdF9ub3Rlcw==?=")],
             tool("list_notes"),

@@ -3,6 +3,8 @@
 use super::*;
 use crate::exchange::Exchange;
 use crate::exchange::respond::{Head, Shown, Treatment};
+#[cfg(target_arch = "wasm32")]
+use wasm_bindgen_test::wasm_bindgen_test as test;
 
 /// What the caller gets of an upstream's JSON answer: the text, or the status of a refusal.
 fn shown(gate: &Gate, exchange: &mut Exchange, content_type: &str, body: &str) -> Result<String, u16> {

@@ -3,16 +3,16 @@
 use super::judge::Verdict;
 use super::mcp::McpRoute;
 use super::{Exchange, Forwarded, World};
-use crate::authorize;
 use crate::config::policy::{Mode, Route, RouteId};
 use crate::cors;
-use crate::decision::{Decision, Edits};
+use crate::decision::Decision;
 use crate::path;
 use crate::record::Facts;
 use crate::refusal::Refusal;
 use crate::reply::{self, Asked};
-use crate::request::{self, Pairs, Request};
+use crate::request::{self, Pairs, Request, RequestFault};
 use crate::route::{self, Match};
+use crate::shadow;
 
 /// Strips what clients say of themselves, injects what is verified where enforcing would allow, and touches nothing else.
 pub(super) fn observe(
@@ -22,16 +22,11 @@ pub(super) fn observe(
     verdict: Result<Verdict, Refusal>,
     mut facts: Facts,
 ) -> (Exchange, Decision) {
-    let mut edits = Edits::default();
-    authorize::strip_headers(&mut edits, request);
-    let mut user = None;
+    let mut caller = None;
     match &verdict {
         Ok(Verdict::Forward(_, claims, _)) => {
             facts.allow(claims.as_deref());
-            if let Some(claims) = claims {
-                authorize::inject_headers(world.policy, &mut edits, claims);
-                user = Some(claims);
-            }
+            caller = claims.as_deref();
         }
         Ok(Verdict::Answer(_)) => {}
         // Nothing waits: neither for keys nor for a body.
@@ -39,14 +34,8 @@ pub(super) fn observe(
         Ok(Verdict::Read(_)) => facts.unknown("body_unread"),
         Err(refusal) => facts.refuse(refusal),
     }
-    let user = user.filter(|_| route.is_some_and(|r| r.builtin.is_none()));
-    if let Some(query) =
-        authorize::identity_query(world.policy, request.target.query.as_deref(), user.map(|c| &**c))
-    {
-        // Escapes in the path stay as they came: only the query is written anew.
-        let path = request.raw_path;
-        edits.path = Some(query.map_or_else(|| path.to_owned(), |query| format!("{path}?{query}")));
-    }
+    let in_query = route.is_some_and(|r| r.builtin.is_none());
+    let edits = shadow::edits(world.policy, request, caller, in_query);
     facts.shadow();
     (passed(facts), Decision::Observe(edits))
 }
@@ -56,31 +45,29 @@ pub(super) fn refuse_unparsed(
     world: &World<'_>,
     mut facts: Facts,
     headers: Pairs<'_>,
-    refusal: &Refusal,
+    fault: RequestFault,
 ) -> (Exchange, Decision) {
-    facts.refuse(refusal);
-    if world.policy.mode == Mode::Shadow {
+    let refusal = Refusal::Unsafe(fault);
+    facts.refuse(&refusal);
+    if shadow::mode_of_unparsed(world.policy, headers, fault) == Mode::Shadow {
         facts.shadow();
-        let spoofed = headers.iter().filter(|(name, _)| request::is_spoofed(name, &world.policy.identity));
-        let edits = Edits { remove: spoofed.map(|(name, _)| name.to_vec()).collect(), ..Edits::default() };
+        let edits = shadow::edits_of_unparsed(world.policy, headers);
         return (passed(facts), Decision::Observe(edits));
     }
-    let first = |name: &[u8]| {
-        let value = headers.iter().find(|(n, _)| *n == name).map(|(_, value)| *value);
-        value.and_then(|value| std::str::from_utf8(value).ok())
-    };
-    let cors = cors::answer(&world.policy.cors, first(b"origin"));
+    let first = |name: &str| request::first(headers, name).and_then(|value| std::str::from_utf8(value).ok());
+    let cors = cors::answer(&world.policy.cors, first("origin"));
     // An MCP client expects JSON-RPC, whatever is wrong with its headers.
-    let route = mcp_route(world, first(b":method"), first(b":authority"), first(b":path"));
+    let route = mcp_route(world, first(":method"), first(":authority"), first(":path"));
     let asked = Asked {
         request_id: facts.request_id.clone(),
-        is_head: first(b":method") == Some("HEAD"),
+        is_head: first(":method") == Some("HEAD"),
+        is_grpc: request::first(headers, "content-type").is_some_and(request::is_grpc),
         cors,
         mcp: McpRoute::of(route).map(|_| McpRoute::asked_nothing()),
         ..Asked::default()
     };
     let route = route.map(|(_, route)| route);
-    (Exchange::Replied(facts), Decision::Reply(reply::refuse(world.policy, route, &asked, refusal)))
+    (Exchange::Replied(facts), Decision::Reply(reply::refuse(world.policy, route, &asked, &refusal)))
 }
 
 fn mcp_route<'p>(
