@@ -1,6 +1,7 @@
 //! `GET` and `POST /api/v2/client-grants`, `GET` and `PATCH /api/v2/client-grants/{id}`, and the APIs that they are for.
 //!
-//! "A client can have up to two client grants for a single API": one of each `subject_type`, `client` where none is said.
+//! A client may have two grants for one API, one of each `subject_type` ("Application Access to APIs: Client Grants"); without a
+//! word it is `client`. More is a conflict.
 
 use super::answer::{Answer, Outcome};
 use super::request::Request;

@@ -103,7 +103,8 @@ async fn clients_are_read_changed_and_listed() {
     assert_eq!(auth0.client(&id).get("client_secret"), None);
     let writes: Vec<_> = auth0.writes(&id).into_iter().map(|w| w.call).collect();
     assert_eq!(writes.len(), 4, "refused ones leave nothing: {writes:?}");
-    assert_eq!(paged(&auth0, "/api/v2/clients", "clients", 25).await.len(), 60);
+    assert_eq!(paged(&auth0, "/api/v2/clients", "clients", 20).await.len(), 60);
+    assert_eq!(auth0.count_of("GET", "/api/v2/clients?take=20"), 3, "the last full page has no next one");
 }
 
 /// All elements by checkpoint.
