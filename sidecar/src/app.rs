@@ -4,11 +4,20 @@
 //! The identity routes answer only to Envoy, which shows a secret made by `render`: another process on this machine
 //! could name any user.
 
-mod answer;
+pub(crate) mod answer;
 mod demo;
 mod relay;
 
+use crate::auth0::{Credentials, Management};
+use crate::clock::{now_ms, rfc3339};
 use crate::fetch;
+use crate::health::Health;
+use crate::metrics::Metrics;
+use crate::secret::Secret;
+use crate::webhook;
+use crate::webhook::promote::Promoter;
+use crate::webhook::queue::Queue;
+use crate::webhook::worker::Worker;
 use answer::{Answer, refusal};
 use axum::Router;
 use axum::extract::{DefaultBodyLimit, State};
@@ -20,36 +29,106 @@ use gatewaystack_core::metadata;
 use relay::Relay;
 use serde_json::json;
 use std::net::{Ipv4Addr, SocketAddr};
+use std::path::Path;
 use std::sync::Arc;
+use std::time::Duration;
 use tokio::net::TcpListener;
+use tokio::sync::{Notify, watch};
+use tower_http::timeout::TimeoutLayer;
 
 /// The largest body that is read.
 const MAX_BODY: usize = 1024 * 1024;
+/// A request takes at most this long: a sender that stalls, or a provider that hangs.
+const PATIENCE: Duration = Duration::from_secs(20);
+/// Connections that don't end are cut this long after the process was told to stop.
+const FAREWELL: Duration = Duration::from_secs(10);
 
 /// What the sidecar is told besides the policy.
-#[derive(Clone)]
+#[derive(Debug, Clone, Default)]
 pub struct Settings {
     /// What Envoy shows on the identity routes.
-    pub secret: String,
+    pub secret: Secret,
     /// A label in `/health` (`MODE`).
     pub mode: String,
     /// What runs (`COMMIT_SHA`).
     pub version: String,
+    /// What Auth0's log stream shows.
+    pub webhook_secret: Option<Secret>,
+    /// What `/health/auth0` demands.
+    pub health_secret: Option<Secret>,
+    /// Of the Management API.
+    pub management: Option<Credentials>,
+    /// `LOG_LEVEL`.
+    pub log_level: String,
 }
 
 /// What each handler sees.
-pub(crate) struct App {
+pub struct App {
     pub(crate) policy: Arc<Policy>,
     pub(crate) settings: Settings,
+    pub(crate) metrics: Arc<Metrics>,
+    /// There is one where the webhook has a secret.
+    pub(crate) queue: Option<Queue>,
+    /// Something was queued.
+    pub(crate) wake: Arc<Notify>,
+    promoter: Option<Arc<Promoter>>,
+    health: Health,
     relay: Relay,
 }
 
 pub(crate) type Shared = Arc<App>;
 
-/// The routes of the groups that are on, and `/health`, which whoever starts the sidecar asks.
-pub fn router(policy: Arc<Policy>, settings: Settings) -> Router {
+impl App {
+    /// Opens what the settings ask for.
+    ///
+    /// # Errors
+    /// The queue can't be opened: what is wrong with `DATA_DIR`.
+    pub fn new(policy: Arc<Policy>, settings: Settings) -> Result<Shared, String> {
+        let metrics = Arc::new(Metrics::default());
+        let rules = &policy.own.promotion;
+        let promoter = settings.management.clone().zip(rules.tenant.as_ref()).map(|(credentials, tenant)| {
+            let base = format!("{}://{}", if tenant.tls { "https" } else { "http" }, tenant.authority);
+            let api = Management::new(base, credentials, Arc::clone(&metrics));
+            Arc::new(Promoter::new(api, rules.clone()))
+        });
+        let queue = match &settings.webhook_secret {
+            Some(_) if policy.own.webhook => Some(
+                Queue::open(Path::new(&policy.own.data_dir)).map_err(|error| format!("DATA_DIR: {error}"))?,
+            ),
+            _ => None,
+        };
+        Ok(Arc::new(Self {
+            health: Health::new(Arc::clone(&policy), promoter.clone()),
+            relay: Relay::new(&policy),
+            wake: Arc::default(),
+            policy,
+            settings,
+            metrics,
+            queue,
+            promoter,
+        }))
+    }
+
+    fn worker(&self) -> Option<Worker> {
+        self.queue.clone().map(|queue| Worker {
+            queue,
+            promoter: self.promoter.clone(),
+            metrics: Arc::clone(&self.metrics),
+            wake: Arc::clone(&self.wake),
+        })
+    }
+}
+
+/// The routes of the groups that are on, and what whoever starts the sidecar asks: `/health`, `/ready` and `/metrics`, the last two never
+/// routed from outside.
+pub fn router(app: Shared) -> Router {
+    let policy = &app.policy;
     let on = |name: &str| policy.routes.iter().any(|r| r.builtin.is_some() && r.name == name);
-    let mut routes = Vec::from([("/health", get(health))]);
+    let mut routes =
+        Vec::from([("/health", get(health)), ("/ready", get(ready)), ("/metrics", get(metrics))]);
+    if on("/health/auth0") {
+        routes.push(("/health/auth0", get(health_auth0)));
+    }
     if on("/protected") {
         routes.extend([
             ("/", get(demo::root)),
@@ -64,7 +143,7 @@ pub fn router(policy: Arc<Policy>, settings: Settings) -> Router {
     }
     if on("/webhooks/auth0/logs") {
         let paths = ["/webhooks/auth0/logs", "/auth0/logs", "/auth0-log-webhook"];
-        routes.extend(paths.map(|path| (path, post(webhook))));
+        routes.extend(paths.map(|path| (path, post(webhook::route::receive))));
     }
     if policy.metadata.on {
         routes.extend([
@@ -81,20 +160,50 @@ pub fn router(policy: Arc<Policy>, settings: Settings) -> Router {
         }
         router = router.route(path, methods);
     }
-    let relay = Relay::new(&policy);
     router
         .fallback(not_found)
         .method_not_allowed_fallback(wrong_method)
         .layer(DefaultBodyLimit::max(MAX_BODY))
-        .with_state(Arc::new(App { policy, settings, relay }))
+        .layer(TimeoutLayer::with_status_code(StatusCode::REQUEST_TIMEOUT, PATIENCE))
+        .with_state(app)
 }
 
-/// Serves until the process is told to stop.
+/// Serves until the process is told to stop; then what is under way is finished, or left in the queue.
 ///
 /// # Errors
 /// What the listener says.
-pub async fn serve(listener: TcpListener, policy: Arc<Policy>, settings: Settings) -> std::io::Result<()> {
-    axum::serve(listener, router(policy, settings)).with_graceful_shutdown(told_to_stop()).await
+pub async fn serve(listener: TcpListener, app: Shared) -> Result<(), String> {
+    let (tell, told) = watch::channel(false);
+    let worker = app.worker();
+    let work = async {
+        if let Some(worker) = worker {
+            worker.run(told.clone()).await;
+        }
+    };
+    let stopping = {
+        let mut told = told.clone();
+        async move { drop(told.wait_for(|stop| *stop).await) }
+    };
+    let server = axum::serve(listener, router(app)).with_graceful_shutdown(stopping);
+    let overdue = {
+        let mut told = told.clone();
+        async move {
+            drop(told.wait_for(|stop| *stop).await);
+            tokio::time::sleep(FAREWELL).await;
+        }
+    };
+    let signal = async {
+        told_to_stop().await;
+        tracing::info!("stopping");
+        let _ = tell.send(true);
+        std::future::pending::<()>().await;
+    };
+    let both = async { tokio::join!(async { server.await.map_err(|e| e.to_string()) }, work).0 };
+    tokio::select! {
+        ended = both => ended,
+        () = overdue => Ok(()),
+        () = signal => Ok(()),
+    }
 }
 
 /// Listens on the policy's port on loopback, and serves.
@@ -104,10 +213,12 @@ pub async fn serve(listener: TcpListener, policy: Arc<Policy>, settings: Setting
 pub async fn run(policy: Arc<Policy>, settings: Settings) -> Result<(), String> {
     fetch::install_provider();
     let address = SocketAddr::from((Ipv4Addr::LOCALHOST, policy.own.sidecar_port));
+    let app = App::new(policy, settings)?;
     let listener = TcpListener::bind(address)
         .await
         .map_err(|e| format!("SIDECAR_PORT: can't listen on {address}: {e}"))?;
-    serve(listener, policy, settings).await.map_err(|e| e.to_string())
+    tracing::info!(%address, webhook = app.queue.is_some(), management = app.promoter.is_some(), "serving");
+    serve(listener, app).await
 }
 
 async fn told_to_stop() {
@@ -124,23 +235,52 @@ async fn told_to_stop() {
 }
 
 async fn health(State(app): State<Shared>) -> Answer {
-    let now = humantime::format_rfc3339_millis(std::time::SystemTime::now()).to_string();
     let Settings { mode, version, .. } = &app.settings;
-    Answer::ok(json!({ "ok": true, "mode": mode, "version": version, "time": now }))
+    Answer::ok(json!({ "ok": true, "mode": mode, "version": version, "time": rfc3339(now_ms()) }))
+}
+
+/// Whether there is anything that this process can't do.
+async fn ready(State(app): State<Shared>) -> Answer {
+    let stored = match &app.queue {
+        Some(queue) => queue.check().await,
+        None => Ok(()),
+    };
+    match stored {
+        Ok(()) => Answer::ok(json!({ "ok": true })),
+        Err(reason) => {
+            Answer::with(StatusCode::SERVICE_UNAVAILABLE, json!({ "ok": false, "reason": reason }))
+        }
+    }
+}
+
+async fn metrics(State(app): State<Shared>) -> Response {
+    let mut gauges = Vec::new();
+    if let Some(queue) = &app.queue
+        && let Ok(counts) = queue.counts().await
+    {
+        gauges.extend([
+            ("gatewaystack_webhook_queue_depth", counts.queued),
+            ("gatewaystack_webhook_parked", counts.parked),
+        ]);
+    }
+    ([("content-type", "text/plain; version=0.0.4")], app.metrics.text(&gauges)).into_response()
+}
+
+/// Hidden from whoever doesn't show the secret, where there is one.
+async fn health_auth0(State(app): State<Shared>, headers: HeaderMap) -> Answer {
+    if let Some(secret) = &app.settings.health_secret {
+        let one = |name: &str| headers.get(name).map(|value| value.as_bytes());
+        let bearer = one("authorization").and_then(webhook::route::bearer);
+        if !bearer.into_iter().chain(one("x-admin-secret")).any(|shown| secret.is(shown)) {
+            return not_found(headers).await;
+        }
+    }
+    let report = app.health.report(app.queue.as_ref()).await;
+    Answer::with(if report.is_good { StatusCode::OK } else { StatusCode::SERVICE_UNAVAILABLE }, report.body)
 }
 
 async fn resource_metadata(State(app): State<Shared>) -> Response {
     (metadata::HEADERS, metadata::document(&app.policy)).into_response()
-}
-
-/// The webhook's part of the sidecar isn't built yet: as with no secret configured, senders are told to come again.
-async fn webhook(headers: HeaderMap) -> Answer {
-    refusal(
-        StatusCode::SERVICE_UNAVAILABLE,
-        "temporarily_unavailable",
-        "No webhook secret is configured.",
-        &headers,
-    )
 }
 
 async fn not_found(headers: HeaderMap) -> Answer {

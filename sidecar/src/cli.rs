@@ -2,8 +2,10 @@
 
 use crate::render::{RenderInput, write};
 use crate::settings::{self, Fault, Source};
-use crate::{app, check};
+use crate::webhook::command::{self as promotions, Action};
+use crate::{app, check, log};
 use clap::{Args, Parser, Subcommand};
+use gatewaystack_core::config;
 use std::io::Write as _;
 use std::path::PathBuf;
 use std::process::ExitCode;
@@ -48,6 +50,30 @@ enum Command {
         #[arg(long)]
         online: bool,
     },
+    /// Shows the promotions that wait for somebody, and has them tried again
+    Webhook {
+        #[command(subcommand)]
+        action: WebhookAction,
+    },
+}
+
+#[derive(Debug, Subcommand)]
+enum WebhookAction {
+    /// Lists the parked promotions with their reasons, the newest first
+    List {
+        #[command(flatten)]
+        configuration: Configuration,
+        /// One JSON object a line
+        #[arg(long)]
+        json: bool,
+    },
+    /// Queues parked promotions again: one, or all
+    Retry {
+        #[command(flatten)]
+        configuration: Configuration,
+        /// The log's id, as `list` shows it; all without it
+        id: Option<String>,
+    },
 }
 
 #[derive(Debug, Args)]
@@ -66,6 +92,12 @@ pub fn run(arguments: Arguments) -> ExitCode {
         Command::Render { configuration, wasm, out } => render(&configuration, wasm, out),
         Command::Serve { configuration, state } => serve(&configuration, &state),
         Command::Check { file, env_file, online } => check::run(&file, env_file.as_deref(), online),
+        Command::Webhook { action: WebhookAction::List { configuration, json } } => {
+            webhook(&configuration, Action::List { json })
+        }
+        Command::Webhook { action: WebhookAction::Retry { configuration, id } } => {
+            webhook(&configuration, Action::Retry(id))
+        }
     };
     match done {
         Ok(()) => ExitCode::SUCCESS,
@@ -92,7 +124,14 @@ fn render(configuration: &Configuration, wasm: PathBuf, out: PathBuf) -> Result<
 fn serve(configuration: &Configuration, state: &std::path::Path) -> Result<(), Vec<Fault>> {
     let source = Source::read(configuration.policy.as_deref(), configuration.env_file.as_deref(), true)?;
     let (policy, settings) = settings::for_serving(&source, state)?;
+    log::install(&settings.log_level);
     let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build();
     let runtime = runtime.map_err(|e| vec![Fault::text(format!("no runtime: {e}"))])?;
     runtime.block_on(app::run(policy, settings)).map_err(|e| vec![Fault::text(e)])
+}
+
+fn webhook(configuration: &Configuration, action: Action) -> Result<(), Vec<Fault>> {
+    let source = Source::read(configuration.policy.as_deref(), configuration.env_file.as_deref(), true)?;
+    let (policy, _) = config::load_value(source.policy.clone(), &source.env).map_err(|e| source.name(e))?;
+    promotions::run(&policy, action)
 }

@@ -1,5 +1,7 @@
 //! Fetching from identity providers: a URL in, a small body out. No redirects, no proxies, one time-out, verified against the system's roots.
 
+use reqwest::RequestBuilder;
+use reqwest::header::HeaderMap;
 use std::sync::{Once, OnceLock};
 use std::time::Duration;
 
@@ -26,10 +28,26 @@ pub async fn get(url: &str, max: usize) -> Result<Vec<u8>, String> {
 /// # Errors
 /// As [`get`], but a status is none.
 pub async fn send(url: &str, max: usize) -> Result<(u16, Vec<u8>), String> {
-    let failed = |what: &str, e: &reqwest::Error| format!("{url} {what}: {}", cause(e));
     let request = client()?.get(url).header("accept", "application/json");
+    answer(request, url, max).await.map(|answer| (answer.status, answer.body))
+}
+
+/// An answer, read to its end.
+pub struct Answer {
+    pub status: u16,
+    pub headers: HeaderMap,
+    pub body: Vec<u8>,
+}
+
+/// Sends `request`, which goes to `url`, and reads the answer.
+///
+/// # Errors
+/// No answer in time, a broken one, or one of more than `max` bytes.
+pub async fn answer(request: RequestBuilder, url: &str, max: usize) -> Result<Answer, String> {
+    let failed = |what: &str, e: &reqwest::Error| format!("{url} {what}: {}", cause(e));
     let mut response = request.send().await.map_err(|e| failed("didn't answer", &e))?;
     let status = response.status().as_u16();
+    let headers = response.headers().clone();
     let mut body = Vec::new();
     while let Some(chunk) = response.chunk().await.map_err(|e| failed("broke off", &e))? {
         body.extend_from_slice(&chunk);
@@ -37,10 +55,14 @@ pub async fn send(url: &str, max: usize) -> Result<(u16, Vec<u8>), String> {
             return Err(format!("{url} answered more than {max} bytes"));
         }
     }
-    Ok((status, body))
+    Ok(Answer { status, headers, body })
 }
 
-fn client() -> Result<&'static reqwest::Client, String> {
+/// The one client of this process: no redirects, no proxies, one time-out.
+///
+/// # Errors
+/// TLS can't be had.
+pub fn client() -> Result<&'static reqwest::Client, String> {
     static CLIENT: OnceLock<Result<reqwest::Client, String>> = OnceLock::new();
     let made = CLIENT.get_or_init(|| {
         install_provider();

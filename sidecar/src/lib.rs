@@ -1,9 +1,17 @@
 //! The companion of the filter: it writes Envoy's bootstrap from a policy and an environment (`render`), checks policies
-//! (`check`), and answers what a filter can't (`serve`).
+//! (`check`), answers what a filter can't (`serve`), and promotes new clients at Auth0 (`webhook`).
 
 pub mod settings;
 pub mod render;
 pub mod app;
 pub mod cli;
 pub mod check;
+pub mod health;
+pub mod webhook;
+pub mod auth0;
+pub mod jwks;
+pub mod metrics;
+pub mod secret;
+mod clock;
 mod fetch;
+mod log;

@@ -2,9 +2,11 @@
 
 mod env_file;
 mod policy_file;
+mod secrets;
 
 use crate::app::Settings;
-use gatewaystack_core::config::environment::{SECRETS, is_placeholder};
+use crate::auth0::Credentials;
+use crate::secret::Secret;
 use gatewaystack_core::config::error::ConfigError;
 use gatewaystack_core::config::policy::Policy;
 use gatewaystack_core::config::{self, Environment};
@@ -13,8 +15,7 @@ use std::fmt;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-/// A secret in a file: longer ones are something else.
-const MAX_SECRET: u64 = 4_096;
+pub use secrets::check as check_secrets;
 
 /// A configuration error as the operator reads it: `gateway.yaml: routes[3].scopes[0]: …` or `AUTH_ISSUER: …`.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -114,46 +115,34 @@ pub fn for_serving(source: &Source, state: &Path) -> Result<(Arc<Policy>, Settin
         config::load_value(source.policy.clone(), &source.env).map_err(|e| source.name(e))?.0
     };
     let file = state.join("sidecar-secret");
-    let secret = read_secret(&file).map_err(|m| vec![Fault::in_file(&file, m)])?;
-    check_secrets(&source.env).map_err(|error| vec![Fault { file: None, error }])?;
-    let text = |name: &str, default: &str| {
-        source.env.get(name).map(|v| v.trim()).filter(|v| !v.is_empty()).unwrap_or(default).to_owned()
-    };
-    let settings = Settings { secret, mode: text("MODE", "production"), version: text("COMMIT_SHA", "dev") };
+    let secret = secrets::read(&file).map_err(|m| vec![Fault::in_file(&file, m)])?;
+    let settings = of(&policy, &source.env, secret).map_err(|error| vec![Fault { file: None, error }])?;
     Ok((Arc::new(policy), settings))
 }
 
-/// The secrets in files, which the policy's compiler can't read.
+/// What the sidecar needs besides the policy; `secret` is what Envoy shows it.
 ///
 /// # Errors
-/// The first that can't be used, under its variable's name and without its value.
-pub fn check_secrets(env: &Environment) -> Result<(), ConfigError> {
-    let demo = env.get("DEMO_MODE").is_some_and(|v| v.trim().eq_ignore_ascii_case("true"));
-    for name in SECRETS.iter().flat_map(|s| s.files) {
-        let Some(file) = env.get(*name).map(|v| v.trim()).filter(|v| !v.is_empty()) else { continue };
-        let secret = read_secret(Path::new(file)).map_err(|message| ConfigError::new(*name, message))?;
-        if !demo && is_placeholder(&secret) {
-            return Err(ConfigError::new(
-                *name,
-                "expected a secret of your own in the file: this one stands in examples",
-            ));
-        }
-    }
-    Ok(())
-}
-
-fn read_secret(file: &Path) -> Result<String, String> {
-    let about = std::fs::metadata(file).map_err(|e| format!("can't read the file: {e}"))?;
-    if about.len() > MAX_SECRET {
-        return Err(format!("expected a file of at most {MAX_SECRET} bytes"));
-    }
-    let text = std::fs::read_to_string(file).map_err(|e| format!("can't read the file: {e}"))?;
-    let secret = text.trim_end_matches(['\r', '\n']);
-    if secret.trim().is_empty() {
-        Err("expected a secret in the file, which is empty".to_owned())
-    } else {
-        Ok(secret.to_owned())
-    }
+/// A secret that can't be used, under its variable's name and without its value.
+pub fn of(policy: &Policy, env: &Environment, secret: Secret) -> Result<Settings, ConfigError> {
+    check_secrets(env)?;
+    let text = |names: &[&str]| secrets::text(env, names).map(|(_, text)| text.to_owned());
+    let client_id = text(&["AUTH0_MGMT_CLIENT_ID", "MGMT_CLIENT_ID"]);
+    let webhook = match secrets::find(env, "WEBHOOK_SHARED_SECRET")? {
+        None => secrets::of_policy(env, policy.own.promotion.secret_file.as_deref())?,
+        found => found,
+    };
+    Ok(Settings {
+        secret,
+        mode: text(&["MODE"]).unwrap_or_else(|| "production".to_owned()),
+        version: text(&["COMMIT_SHA"]).unwrap_or_else(|| "dev".to_owned()),
+        webhook_secret: webhook,
+        health_secret: secrets::find(env, "HEALTH_ADMIN_SECRET")?,
+        management: client_id
+            .zip(secrets::find(env, "AUTH0_MGMT_CLIENT_SECRET")?)
+            .map(|(client_id, secret)| Credentials { client_id, secret }),
+        log_level: text(&["LOG_LEVEL"]).unwrap_or_else(|| "info".to_owned()),
+    })
 }
 
 #[cfg(test)]

@@ -2,8 +2,8 @@
 
 use crate::client::{self, Response};
 use crate::{AUDIENCE, TestIssuer, eventually};
-use gatewaystack::app;
 use gatewaystack::render::{RenderInput, Rendered, render};
+use gatewaystack::{app, settings};
 use gatewaystack_core::config;
 use serde_json::{Value, json};
 use std::collections::BTreeMap;
@@ -93,7 +93,7 @@ impl Builder {
         let folder = tempfile::tempdir().unwrap();
         let rendered = render(&self.input(&folder)).unwrap_or_else(|errors| panic!("{errors:#?}"));
         std::fs::create_dir_all(&rendered.data_dir).unwrap();
-        let sidecar = serve(&rendered).await;
+        let sidecar = serve(&rendered, &self.env).await;
         let envoy = spawn(&folder, &rendered.envoy_yaml, self.workers);
         let mut gateway = Gateway { folder, rendered, envoy, sidecar };
         gateway.wait().await;
@@ -115,14 +115,13 @@ impl Builder {
     }
 }
 
-async fn serve(rendered: &Rendered) -> JoinHandle<()> {
+async fn serve(rendered: &Rendered, env: &BTreeMap<String, String>) -> JoinHandle<()> {
     let policy = config::load(Some(rendered.policy_json.to_string().as_bytes()), None).unwrap();
-    let settings =
-        app::Settings { secret: rendered.secret.clone(), mode: "test".into(), version: "test".into() };
+    let settings = settings::of(&policy, env, rendered.secret.as_str().into()).unwrap();
+    let settings = app::Settings { mode: "test".into(), version: "test".into(), ..settings };
+    let app = app::App::new(Arc::new(policy), settings).unwrap();
     let listener = TcpListener::bind(&rendered.sidecar).await.unwrap();
-    tokio::spawn(async move {
-        let _ = app::serve(listener, Arc::new(policy), settings).await;
-    })
+    tokio::spawn(async move { app::serve(listener, app).await.unwrap() })
 }
 
 fn spawn(folder: &TempDir, bootstrap: &str, workers: usize) -> Child {

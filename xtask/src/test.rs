@@ -53,6 +53,7 @@ fn native(workspace: &Workspace, filter: Option<&str>, tally: &mut Tally) -> Res
     let mut command = workspace.cargo();
     runner.arguments(&mut command, filter);
     command.env("ENVOY_BIN", envoy).env("GATEWAYSTACK_WASM", wasm);
+    command.env("GATEWAYSTACK_BIN", workspace.binary("gatewaystack"));
     match modules {
         Some(folder) => command.env("GATEWAYSTACK_NODE_MODULES", folder),
         None => {

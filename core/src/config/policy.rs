@@ -324,4 +324,27 @@ pub struct Own {
     pub health: bool,
     /// Whether the webhook paths are on.
     pub webhook: bool,
+    /// Which new clients the sidecar promotes at Auth0, and to what.
+    pub promotion: Promotion,
+}
+
+/// Client promotion (CONTRACT §9).
+#[derive(Debug, Clone)]
+pub struct Promotion {
+    /// File of the webhook's shared secret.
+    pub secret_file: Option<String>,
+    /// Where the Management API is; without it nothing can be promoted. `http` for a loopback host only.
+    pub tenant: Option<HttpUrl>,
+    /// Name of the connection that users sign in with.
+    pub connection: String,
+    /// Whether promoted clients become first-party ones, which skip consent.
+    pub first_party: bool,
+    /// Names that may be promoted, exact; a `*` at the end stands for any text.
+    pub client_names: Vec<String>,
+    /// Redirect URIs that may be promoted, whole; a `*` at the end stands for one path segment.
+    pub redirect_uris: Vec<String>,
+    /// The API that the client grant is for: the first issuer's first audience.
+    pub audience: String,
+    /// Scopes of the client grant.
+    pub scopes: Vec<String>,
 }

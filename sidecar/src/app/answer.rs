@@ -1,7 +1,7 @@
 //! Answers: a status and a JSON body in, a response out; refusals in the contract's form (CONTRACT §3).
 
 use axum::Json;
-use axum::http::{HeaderMap, HeaderValue, StatusCode, header};
+use axum::http::{HeaderMap, HeaderName, HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use serde_json::{Value, json};
 
@@ -10,12 +10,23 @@ use serde_json::{Value, json};
 pub struct Answer {
     status: StatusCode,
     body: Value,
+    header: Option<(HeaderName, HeaderValue)>,
 }
 
 impl Answer {
     /// 200.
     pub fn ok(body: Value) -> Self {
-        Self { status: StatusCode::OK, body }
+        Self::with(StatusCode::OK, body)
+    }
+
+    /// Another status.
+    pub fn with(status: StatusCode, body: Value) -> Self {
+        Self { status, body, header: None }
+    }
+
+    /// The same with a header.
+    pub fn header(self, name: &'static str, value: &'static str) -> Self {
+        Self { header: Some((HeaderName::from_static(name), HeaderValue::from_static(value))), ..self }
     }
 }
 
@@ -23,6 +34,7 @@ impl IntoResponse for Answer {
     fn into_response(self) -> Response {
         let mut response = (self.status, Json(self.body)).into_response();
         response.headers_mut().insert(header::CACHE_CONTROL, HeaderValue::from_static("no-store"));
+        response.headers_mut().extend(self.header);
         response
     }
 }
@@ -37,5 +49,5 @@ pub fn refusal(status: StatusCode, error: &str, description: &str, headers: &Hea
         Some(id) => json!({ "error": error, "error_description": description, "request_id": id }),
         None => json!({ "error": error, "error_description": description }),
     };
-    Answer { status, body }
+    Answer::with(status, body)
 }

@@ -67,7 +67,7 @@ pub async fn test_echo(State(app): State<Shared>, request: Request) -> Answer {
 /// The verified user. Only Envoy may name one, and it shows the secret.
 fn user(app: &Shared, headers: &HeaderMap) -> Result<String, Answer> {
     let shown = headers.get("x-gatewaystack-secret").map(|v| v.as_bytes()).unwrap_or_default();
-    if !equal(shown, app.settings.secret.as_bytes()) {
+    if !app.settings.secret.is(shown) {
         let text = "This address is for the gateway alone: call the gateway.";
         return Err(refusal(StatusCode::FORBIDDEN, "access_denied", text, headers));
     }
@@ -76,11 +76,6 @@ fn user(app: &Shared, headers: &HeaderMap) -> Result<String, Answer> {
         .filter(|user| !user.is_empty())
         .map(decode)
         .ok_or_else(|| refusal(StatusCode::UNAUTHORIZED, "unauthorized", "Access token required", headers))
-}
-
-/// In time that doesn't depend on where they differ.
-fn equal(a: &[u8], b: &[u8]) -> bool {
-    a.len() == b.len() && !b.is_empty() && a.iter().zip(b).fold(0u8, |sum, (a, b)| sum | (a ^ b)) == 0
 }
 
 /// The identity header's percent encoding (CONTRACT §7).

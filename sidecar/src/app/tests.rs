@@ -1,6 +1,6 @@
 //! The sidecar's answers, without a socket; the relays against an issuer on loopback.
 
-use super::{Settings, router};
+use super::{App, Settings, router};
 use axum::Router;
 use axum::body::{Body, to_bytes};
 use axum::http::{Method, Request, StatusCode};
@@ -9,6 +9,8 @@ use gatewaystack_core::config::{self, Environment};
 use serde_json::{Value, json};
 use std::sync::Arc;
 use tower::ServiceExt as _;
+
+mod webhook;
 
 const SECRET: &str = "5ecre7";
 
@@ -21,7 +23,9 @@ fn app(variables: &[(&str, &str)]) -> Router {
     let env: Environment =
         base.iter().chain(variables).map(|(k, v)| ((*k).to_owned(), (*v).to_owned())).collect();
     let policy = Arc::new(config::load(None, Some(&env)).unwrap());
-    router(policy, Settings { secret: SECRET.into(), mode: "test".into(), version: "abc".into() })
+    let settings =
+        Settings { secret: SECRET.into(), mode: "test".into(), version: "abc".into(), ..Settings::default() };
+    router(App::new(policy, settings).unwrap())
 }
 
 struct Call(axum::http::request::Builder, Body);
@@ -39,6 +43,10 @@ impl Call {
     }
     fn body(self, body: impl Into<Body>) -> Self {
         Self(self.0, body.into())
+    }
+    async fn text(self, app: &Router) -> String {
+        let response = app.clone().oneshot(self.0.body(self.1).unwrap()).await.unwrap();
+        String::from_utf8(to_bytes(response.into_body(), 1 << 20).await.unwrap().to_vec()).unwrap()
     }
     async fn send(self, app: &Router) -> (StatusCode, Value) {
         let response = app.clone().oneshot(self.0.body(self.1).unwrap()).await.unwrap();
@@ -64,7 +72,7 @@ async fn public_routes_answer_anybody() {
         document["scopes_supported"],
         json!(["email", "openid", "profile", "tool:read", "tool:write"])
     );
-    for path in ["/.well-known/oauth-protected-resource/mcp", "/health/auth0", "/nothing"] {
+    for path in ["/.well-known/oauth-protected-resource/mcp", "/nothing"] {
         let (status, body) = call(Method::GET, path).header("x-request-id", "id-1").send(&app).await;
         assert_eq!(
             (status, &body["error"], &body["request_id"]),
@@ -132,7 +140,8 @@ async fn groups_that_are_off_are_not_served() {
     let policy =
         br#"{"issuers":[{"issuer":"https://idp.example","audiences":["a"]}],"builtin":{"metadata":false}}"#;
     let policy = Arc::new(config::load(Some(policy), None).unwrap());
-    let app = router(policy, Settings { secret: SECRET.into(), mode: String::new(), version: String::new() });
+    let settings = Settings { secret: SECRET.into(), ..Settings::default() };
+    let app = router(App::new(policy, settings).unwrap());
     for path in ["/", "/protected", "/__test__/echo", "/.well-known/oauth-protected-resource"] {
         assert_eq!(call(Method::GET, path).judged("u").send(&app).await.0, StatusCode::NOT_FOUND, "{path}");
     }

@@ -1,48 +1,23 @@
-//! `check --online`: each issuer's keys, found and read by the very code that the filter runs.
+//! `check --online`: each issuer's keys, and its discovery document.
 
-use crate::fetch;
+use crate::jwks;
 use gatewaystack_core::config::error::ConfigError;
-use gatewaystack_core::config::policy::{HttpUrl, Issuer, JwksSource, Policy};
-use gatewaystack_core::jwks::discovery::{Fetch, Next};
-
-/// The filter takes no larger one.
-const MAX_DOCUMENT: usize = 256 * 1024;
+use gatewaystack_core::config::policy::Policy;
 
 /// Lines about the good issuers, and errors of the others.
 pub async fn check(policy: &Policy) -> (Vec<String>, Vec<ConfigError>) {
     let (mut good, mut bad) = (Vec::new(), Vec::new());
     for (at, issuer) in policy.issuers.iter().enumerate() {
-        match keys(issuer).await {
-            Ok(line) => good.push(format!("issuers[{at}]: {}: {line}", issuer.issuer)),
+        let found = match jwks::fetch(issuer).await {
+            Ok(keys) => jwks::check_discovery(issuer).await.map(|()| keys),
+            Err(message) => Err(message),
+        };
+        match found {
+            Ok(keys) => {
+                good.push(format!("issuers[{at}]: {}: {} keys from {}", issuer.issuer, keys.usable, keys.url))
+            }
             Err(message) => bad.push(ConfigError::new(format!("issuers[{at}]"), message)),
         }
     }
     (good, bad)
-}
-
-async fn keys(issuer: &Issuer) -> Result<String, String> {
-    let (JwksSource::Uri(base) | JwksSource::Discover(base)) = &issuer.jwks;
-    let (mut fetch, mut request) = Fetch::start(&issuer.issuer, &issuer.jwks);
-    let mut last = String::new();
-    loop {
-        let url = url(base, &request.path);
-        let answer = fetch::send(&url, MAX_DOCUMENT).await;
-        let (status, body) = match answer {
-            Ok((status, body)) => (Some(status), body),
-            Err(message) => {
-                last = message;
-                (None, Vec::new())
-            }
-        };
-        match fetch.answer(status, &body) {
-            Next::Request(next, again) => (fetch, request) = (next, again),
-            Next::Keys(_, _) => return Ok(format!("keys from {url}")),
-            Next::Failed(why) if last.is_empty() => return Err(format!("{why} ({url})")),
-            Next::Failed(why) => return Err(format!("{why}: {last}")),
-        }
-    }
-}
-
-fn url(base: &HttpUrl, path: &str) -> String {
-    format!("{}://{}{path}", if base.tls { "https" } else { "http" }, base.authority)
 }

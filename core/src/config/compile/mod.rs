@@ -6,6 +6,7 @@ mod issuers;
 mod limits;
 mod own;
 mod routes;
+mod webhook;
 
 use super::Place;
 use super::error::ConfigError;
@@ -46,6 +47,8 @@ pub fn compile(raw: &RawPolicy, folded: &Value, place: Place) -> (Policy, Vec<Co
     let mut routes =
         builtins::compile(raw, &builtins::Groups { health, webhook, metadata: &metadata }, mode, &mut errors);
     routes.extend(routes::compile(raw, &routes, &issuers, mode, &mut errors));
+    let scopes_supported = scopes_supported(raw, &routes, &mut errors);
+    let promotion = webhook::compile(raw, &issuers, &scopes_supported, &mut errors);
     let policy = Policy {
         revision: format!("{:016x}", revision(folded)),
         mode,
@@ -60,7 +63,7 @@ pub fn compile(raw: &RawPolicy, folded: &Value, place: Place) -> (Policy, Vec<Co
         public_hosts: hosts(raw.public_hosts.as_deref(), "public_hosts", &mut errors),
         resource: resource(raw, issuers.first().and_then(|i| i.audiences.first()), &mut errors),
         realm: realm(raw, &mut errors),
-        scopes_supported: scopes_supported(raw, &routes, &mut errors),
+        scopes_supported,
         hidden_scopes: scopes(raw.hidden_scopes.as_deref(), "hidden_scopes", &mut errors),
         challenge_scope: match raw.challenge_scope {
             None | Some(RawChallengeScope::Operation) => ChallengeScope::Operation,
@@ -75,7 +78,7 @@ pub fn compile(raw: &RawPolicy, folded: &Value, place: Place) -> (Policy, Vec<Co
             None | Some(RawSubject::Plain) => AuditSubject::Plain,
             Some(RawSubject::Hash) => AuditSubject::Hash,
         },
-        own: own::compile(raw, health, webhook, &mut errors),
+        own: own::compile(raw, health, webhook, promotion, &mut errors),
         routes,
     };
     (policy, errors.0)

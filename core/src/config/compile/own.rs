@@ -2,13 +2,19 @@
 //! one part refuses, no part loads.
 
 use super::{Errors, routes};
-use crate::config::policy::Own;
-use crate::config::raw::{RawListen, RawPolicy, RawWebhook};
-use crate::config::values::{name, url};
+use crate::config::policy::{Own, Promotion};
+use crate::config::raw::{RawListen, RawPolicy};
+use crate::config::values::name;
 use std::net::IpAddr;
 
 /// Compiles the own members.
-pub fn compile(raw: &RawPolicy, health: bool, webhook: bool, errors: &mut Errors) -> Own {
+pub fn compile(
+    raw: &RawPolicy,
+    health: bool,
+    webhook: bool,
+    promotion: Promotion,
+    errors: &mut Errors,
+) -> Own {
     let listen = raw.listen.clone().unwrap_or_default();
     let sidecar = raw.sidecar.clone().unwrap_or_default();
     let bind = listen.bind.clone().unwrap_or_else(|| "127.0.0.1".to_owned());
@@ -26,14 +32,12 @@ pub fn compile(raw: &RawPolicy, health: bool, webhook: bool, errors: &mut Errors
         upstreams: upstreams(raw, errors),
         health,
         webhook,
+        promotion,
     };
     if own.data_dir.is_empty() || own.data_dir.chars().any(char::is_control) {
         errors.push("sidecar.data_dir", "expected a folder");
     }
     apart(&own, errors);
-    if let Some(section) = &raw.webhook {
-        check_webhook(section, errors);
-    }
     own
 }
 
@@ -86,34 +90,4 @@ fn upstreams(raw: &RawPolicy, errors: &mut Errors) -> Vec<(String, crate::config
         all.extend(errors.keep(path, routes::upstream_url(text)).map(|url| (name.clone(), url)));
     }
     all
-}
-
-/// The webhook's members are checked here; its own part of the sidecar reads them.
-fn check_webhook(raw: &RawWebhook, errors: &mut Errors) {
-    if let Some(domain) = &raw.tenant_domain
-        && url::host_and_port(domain).is_none()
-    {
-        errors.push("webhook.tenant_domain", "expected a host such as tenant.eu.auth0.com");
-    }
-    let texts = [("secret_file", &raw.secret_file), ("connection", &raw.connection)];
-    for (member, text) in texts.into_iter().filter_map(|(m, t)| t.as_ref().map(|t| (m, t))) {
-        errors.keep(format!("webhook.{member}"), name::check_text(text, 1_024));
-    }
-    for (at, text) in raw.client_names.iter().flatten().enumerate() {
-        errors.keep(format!("webhook.client_names[{at}]"), name::check_text(text, 256));
-    }
-    for (at, text) in raw.redirect_uris.iter().flatten().enumerate() {
-        errors.keep(format!("webhook.redirect_uris[{at}]"), check_redirect(text));
-    }
-    super::scopes(raw.scopes.as_deref(), "webhook.scopes", errors);
-}
-
-/// A whole URI; a `*` at the end stands for one path segment (CONTRACT §9).
-fn check_redirect(text: &str) -> Result<(), String> {
-    let expected = || "expected a whole URI; a * may stand for its last path segment".to_owned();
-    let whole = text.strip_suffix("/*").unwrap_or(text);
-    if whole.contains('*') {
-        return Err(expected());
-    }
-    url::parse(whole).map(|_| ()).map_err(|_| expected())
 }

@@ -77,6 +77,10 @@ fn a_malformed_member_names_itself() {
         ("/audit/subject", "audit.subject", json!("none")),
         ("/webhook/tenant_domain", "webhook.tenant_domain", json!("https://t.example")),
         ("/webhook/client_names", "webhook.client_names[0]", json!([""])),
+        ("/webhook/client_names", "webhook.client_names[1]", json!(["*", "*GPT"])),
+        ("/webhook/tenant_domain", "webhook.tenant_domain", json!("t.example/api")),
+        ("/webhook/redirect_uris", "webhook.redirect_uris[0]", json!(["https://a.example/x*"])),
+        ("/webhook/redirect_uris", "webhook.redirect_uris[0]", json!(["cursor"])),
         ("/webhook/redirect_uris", "webhook.redirect_uris[0]", json!(["https://*.example/cb"])),
         ("/webhook/first_party", "webhook.first_party", json!("no")),
     ] {

@@ -1,0 +1,412 @@
+//! The durable queue of promotions: registrations in, due ones out, each until it is done or parked. SQLite, written through to the disk before
+//! a sender hears that its event was taken. No event's body is kept, for it may hold a secret: its id and its client's are enough.
+//!
+//! Bounded: at most [`MAX_QUEUED`] wait (more are refused, and the stream sends them again), at most [`MAX_PARKED`] are parked (the oldest
+//! goes), and an id that is done is known for [`KEPT`].
+
+use super::event::Registration;
+use rusqlite::{Connection, OptionalExtension as _, Transaction, TransactionBehavior, params};
+use std::path::{Path, PathBuf};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
+
+const FILE: &str = "promotions.db";
+const VERSION: i64 = 1;
+/// Registrations that wait.
+pub const MAX_QUEUED: i64 = 100_000;
+/// Registrations that can't be promoted as things are.
+pub const MAX_PARKED: i64 = 10_000;
+/// Ids that are done.
+const MAX_DONE: i64 = 100_000;
+/// How long an id that is done is known.
+pub const KEPT: Duration = Duration::from_secs(30 * 24 * 3_600);
+
+const SCHEMA: &str = "
+    CREATE TABLE registration (
+        log_id      TEXT PRIMARY KEY,
+        client_id   TEXT,
+        state       TEXT NOT NULL CHECK (state IN ('queued', 'parked', 'done')),
+        attempts    INTEGER NOT NULL DEFAULT 0,
+        due_ms      INTEGER NOT NULL,
+        reason      TEXT,
+        received_ms INTEGER NOT NULL,
+        changed_ms  INTEGER NOT NULL
+    ) WITHOUT ROWID;
+    CREATE INDEX registration_state ON registration (state, due_ms);
+    CREATE INDEX registration_age ON registration (state, changed_ms);
+    CREATE TABLE note (name TEXT PRIMARY KEY, value INTEGER NOT NULL) WITHOUT ROWID;
+    PRAGMA user_version = 1;
+";
+
+/// The queue. Clones share it.
+#[derive(Clone)]
+pub struct Queue {
+    db: Arc<Mutex<Connection>>,
+}
+
+/// A registration that is due.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Job {
+    pub log_id: String,
+    pub client_id: String,
+    /// How often it was tried.
+    pub attempts: u32,
+    pub received_ms: i64,
+}
+
+/// What became of the registrations in a body.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Received {
+    pub queued: usize,
+    pub duplicates: usize,
+}
+
+/// Why a body wasn't taken.
+#[derive(Debug)]
+pub enum Refused {
+    /// [`MAX_QUEUED`] wait.
+    Full,
+    /// The disk.
+    Storage(String),
+}
+
+/// A registration that is parked.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Parked {
+    pub log_id: String,
+    pub client_id: Option<String>,
+    pub reason: String,
+    pub received_ms: i64,
+    pub parked_ms: i64,
+}
+
+/// How many there are.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Counts {
+    pub queued: i64,
+    pub parked: i64,
+}
+
+/// Where the queue of a data folder is.
+pub fn file(folder: &Path) -> PathBuf {
+    folder.join(FILE)
+}
+
+impl Queue {
+    /// Opens the queue in `folder`, and makes both where absent.
+    ///
+    /// # Errors
+    /// Why it can't.
+    pub fn open(folder: &Path) -> Result<Self, String> {
+        let file = file(folder);
+        let failed = |e: &dyn std::fmt::Display| format!("can't use {}: {e}", file.display());
+        private_folder(folder).map_err(|e| failed(&e))?;
+        private_file(&file).map_err(|e| failed(&e))?;
+        let db = Connection::open(&file).map_err(|e| failed(&e))?;
+        prepare(&db).map_err(|e| failed(&e))?;
+        let version: i64 =
+            db.query_row("PRAGMA user_version", [], |row| row.get(0)).map_err(|e| failed(&e))?;
+        if version != VERSION {
+            return Err(failed(&format!(
+                "its form is {version}, and this version of gatewaystack knows {VERSION}"
+            )));
+        }
+        Ok(Self { db: Arc::new(Mutex::new(db)) })
+    }
+
+    /// Takes what a body told of. When this returns, it is on the disk.
+    ///
+    /// # Errors
+    /// Nothing of the body was taken.
+    pub async fn receive(&self, found: Vec<Registration>, now_ms: i64) -> Result<Received, Refused> {
+        let taken = self.write(move |tx| receive(tx, &found, now_ms)).await;
+        match taken {
+            Ok(Some(received)) => Ok(received),
+            Ok(None) => Err(Refused::Full),
+            Err(message) => Err(Refused::Storage(message)),
+        }
+    }
+
+    /// Registrations that are due, the longest due first, without those whose clients are in `busy`.
+    ///
+    /// # Errors
+    /// The disk's.
+    pub async fn due(&self, now_ms: i64, most: usize, busy: Vec<String>) -> Result<Vec<Job>, String> {
+        self.write(move |tx| due(tx, now_ms, most, &busy)).await
+    }
+
+    /// When the next one is due, Unix milliseconds.
+    ///
+    /// # Errors
+    /// The disk's.
+    pub async fn next_due(&self) -> Result<Option<i64>, String> {
+        self.write(|tx| {
+            tx.query_row("SELECT min(due_ms) FROM registration WHERE state = 'queued'", [], |row| row.get(0))
+        })
+        .await
+    }
+
+    /// It is promoted.
+    ///
+    /// # Errors
+    /// The disk's.
+    pub async fn done(&self, log_id: String, now_ms: i64) -> Result<(), String> {
+        self.write(move |tx| {
+            change(tx, &log_id, "done", None, now_ms)?;
+            prune(tx, now_ms)
+        })
+        .await
+    }
+
+    /// It can't be promoted as things are.
+    ///
+    /// # Errors
+    /// The disk's.
+    pub async fn park(&self, log_id: String, reason: String, now_ms: i64) -> Result<(), String> {
+        self.write(move |tx| {
+            change(tx, &log_id, "parked", Some(&reason), now_ms)?;
+            prune(tx, now_ms)
+        })
+        .await
+    }
+
+    /// It is tried again at `due_ms`.
+    ///
+    /// # Errors
+    /// The disk's.
+    pub async fn later(
+        &self,
+        log_id: String,
+        reason: String,
+        due_ms: i64,
+        now_ms: i64,
+    ) -> Result<(), String> {
+        self.write(move |tx| {
+            tx.execute(
+                "UPDATE registration SET attempts = attempts + 1, due_ms = ?2, reason = ?3, changed_ms = ?4 WHERE log_id = ?1",
+                params![log_id, due_ms, reason, now_ms],
+            )
+            .map(drop)
+        })
+        .await
+    }
+
+    /// How many wait, and how many are parked.
+    ///
+    /// # Errors
+    /// The disk's.
+    pub async fn counts(&self) -> Result<Counts, String> {
+        self.write(|tx| Ok(Counts { queued: count(tx, "queued")?, parked: count(tx, "parked")? })).await
+    }
+
+    /// Notes that the stream has called.
+    ///
+    /// # Errors
+    /// The disk's.
+    pub async fn seen(&self, now_ms: i64) -> Result<(), String> {
+        self.write(move |tx| note_seen(tx, now_ms)).await
+    }
+
+    /// When the stream called last, Unix milliseconds.
+    ///
+    /// # Errors
+    /// The disk's.
+    pub async fn last_seen(&self) -> Result<Option<i64>, String> {
+        self.write(|tx| {
+            tx.query_row("SELECT value FROM note WHERE name = 'seen'", [], |row| row.get(0)).optional()
+        })
+        .await
+    }
+
+    /// The parked ones, the newest first.
+    ///
+    /// # Errors
+    /// The disk's.
+    pub async fn parked(&self) -> Result<Vec<Parked>, String> {
+        self.write(parked).await
+    }
+
+    /// Queues parked ones again, one or all; answers how many.
+    ///
+    /// # Errors
+    /// The disk's.
+    pub async fn retry(&self, log_id: Option<String>, now_ms: i64) -> Result<usize, String> {
+        self.write(move |tx| {
+            // What names no client can't be tried.
+            tx.execute(
+                "UPDATE registration SET state = 'queued', attempts = 0, due_ms = ?1, received_ms = ?1, changed_ms = ?1
+                 WHERE state = 'parked' AND client_id IS NOT NULL AND (?2 IS NULL OR log_id = ?2)",
+                params![now_ms, log_id],
+            )
+        })
+        .await
+    }
+
+    /// Whether the disk takes what is written.
+    ///
+    /// # Errors
+    /// The disk's.
+    pub async fn check(&self) -> Result<(), String> {
+        self.write(|tx| tx.execute("INSERT OR REPLACE INTO note VALUES ('check', 1)", []).map(drop)).await
+    }
+
+    /// Runs `change` as one transaction, off the threads that answer requests.
+    async fn write<T: Send + 'static>(
+        &self,
+        change: impl FnOnce(&Transaction<'_>) -> rusqlite::Result<T> + Send + 'static,
+    ) -> Result<T, String> {
+        let db = Arc::clone(&self.db);
+        let run = move || {
+            // A panic in another transaction has rolled that one back; the connection is whole.
+            let mut db = db.lock().unwrap_or_else(PoisonError::into_inner);
+            let tx = db.transaction_with_behavior(TransactionBehavior::Immediate)?;
+            let result = change(&tx)?;
+            tx.commit()?;
+            Ok(result)
+        };
+        match tokio::task::spawn_blocking(run).await {
+            Ok(result) => result.map_err(|e: rusqlite::Error| format!("the queue: {e}")),
+            Err(e) => Err(format!("the queue: {e}")),
+        }
+    }
+}
+
+fn prepare(db: &Connection) -> rusqlite::Result<()> {
+    // Another process (`gatewaystack webhook`) may be writing.
+    db.busy_timeout(Duration::from_secs(5))?;
+    db.pragma_update(None, "journal_mode", "WAL")?;
+    db.pragma_update(None, "synchronous", "FULL")?;
+    // The file stays small, and so does what we hold of it: 512 KiB.
+    db.pragma_update(None, "cache_size", -512)?;
+    db.pragma_update(None, "journal_size_limit", 1_048_576)?;
+    let version: i64 = db.query_row("PRAGMA user_version", [], |row| row.get(0))?;
+    if version == 0 { db.execute_batch(&format!("BEGIN IMMEDIATE; {SCHEMA} COMMIT;")) } else { Ok(()) }
+}
+
+/// `None`: full, and nothing may be committed; but then nothing was written either.
+fn receive(tx: &Transaction<'_>, found: &[Registration], now_ms: i64) -> rusqlite::Result<Option<Received>> {
+    note_seen(tx, now_ms)?;
+    let room = MAX_QUEUED.saturating_sub(count(tx, "queued")?);
+    if i64::try_from(found.len()).unwrap_or(i64::MAX) > room {
+        return Ok(None);
+    }
+    let mut insert = tx.prepare(
+        "INSERT OR IGNORE INTO registration (log_id, client_id, state, due_ms, reason, received_ms, changed_ms)
+         VALUES (?1, ?2, ?3, ?4, ?5, ?4, ?4)",
+    )?;
+    let mut queued = 0;
+    for Registration { log_id, client_id } in found {
+        let (state, reason) = match client_id {
+            Some(_) => ("queued", None),
+            None => ("parked", Some("no_client_id: the event names no client of Auth0's")),
+        };
+        queued += insert.execute(params![log_id, client_id, state, now_ms, reason])?;
+    }
+    drop(insert);
+    prune(tx, now_ms)?;
+    Ok(Some(Received { queued, duplicates: found.len().saturating_sub(queued) }))
+}
+
+fn due(tx: &Transaction<'_>, now_ms: i64, most: usize, busy: &[String]) -> rusqlite::Result<Vec<Job>> {
+    let mut select = tx.prepare(
+        "SELECT log_id, client_id, attempts, received_ms FROM registration WHERE state = 'queued' AND due_ms <= ?1 ORDER BY due_ms",
+    )?;
+    let mut rows = select.query(params![now_ms])?;
+    let mut jobs: Vec<Job> = Vec::new();
+    while let Some(row) = rows.next()? {
+        let job = Job {
+            log_id: row.get(0)?,
+            client_id: row.get(1)?,
+            attempts: row.get(2)?,
+            received_ms: row.get(3)?,
+        };
+        // Two events of one client, one after the other: they would race at Auth0.
+        if busy.contains(&job.client_id) || jobs.iter().any(|other| other.client_id == job.client_id) {
+            continue;
+        }
+        jobs.push(job);
+        if jobs.len() >= most {
+            break;
+        }
+    }
+    Ok(jobs)
+}
+
+fn change(
+    tx: &Transaction<'_>,
+    log_id: &str,
+    state: &str,
+    reason: Option<&str>,
+    now_ms: i64,
+) -> rusqlite::Result<()> {
+    tx.execute(
+        "UPDATE registration SET state = ?2, reason = ?3, changed_ms = ?4 WHERE log_id = ?1",
+        params![log_id, state, reason, now_ms],
+    )
+    .map(drop)
+}
+
+/// Forgets ids that were done long ago, and the oldest of what is too much. Of the parked, those that nobody can help go first: anybody
+/// can register clients that aren't allowed.
+fn prune(tx: &Transaction<'_>, now_ms: i64) -> rusqlite::Result<()> {
+    let kept = i64::try_from(KEPT.as_millis()).unwrap_or(i64::MAX);
+    tx.execute(
+        "DELETE FROM registration WHERE state = 'done' AND changed_ms < ?1",
+        [now_ms.saturating_sub(kept)],
+    )?;
+    for (state, most) in [("done", MAX_DONE), ("parked", MAX_PARKED)] {
+        let over = count(tx, state)?.saturating_sub(most);
+        if over > 0 {
+            tx.execute(
+                "DELETE FROM registration WHERE log_id IN (SELECT log_id FROM registration WHERE state = ?1
+                 ORDER BY reason IS NULL OR reason NOT LIKE 'no%', changed_ms LIMIT ?2)",
+                params![state, over],
+            )?;
+        }
+    }
+    Ok(())
+}
+
+fn count(tx: &Transaction<'_>, state: &str) -> rusqlite::Result<i64> {
+    tx.query_row("SELECT count(*) FROM registration WHERE state = ?1", [state], |row| row.get(0))
+}
+
+fn note_seen(tx: &Transaction<'_>, now_ms: i64) -> rusqlite::Result<()> {
+    tx.execute("INSERT OR REPLACE INTO note VALUES ('seen', ?1)", [now_ms]).map(drop)
+}
+
+fn parked(tx: &Transaction<'_>) -> rusqlite::Result<Vec<Parked>> {
+    let mut select = tx.prepare(
+        "SELECT log_id, client_id, reason, received_ms, changed_ms FROM registration WHERE state = 'parked' ORDER BY changed_ms DESC",
+    )?;
+    let rows = select.query_map([], |row| {
+        Ok(Parked {
+            log_id: row.get(0)?,
+            client_id: row.get(1)?,
+            reason: row.get::<_, Option<String>>(2)?.unwrap_or_default(),
+            received_ms: row.get(3)?,
+            parked_ms: row.get(4)?,
+        })
+    })?;
+    rows.collect()
+}
+
+fn private_folder(folder: &Path) -> std::io::Result<()> {
+    let mut builder = std::fs::DirBuilder::new();
+    builder.recursive(true);
+    #[cfg(unix)]
+    std::os::unix::fs::DirBuilderExt::mode(&mut builder, 0o700);
+    builder.create(folder)
+}
+
+/// Made here, so that its mode is ours from the beginning; SQLite gives its side files the same.
+fn private_file(file: &Path) -> std::io::Result<()> {
+    let mut options = std::fs::OpenOptions::new();
+    options.create(true).truncate(false).write(true);
+    #[cfg(unix)]
+    std::os::unix::fs::OpenOptionsExt::mode(&mut options, 0o600);
+    options.open(file).map(drop)
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,100 @@
+//! `POST /webhooks/auth0/logs` (CONTRACT §9.1 to §9.3): who calls is known by the secret, before a byte of the body is read; what is taken is on
+//! the disk before the answer.
+
+use super::event;
+use super::queue::Refused;
+use crate::app::Shared;
+use crate::app::answer::{Answer, refusal};
+use crate::clock::now_ms;
+use crate::metrics::Body as Counted;
+use axum::body::{Body, to_bytes};
+use axum::extract::{Request, State};
+use axum::http::{HeaderMap, StatusCode};
+use serde_json::json;
+
+/// The largest body.
+pub const MAX_BODY: usize = 1024 * 1024;
+
+/// Takes a body of the log stream.
+pub async fn receive(State(app): State<Shared>, request: Request) -> Answer {
+    let (parts, body) = request.into_parts();
+    let headers = &parts.headers;
+    let (Some(secret), Some(queue)) = (&app.settings.webhook_secret, &app.queue) else {
+        let text = "No webhook secret is configured: set WEBHOOK_SHARED_SECRET.";
+        return unavailable(&app, headers, text);
+    };
+    if !shown(headers).any(|shown| secret.is(shown)) {
+        app.metrics.body(Counted::Unauthorized);
+        let text = "Send the webhook's secret in Authorization or X-Webhook-Secret.";
+        return refusal(StatusCode::UNAUTHORIZED, "unauthorized", text, headers);
+    }
+    let registrations = match read(body).await.and_then(|bytes| {
+        event::registrations(&bytes).map_err(|text| (StatusCode::BAD_REQUEST, "invalid_request", text))
+    }) {
+        Ok(registrations) => registrations,
+        Err((status, error, text)) => {
+            app.metrics.body(Counted::Refused);
+            return refusal(status, error, text, headers);
+        }
+    };
+    if registrations.is_empty() {
+        app.metrics.body(Counted::Filtered);
+        if let Err(error) = queue.seen(now_ms()).await {
+            tracing::error!(%error, "the webhook's last call can't be noted");
+        }
+        return Answer::ok(json!({ "ok": true, "filtered": true }));
+    }
+    match queue.receive(registrations, now_ms()).await {
+        Ok(taken) => {
+            app.metrics.body(Counted::Taken { queued: taken.queued, duplicates: taken.duplicates });
+            app.wake.notify_one();
+            Answer::ok(json!({ "ok": true, "queued": taken.queued, "duplicates": taken.duplicates }))
+        }
+        Err(Refused::Full) => {
+            tracing::error!("the queue of promotions is full");
+            unavailable(&app, headers, "Too many registrations wait: send this again later.")
+        }
+        Err(Refused::Storage(error)) => {
+            tracing::error!(%error, "registrations can't be stored");
+            unavailable(&app, headers, "The registrations can't be stored: send them again later.")
+        }
+    }
+}
+
+fn unavailable(app: &Shared, headers: &HeaderMap, text: &str) -> Answer {
+    app.metrics.body(Counted::Unavailable);
+    refusal(StatusCode::SERVICE_UNAVAILABLE, "temporarily_unavailable", text, headers)
+        .header("retry-after", "60")
+}
+
+/// What the caller shows: `X-Webhook-Secret: S`, `Authorization: Bearer S` or `Authorization: S`. A header that is sent twice shows nothing.
+pub fn shown(headers: &HeaderMap) -> impl Iterator<Item = &[u8]> {
+    let one = |name: &str| {
+        let mut values = headers.get_all(name).iter();
+        let first = values.next().map(|value| value.as_bytes());
+        first.filter(|_| values.next().is_none())
+    };
+    let whole = one("authorization");
+    let bearer = whole.and_then(bearer);
+    one("x-webhook-secret").into_iter().chain(whole).chain(bearer)
+}
+
+/// The token of `Bearer TOKEN`.
+pub fn bearer(value: &[u8]) -> Option<&[u8]> {
+    let (scheme, token) = value.split_at_checked(7)?;
+    scheme.eq_ignore_ascii_case(b"bearer ").then(|| token.trim_ascii())
+}
+
+async fn read(body: Body) -> Result<Vec<u8>, (StatusCode, &'static str, &'static str)> {
+    match to_bytes(body, MAX_BODY).await {
+        Ok(bytes) => Ok(bytes.to_vec()),
+        Err(error) if is_too_long(&error) => {
+            Err((StatusCode::PAYLOAD_TOO_LARGE, "content_too_large", "Send at most 1 MiB at once."))
+        }
+        Err(_) => Err((StatusCode::BAD_REQUEST, "invalid_request", "The body ended early.")),
+    }
+}
+
+fn is_too_long(error: &(dyn std::error::Error + 'static)) -> bool {
+    std::iter::successors(Some(error), |e| e.source()).any(|e| e.is::<http_body_util::LengthLimitError>())
+}
