@@ -15,3 +15,4 @@ pub mod secret;
 mod clock;
 mod fetch;
 mod log;
+mod probe;
