@@ -139,9 +139,9 @@ impl Auth0 {
         self.state().authentication = Bucket::new(burst, per_second);
     }
 
-    /// Whether a 429 says `Retry-After` too, as Auth0's custom limits and quotas do and its global limit doesn't (no).
-    pub fn set_retry_after(&self, sent: bool) {
-        self.state().retry_after = sent;
+    /// The `Retry-After` of a 429, which Auth0's custom limits and quotas have and its global limit doesn't (none).
+    pub fn set_retry_after(&self, seconds: Option<u64>) {
+        self.state().retry_after = seconds;
     }
 
     /// How long a call waits before it is carried out (not at all): what reads and then writes meets others in between.
@@ -174,9 +174,14 @@ impl Auth0 {
         self.state().tenant.connection_mut(connection)["is_domain_connection"] = json!(true);
     }
 
-    /// A client grant that is there already, and its id.
+    /// A client grant that is there already, and its id. One with no subject type is from before there were two kinds.
     pub fn add_grant(&self, client_id: &str, audience: &str, scopes: &[&str], subject_type: &str) -> String {
         self.state().tenant.add_grant(client_id, audience, scopes, subject_type)
+    }
+
+    /// Takes away all grants of a client, as an administrator does.
+    pub fn remove_grants(&self, client_id: &str) {
+        self.state().tenant.grants.retain(|grant| grant["client_id"] != client_id);
     }
 
     /// Registers a client, as one that states its name and its redirect URIs only. The id.

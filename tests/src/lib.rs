@@ -10,6 +10,7 @@ pub mod auth0;
 pub mod client;
 pub mod gateway;
 pub mod issuer;
+pub mod sidecar;
 pub mod token;
 pub mod upstream;
 
@@ -17,6 +18,7 @@ pub use auth0::{Auth0, Fault};
 pub use client::Response;
 pub use gateway::{Gateway, gateway};
 pub use issuer::TestIssuer;
+pub use sidecar::Sidecar;
 pub use token::{Key, key_a, key_b, token};
 pub use upstream::Upstream;
 

@@ -38,8 +38,10 @@ pub fn create(tenant: &mut Tenant, request: &Request, _: &str) -> Outcome {
     for (name, value) in members {
         grant[name] = value.clone();
     }
+    // One from before there were two kinds serves both.
+    let same_kind = |g: &Value| g.get("subject_type").is_none_or(|kind| *kind == grant["subject_type"]);
     let same = |g: &&Value| {
-        ["client_id", "default_for", "audience", "subject_type"].iter().all(|m| g.get(m) == grant.get(m))
+        ["client_id", "default_for", "audience"].iter().all(|m| g.get(m) == grant.get(m)) && same_kind(g)
     };
     if tenant.grants.iter().find(same).is_some() {
         let message = format!("A client grant already exists between {client_id} and {audience}");

@@ -26,7 +26,7 @@ pub struct State {
     pub tokens: Tokens,
     pub management: Bucket,
     pub authentication: Bucket,
-    pub retry_after: bool,
+    pub retry_after: Option<u64>,
     pub latency: Duration,
     pub faults: Faults,
     pub calls: Vec<Call>,
@@ -39,7 +39,7 @@ impl State {
             tokens: Tokens::new(domain),
             management: Bucket::new(1_000, 1_000),
             authentication: Bucket::new(100, 100),
-            retry_after: false,
+            retry_after: None,
             latency: Duration::ZERO,
             faults: Faults::default(),
             calls: Vec::new(),
@@ -125,11 +125,11 @@ fn operation(method: &str, path: &[&str]) -> Option<(&'static [&'static str], Op
 }
 
 /// With what the limit has to say.
-fn limited(outcome: Outcome, bucket: &Bucket, retry_after: bool) -> Outcome {
+fn limited(outcome: Outcome, bucket: &Bucket, retry_after: Option<u64>) -> Outcome {
     let mut answer = outcome.unwrap_or_else(|refusal| refusal);
     answer.headers = bucket.headers();
-    if retry_after && answer.status == 429 {
-        answer.headers.push(("retry-after", "1".to_owned()));
+    if let Some(seconds) = retry_after.filter(|_| answer.status == 429) {
+        answer.headers.push(("retry-after", seconds.to_string()));
     }
     Ok(answer)
 }

@@ -99,9 +99,11 @@ impl Tenant {
         subject_type: &str,
     ) -> String {
         let id = format!("cgr_{}", id(16));
-        self.grants.push(json!({
-            "id": id, "client_id": client_id, "audience": audience, "scope": scopes, "subject_type": subject_type,
-        }));
+        let mut grant = json!({"id": id, "client_id": client_id, "audience": audience, "scope": scopes});
+        if !subject_type.is_empty() {
+            grant["subject_type"] = subject_type.into();
+        }
+        self.grants.push(grant);
         id
     }
 

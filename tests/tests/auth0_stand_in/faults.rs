@@ -35,7 +35,7 @@ async fn the_limit_is_a_bucket_that_each_full_second_fills() {
     .await;
     assert!(auth0.status_count(429) >= 1);
     auth0.set_rate(0, 0);
-    auth0.set_retry_after(true);
+    auth0.set_retry_after(Some(1));
     let got = call(&auth0, &token, "GET", "/api/v2/clients", &Value::Null).await;
     assert_eq!((got.status, got.header("retry-after")), (429, Some("1")));
     auth0.set_token_rate(0, 0);
