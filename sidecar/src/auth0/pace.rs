@@ -19,6 +19,8 @@ const AGREE: Duration = Duration::from_secs(2);
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct Limits {
     remaining: Option<u32>,
+    /// Unix seconds, as Auth0 counts them.
+    reset_at: Option<u64>,
     reset: Option<Duration>,
     /// How long we are asked to wait.
     pub retry_after: Option<Duration>,
@@ -30,14 +32,15 @@ impl Limits {
         let number = |name: &str| headers.get(name)?.to_str().ok()?.trim().parse::<u64>().ok();
         let now = theirs(headers, SystemTime::now());
         let until = |at: SystemTime| at.duration_since(now).unwrap_or_default();
-        let reset = number("x-ratelimit-reset")
-            .and_then(|at| SystemTime::UNIX_EPOCH.checked_add(Duration::from_secs(at)))
-            .map(until);
+        let reset_at = number("x-ratelimit-reset");
+        let reset =
+            reset_at.and_then(|at| SystemTime::UNIX_EPOCH.checked_add(Duration::from_secs(at))).map(until);
         let asked = number("retry-after")
             .map(Duration::from_secs)
             .or_else(|| date(headers, "retry-after").map(until));
         Self {
             remaining: number("x-ratelimit-remaining").map(|n| u32::try_from(n).unwrap_or(u32::MAX)),
+            reset_at,
             reset: reset.map(|wait| wait.clamp(SHORTEST, LONGEST)),
             retry_after: asked.map(|wait| wait.clamp(SHORTEST, LONGEST_ASKED)),
         }
@@ -73,6 +76,8 @@ struct State {
     /// Calls that are left until `resets`; `None`: nothing is known.
     remaining: Option<u32>,
     resets: Option<Instant>,
+    /// The same, as Auth0 says it: answers that name one reset count down to it, in whatever order they come.
+    reset_at: Option<u64>,
     /// Nobody calls before.
     closed_until: Option<Instant>,
 }
@@ -101,9 +106,11 @@ impl State {
 
     fn learn(&mut self, answer: Option<(u16, &Limits)>, now: Instant) {
         let Some((status, limits)) = answer else { return };
-        if limits.remaining.is_some() {
-            self.remaining = limits.remaining;
+        if let Some(said) = limits.remaining {
+            let same = limits.reset_at.is_some() && limits.reset_at == self.reset_at;
+            self.remaining = Some(said.min(self.remaining.filter(|_| same).unwrap_or(said)));
             self.resets = limits.reset.and_then(|wait| now.checked_add(wait));
+            self.reset_at = limits.reset_at;
         }
         if status == 429 {
             let until = now.checked_add(limits.wait());
@@ -168,7 +175,12 @@ mod tests {
     use std::time::{Duration, Instant, SystemTime};
 
     fn left(remaining: u32, seconds: u64) -> Limits {
-        Limits { remaining: Some(remaining), reset: Some(Duration::from_secs(seconds)), retry_after: None }
+        Limits {
+            remaining: Some(remaining),
+            reset_at: None,
+            reset: Some(Duration::from_secs(seconds)),
+            retry_after: None,
+        }
     }
 
     fn goes(state: &mut State, now: Instant) -> bool {
@@ -192,6 +204,18 @@ mod tests {
         assert!(goes(&mut state, later), "after the reset one finds out");
         state.under_way = 1;
         assert!(!goes(&mut state, later), "and the others wait for it");
+    }
+
+    #[test]
+    fn an_answer_that_was_overtaken_frees_nothing() {
+        let now = Instant::now();
+        let of = |remaining: u32, at: u64| Limits { reset_at: Some(at), ..left(remaining, 5) };
+        let mut state = State::default();
+        state.learn(Some((200, &of(0, 7))), now);
+        state.learn(Some((200, &of(1, 7))), now);
+        assert!(!goes(&mut state, now), "the one was sent before the other");
+        state.learn(Some((200, &of(9, 8))), now);
+        assert!(goes(&mut state, now), "after the reset");
     }
 
     #[test]

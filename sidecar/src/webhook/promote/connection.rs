@@ -5,8 +5,8 @@ use crate::auth0::encoded;
 use crate::auth0::types::{Connection, EnabledClients};
 use reqwest::Method;
 use serde_json::{Value, json};
-use std::sync::{Mutex, PoisonError};
 use std::time::{Duration, Instant};
+use tokio::sync::Mutex;
 
 /// How long a connection that promotions can use is known.
 const FRESH: Duration = Duration::from_secs(10);
@@ -20,18 +20,6 @@ const MAX_WRITES: usize = 3;
 /// What was found last, and when. One that can't be used isn't kept: whoever mends it tries again at once.
 #[derive(Default)]
 pub struct Known(Mutex<Option<(Instant, Connection)>>);
-
-impl Known {
-    fn get(&self) -> Option<Connection> {
-        let known = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        known.as_ref().filter(|(at, _)| at.elapsed() < FRESH).map(|(_, connection)| connection.clone())
-    }
-
-    fn set(&self, connection: Option<&Connection>) {
-        let found = connection.map(|connection| (Instant::now(), connection.clone()));
-        *self.0.lock().unwrap_or_else(PoisonError::into_inner) = found;
-    }
-}
 
 impl Promoter {
     /// The connection that users sign in with.
@@ -55,8 +43,12 @@ impl Promoter {
 
     /// The same, if clients that we promote can sign in with it.
     pub(super) async fn usable_connection(&self) -> Result<Connection, Stop> {
-        if let Some(connection) = self.known.get() {
-            return Ok(connection);
+        // Held meanwhile, so that a burst asks once.
+        let mut known = self.known.0.lock().await;
+        if let Some((at, connection)) = &*known
+            && at.elapsed() < FRESH
+        {
+            return Ok(connection.clone());
         }
         let connection = self.connection().await?;
         if !self.rules.first_party && !connection.is_domain_connection {
@@ -66,7 +58,7 @@ impl Promoter {
                 self.rules.connection
             )));
         }
-        self.known.set(Some(&connection));
+        *known = Some((Instant::now(), connection.clone()));
         Ok(connection)
     }
 
@@ -77,21 +69,31 @@ impl Promoter {
         client_id: &str,
         before: Before,
     ) -> Result<(), Stop> {
-        let done = async {
-            if before == Before::Untouched && self.enable_one(connection, client_id).await? == Some(true) {
-                return Ok(());
-            }
-            match self.is_enabled(connection, client_id).await? {
+        let done = self.enable_by_either_way(connection, client_id, before).await;
+        if done.is_err() {
+            // A connection that was deleted and made anew has another id.
+            *self.known.0.lock().await = None;
+        }
+        done
+    }
+
+    async fn enable_by_either_way(
+        &self,
+        connection: &Connection,
+        client_id: &str,
+        before: Before,
+    ) -> Result<(), Stop> {
+        if before == Before::Untouched && self.enable_one(connection, client_id).await? == Some(true) {
+            return Ok(());
+        }
+        match self.is_enabled(connection, client_id).await? {
+            Some(true) => Ok(()),
+            None => self.enable_in_list(connection, client_id).await,
+            Some(false) => match self.enable_one(connection, client_id).await? {
                 Some(true) => Ok(()),
-                None => self.enable_in_list(connection, client_id).await,
-                Some(false) => match self.enable_one(connection, client_id).await? {
-                    Some(true) => Ok(()),
-                    _ => Err(unexpected("the connection has not kept the client")),
-                },
-            }
-        };
-        // A connection that was deleted and made anew has another id.
-        done.await.inspect_err(|_| self.known.set(None))
+                _ => Err(unexpected("the connection has not kept the client")),
+            },
+        }
     }
 
     /// Whether Auth0 says that it is done; `None`: this tenant has no such endpoint, or knows no such client or connection.
