@@ -66,7 +66,10 @@ async fn each_state_shows_and_says_what_to_do() {
         ),
         (
             "no key set",
-            |issuer, _| issuer.set_mood(Mood::Answers(503, String::new())),
+            |issuer, auth0| {
+                auth0.promote("google-oauth2");
+                issuer.set_mood(Mood::Answers(503, String::new()));
+            },
             &[],
             503,
             json!({"jwksReachable": false, "jwksKeys": 0, "jwksAgeSeconds": null, "managementTokenOk": true}),
@@ -74,7 +77,10 @@ async fn each_state_shows_and_says_what_to_do() {
         ),
         (
             "a key set that is none",
-            |issuer, _| issuer.set_mood(Mood::Answers(200, "<html>".to_owned())),
+            |issuer, auth0| {
+                auth0.promote("google-oauth2");
+                issuer.set_mood(Mood::Answers(200, "<html>".to_owned()));
+            },
             &[],
             503,
             json!({"jwksReachable": false, "jwksKeys": 0}),

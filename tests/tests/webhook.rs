@@ -9,6 +9,8 @@ const PATHS: [&str; 3] = ["/webhooks/auth0/logs", "/auth0/logs", "/auth0-log-web
 const HOOK: &str = PATHS[0];
 const CLAUDE: &str = "https://claude.ai/api/mcp/auth_callback";
 
+type Headers<'a> = &'a [(&'a str, &'a str)];
+
 struct World {
     _issuer: TestIssuer,
     auth0: Auth0,
@@ -59,7 +61,7 @@ async fn the_secret_is_known_in_three_forms_on_three_paths_and_nothing_else_is()
     let (bearer, lower) = (format!("Bearer {WEBHOOK_SECRET}"), format!("bearer {WEBHOOK_SECRET}"));
     let (longer, token) = (format!("{WEBHOOK_SECRET}x"), "Bearer eyJhbGciOiJSUzI1NiJ9.e30.c2ln".to_owned());
     let admin = "basic YTpi";
-    let rows: [(&[(&str, &str)], u16, &str); 12] = [
+    let rows: [(Headers<'_>, u16, &str); 12] = [
         (&[("authorization", WEBHOOK_SECRET)], 200, ""),
         (&[("authorization", &bearer)], 200, ""),
         (&[("authorization", &lower)], 200, ""),
@@ -71,7 +73,8 @@ async fn the_secret_is_known_in_three_forms_on_three_paths_and_nothing_else_is()
         (&[("authorization", admin)], 401, "unauthorized"),
         (&[("x-webhook-secret", &bearer)], 401, "unauthorized"),
         (&[("x-webhook-secret", &longer), ("x-webhook-secret", WEBHOOK_SECRET)], 401, "unauthorized"),
-        (&[("authorization", WEBHOOK_SECRET), ("authorization", WEBHOOK_SECRET)], 400, "invalid_request"),
+        // Envoy joins the two with a comma, which may stand in a secret; what is no token isn't judged as one.
+        (&[("authorization", WEBHOOK_SECRET), ("authorization", WEBHOOK_SECRET)], 401, "unauthorized"),
     ];
     for path in PATHS {
         for (headers, status, error) in rows {
