@@ -73,13 +73,27 @@ impl Sidecar {
         command
     }
 
+    /// Starts it where no file can grow over so many bytes, as on a full disk.
+    pub fn start_short_of_disk(&mut self, bytes: u64) {
+        let serve = self.serve();
+        let mut limited = Command::new("sh");
+        let script = format!("trap '' XFSZ; ulimit -f {}; exec \"$0\" \"$@\"", bytes / 512);
+        limited.arg("-c").arg(script).arg(serve.get_program()).args(serve.get_args());
+        limited.env_clear().stdin(Stdio::null());
+        self.spawn(limited);
+    }
+
     /// Starts it; what it says goes to [`Self::log`], with what it said before.
     pub fn start(&mut self) {
+        self.spawn(self.serve());
+    }
+
+    fn spawn(&mut self, mut command: Command) {
         let log = || {
             let file = self.folder.path().join("log");
             std::fs::OpenOptions::new().create(true).append(true).open(file).unwrap()
         };
-        let child = self.serve().stdout(log()).stderr(log()).spawn().unwrap();
+        let child = command.stdout(log()).stderr(log()).spawn().unwrap();
         assert!(self.child.replace(child).is_none(), "it runs already");
     }
 

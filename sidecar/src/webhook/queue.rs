@@ -240,12 +240,19 @@ impl Queue {
         .await
     }
 
-    /// Whether the disk takes what is written.
+    /// Whether the disk takes what is written: as much as a registration.
     ///
     /// # Errors
     /// The disk's.
     pub async fn check(&self) -> Result<(), String> {
-        self.write(|tx| tx.execute("INSERT OR REPLACE INTO note VALUES ('check', 1)", []).map(drop)).await
+        self.write(|tx| {
+            tx.execute(
+                "INSERT INTO registration (log_id, state, due_ms, received_ms, changed_ms) VALUES ('', 'done', 0, 0, 0)",
+                [],
+            )?;
+            tx.execute("DELETE FROM registration WHERE log_id = ''", []).map(drop)
+        })
+        .await
     }
 
     /// Runs `change` as one transaction, off the threads that answer requests.

@@ -171,5 +171,5 @@ async fn a_burst_of_two_hundred_keeps_within_ten_calls_a_second() {
         "200 registrations at 10 calls a second: {calls} calls, {limited} answered 429, all promoted in {took:.1?}"
     );
     assert!(calls <= 200 * 3 + 60, "{calls} calls");
-    assert!(limited * 20 <= calls, "{limited} of {calls} calls were one too many");
+    assert!(limited * 50 <= calls, "{limited} of {calls} calls were one too many");
 }

@@ -133,6 +133,40 @@ async fn a_data_folder_that_cannot_be_written_stops_the_start_and_says_so() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn on_a_full_disk_what_was_taken_is_kept_and_auth0_is_left_alone() {
+    let (auth0, mut sidecar) = domain_level().await;
+    sidecar.start_short_of_disk(192 * 1024);
+    sidecar.ready().await;
+    let (mut taken, mut refused) = (Vec::new(), None);
+    while refused.is_none() {
+        assert!(taken.len() < 500, "the disk never filled");
+        let id = auth0.register("Claude", &[CLAUDE]);
+        let got = sidecar.hook(&auth0.registration_event(&id)).await.unwrap();
+        if got.status == 200 { taken.push(id) } else { refused = Some((id, got)) }
+    }
+    let (last, got) = refused.unwrap();
+    assert_eq!((got.status, got.json()["error"].clone()), (503, json!("temporarily_unavailable")), "{got:?}");
+    assert!(got.header("retry-after").is_some(), "{got:?}");
+    eventually("/ready to say so", || async { (sidecar.get("/ready").await.status == 503).then_some(()) })
+        .await;
+    assert_eq!(sidecar.get("/health").await.status, 200, "it isn't started anew for that");
+    // Outcomes that can't be written are kept, and written again and again; nothing is done anew for them.
+    let told =
+        |sidecar: &Sidecar| sidecar.log().matches("the outcome of a promotion can't be written").count();
+    eventually("two tries of each", || async { (told(&sidecar) >= 8).then_some(()) }).await;
+    for id in &taken {
+        let looks = auth0.count_of("GET", &format!("/api/v2/clients/{id}"));
+        assert!(looks <= 1, "{looks} looks at one client");
+    }
+    sidecar.kill();
+    sidecar.start();
+    sidecar.ready().await;
+    drained(&sidecar, Duration::from_secs(20)).await;
+    assert!(taken.iter().all(|id| is_promoted(&auth0, id)), "{} were taken", taken.len());
+    assert_eq!(auth0.writes(&last).len(), 1, "what was refused comes again, or doesn't");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn what_it_says_is_json_at_the_level_asked_for_and_never_a_secret() {
     let admin = "4dm1n-S3cret-of-the-tests";
     for (level, says) in [("info", true), ("error", false)] {
