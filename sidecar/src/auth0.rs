@@ -19,8 +19,9 @@ use token::Tokens;
 /// Calls at once. Few, so that a tenant's limit is felt before it is overrun.
 pub const CONCURRENCY: usize = 4;
 const MAX_ANSWER: usize = 2 * 1024 * 1024;
-/// A refusal for its rate is taken this often before the caller hears of it.
+/// A refusal for its rate is taken this often before the caller hears of it, and at once when it shall wait longer than this.
 const PATIENCE: usize = 3;
+const SHORT: Duration = Duration::from_secs(10);
 /// Longest message of Auth0's that we repeat.
 const MAX_MESSAGE: usize = 200;
 
@@ -90,12 +91,12 @@ impl Management {
                     self.tokens.forget(&token).await;
                     renewed = true;
                 }
-                429 if patience > 0 => patience -= 1,
+                429 if patience > 0 && limits.wait() <= SHORT => patience -= 1,
                 429 => {
                     let why = format!("{method} {path}: Auth0's rate limit is spent");
                     return Err(Trouble::Passing { why, after: Some(limits.wait()) });
                 }
-                500.. => {
+                408 | 500.. => {
                     let why = format!("{method} {path} answered {status}");
                     return Err(Trouble::Passing { why, after: limits.retry_after });
                 }
@@ -145,7 +146,12 @@ impl Management {
         }
         let answer = fetch::answer(request, &url, MAX_ANSWER).await?;
         let limits = pace::Limits::read(&answer.headers);
-        let body = if answer.body.is_empty() { Value::Null } else { parse(&answer.body) };
+        let body = if answer.status < 400 {
+            parse(&answer.body)
+        } else {
+            // Whoever refuses a token may repeat it, and what is refused is logged.
+            parse(String::from_utf8_lossy(&answer.body).replace(token, "…").as_bytes())
+        };
         Ok((answer.status, limits, body))
     }
 }

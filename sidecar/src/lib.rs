@@ -17,3 +17,4 @@ pub mod doctor;
 pub mod smoke;
 mod fetch;
 mod log;
+mod probe;

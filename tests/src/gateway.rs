@@ -145,7 +145,7 @@ fn spawn(folder: &TempDir, bootstrap: &str, workers: usize) -> Child {
         .unwrap()
 }
 
-fn from_environment(name: &str) -> PathBuf {
+pub(crate) fn from_environment(name: &str) -> PathBuf {
     let value =
         std::env::var_os(name).unwrap_or_else(|| panic!("{name} is not set: run by `cargo xtask test`"));
     PathBuf::from(value)

@@ -6,16 +6,20 @@
 //! assert_eq!(gateway.get("/x").bearer(&token().mint(&issuer)).send().await.status, 200);
 //! ```
 
+pub mod auth0;
 pub mod client;
 pub mod gateway;
 pub mod issuer;
 pub mod raw_http2;
+pub mod sidecar;
 pub mod token;
 pub mod upstream;
 
+pub use auth0::{Auth0, Fault};
 pub use client::Response;
 pub use gateway::{Gateway, gateway};
 pub use issuer::TestIssuer;
+pub use sidecar::Sidecar;
 pub use token::{Key, key_a, key_b, token};
 pub use upstream::Upstream;
 

@@ -119,3 +119,51 @@ async fn a_client_cannot_call_the_sidecar_in_the_gateways_name() {
     let got = gateway.get("/protected").header("x-gatewaystack-secret", secret).header("x-user-id", "evil");
     assert_eq!(got.send().await.status, 401);
 }
+
+#[tokio::test]
+async fn the_metadata_may_be_for_those_with_a_token_alone() {
+    let issuer = TestIssuer::start().await;
+    let gateway = gateway()
+        .env("AUTH_ISSUER", &issuer.url)
+        .env("AUTH_AUDIENCE", AUDIENCE)
+        .env("PRM_REQUIRE_TOKEN", "true")
+        .start()
+        .await;
+    let token = token().mint(&issuer);
+    for path in [DOCUMENT, &format!("{DOCUMENT}/")] {
+        let got = gateway.get(path).send().await;
+        assert_eq!((got.status, got.json()["error"].clone()), (401, json!("unauthorized")), "{got:?}");
+        assert!(got.header("www-authenticate").is_some(), "{got:?}");
+        let got = gateway.get(path).bearer(&token).send().await;
+        assert_eq!((got.status, got.json()["resource"].clone()), (200, json!(AUDIENCE)), "{got:?}");
+    }
+}
+
+#[tokio::test]
+async fn the_relays_give_the_configured_issuers_document_or_none() {
+    let relays = ["/.well-known/openid-configuration", "/.well-known/oauth-authorization-server"];
+    let large = "x".repeat(70_000);
+    for (what, document, status) in [
+        ("its own, with more in it", json!({"authorization_endpoint": "https://idp.example/authorize"}), 200),
+        ("another's", json!({"issuer": "https://other.example/"}), 502),
+        ("nobody's", json!({"issuer": null}), 502),
+        ("over 64 KiB", json!({ "x": large }), 502),
+    ] {
+        let issuer = TestIssuer::start().await;
+        let mut whole = json!({"issuer": issuer.url, "jwks_uri": format!("{}jwks", issuer.url)});
+        whole.as_object_mut().unwrap().extend(document.as_object().unwrap().clone());
+        issuer.set_configuration(whole.clone());
+        let gateway = gateway().env("AUTH_ISSUER", &issuer.url).env("AUTH_AUDIENCE", AUDIENCE).start().await;
+        for path in relays {
+            let got = gateway.get(path).send().await;
+            assert_eq!(got.status, status, "{what}: {got:?}");
+            if status == 200 {
+                assert_eq!(got.json(), whole, "{what}");
+                assert_eq!(got.header("access-control-allow-origin"), Some("*"), "{got:?}");
+                assert_eq!(got.header("cache-control"), Some("public, max-age=300"), "{got:?}");
+            } else {
+                assert_eq!(got.json()["error"], "discovery_fetch_failed", "{what}: {got:?}");
+            }
+        }
+    }
+}

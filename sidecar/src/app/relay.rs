@@ -5,6 +5,7 @@
 use super::Shared;
 use super::answer::refusal;
 use crate::fetch;
+use crate::probe::Probe;
 use axum::extract::State;
 use axum::http::{HeaderMap, StatusCode, header};
 use axum::response::{IntoResponse as _, Response};
@@ -12,8 +13,7 @@ use gatewaystack_core::config::policy::Policy;
 use gatewaystack_core::json;
 use serde_json::Value;
 use std::sync::Arc;
-use std::time::{Duration, Instant};
-use tokio::sync::Mutex;
+use std::time::Duration;
 
 const FRESH: Duration = Duration::from_secs(300);
 /// A failure is kept, too: an issuer that is down isn't asked for each request.
@@ -26,44 +26,43 @@ const OPENID_CONFIGURATION: &str = "/.well-known/openid-configuration";
 /// The documents that were fetched.
 pub struct Relay {
     issuer: String,
-    authorization_server: Mutex<Kept>,
-    openid_configuration: Mutex<Kept>,
+    authorization_server: Probe<Document>,
+    openid_configuration: Probe<Document>,
 }
 
-#[derive(Default)]
-struct Kept(Option<(Instant, Option<Arc<[u8]>>)>);
+/// `None`: it can't be had.
+type Document = Option<Vec<u8>>;
 
 impl Relay {
     /// Nothing is fetched yet.
     pub fn new(policy: &Policy) -> Self {
         let issuer = policy.issuers.first().map(|i| i.issuer.clone()).unwrap_or_default();
-        Self { issuer, authorization_server: Mutex::default(), openid_configuration: Mutex::default() }
+        Self { issuer, authorization_server: Probe::default(), openid_configuration: Probe::default() }
     }
 
     /// The document, from memory or from the issuer. Whoever asks meanwhile waits for the one fetch.
-    async fn document(&self, kept: &Mutex<Kept>, paths: [&str; 2]) -> Option<Arc<[u8]>> {
-        let mut kept = kept.lock().await;
-        if let Some((at, document)) = &kept.0
-            && at.elapsed() < if document.is_some() { FRESH } else { FAILED }
-        {
-            return document.clone();
-        }
-        let document = match self.fetch(paths[0]).await {
-            Some(document) => Some(document),
-            // An issuer may have one of the two alone.
-            None => self.fetch(paths[1]).await,
+    async fn document(&self, kept: &Probe<Document>, paths: [&'static str; 2]) -> Option<Arc<Document>> {
+        let fresh = |document: &Document| if document.is_some() { FRESH } else { FAILED };
+        let ask = |_| {
+            let issuer = self.issuer.clone();
+            async move {
+                match fetch(&issuer, paths[0]).await {
+                    Some(document) => Some(document),
+                    // An issuer may have one of the two alone.
+                    None => fetch(&issuer, paths[1]).await,
+                }
+            }
         };
-        kept.0 = Some((Instant::now(), document.clone()));
-        document
+        kept.answer(fresh, ask).await
     }
+}
 
-    async fn fetch(&self, path: &str) -> Option<Arc<[u8]>> {
-        let base = bare(&self.issuer);
-        let document = fetch::get(&format!("{base}{path}"), MAX_DOCUMENT).await.ok()?;
-        let claims = json::parse(&document, 32).ok()?;
-        let same = claims.get("issuer").and_then(Value::as_str).is_some_and(|issuer| bare(issuer) == base);
-        same.then(|| document.into())
-    }
+async fn fetch(issuer: &str, path: &str) -> Document {
+    let base = bare(issuer);
+    let document = fetch::get(&format!("{base}{path}"), MAX_DOCUMENT).await.ok()?;
+    let claims = json::parse(&document, 32).ok()?;
+    let same = claims.get("issuer").and_then(Value::as_str).is_some_and(|issuer| bare(issuer) == base);
+    same.then_some(document)
 }
 
 fn bare(issuer: &str) -> &str {
@@ -86,15 +85,15 @@ pub async fn openid_configuration(State(app): State<Shared>, headers: HeaderMap)
     answer(document, &headers)
 }
 
-fn answer(document: Option<Arc<[u8]>>, headers: &HeaderMap) -> Response {
-    match document {
+fn answer(document: Option<Arc<Document>>, headers: &HeaderMap) -> Response {
+    match document.as_deref().and_then(Option::as_ref) {
         Some(document) => (
             [
                 (header::CONTENT_TYPE, "application/json"),
                 (header::ACCESS_CONTROL_ALLOW_ORIGIN, "*"),
                 (header::CACHE_CONTROL, "public, max-age=300"),
             ],
-            document.to_vec(),
+            document.clone(),
         )
             .into_response(),
         None => {

@@ -7,14 +7,20 @@ use std::sync::{Mutex, PoisonError};
 use std::time::{Duration, Instant, SystemTime};
 use tokio::sync::Notify;
 
-/// Clocks differ, and a reset may lie anywhere: no wait is shorter or longer than this.
+/// No wait is shorter, and none for a reset longer: it may lie anywhere.
 const SHORTEST: Duration = Duration::from_millis(100);
 const LONGEST: Duration = Duration::from_secs(60);
+/// A `Retry-After` is obeyed up to this.
+const LONGEST_ASKED: Duration = Duration::from_secs(3_600);
+/// Clocks that differ by more than this don't agree, and then Auth0's counts: `Date` has whole seconds alone.
+const AGREE: Duration = Duration::from_secs(2);
 
 /// What an answer says of the limit.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct Limits {
     remaining: Option<u32>,
+    /// Unix seconds, as Auth0 counts them.
+    reset_at: Option<u64>,
     reset: Option<Duration>,
     /// How long we are asked to wait.
     pub retry_after: Option<Duration>,
@@ -24,12 +30,19 @@ impl Limits {
     /// Reads an answer's headers.
     pub fn read(headers: &HeaderMap) -> Self {
         let number = |name: &str| headers.get(name)?.to_str().ok()?.trim().parse::<u64>().ok();
-        let now = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default();
-        let reset = number("x-ratelimit-reset").map(|at| Duration::from_secs(at).saturating_sub(now));
+        let now = theirs(headers, SystemTime::now());
+        let until = |at: SystemTime| at.duration_since(now).unwrap_or_default();
+        let reset_at = number("x-ratelimit-reset");
+        let reset =
+            reset_at.and_then(|at| SystemTime::UNIX_EPOCH.checked_add(Duration::from_secs(at))).map(until);
+        let asked = number("retry-after")
+            .map(Duration::from_secs)
+            .or_else(|| date(headers, "retry-after").map(until));
         Self {
             remaining: number("x-ratelimit-remaining").map(|n| u32::try_from(n).unwrap_or(u32::MAX)),
+            reset_at,
             reset: reset.map(|wait| wait.clamp(SHORTEST, LONGEST)),
-            retry_after: number("retry-after").map(|s| Duration::from_secs(s).clamp(SHORTEST, LONGEST)),
+            retry_after: asked.map(|wait| wait.clamp(SHORTEST, LONGEST_ASKED)),
         }
     }
 
@@ -37,6 +50,17 @@ impl Limits {
     pub fn wait(&self) -> Duration {
         self.retry_after.or(self.reset).unwrap_or(Duration::from_secs(1))
     }
+}
+
+/// What time it is at Auth0: ours, unless its answer's `Date` says something quite different.
+fn theirs(headers: &HeaderMap, ours: SystemTime) -> SystemTime {
+    let Some(theirs) = date(headers, "date") else { return ours };
+    let apart = ours.duration_since(theirs).unwrap_or_else(|e| e.duration());
+    if apart > AGREE { theirs } else { ours }
+}
+
+fn date(headers: &HeaderMap, name: &str) -> Option<SystemTime> {
+    httpdate::parse_http_date(headers.get(name)?.to_str().ok()?).ok()
 }
 
 /// Whose turn it is.
@@ -52,6 +76,8 @@ struct State {
     /// Calls that are left until `resets`; `None`: nothing is known.
     remaining: Option<u32>,
     resets: Option<Instant>,
+    /// The same, as Auth0 says it: answers that name one reset count down to it, in whatever order they come.
+    reset_at: Option<u64>,
     /// Nobody calls before.
     closed_until: Option<Instant>,
 }
@@ -80,9 +106,11 @@ impl State {
 
     fn learn(&mut self, answer: Option<(u16, &Limits)>, now: Instant) {
         let Some((status, limits)) = answer else { return };
-        if limits.remaining.is_some() {
-            self.remaining = limits.remaining;
+        if let Some(said) = limits.remaining {
+            let same = limits.reset_at.is_some() && limits.reset_at == self.reset_at;
+            self.remaining = Some(said.min(self.remaining.filter(|_| same).unwrap_or(said)));
             self.resets = limits.reset.and_then(|wait| now.checked_add(wait));
+            self.reset_at = limits.reset_at;
         }
         if status == 429 {
             let until = now.checked_add(limits.wait());
@@ -144,10 +172,15 @@ impl Drop for Turn<'_> {
 #[cfg(test)]
 mod tests {
     use super::{Limits, Next, State};
-    use std::time::{Duration, Instant};
+    use std::time::{Duration, Instant, SystemTime};
 
     fn left(remaining: u32, seconds: u64) -> Limits {
-        Limits { remaining: Some(remaining), reset: Some(Duration::from_secs(seconds)), retry_after: None }
+        Limits {
+            remaining: Some(remaining),
+            reset_at: None,
+            reset: Some(Duration::from_secs(seconds)),
+            retry_after: None,
+        }
     }
 
     fn goes(state: &mut State, now: Instant) -> bool {
@@ -171,6 +204,44 @@ mod tests {
         assert!(goes(&mut state, later), "after the reset one finds out");
         state.under_way = 1;
         assert!(!goes(&mut state, later), "and the others wait for it");
+    }
+
+    #[test]
+    fn an_answer_that_was_overtaken_frees_nothing() {
+        let now = Instant::now();
+        let of = |remaining: u32, at: u64| Limits { reset_at: Some(at), ..left(remaining, 5) };
+        let mut state = State::default();
+        state.learn(Some((200, &of(0, 7))), now);
+        state.learn(Some((200, &of(1, 7))), now);
+        assert!(!goes(&mut state, now), "the one was sent before the other");
+        state.learn(Some((200, &of(9, 8))), now);
+        assert!(goes(&mut state, now), "after the reset");
+    }
+
+    #[test]
+    fn a_clock_of_ours_that_is_wrong_changes_no_wait() {
+        use reqwest::header::{HeaderMap, HeaderName};
+        // An hour behind us, in step with us, and an hour ahead.
+        for offset in [-3_600i64, 0, 3_600] {
+            let theirs = SystemTime::UNIX_EPOCH
+                + Duration::from_secs(
+                    SystemTime::now()
+                        .duration_since(SystemTime::UNIX_EPOCH)
+                        .unwrap()
+                        .as_secs()
+                        .saturating_add_signed(offset),
+                );
+            let reset = theirs.duration_since(SystemTime::UNIX_EPOCH).unwrap().as_secs() + 9;
+            let date = httpdate::fmt_http_date(theirs);
+            let headers: HeaderMap = [("date", date), ("x-ratelimit-reset", reset.to_string())]
+                .map(|(name, value)| (HeaderName::from_static(name), value.parse().unwrap()))
+                .into_iter()
+                .collect();
+            let wait = Limits::read(&headers).wait();
+            assert!((7..=9).contains(&wait.as_secs()), "{offset}: {wait:?}");
+        }
+        let far = [(HeaderName::from_static("retry-after"), "99999".parse().unwrap())];
+        assert_eq!(Limits::read(&far.into_iter().collect()).wait(), Duration::from_secs(3_600));
     }
 
     #[test]

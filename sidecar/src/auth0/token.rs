@@ -1,6 +1,6 @@
 //! The management token (client credentials, RFC 6749 §4.4): kept until shortly before its end, got once for all that wait for it.
 
-use super::{Credentials, Trouble, message, parse};
+use super::{Credentials, Trouble, message, pace, parse};
 use crate::fetch;
 use crate::secret::Secret;
 use serde_json::{Value, json};
@@ -11,8 +11,11 @@ use tokio::sync::Mutex;
 const MAX_ANSWER: usize = 64 * 1024;
 /// Renewed this long before its end, or a tenth of its life where that is less.
 const MARGIN: Duration = Duration::from_secs(60);
-/// After a failure the next try waits, so that a wrong secret isn't sent for each event.
+/// After a failure the next try waits at least so long, so that a wrong secret isn't sent for each event.
 const FAILED: Duration = Duration::from_secs(2);
+/// A token is used at least so long, whatever it says: it isn't got anew for each call.
+const SHORTEST: u64 = 30;
+const LONGEST: u64 = 604_800;
 
 /// A token in use.
 pub struct Token {
@@ -40,6 +43,7 @@ pub struct Tokens {
 #[derive(Default)]
 struct Kept {
     token: Option<Arc<Token>>,
+    /// Until when nothing is tried, and why.
     failed: Option<(Instant, Trouble)>,
 }
 
@@ -59,8 +63,8 @@ impl Tokens {
         if let Some(token) = kept.token.as_ref().filter(|token| token.ends > Instant::now()) {
             return Ok(Arc::clone(token));
         }
-        if let Some((at, trouble)) = &kept.failed
-            && at.elapsed() < FAILED
+        if let Some((until, trouble)) = &kept.failed
+            && *until > Instant::now()
         {
             return Err(trouble.clone());
         }
@@ -71,7 +75,9 @@ impl Tokens {
                 Ok(token)
             }
             Err(trouble) => {
-                *kept = Kept { token: None, failed: Some((Instant::now(), trouble.clone())) };
+                let asked_for = if let Trouble::Passing { after, .. } = &trouble { *after } else { None };
+                let until = Instant::now().checked_add(asked_for.unwrap_or_default().max(FAILED));
+                *kept = Kept { token: None, failed: until.map(|until| (until, trouble.clone())) };
                 Err(trouble)
             }
         }
@@ -104,7 +110,11 @@ impl Tokens {
         match answer.status {
             200 => read(&body, asked)
                 .ok_or_else(|| passing("the token endpoint's answer has no token".to_owned())),
-            429 | 500.. => Err(passing(format!("the token endpoint answered {}", answer.status))),
+            status @ (408 | 429 | 500..) => {
+                let limits = pace::Limits::read(&answer.headers);
+                let after = if status == 429 { Some(limits.wait()) } else { limits.retry_after };
+                Err(Trouble::Passing { why: format!("the token endpoint answered {status}"), after })
+            }
             status => {
                 let said = message(&body, self.secret());
                 Err(Trouble::Lasting(format!(
@@ -118,8 +128,8 @@ impl Tokens {
 
 fn read(body: &Value, asked: Instant) -> Option<Token> {
     let text = body.get("access_token").and_then(Value::as_str).filter(|text| is_token(text))?;
-    let life =
-        Duration::from_secs(body.get("expires_in").and_then(Value::as_u64).unwrap_or(3_600).min(604_800));
+    let life = body.get("expires_in").and_then(Value::as_u64).unwrap_or(3_600);
+    let life = Duration::from_secs(life.clamp(SHORTEST, LONGEST));
     let ends = asked.checked_add(life.saturating_sub(MARGIN.min(life / 10)))?;
     let scopes = body.get("scope").and_then(Value::as_str).unwrap_or_default();
     Some(Token { text: text.into(), scopes: scopes.split(' ').map(str::to_owned).collect(), ends })

@@ -29,6 +29,13 @@ pub struct Findings {
 }
 
 impl Findings {
+    /// Nothing was found: its answers took too long, or its rate limit is spent.
+    pub fn none_in_time() -> Self {
+        let text =
+            "the Management API didn't answer in time: it is slow, or its rate limit is spent by promotions";
+        Self { error: Some(text.to_owned()), ..Self::default() }
+    }
+
     /// Asks the Management API.
     pub async fn of(promoter: &Promoter, rules: &Promotion) -> Self {
         let mut found = Self::default();
@@ -81,13 +88,17 @@ impl Findings {
 
 /// Whether clients that were promoted before a scope was added have been left behind. The newest hundred grants tell.
 async fn grants(promoter: &Promoter, rules: &Promotion) -> Option<String> {
-    let path = format!("/client-grants?audience={}&per_page=100&page=0", encoded(&rules.audience));
+    let path =
+        format!("/client-grants?audience={}&subject_type=user&per_page=100&page=0", encoded(&rules.audience));
     let grants: Vec<Grant> = match promoter.api().ask(Method::GET, &path, None).await {
         Ok(grants) => grants,
         Err(trouble) => return Some(reason(trouble.into())),
     };
-    let lacks = |grant: &&Grant| rules.scopes.iter().any(|scope| !grant.scope.contains(scope));
-    let behind = grants.iter().filter(|grant| grant.audience == rules.audience).filter(lacks).count();
+    // A machine's grant is another matter.
+    let for_users =
+        |grant: &&Grant| grant.audience == rules.audience && grant.subject_type.as_deref() == Some("user");
+    let behind =
+        grants.iter().filter(for_users).filter(|grant| !grant.lacks(&rules.scopes).is_empty()).count();
     (behind > 0).then(|| {
         format!(
             "{behind} client grants for {} lack scopes of the policy ({}): let these clients connect again, or widen the grants at Auth0",

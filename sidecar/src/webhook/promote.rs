@@ -1,9 +1,14 @@
 //! One promotion at Auth0 (CONTRACT §9.4): a client's id in, what became of it out. Each step looks before it writes, so that the same
-//! registration twice changes nothing, and a crash in the middle costs a repetition.
+//! registration twice changes nothing, and a crash in the middle costs a repetition. What Auth0 says is believed when it has the form that a
+//! success has: a page of something in between (a proxy's, a captive portal's) may have the status 200, too.
+
+mod connection;
+mod grant;
 
 use super::allow::{self, NotAllowed};
-use crate::auth0::types::{Client, Connection, EnabledClients, Grant};
-use crate::auth0::{Management, Trouble, encoded};
+use crate::auth0::types::Client;
+use crate::auth0::{Management, Trouble};
+use connection::Known;
 use gatewaystack_core::config::policy::Promotion;
 use reqwest::Method;
 use serde_json::{Map, Value, json};
@@ -11,10 +16,6 @@ use std::collections::BTreeSet;
 use tokio::sync::Mutex;
 
 const GRANT_TYPES: [&str; 2] = ["authorization_code", "refresh_token"];
-/// Pages of a connection's clients: every agent that connects registers another one.
-const MAX_PAGES: usize = 100;
-/// Writes of a connection's whole list, should somebody else write it, too.
-const MAX_WRITES: usize = 3;
 
 /// Why a promotion stopped.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -40,12 +41,22 @@ pub struct Promoter {
     rules: Promotion,
     /// Old tenants have one list of a connection's clients, which is read, changed and written whole.
     list: Mutex<()>,
+    /// The connection, looked up once for a burst of registrations.
+    known: Known,
+}
+
+/// Whether a client has just become what we make of it: what comes after has hardly been done before.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Before {
+    Untouched,
+    /// By us, by a promotion that broke off, or by somebody else.
+    Touched,
 }
 
 impl Promoter {
     /// Promotes by these rules.
     pub fn new(api: Management, rules: Promotion) -> Self {
-        Self { api, rules, list: Mutex::new(()) }
+        Self { api, rules, list: Mutex::new(()), known: Known::default() }
     }
 
     /// The API that this works on.
@@ -58,40 +69,36 @@ impl Promoter {
     /// # Errors
     /// Why it isn't promoted (yet).
     pub async fn promote(&self, client_id: &str) -> Result<(), Stop> {
+        if !is_id(client_id) {
+            return Err(Stop::Parked("no_client_id: this can't be the id of a client of Auth0's".to_owned()));
+        }
         let client = self.client(client_id).await?;
         self.check(&client)?;
-        self.become_public_app(client_id, &client).await?;
-        let connection = self.connection().await?;
+        let before = self.become_public_app(&client).await?;
+        let connection = self.usable_connection().await?;
         if self.rules.first_party {
-            self.enable(&connection, client_id).await?;
-        } else if !connection.is_domain_connection {
-            return Err(Stop::Parked(format!(
-                "connection_not_domain_level: {} is for first-party clients only: promote the connection to domain level, or set \
-                 DCR_FIRST_PARTY=true",
-                self.rules.connection
-            )));
+            self.enable(&connection, client_id, before).await?;
         }
-        self.grant(client_id).await
+        self.grant(client_id, before).await
     }
 
     async fn client(&self, client_id: &str) -> Result<Client, Stop> {
-        let fields =
-            "client_id,name,callbacks,app_type,token_endpoint_auth_method,grant_types,is_first_party";
+        let fields = "client_id,name,callbacks,app_type,token_endpoint_auth_method,grant_types,is_first_party,third_party_security_mode";
         let path = format!("/clients/{client_id}?fields={fields}&include_fields=true");
         let reply = self.api.call(Method::GET, &path, None).await?;
         match reply.status {
-            200 => serde_json::from_value(reply.body).map_err(|_| {
-                Stop::Later(unexpected("the client's description has another form than expected"))
-            }),
+            200 => serde_json::from_value(reply.body)
+                .ok()
+                .filter(|client: &Client| client.client_id == client_id)
+                .ok_or_else(|| unexpected("the client's description has another form than expected")),
             404 => Err(Stop::Parked("not_found: Auth0 has no such client (any more)".to_owned())),
             _ => Err(self.api.refused(&Method::GET, "/clients/{id}", &reply).into()),
         }
     }
 
     fn check(&self, client: &Client) -> Result<(), Stop> {
-        let uris = client.callbacks.as_deref().unwrap_or_default();
-        let fault = allow::check(&self.rules.client_names, &self.rules.redirect_uris, &client.name, uris);
-        fault.map_err(|fault| {
+        let Promotion { client_names, redirect_uris, .. } = &self.rules;
+        allow::check(client_names, redirect_uris, &client.name, &client.callbacks).map_err(|fault| {
             Stop::Parked(match fault {
                 NotAllowed::Name => {
                     format!("not_allowed: no name in DCR_CLIENT_NAME_ALLOW fits {}", shown(&client.name))
@@ -101,10 +108,19 @@ impl Promoter {
                     format!("not_allowed: no URI in DCR_REDIRECT_ALLOW fits {}", shown(&uri))
                 }
             })
-        })
+        })?;
+        if self.rules.first_party && client.is_first_party != Some(true) && client.is_strict() {
+            return Err(Stop::Parked(
+                "strict_client: Auth0 keeps this client third-party for ever: set the tenant's dynamic client registration to the \
+                 permissive mode and have the client register again, or set DCR_FIRST_PARTY=false and promote the connection to domain \
+                 level"
+                    .to_owned(),
+            ));
+        }
+        Ok(())
     }
 
-    async fn become_public_app(&self, client_id: &str, client: &Client) -> Result<(), Stop> {
+    async fn become_public_app(&self, client: &Client) -> Result<Before, Stop> {
         let mut change = Map::new();
         if client.app_type.as_deref() != Some("regular_web") {
             change.insert("app_type".to_owned(), json!("regular_web"));
@@ -120,127 +136,20 @@ impl Promoter {
             change.insert("is_first_party".to_owned(), json!(true));
         }
         if change.is_empty() {
-            return Ok(());
+            return Ok(Before::Touched);
         }
-        let path = format!("/clients/{client_id}");
-        self.api.ask::<Value>(Method::PATCH, &path, Some(&Value::Object(change))).await?;
-        Ok(())
-    }
-
-    /// The connection that users sign in with.
-    ///
-    /// # Errors
-    /// There is none of this name.
-    pub async fn connection(&self) -> Result<Connection, Stop> {
-        let name = &self.rules.connection;
-        let path = format!(
-            "/connections?name={}&fields=id,name,is_domain_connection&include_fields=true",
-            encoded(name)
-        );
-        let found: Vec<Connection> = self.api.ask(Method::GET, &path, None).await?;
-        found.into_iter().find(|connection| connection.name == *name && is_id(&connection.id)).ok_or_else(|| {
-            Stop::Parked(format!(
-                "no_connection: Auth0 has no connection {}: make it, or name another in GOOGLE_CONNECTION_NAME",
-                shown(name)
-            ))
-        })
-    }
-
-    async fn enable(&self, connection: &Connection, client_id: &str) -> Result<(), Stop> {
-        match self.is_enabled(connection, client_id).await? {
-            Some(true) => Ok(()),
-            Some(false) => {
-                let change = json!([{ "client_id": client_id, "status": true }]);
-                let path = format!("/connections/{}/clients", connection.id);
-                let reply = self.api.call(Method::PATCH, &path, Some(&change)).await?;
-                if !(200..300).contains(&reply.status) {
-                    return Err(self.api.refused(&Method::PATCH, &path, &reply).into());
-                }
-                match self.is_enabled(connection, client_id).await? {
-                    Some(true) => Ok(()),
-                    _ => Err(Stop::Later(unexpected("the connection has not kept the client"))),
-                }
-            }
-            None => self.enable_in_list(connection, client_id).await,
+        let path = format!("/clients/{}", client.client_id);
+        let changed: Client = self.api.ask(Method::PATCH, &path, Some(&Value::Object(change))).await?;
+        if changed.client_id == client.client_id {
+            Ok(Before::Untouched)
+        } else {
+            Err(unexpected("the changed client's description has another form than expected"))
         }
-    }
-
-    /// By the endpoint of its own, page by page; `None`: this tenant doesn't have it.
-    async fn is_enabled(&self, connection: &Connection, client_id: &str) -> Result<Option<bool>, Stop> {
-        let mut from: Option<String> = None;
-        for _ in 0..MAX_PAGES {
-            let after = from.as_deref().map(|from| format!("&from={}", encoded(from))).unwrap_or_default();
-            let path = format!("/connections/{}/clients?take=1000{after}", connection.id);
-            let reply = self.api.call(Method::GET, &path, None).await?;
-            if matches!(reply.status, 404 | 405) && from.is_none() {
-                return Ok(None);
-            }
-            if reply.status != 200 {
-                return Err(self.api.refused(&Method::GET, &path, &reply).into());
-            }
-            let page: EnabledClients = serde_json::from_value(reply.body).map_err(|_| {
-                Stop::Later(unexpected("the connection's clients have another form than expected"))
-            })?;
-            if page.clients.iter().any(|client| client.client_id == client_id) {
-                return Ok(Some(true));
-            }
-            match page.next.filter(|next| !next.is_empty() && page.clients.len() <= 1_000) {
-                Some(next) => from = Some(next),
-                None => return Ok(Some(false)),
-            }
-        }
-        Ok(Some(false))
-    }
-
-    /// Read, changed and written whole, by one of us at a time; read again, for others may write it, too.
-    async fn enable_in_list(&self, connection: &Connection, client_id: &str) -> Result<(), Stop> {
-        let path = format!("/connections/{}", connection.id);
-        let _alone = self.list.lock().await;
-        for _ in 0..=MAX_WRITES {
-            let current: Connection = self.api.ask(Method::GET, &path, None).await?;
-            let Some(mut clients) = current.enabled_clients else {
-                return Err(Stop::Parked("refused: Auth0 doesn't show the connection's clients".to_owned()));
-            };
-            if clients.iter().any(|id| id == client_id) {
-                return Ok(());
-            }
-            clients.push(client_id.to_owned());
-            let change = json!({ "enabled_clients": clients });
-            self.api.ask::<Value>(Method::PATCH, &path, Some(&change)).await?;
-        }
-        Err(Stop::Later(unexpected("the connection has not kept the client")))
-    }
-
-    async fn grant(&self, client_id: &str) -> Result<(), Stop> {
-        let Promotion { audience, scopes, .. } = &self.rules;
-        let grant = json!({ "client_id": client_id, "audience": audience, "scope": scopes });
-        let reply = self.api.call(Method::POST, "/client-grants", Some(&grant)).await?;
-        match reply.status {
-            200..300 => return Ok(()),
-            409 => {}
-            _ => return Err(self.api.refused(&Method::POST, "/client-grants", &reply).into()),
-        }
-        let path = format!("/client-grants?client_id={client_id}&audience={}", encoded(audience));
-        let found: Vec<Grant> = self.api.ask(Method::GET, &path, None).await?;
-        let ours =
-            |grant: &Grant| grant.client_id == client_id && grant.audience == *audience && is_id(&grant.id);
-        let Some(grant) = found.into_iter().find(ours) else {
-            return Err(Stop::Later(unexpected("the client grant that is in the way isn't shown")));
-        };
-        let mut wanted = grant.scope.clone();
-        wanted.extend(scopes.iter().filter(|scope| !grant.scope.contains(scope)).cloned());
-        if wanted.len() == grant.scope.len() {
-            return Ok(());
-        }
-        // What somebody else has granted besides stays.
-        let path = format!("/client-grants/{}", grant.id);
-        self.api.ask::<Value>(Method::PATCH, &path, Some(&json!({ "scope": wanted }))).await?;
-        Ok(())
     }
 }
 
-fn unexpected(why: &str) -> Trouble {
-    Trouble::Passing { why: why.to_owned(), after: None }
+fn unexpected(why: &str) -> Stop {
+    Stop::Later(Trouble::Passing { why: why.to_owned(), after: None })
 }
 
 /// An id of Auth0's own, which goes into a path.

@@ -1,28 +1,37 @@
 //! The durable queue of promotions: registrations in, due ones out, each until it is done or parked. SQLite, written through to the disk before
 //! a sender hears that its event was taken. No event's body is kept, for it may hold a secret: its id and its client's are enough.
 //!
-//! Bounded: at most [`MAX_QUEUED`] wait (more are refused, and the stream sends them again), at most [`MAX_PARKED`] are parked (the oldest
-//! goes), and an id that is done is known for [`KEPT`].
+//! Bounded, and nothing that could be helped is thrown away: at most [`MAX_QUEUED`] wait (more are refused, and the stream sends them
+//! again); of those parked that anybody can make, at most [`MAX_PARKED`] are kept; of the others as many are parked, and more stay queued; an id
+//! that is done is known for [`KEPT`].
 
 use super::event::Registration;
 use rusqlite::{Connection, OptionalExtension as _, Transaction, TransactionBehavior, params};
 use std::path::{Path, PathBuf};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::Arc;
 use std::time::Duration;
+use tokio::sync::Mutex;
 
 const FILE: &str = "promotions.db";
 const VERSION: i64 = 1;
 /// Registrations that wait.
 pub const MAX_QUEUED: i64 = 100_000;
-/// Registrations that can't be promoted as things are.
+/// Registrations that can't be promoted as things are, of either kind.
 pub const MAX_PARKED: i64 = 10_000;
+/// What is tried again where too many are parked waits so long.
+const NO_ROOM_MS: i64 = 300_000;
+/// Nothing waits longer than this. Where something does, the clock has been set back, and it is due.
+const LONGEST_WAIT_MS: i64 = 2 * 3_600 * 1_000;
+/// Reasons of which anybody can make as many as he likes by registering clients.
+const ANYBODYS: &str =
+    "(reason LIKE 'not_allowed:%' OR reason LIKE 'not_found:%' OR reason LIKE 'no_client_id:%')";
 /// Ids that are done.
 const MAX_DONE: i64 = 100_000;
 /// How long an id that is done is known.
 pub const KEPT: Duration = Duration::from_secs(30 * 24 * 3_600);
 
 const SCHEMA: &str = "
-    CREATE TABLE registration (
+    CREATE TABLE IF NOT EXISTS registration (
         log_id      TEXT PRIMARY KEY,
         client_id   TEXT,
         state       TEXT NOT NULL CHECK (state IN ('queued', 'parked', 'done')),
@@ -32,9 +41,9 @@ const SCHEMA: &str = "
         received_ms INTEGER NOT NULL,
         changed_ms  INTEGER NOT NULL
     ) WITHOUT ROWID;
-    CREATE INDEX registration_state ON registration (state, due_ms);
-    CREATE INDEX registration_age ON registration (state, changed_ms);
-    CREATE TABLE note (name TEXT PRIMARY KEY, value INTEGER NOT NULL) WITHOUT ROWID;
+    CREATE INDEX IF NOT EXISTS registration_state ON registration (state, due_ms);
+    CREATE INDEX IF NOT EXISTS registration_age ON registration (state, changed_ms);
+    CREATE TABLE IF NOT EXISTS note (name TEXT PRIMARY KEY, value INTEGER NOT NULL) WITHOUT ROWID;
     PRAGMA user_version = 1;
 ";
 
@@ -158,16 +167,12 @@ impl Queue {
         .await
     }
 
-    /// It can't be promoted as things are.
+    /// It can't be promoted as things are. `false`: it stays queued, for too many are parked already.
     ///
     /// # Errors
     /// The disk's.
-    pub async fn park(&self, log_id: String, reason: String, now_ms: i64) -> Result<(), String> {
-        self.write(move |tx| {
-            change(tx, &log_id, "parked", Some(&reason), now_ms)?;
-            prune(tx, now_ms)
-        })
-        .await
+    pub async fn park(&self, log_id: String, reason: String, now_ms: i64) -> Result<bool, String> {
+        self.write(move |tx| park(tx, &log_id, &reason, now_ms)).await
     }
 
     /// It is tried again at `due_ms`.
@@ -181,14 +186,7 @@ impl Queue {
         due_ms: i64,
         now_ms: i64,
     ) -> Result<(), String> {
-        self.write(move |tx| {
-            tx.execute(
-                "UPDATE registration SET attempts = attempts + 1, due_ms = ?2, reason = ?3, changed_ms = ?4 WHERE log_id = ?1",
-                params![log_id, due_ms, reason, now_ms],
-            )
-            .map(drop)
-        })
-        .await
+        self.write(move |tx| later(tx, &log_id, &reason, due_ms, now_ms)).await
     }
 
     /// How many wait, and how many are parked.
@@ -242,12 +240,19 @@ impl Queue {
         .await
     }
 
-    /// Whether the disk takes what is written.
+    /// Whether the disk takes what is written: as much as a registration.
     ///
     /// # Errors
     /// The disk's.
     pub async fn check(&self) -> Result<(), String> {
-        self.write(|tx| tx.execute("INSERT OR REPLACE INTO note VALUES ('check', 1)", []).map(drop)).await
+        self.write(|tx| {
+            tx.execute(
+                "INSERT INTO registration (log_id, state, due_ms, received_ms, changed_ms) VALUES ('', 'done', 0, 0, 0)",
+                [],
+            )?;
+            tx.execute("DELETE FROM registration WHERE log_id = ''", []).map(drop)
+        })
+        .await
     }
 
     /// Runs `change` as one transaction, off the threads that answer requests.
@@ -255,10 +260,9 @@ impl Queue {
         &self,
         change: impl FnOnce(&Transaction<'_>) -> rusqlite::Result<T> + Send + 'static,
     ) -> Result<T, String> {
-        let db = Arc::clone(&self.db);
+        // Who waits, waits here: a thread for each would cost megabytes.
+        let mut db = Arc::clone(&self.db).lock_owned().await;
         let run = move || {
-            // A panic in another transaction has rolled that one back; the connection is whole.
-            let mut db = db.lock().unwrap_or_else(PoisonError::into_inner);
             let tx = db.transaction_with_behavior(TransactionBehavior::Immediate)?;
             let result = change(&tx)?;
             tx.commit()?;
@@ -309,9 +313,10 @@ fn receive(tx: &Transaction<'_>, found: &[Registration], now_ms: i64) -> rusqlit
 
 fn due(tx: &Transaction<'_>, now_ms: i64, most: usize, busy: &[String]) -> rusqlite::Result<Vec<Job>> {
     let mut select = tx.prepare(
-        "SELECT log_id, client_id, attempts, received_ms FROM registration WHERE state = 'queued' AND due_ms <= ?1 ORDER BY due_ms",
+        "SELECT log_id, client_id, attempts, received_ms FROM registration WHERE state = 'queued'
+         AND (due_ms <= ?1 OR due_ms > ?2) ORDER BY due_ms",
     )?;
-    let mut rows = select.query(params![now_ms])?;
+    let mut rows = select.query(params![now_ms, now_ms.saturating_add(LONGEST_WAIT_MS)])?;
     let mut jobs: Vec<Job> = Vec::new();
     while let Some(row) = rows.next()? {
         let job = Job {
@@ -346,23 +351,47 @@ fn change(
     .map(drop)
 }
 
-/// Forgets ids that were done long ago, and the oldest of what is too much. Of the parked, those that nobody can help go first: anybody
-/// can register clients that aren't allowed.
+fn later(tx: &Transaction<'_>, log_id: &str, reason: &str, due_ms: i64, now_ms: i64) -> rusqlite::Result<()> {
+    tx.execute(
+        "UPDATE registration SET attempts = attempts + 1, due_ms = ?2, reason = ?3, changed_ms = ?4 WHERE log_id = ?1",
+        params![log_id, due_ms, reason, now_ms],
+    )
+    .map(drop)
+}
+
+fn park(tx: &Transaction<'_>, log_id: &str, reason: &str, now_ms: i64) -> rusqlite::Result<bool> {
+    change(tx, log_id, "parked", Some(reason), now_ms)?;
+    prune(tx, now_ms)?;
+    let query = format!("SELECT count(*) FROM registration WHERE state = 'parked' AND NOT {ANYBODYS}");
+    let others: i64 = tx.query_row(&query, [], |row| row.get(0))?;
+    let is_anybodys: bool =
+        tx.query_row(&format!("SELECT {ANYBODYS} FROM (SELECT ?1 AS reason)"), [reason], |row| row.get(0))?;
+    if is_anybodys || others <= MAX_PARKED {
+        return Ok(true);
+    }
+    change(tx, log_id, "queued", Some(reason), now_ms)?;
+    later(tx, log_id, reason, now_ms.saturating_add(NO_ROOM_MS), now_ms)?;
+    Ok(false)
+}
+
+/// Forgets ids that were done long ago, and the oldest of what is too much. Of the parked, only those go that anybody can make.
 fn prune(tx: &Transaction<'_>, now_ms: i64) -> rusqlite::Result<()> {
     let kept = i64::try_from(KEPT.as_millis()).unwrap_or(i64::MAX);
     tx.execute(
         "DELETE FROM registration WHERE state = 'done' AND changed_ms < ?1",
         [now_ms.saturating_sub(kept)],
     )?;
-    for (state, most) in [("done", MAX_DONE), ("parked", MAX_PARKED)] {
-        let over = count(tx, state)?.saturating_sub(most);
-        if over > 0 {
-            tx.execute(
-                "DELETE FROM registration WHERE log_id IN (SELECT log_id FROM registration WHERE state = ?1
-                 ORDER BY reason IS NULL OR reason NOT LIKE 'no%', changed_ms LIMIT ?2)",
-                params![state, over],
-            )?;
+    for (state, most, which) in [("done", MAX_DONE, "TRUE"), ("parked", MAX_PARKED, ANYBODYS)] {
+        if count(tx, state)? <= most {
+            continue;
         }
+        tx.execute(
+            &format!(
+                "DELETE FROM registration WHERE log_id IN (SELECT log_id FROM registration WHERE state = ?1 AND {which}
+                 ORDER BY changed_ms DESC LIMIT -1 OFFSET ?2)"
+            ),
+            params![state, most],
+        )?;
     }
     Ok(())
 }

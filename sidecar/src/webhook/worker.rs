@@ -17,8 +17,9 @@ const LOOK: Duration = Duration::from_secs(2);
 const FAREWELL: Duration = Duration::from_secs(8);
 const FIRST_BACKOFF_MS: u64 = 1_000;
 const LONGEST_BACKOFF_MS: u64 = 300_000;
-/// After this long a registration is parked, whatever it failed for.
+/// After this long a registration is parked, whatever it failed for; but not before it was tried this often: clocks jump.
 const GIVE_UP_MS: i64 = 72 * 3_600 * 1_000;
+const GIVE_UP_ATTEMPTS: u32 = 100;
 
 /// Works until told to stop.
 pub struct Worker {
@@ -87,38 +88,51 @@ impl Worker {
                     .to_owned(),
             )),
         };
-        let now = now_ms();
-        let written = match outcome {
-            Ok(()) => {
-                tracing::info!(log_id, client_id, "client promoted");
-                self.metrics.promoted();
-                self.queue.done(log_id, now).await
-            }
-            Err(Stop::Later(Trouble::Passing { why, after }))
-                if now.saturating_sub(received_ms) < GIVE_UP_MS =>
-            {
-                let wait = after.unwrap_or_else(|| backoff(attempts));
-                tracing::warn!(log_id, client_id, attempts, reason = why, "promotion is tried again");
-                self.metrics.retried();
-                let due = now.saturating_add(i64::try_from(wait.as_millis()).unwrap_or(i64::MAX));
-                self.queue.later(log_id, why, due, now).await
-            }
-            Err(Stop::Later(Trouble::Passing { why, .. } | Trouble::Lasting(why))) => {
-                self.park(log_id, &client_id, format!("gave_up: {why}"), now).await
-            }
-            Err(Stop::Parked(reason)) => self.park(log_id, &client_id, reason, now).await,
-        };
-        if let Err(error) = written {
-            // It stays due, and is done again: that changes nothing at Auth0.
-            tracing::error!(%error, client_id, "the queue can't be written");
+        // Kept until it is written: done anew, it would cost Auth0 the same calls again and again while the disk is full.
+        while let Err(error) = self.settle(&log_id, &client_id, (attempts, received_ms), &outcome).await {
+            tracing::error!(%error, log_id, client_id, "the outcome of a promotion can't be written");
             tokio::time::sleep(LOOK).await;
         }
     }
 
-    async fn park(&self, log_id: String, client_id: &str, reason: String, now: i64) -> Result<(), String> {
-        tracing::warn!(log_id, client_id, reason, "promotion is parked");
-        self.metrics.parked();
-        self.queue.park(log_id, reason, now).await
+    /// Writes what became of a job.
+    async fn settle(
+        &self,
+        log_id: &str,
+        client_id: &str,
+        (attempts, received_ms): (u32, i64),
+        outcome: &Result<(), Stop>,
+    ) -> Result<(), String> {
+        let now = now_ms();
+        let has_time = now.saturating_sub(received_ms) < GIVE_UP_MS || attempts < GIVE_UP_ATTEMPTS;
+        let reason = match outcome {
+            Ok(()) => {
+                self.queue.done(log_id.to_owned(), now).await?;
+                self.metrics.promoted();
+                tracing::info!(log_id, client_id, "client promoted");
+                return Ok(());
+            }
+            Err(Stop::Later(Trouble::Passing { why, after })) if has_time => {
+                let wait = after.unwrap_or_default().max(backoff(attempts));
+                let due = now.saturating_add(i64::try_from(wait.as_millis()).unwrap_or(i64::MAX));
+                self.queue.later(log_id.to_owned(), why.clone(), due, now).await?;
+                self.metrics.retried();
+                tracing::warn!(log_id, client_id, attempts, reason = why, "promotion is tried again");
+                return Ok(());
+            }
+            Err(Stop::Later(Trouble::Passing { why, .. } | Trouble::Lasting(why))) => {
+                format!("gave_up: {why}")
+            }
+            Err(Stop::Parked(reason)) => reason.clone(),
+        };
+        if self.queue.park(log_id.to_owned(), reason.clone(), now).await? {
+            self.metrics.parked();
+            tracing::warn!(log_id, client_id, reason, "promotion is parked");
+        } else {
+            self.metrics.retried();
+            tracing::warn!(log_id, client_id, reason, "promotion is tried again, for too many are parked");
+        }
+        Ok(())
     }
 }
 

@@ -101,13 +101,39 @@ async fn a_full_queue_takes_nothing_and_the_parked_make_room_for_each_other() {
     assert_eq!(counts(&queue).await.0, super::MAX_QUEUED - 1, "all of a body or nothing");
     assert_eq!(queue.receive(vec![of("x", "a")], 5).await.unwrap().queued, 1);
     fill(folder.path(), "parked", super::MAX_PARKED);
-    queue.park("x".into(), "refused: PATCH answered 403".into(), 1).await.unwrap();
+    assert!(queue.park("x".into(), "not_allowed: y".into(), 10).await.unwrap());
     let parked = queue.parked().await.unwrap();
-    assert_eq!(i64::try_from(parked.len()).unwrap(), super::MAX_PARKED);
+    assert_eq!(i64::try_from(parked.len()).unwrap(), super::MAX_PARKED, "the oldest one has gone");
+    assert_eq!(parked[0].log_id, "x");
+}
+
+#[tokio::test]
+async fn what_could_be_helped_is_never_thrown_away() {
+    let (folder, queue) = queue();
+    queue.receive(vec![of("x", "a"), of("y", "b")], 1).await.unwrap();
+    fill(folder.path(), "parked", super::MAX_PARKED);
+    let refused = || "refused: PATCH answered 403".to_owned();
     assert!(
-        parked.iter().any(|p| p.log_id == "x"),
-        "one that can be helped outlives those that can't, though it is older"
+        queue.park("x".into(), refused(), 1).await.unwrap(),
+        "the others are anybody's, and as many again may be parked"
     );
+    let db = rusqlite::Connection::open(file(folder.path())).unwrap();
+    db.execute("UPDATE registration SET reason = 'not_configured: set AUTH0_TENANT_DOMAIN'", []).unwrap();
+    assert!(!queue.park("y".into(), refused(), 5).await.unwrap(), "there is no room");
+    let parked = queue.parked().await.unwrap();
+    assert_eq!(i64::try_from(parked.len()).unwrap(), super::MAX_PARKED + 1);
+    assert_eq!((counts(&queue).await.0, ids(&queue, 5).await.len()), (1, 0), "it is queued, and due later");
+    assert_eq!(ids(&queue, 5 + super::NO_ROOM_MS).await, ["y"]);
+}
+
+#[tokio::test]
+async fn a_clock_that_was_set_back_leaves_nothing_waiting_for_years() {
+    let (_folder, queue) = queue();
+    let year = 365 * 24 * 3_600 * 1_000;
+    queue.receive(vec![of("1", "a")], year).await.unwrap();
+    queue.later("1".into(), "auth0 answered 500".into(), year + 60_000, year).await.unwrap();
+    assert_eq!(ids(&queue, 10).await, ["1"]);
+    assert_eq!(ids(&queue, year).await, Vec::<String>::new());
 }
 
 fn fill(folder: &Path, state: &str, count: i64) {
