@@ -236,7 +236,11 @@ fn scope_tokens(value: &[u8]) -> Option<Vec<String>> {
     (!tokens.is_empty() && tokens.iter().all(|t| t.as_bytes().iter().all(is_scope_char))).then_some(tokens)
 }
 
-fn check_upgrade(request: &Request<'_>, route: &Route) -> Result<(), Refusal> {
+/// Refuses an upgrade that the route doesn't name.
+///
+/// # Errors
+/// The upgrade isn't allowed.
+pub fn check_upgrade(request: &Request<'_>, route: &Route) -> Result<(), Refusal> {
     if request.is_upgrade && !route.upgrade_websocket { Err(Refusal::Upgrade) } else { Ok(()) }
 }
 
