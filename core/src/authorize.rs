@@ -236,7 +236,11 @@ fn scope_tokens(value: &[u8]) -> Option<Vec<String>> {
     (!tokens.is_empty() && tokens.iter().all(|t| t.as_bytes().iter().all(is_scope_char))).then_some(tokens)
 }
 
-fn check_upgrade(request: &Request<'_>, route: &Route) -> Result<(), Refusal> {
+/// Refuses an upgrade that the route doesn't name.
+///
+/// # Errors
+/// The upgrade isn't allowed.
+pub fn check_upgrade(request: &Request<'_>, route: &Route) -> Result<(), Refusal> {
     match request.upgrade {
         None => Ok(()),
         Some(to) if route.upgrade_websocket && to.eq_ignore_ascii_case(b"websocket") => Ok(()),

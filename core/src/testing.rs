@@ -230,13 +230,39 @@ impl Gate {
         self.send_bytes(method, path.as_bytes(), &bytes)
     }
 
+    /// Sends a request whose body is read, whatever its method.
+    pub fn send_with_body(
+        &mut self,
+        method: &str,
+        path: &str,
+        headers: &[(&str, &str)],
+        body: Option<&[u8]>,
+    ) -> Got {
+        let mut all = vec![(":method", method), (":path", path), (":authority", "gateway.example.com")];
+        all.extend(headers);
+        let all: Vec<(&[u8], &[u8])> = all.iter().map(|(n, v)| (n.as_bytes(), v.as_bytes())).collect();
+        let (exchange, decision) = self.world(|world| Exchange::AwaitHeaders.on_headers(world, &all));
+        let (exchange, decision) = match decision {
+            Decision::Read(_) => self.world(|world| exchange.on_body(world, body)),
+            decision => (exchange, decision),
+        };
+        self.got(exchange, decision)
+    }
+
     pub fn send_bytes(&mut self, method: &str, path: &[u8], headers: &[(&[u8], &[u8])]) -> Got {
         let mut all: Vec<(&[u8], &[u8])> =
             vec![(b":method", method.as_bytes()), (b":path", path), (b":authority", b"gateway.example.com")];
         all.push((b"x-request-id", b"req-1"));
         all.extend(headers);
         let (exchange, decision) = self.world(|world| Exchange::AwaitHeaders.on_headers(world, &all));
-        self.got(exchange, decision)
+        match decision {
+            // It has none.
+            Decision::Read(_) if method != "POST" => {
+                let (exchange, decision) = self.world(|world| exchange.on_body(world, Some(b"")));
+                self.got(exchange, decision)
+            }
+            decision => self.got(exchange, decision),
+        }
     }
 
     /// Lets a held request go on.
@@ -274,7 +300,8 @@ impl Gate {
         let mut all: Vec<(&[u8], &[u8])> =
             vec![(b":method", b"GET"), (b":path", path.as_bytes()), (b":authority", b"gateway.example.com")];
         all.extend(headers.iter().map(|(name, value)| (name.as_bytes(), value.as_bytes())));
-        let (exchange, decision) = self.world(|world| Exchange::AwaitHeaders.on_headers(world, &all));
+        let (exchange, _) = self.world(|world| Exchange::AwaitHeaders.on_headers(world, &all));
+        let (exchange, decision) = self.world(|world| exchange.on_body(world, Some(b"")));
         self.settle(exchange, decision)
     }
 

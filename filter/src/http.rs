@@ -30,6 +30,8 @@ pub struct Stream {
     forwarded: Cell<bool>,
     /// Whether its headers have left before its body was judged.
     let_go: Cell<bool>,
+    /// Its headers were all of it.
+    bodiless: Cell<bool>,
     /// Trailers have come while the request was held: Envoy won't show them again.
     trailers: Cell<bool>,
     reading: Cell<Reading>,
@@ -60,6 +62,7 @@ impl HttpFilter {
             started_ns: Cell::new(0),
             forwarded: Cell::new(false),
             let_go: Cell::new(false),
+            bodiless: Cell::new(false),
             trailers: Cell::new(false),
             reading: Cell::new(Reading::Nothing),
             answering: RefCell::new(Answering::Passing),
@@ -111,12 +114,27 @@ impl Stream {
         if let Decision::Await(issuer) = &decided {
             return Some(*issuer);
         }
-        if let Err(_) | Ok(Action::Continue) = self.apply(worker, decided)
-            && (!self.forwarded.get() || self.go_on(worker).is_err())
-        {
+        let mut applied = self.apply(worker, decided);
+        let reads = || matches!(self.reading.get(), Reading::Body(_));
+        if reads() && self.let_go.get() && self.bodiless.get() {
+            applied = self.judge_nothing(worker);
+        }
+        let goes_on = self.forwarded.get() || self.let_go.get() && reads();
+        let answered = matches!(applied, Ok(Action::Pause)) && !reads();
+        if !answered && (!goes_on || self.go_on(worker).is_err()) {
             host::reset();
         }
         None
+    }
+
+    /// Judges the body that a request without one has.
+    fn judge_nothing(&self, worker: &Worker) -> Result<Action, Status> {
+        self.reading.set(Reading::Nothing);
+        match self.decide(worker, |exchange, world| exchange.on_body(world, Some(b""))) {
+            // It has waited once.
+            Decision::Await(_) => Ok(self.give_up(worker)),
+            decision => self.apply(worker, decision),
+        }
     }
 
     /// Lets go of a held request, with the trailers that waited with it.
@@ -188,18 +206,15 @@ impl Stream {
             // The caller holds the request.
             Decision::Await(_) => Ok(Action::Pause),
             Decision::Read(Read { cap, let_go }) => {
-                self.reading.set(Reading::Body(cap));
-                match let_go {
-                    None => Ok(Action::Pause),
-                    // The host can't hold the headers: they leave as they may, and the body waits.
-                    Some(edits) => match edit(&edits) {
-                        Ok(()) => {
-                            self.let_go.set(true);
-                            Ok(Action::Continue)
-                        }
-                        Err(_) => self.fail(worker),
-                    },
+                // The host can't hold the headers: they leave as they may, and the body waits.
+                if let Some(edits) = &let_go
+                    && edit(edits).is_err()
+                {
+                    return self.fail(worker);
                 }
+                self.reading.set(Reading::Body(cap));
+                self.let_go.set(let_go.is_some());
+                Ok(if let_go.is_some() { Action::Continue } else { Action::Pause })
             }
         }
     }
@@ -270,6 +285,7 @@ impl Context for HttpFilter {}
 impl HttpContext for HttpFilter {
     fn on_http_request_headers(&mut self, _headers: usize, end: bool) -> Action {
         self.stream.started_ns.set(host::now_ns().unwrap_or_default());
+        self.stream.bodiless.set(end);
         let Some(worker) = &self.worker else {
             host::reset();
             return Action::Pause;
@@ -316,7 +332,7 @@ impl HttpContext for HttpFilter {
             let _ = write(Map::ResponseHeaders, name, value);
         }
         match &self.worker {
-            Some(worker) if self.stream.exchange.borrow().rewrites() => self.stream.treat(worker, end),
+            Some(worker) if self.stream.exchange.borrow().judges_answer() => self.stream.treat(worker, end),
             _ => Action::Continue,
         }
     }
@@ -327,10 +343,9 @@ impl HttpContext for HttpFilter {
     }
 
     fn on_http_response_trailers(&mut self, _trailers: usize) -> Action {
-        let whole = matches!(*self.stream.answering.borrow(), Answering::Whole(_));
         match &self.worker {
-            Some(worker) if whole => self.stream.show(worker, 0, true),
-            _ => Action::Continue,
+            Some(worker) => self.stream.show_trailers(worker),
+            None => Action::Continue,
         }
     }
 

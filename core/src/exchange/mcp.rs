@@ -8,7 +8,7 @@ use super::{Progress, request_of};
 use crate::authenticate::{Caller, authenticate};
 use crate::authorize;
 use crate::bearer::Bearer;
-use crate::config::policy::{Mcp, Policy, Route, RouteId};
+use crate::config::policy::{ChallengeMode, Mcp, Mode, Policy, Route, RouteId};
 use crate::decision::Read;
 use crate::jwt::VerifiedClaims;
 use crate::mcp::era::Era;
@@ -66,6 +66,12 @@ impl<'a> McpRoute<'a> {
         AskedMcp { id: "null".to_owned(), scopes: None, tool_call: None }
     }
 
+    /// Whether a refusal of this operation is a result, which needs the id that only the body has.
+    fn answers_by_result(&self, operation: &Operation) -> bool {
+        let is_tool = operation.call().is_some_and(|call| matches!(call.target, Target::Tool(_)));
+        is_tool && self.mcp.challenge_mode == ChallengeMode::Meta
+    }
+
     fn is_open(&self, operation: &Operation) -> bool {
         Needs::of(operation, self.route, self.mcp).is_open()
     }
@@ -73,10 +79,19 @@ impl<'a> McpRoute<'a> {
 
 /// What the body of a request says.
 pub(super) fn read(headers: Pairs<'_>, policy: &Policy, body: Option<&[u8]>) -> Result<Operation, BodyFault> {
-    let bytes = body.ok_or(BodyFault::TooLarge)?;
     // It was parsed before, or nothing would have been read.
     let request = request_of(headers, policy).ok_or(BodyFault::Message)?;
-    Operation::of_body(&request, era(&request).ok_or(BodyFault::Message)?, bytes)
+    let era = era(&request).ok_or(BodyFault::Message)?;
+    if request.method != "POST" {
+        // There are servers that would read a call from it, whatever the method.
+        let is_empty = body.is_some_and(<[u8]>::is_empty);
+        return if is_empty {
+            Ok(Operation::without_body(request.method, era))
+        } else {
+            Err(BodyFault::Message)
+        };
+    }
+    Operation::of_body(&request, era, body.ok_or(BodyFault::TooLarge)?)
 }
 
 pub(super) fn judge(
@@ -94,10 +109,11 @@ pub(super) fn judge(
     let era = era(request).ok_or(Refusal::Version)?;
     check_origin(route.mcp, request)?;
     if progress.operation.is_none() {
-        if request.method != "POST" {
-            progress.operation = Some(Ok(Operation::without_body(request.method, era)));
-        } else if !is_json(request) {
+        if request.method == "POST" && !is_json(request) {
             progress.operation = Some(Err(BodyFault::MediaType));
+        } else if request.method != "POST" && route.route.mode == Mode::Shadow {
+            // Nothing is read there, and such a request says all in its headers.
+            progress.operation = Some(Ok(Operation::without_body(request.method, era)));
         }
     }
     match progress.operation.clone() {
@@ -150,8 +166,17 @@ fn before_body(
     progress: &mut Progress,
     facts: &mut Facts,
 ) -> Result<Verdict, Refusal> {
+    let request = case.request;
     let mut known = None;
-    if let Some(operation) = Operation::of_headers(case.request, era) {
+    let (early, cap) = match request.method {
+        "POST" => (
+            Operation::of_headers(request, era).filter(|early| !route.answers_by_result(early)),
+            route.mcp.max_body,
+        ),
+        // That there is none can only be seen.
+        method => (Some(Operation::without_body(method, era)), 0),
+    };
+    if let Some(operation) = early {
         facts.operate(&operation);
         match caller(world, case, route, route.is_open(&operation), progress)? {
             // The keys are waited for once the body is there.
@@ -164,6 +189,8 @@ fn before_body(
             None => authorize::check_operation(world.policy, route.route, route.mcp, None, &operation)?,
         }
     }
+    // What follows the headers of an upgrade is no body.
+    authorize::check_upgrade(request, route.route)?;
     let let_go = if world.policy.hold_headers {
         None
     } else {
@@ -171,15 +198,15 @@ fn before_body(
         // body's challenge.
         let claims = match known {
             Some(claims) => Some(claims),
-            None => match authenticate(world, Some(route.route), case.request.bearer, case.fetched) {
+            None => match authenticate(world, Some(route.route), request.bearer, case.fetched) {
                 Ok(Caller::Known(claims)) => Some(claims),
                 Ok(Caller::NeedsKeys(issuer)) => return Ok(Verdict::Await(issuer)),
                 Err(_) => None,
             },
         };
-        Some(authorize::edits(world.policy, case.request, Some(route.route), claims.as_deref()))
+        Some(authorize::edits(world.policy, request, Some(route.route), claims.as_deref()))
     };
-    Ok(Verdict::Read(Read { cap: route.mcp.max_body, let_go }))
+    Ok(Verdict::Read(Read { cap, let_go }))
 }
 
 /// Who calls; `None`: nobody, which is fine here. A bad token is refused whether or not one is needed.

@@ -1,12 +1,13 @@
 //! The upstream's answer: its status and headers in, how it must be treated out; then its body in, what the caller may see of it out (CONTRACT §8, §12).
 
-use super::{Exchange, Forwarded};
+use super::mcp::McpRoute;
+use super::{AwaitBody, AwaitKeys, Exchange, Forwarded};
 use crate::config::policy::{Policy, RouteId};
 use crate::jwt::VerifiedClaims;
 use crate::mcp::era::Era;
-use crate::mcp::list::{Kind, Lens};
+use crate::mcp::list::{Kind, Lens, Unfilterable};
 use crate::mcp::operation::Operation;
-use crate::mcp::sse::Events;
+use crate::mcp::sse::{Cut, Events};
 use crate::refusal::Refusal;
 use crate::reply::{self, Asked, AskedMcp, Reply};
 use crate::request::Request;
@@ -44,8 +45,8 @@ pub struct Head<'a> {
     pub status: u16,
     /// `Content-Type`.
     pub content_type: Option<&'a [u8]>,
-    /// `Content-Encoding`.
-    pub content_encoding: Option<&'a [u8]>,
+    /// All values of `Content-Encoding`.
+    pub content_encodings: &'a [&'a [u8]],
     /// `Content-Length`.
     pub content_length: Option<&'a [u8]>,
     /// Nothing follows.
@@ -60,7 +61,12 @@ pub enum Treatment {
     /// Its body is read whole, at most so many bytes, and then filtered.
     Whole(usize),
     /// Its events are filtered as they come.
-    Stream(Events),
+    Stream {
+        /// What filters them.
+        events: Events,
+        /// It answers a list: where headers can be held, they wait for the first event, which may be a reason to refuse.
+        is_answer: bool,
+    },
     /// It has no body, and its headers must not describe one.
     Bare,
     /// It isn't shown.
@@ -76,6 +82,15 @@ pub enum Shown {
     Changed(String),
     /// It isn't shown.
     Refuse(Reply),
+}
+
+/// A stream that ends before what can't be shown.
+#[derive(Debug)]
+pub struct End {
+    /// What came before it and may be shown.
+    pub before: Vec<u8>,
+    /// The answer instead, where nothing has been shown.
+    pub reply: Reply,
 }
 
 /// Headers that describe a body as it was before it was filtered.
@@ -115,13 +130,16 @@ impl Rewrite {
             What::Owner => route.response_filter.as_ref()?.max_bytes,
             What::Lists(_) => route.mcp.as_ref()?.max_body,
         };
-        if head.content_encoding.is_some_and(|e| !e.trim_ascii().eq_ignore_ascii_case(b"identity")) {
+        if head.content_encodings.iter().any(|e| !e.trim_ascii().eq_ignore_ascii_case(b"identity")) {
             return None;
         }
         let is_stream = head.content_type.is_some_and(|t| starts_with(t, b"text/event-stream"));
         match &self.what {
             What::Owner if is_stream => return None,
-            What::Lists(_) if is_stream => return Some(Treatment::Stream(Events::new(cap))),
+            What::Lists(lists) if is_stream => {
+                let is_answer = !lists.asked.is_empty();
+                return Some(Treatment::Stream { events: Events::new(cap), is_answer });
+            }
             What::Owner | What::Lists(_) => {}
         }
         let length =
@@ -155,7 +173,7 @@ impl Rewrite {
         policy: &Policy,
         lists: &Lists,
         text: &str,
-    ) -> Option<Result<Option<String>, crate::mcp::list::Unfilterable>> {
+    ) -> Option<Result<Option<String>, Unfilterable>> {
         let route = policy.routes.get(self.route.0)?;
         let lens = Lens {
             route,
@@ -178,15 +196,30 @@ impl Rewrite {
 impl Exchange {
     /// How the upstream's answer must be treated.
     pub fn on_response(&mut self, policy: &Policy, head: &Head<'_>) -> Treatment {
-        let Self::Forwarded(Forwarded { facts, rewrite: Some(rewrite), .. }) = self else {
-            return Treatment::Pass;
-        };
-        match rewrite.treat(policy, head) {
-            Some(treatment) => treatment,
-            None => {
-                facts.refuse(&Refusal::NotFilterable);
-                Treatment::Refuse(refuse(policy, rewrite, facts.request_id.clone(), &Refusal::NotFilterable))
+        let refusal = Refusal::NotFilterable;
+        match self {
+            Self::Forwarded(Forwarded { facts, rewrite: Some(rewrite), .. }) => {
+                rewrite.treat(policy, head).unwrap_or_else(|| {
+                    facts.refuse(&refusal);
+                    Treatment::Refuse(refuse(policy, rewrite, facts.request_id.clone(), &refusal))
+                })
             }
+            // The upstream has the headers alone and answers all the same: what it answers was asked for by nobody whom we know.
+            Self::AwaitKeys(AwaitKeys { kept, .. }) | Self::AwaitBody(AwaitBody { kept })
+                if (200..300).contains(&head.status) =>
+            {
+                let mut facts = std::mem::take(&mut kept.facts);
+                facts.refuse(&refusal);
+                let mcp = Some(McpRoute::asked_nothing());
+                let asked = Asked { request_id: facts.request_id.clone(), mcp, ..Asked::default() };
+                *self = Self::Replied(facts);
+                Treatment::Refuse(reply::refuse(policy, None, &asked, &refusal))
+            }
+            Self::Forwarded(_)
+            | Self::AwaitKeys(_)
+            | Self::AwaitBody(_)
+            | Self::AwaitHeaders
+            | Self::Replied(_) => Treatment::Pass,
         }
     }
 
@@ -205,29 +238,39 @@ impl Exchange {
         }
     }
 
-    /// The events of a chunk, filtered. An error ends the stream; what came before it may go on.
+    /// The events of a chunk, filtered. An error ends the stream.
+    ///
+    /// # Errors
+    /// What came before that may still be shown, or else an answer instead.
     pub fn on_response_events(
         &mut self,
         policy: &Policy,
         events: &mut Events,
         chunk: &[u8],
         is_end: bool,
-    ) -> Result<Vec<u8>, Vec<u8>> {
+    ) -> Result<Vec<u8>, End> {
         let Self::Forwarded(Forwarded { facts, rewrite: Some(rewrite), .. }) = self else {
-            return Err(Vec::new());
+            let reply = reply::refuse(policy, None, &Asked::default(), &Refusal::NotFilterable);
+            return Err(End { before: Vec::new(), reply });
         };
-        let What::Lists(lists) = &rewrite.what else { return Err(Vec::new()) };
-        let filter =
-            |text: &str| rewrite.lens(policy, lists, text).unwrap_or(Err(crate::mcp::list::Unfilterable));
-        events.feed(chunk, is_end, &filter).map_err(|(before, _)| {
-            facts.refuse(&Refusal::NotFilterable);
-            before
+        let filter = |text: &str| match &rewrite.what {
+            What::Lists(lists) => rewrite.lens(policy, lists, text).unwrap_or(Err(Unfilterable)),
+            What::Owner => Err(Unfilterable),
+        };
+        events.feed(chunk, is_end, &filter).map_err(|Cut(before)| {
+            let refusal = Refusal::NotFilterable;
+            facts.refuse(&refusal);
+            End { before, reply: refuse(policy, rewrite, facts.request_id.clone(), &refusal) }
         })
     }
 
-    /// Whether the answer's headers must wait for its body, and which describe another body than the one that is shown.
-    pub fn rewrites(&self) -> bool {
-        matches!(self, Self::Forwarded(Forwarded { rewrite: Some(_), .. }))
+    /// Whether the answer must be looked at: it may show what it must not, or nobody has allowed the request yet.
+    pub fn judges_answer(&self) -> bool {
+        match self {
+            Self::Forwarded(Forwarded { rewrite, .. }) => rewrite.is_some(),
+            Self::AwaitKeys(_) | Self::AwaitBody(_) => true,
+            Self::AwaitHeaders | Self::Replied(_) => false,
+        }
     }
 }
 

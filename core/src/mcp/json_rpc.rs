@@ -3,12 +3,14 @@
 
 use super::era::Era;
 use crate::json;
-use serde_json::Value;
+use serde_json::{Map, Value};
 
 /// Deepest nesting; the outermost object is 1.
 pub const MAX_DEPTH: usize = 128;
 /// Longest id in bytes.
 const MAX_ID: usize = 256;
+/// The member of `_meta` that repeats `MCP-Protocol-Version`.
+const VERSION: &str = "io.modelcontextprotocol/protocolVersion";
 /// Members of one batch.
 const MAX_BATCH: usize = 100;
 
@@ -105,12 +107,13 @@ pub fn parse(bytes: &[u8], era: Era) -> Result<Body, BodyFault> {
 
 fn message(value: &Value, era: Era) -> Result<Message, BodyFault> {
     let members = value.as_object().ok_or(BodyFault::Message)?;
+    unmistakable(members, &["jsonrpc", "id", "method", "params", "result", "error"])?;
     let Some(method) = members.get("method") else {
         // Since 2026-07-28 servers ask nothing, so there is nothing to answer.
         let is_answer = members.contains_key("result") != members.contains_key("error");
         return if is_answer && !era.has_headers() { Ok(Message::Response) } else { Err(BodyFault::Message) };
     };
-    let method = method.as_str().filter(|method| !method.is_empty()).ok_or(BodyFault::Message)?;
+    let method = method.as_str().filter(|method| is_name(method)).ok_or(BodyFault::Message)?;
     if members.contains_key("result") || members.contains_key("error") {
         return Err(BodyFault::Message);
     }
@@ -119,8 +122,9 @@ fn message(value: &Value, era: Era) -> Result<Message, BodyFault> {
         Some(params) => Some(params.as_object().ok_or(BodyFault::Message)?),
     };
     let param = |name: &str| params.and_then(|params| params.get(name));
+    check_params(method, params)?;
     let version = param("_meta")
-        .and_then(|meta| meta.get("io.modelcontextprotocol/protocolVersion"))
+        .and_then(|meta| meta.get(VERSION))
         .map(|version| version.as_str().map(str::to_owned).ok_or(BodyFault::Message))
         .transpose()?;
     Ok(Message::Call(Call {
@@ -129,6 +133,47 @@ fn message(value: &Value, era: Era) -> Result<Message, BodyFault> {
         target: target(method, param)?,
         version,
     }))
+}
+
+/// Refuses lookalikes of the parameters that decide.
+fn check_params(method: &str, params: Option<&Map<String, Value>>) -> Result<(), BodyFault> {
+    let Some(params) = params else { return Ok(()) };
+    let object = |name: &str| params.get(name).and_then(Value::as_object);
+    unmistakable(params, &["_meta"])?;
+    if let Some(meta) = object("_meta") {
+        unmistakable(meta, &[VERSION])?;
+    }
+    match method {
+        "tools/call" | "prompts/get" => unmistakable(params, &["name"]),
+        "resources/read" | "resources/subscribe" | "resources/unsubscribe" => unmistakable(params, &["uri"]),
+        "completion/complete" => {
+            unmistakable(params, &["ref"])?;
+            object("ref").map_or(Ok(()), |of| unmistakable(of, &["type", "name", "uri"]))
+        }
+        _ => Ok(()),
+    }
+}
+
+/// Refuses members that some readers take for another: Go's folds case by Unicode's simple folding, and the last one wins; others end a
+/// name at a NUL.
+fn unmistakable(members: &Map<String, Value>, names: &[&str]) -> Result<(), BodyFault> {
+    let lookalike = members.keys().any(|member| names.iter().any(|name| is_lookalike(member, name)));
+    if lookalike { Err(BodyFault::Json) } else { Ok(()) }
+}
+
+/// Whether a sloppy reader takes `member` for `name`, which it isn't.
+pub(super) fn is_lookalike(member: &str, name: &str) -> bool {
+    let fold = |c: char| match c {
+        '\u{17f}' => 's',
+        '\u{212a}' => 'k',
+        c => c.to_ascii_lowercase(),
+    };
+    member != name && member.chars().take_while(|c| *c != '\0').map(fold).eq(name.chars().map(fold))
+}
+
+/// A name that means the same to readers that end texts at a NUL or at the end of a line.
+fn is_name(text: &str) -> bool {
+    !text.is_empty() && !text.contains(char::is_control)
 }
 
 /// A string or an integer; `null` and none are the same.
@@ -148,7 +193,7 @@ fn id(value: Option<&Value>) -> Result<String, BodyFault> {
 
 fn target<'v>(method: &str, param: impl Fn(&str) -> Option<&'v Value>) -> Result<Target, BodyFault> {
     let text = |name: &str| {
-        let text = param(name).and_then(Value::as_str).filter(|text| !text.is_empty());
+        let text = param(name).and_then(Value::as_str).filter(|text| is_name(text));
         text.map(str::to_owned).ok_or(BodyFault::Target)
     };
     Ok(match method {
@@ -156,7 +201,7 @@ fn target<'v>(method: &str, param: impl Fn(&str) -> Option<&'v Value>) -> Result
         "prompts/get" => Target::Prompt(text("name")?),
         "resources/read" | "resources/subscribe" | "resources/unsubscribe" => Target::Resource(text("uri")?),
         "completion/complete" => {
-            let of = |name: &str| param("ref")?.get(name)?.as_str();
+            let of = |name: &str| param("ref")?.get(name)?.as_str().filter(|text| is_name(text));
             match (of("type"), of("name"), of("uri")) {
                 (Some("ref/prompt"), Some(name), _) => Target::Prompt(name.to_owned()),
                 (Some("ref/resource"), _, Some(uri)) => Target::Resource(uri.to_owned()),

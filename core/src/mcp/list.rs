@@ -2,7 +2,7 @@
 //! Everything else stays byte for byte.
 
 use super::era::Era;
-use super::json_rpc::MAX_DEPTH;
+use super::json_rpc::{MAX_DEPTH, is_lookalike};
 use super::needs::{self, Need};
 use super::splice::{Part, Splices};
 use crate::config::policy::{Mcp, McpRules, Route, ScopeRule};
@@ -97,14 +97,19 @@ impl Lens<'_> {
     }
 
     fn message(&self, message: &Part<'_>, splices: &mut Splices) -> Result<(), Unfilterable> {
-        let members = message.members().ok_or(Unfilterable)?;
+        let members = members(message, &["id", "result"])?;
         let member = |name: &str| members.iter().find(|(member, _)| member == name).map(|(_, part)| part);
         let Some(result) = member("result") else { return Ok(()) };
         let id = member("id").map(|id| normal_id(id.text())).unwrap_or_default();
         let asked = self.asked.iter().find(|(asked, _)| *asked == id).map(|(_, kind)| *kind);
         // An answer under another id may be a list, too: whatever looks like one is filtered.
+        let parts = match result.members() {
+            Some(_) => self::members(result, &KINDS.map(Kind::member))?,
+            None => Vec::new(),
+        };
+        let of = |kind: Kind| parts.iter().find(|(member, _)| member == kind.member()).map(|(_, part)| *part);
         let found: Vec<(Kind, Part<'_>)> =
-            KINDS.into_iter().filter_map(|kind| Some((kind, result.member(kind.member())?))).collect();
+            KINDS.into_iter().filter_map(|kind| Some((kind, of(kind)?))).collect();
         if let Some(asked) = asked
             && !found.iter().any(|(kind, _)| *kind == asked)
         {
@@ -123,7 +128,9 @@ impl Lens<'_> {
         let items = list.items().ok_or(Unfilterable)?;
         let mut kept = Vec::with_capacity(items.len());
         for item in &items {
-            let name = item.member(kind.name()).and_then(|name| name.string()).ok_or(Unfilterable)?;
+            let of_item = members(item, &[kind.name()])?;
+            let name = of_item.iter().find(|(member, _)| member == kind.name()).map(|(_, name)| name);
+            let name = name.and_then(Part::string).ok_or(Unfilterable)?;
             let rules = kind.rules(self.mcp);
             let need = needs::by_rule(rules, &name);
             let shown = match self.caller {
@@ -140,6 +147,13 @@ impl Lens<'_> {
         splices.keep(list, &items, &kept);
         Ok(())
     }
+}
+
+/// An object's members, where no reader can take another one for one of `names`.
+fn members<'t>(object: &Part<'t>, names: &[&str]) -> Result<Vec<(String, Part<'t>)>, Unfilterable> {
+    let members = object.members().ok_or(Unfilterable)?;
+    let lookalike = members.iter().any(|(member, _)| names.iter().any(|name| is_lookalike(member, name)));
+    if lookalike { Err(Unfilterable) } else { Ok(members) }
 }
 
 /// An id in the form that [`super::json_rpc`] gives it: escapes may differ.

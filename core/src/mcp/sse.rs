@@ -1,5 +1,5 @@
 //! Server-sent events (WHATWG HTML §9.2.6), filtered as they come: bytes in, whole events out, each with its data as a filter leaves it. Bytes are
-//! kept until an event is whole, and never decoded before.
+//! kept until an event is whole, never decoded before, and each is looked at once.
 
 use super::list::Unfilterable;
 
@@ -8,71 +8,106 @@ use super::list::Unfilterable;
 pub struct Events {
     pending: Vec<u8>,
     max: usize,
+    opening: Opening,
+    /// An event has gone on.
     begun: bool,
+    /// Up to where `pending` has been looked at, and where its last line begins.
+    scanned: usize,
+    line_start: usize,
 }
+
+/// What has come of a stream before anything but white space.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Opening {
+    /// So many bytes of a byte order mark.
+    Mark(usize),
+    /// White space, blank lines too: JSON may still follow.
+    Space,
+    /// More.
+    Past,
+}
+
+/// A stream that can't go on: what is whole and may still be shown.
+#[derive(Debug, PartialEq, Eq)]
+pub struct Cut(pub Vec<u8>);
+
+/// Filters an event's data; `None`: it stays.
+pub type Filter<'f> = &'f dyn Fn(&str) -> Result<Option<String>, Unfilterable>;
 
 impl Events {
     /// A stream whose events are at most `max` bytes long.
     pub fn new(max: usize) -> Self {
-        Self { pending: Vec::new(), max, begun: false }
+        Self { pending: Vec::new(), max, opening: Opening::Mark(0), begun: false, scanned: 0, line_start: 0 }
     }
 
-    /// Takes a chunk (the last one with `end`) and gives what can go on. `filter` gets each event's data and answers what it becomes, `None` where it
-    /// stays.
+    /// Takes a chunk (the last one with `end`) and gives what can go on.
     ///
     /// # Errors
     /// An event that can't be filtered; nothing of it goes on.
-    pub fn feed(
-        &mut self,
-        chunk: &[u8],
-        end: bool,
-        filter: &dyn Fn(&str) -> Result<Option<String>, Unfilterable>,
-    ) -> Result<Vec<u8>, (Vec<u8>, Unfilterable)> {
-        self.pending.extend_from_slice(chunk);
+    pub fn feed(&mut self, chunk: &[u8], end: bool, filter: Filter<'_>) -> Result<Vec<u8>, Cut> {
         let mut out = Vec::with_capacity(chunk.len());
-        if !self.begun && self.begins_as_json() {
-            return Err((out, Unfilterable));
+        if self.opens_as_json(chunk) {
+            return Err(Cut(out));
         }
-        while let Some(length) = self.whole_event(end) {
-            let rest = self.pending.split_off(length);
-            let event = std::mem::replace(&mut self.pending, rest);
-            match one(&event, !self.begun, filter) {
-                Ok(event) => out.extend_from_slice(&event),
-                Err(fault) => return Err((out, fault)),
+        self.pending.extend_from_slice(chunk);
+        let mut from = 0;
+        while let Some(to) = self.event_end(from, end) {
+            let event = self.pending.get(from..to).unwrap_or_default();
+            let shown =
+                if event.len() > self.max { Err(Unfilterable) } else { one(event, !self.begun, filter) };
+            match shown {
+                Ok(Some(event)) => out.extend_from_slice(event.as_bytes()),
+                Ok(None) => out.extend_from_slice(event),
+                Err(Unfilterable) => return Err(Cut(out)),
             }
             self.begun = true;
+            from = to;
         }
-        if self.pending.len() > self.max { Err((out, Unfilterable)) } else { Ok(out) }
+        self.pending.drain(..from);
+        self.scanned -= from;
+        self.line_start -= from;
+        if self.pending.len() > self.max { Err(Cut(out)) } else { Ok(out) }
     }
 
-    /// A list that is only typed as a stream: some clients would read it all the same.
-    fn begins_as_json(&self) -> bool {
-        let text = self.pending.strip_prefix(BOM).unwrap_or(&self.pending);
-        matches!(text.trim_ascii_start().first(), Some(b'{' | b'['))
+    /// A list that is only typed as a stream: some clients would read it all the same, blank lines before it or not.
+    fn opens_as_json(&mut self, chunk: &[u8]) -> bool {
+        for byte in chunk {
+            self.opening = match (self.opening, byte) {
+                (Opening::Past, _) => return false,
+                (Opening::Mark(at), byte) if BOM.get(at) == Some(byte) => Opening::Mark(at + 1),
+                (_, b'{' | b'[') => return true,
+                (_, b' ' | b'\t' | b'\r' | b'\n' | b'\x0b' | b'\x0c') => Opening::Space,
+                _ => Opening::Past,
+            };
+        }
+        false
     }
 
-    /// Where the first event ends, its blank line included. At the end whatever is left is one.
-    fn whole_event(&self, end: bool) -> Option<usize> {
-        let mut line_start = 0;
-        let mut at = 0;
-        while let Some(byte) = self.pending.get(at) {
-            let after = match (byte, self.pending.get(at + 1)) {
-                (b'\n', _) => at + 1,
-                (b'\r', Some(b'\n')) => at + 2,
+    /// Where the event that begins at `from` ends, its blank line included. At the end whatever is left is one.
+    fn event_end(&mut self, from: usize, end: bool) -> Option<usize> {
+        while let Some(byte) = self.pending.get(self.scanned) {
+            let after = match (byte, self.pending.get(self.scanned + 1)) {
+                (b'\r', Some(b'\n')) => self.scanned + 2,
                 // Its line feed may come with the next chunk.
                 (b'\r', None) if !end => return None,
-                (b'\r', _) => at + 1,
+                (b'\n' | b'\r', _) => self.scanned + 1,
                 _ => {
-                    at += 1;
+                    self.scanned += 1;
                     continue;
                 }
             };
-            if at == line_start {
+            let is_blank = self.scanned == self.line_start;
+            (self.line_start, self.scanned) = (after, after);
+            if is_blank {
                 return Some(after);
             }
-            (line_start, at) = (after, after);
         }
-        (end && !self.pending.is_empty()).then_some(self.pending.len())
+        let all = self.pending.len();
+        if !end || from == all {
+            return None;
+        }
+        self.line_start = all;
+        Some(all)
     }
 }
 
@@ -106,11 +141,21 @@ fn data(line: &str) -> Option<&str> {
     }
 }
 
-fn one(
-    event: &[u8],
-    first: bool,
-    filter: &dyn Fn(&str) -> Result<Option<String>, Unfilterable>,
-) -> Result<Vec<u8>, Unfilterable> {
+/// What some readers take for the end of a line, and the specification doesn't (Python's `splitlines`).
+const OTHER_LINE_ENDS: [char; 8] =
+    ['\u{b}', '\u{c}', '\u{1c}', '\u{1d}', '\u{1e}', '\u{85}', '\u{2028}', '\u{2029}'];
+
+/// A line that isn't data by the specification, and is for a sloppy reader: ` data:`, `Data:`, or behind another kind of line end.
+fn seems_data(line: &str) -> bool {
+    line.split(OTHER_LINE_ENDS).any(|part| {
+        let name = part.split(':').next().unwrap_or_default();
+        name.trim_matches(|c: char| c.is_whitespace() || c == '\u{feff}' || c == '\0')
+            .eq_ignore_ascii_case("data")
+    })
+}
+
+/// One event as it may be shown; `None`: as it is.
+fn one(event: &[u8], first: bool, filter: Filter<'_>) -> Result<Option<String>, Unfilterable> {
     let text = std::str::from_utf8(event).map_err(|_| Unfilterable)?;
     // Readers skip a byte order mark at the beginning of a stream (§9.2.5).
     let (mark, text) = match text.strip_prefix('\u{feff}').filter(|_| first) {
@@ -118,12 +163,16 @@ fn one(
         None => ("", text),
     };
     let lines = lines(text);
+    if lines.iter().any(|(line, _)| data(line).is_none() && seems_data(line)) {
+        return Err(Unfilterable);
+    }
     let parts: Vec<&str> = lines.iter().filter_map(|(line, _)| data(line)).collect();
     let payload = parts.join("\n");
-    if !matches!(payload.trim_ascii_start().as_bytes().first(), Some(b'{' | b'[')) {
-        return Ok(event.to_vec());
+    // No object, no list. Whatever has one must be read, however it begins.
+    if !payload.contains('{') {
+        return Ok(None);
     }
-    let Some(filtered) = filter(&payload)? else { return Ok(event.to_vec()) };
+    let Some(filtered) = filter(&payload)? else { return Ok(None) };
     let mut out = String::with_capacity(event.len());
     out.push_str(mark);
     let mut written = false;
@@ -140,5 +189,8 @@ fn one(
             }
         }
     }
-    Ok(out.into_bytes())
+    Ok(Some(out))
 }
+
+#[cfg(test)]
+mod tests;

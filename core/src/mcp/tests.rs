@@ -298,20 +298,24 @@ fn meta_mode_answers_a_refused_call_of_a_tool_as_its_result() {
         (Some("a.b.c"), "list_notes", "invalid_token"),
         (Some(reader.as_str()), "add_note", "insufficient_scope"),
     ] {
-        let got = send(&mut gate, LEGACY[2], token, &tool(name));
-        let body = got.body();
-        assert_eq!(
-            (got.status(), &body["id"], &body["result"]["isError"]),
-            (200, &json!(7), &json!(true)),
-            "{body}"
-        );
-        let challenge = body["result"]["_meta"]["mcp/www_authenticate"][0].as_str().unwrap();
-        assert!(
-            challenge.starts_with("Bearer realm=\"mcp\", error=\"") && challenge.contains(error),
-            "{challenge}"
-        );
-        assert!(challenge.contains("error_description=\"") && challenge.contains("resource_metadata=\""));
-        assert!(got.header("www-authenticate").is_none() && body["result"].get("resultType").is_none());
+        for era in [LEGACY[2], NEWEST] {
+            let got = send(&mut gate, era, token, &tool(name));
+            let body = got.body();
+            assert_eq!(
+                (got.status(), &body["id"], &body["result"]["isError"]),
+                (200, &json!(7), &json!(true)),
+                "{body}"
+            );
+            let challenge = body["result"]["_meta"]["mcp/www_authenticate"][0].as_str().unwrap();
+            assert!(
+                challenge.starts_with("Bearer realm=\"mcp\", error=\"") && challenge.contains(error),
+                "{challenge}"
+            );
+            assert!(challenge.contains("error_description=\"") && challenge.contains("resource_metadata=\""));
+            assert!(got.header("www-authenticate").is_none());
+            let complete = (era == NEWEST).then(|| json!("complete"));
+            assert_eq!(body["result"].get("resultType"), complete.as_ref());
+        }
     }
     for (token, body, status) in [
         (None, request("tools/list", json!({})), 401),

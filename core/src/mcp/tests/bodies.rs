@@ -70,6 +70,76 @@ fn a_body_that_another_reader_could_read_otherwise_is_refused() {
     }
 }
 
+/// Go's decoder folds case, by Unicode's rules, and takes the last member; others end a text at a NUL.
+#[test]
+fn a_member_or_a_name_that_a_sloppy_reader_takes_for_another_is_refused() {
+    let mut gate = server(json!({"tools": {"help": []}, "unlisted": "allow"}));
+    for body in [
+        r#"{"id":1,"method":"tools/call","params":{"name":"help","Name":"purge"}}"#,
+        r#"{"id":1,"method":"tools/call","params":{"name":"help","NAME":"purge"}}"#,
+        r#"{"id":1,"method":"tools/call","params":{"name":"help","name\u0000":"purge"}}"#,
+        r#"{"id":1,"method":"tools/call","params":{"name":"help\u0000"}}"#,
+        r#"{"id":1,"method":"tools/call","params":{"name":"help\n"}}"#,
+        r#"{"id":1,"method":"tools/call\u0000","params":{"name":"help"}}"#,
+        r#"{"id":1,"method":"ping","Method":"tools/call","params":{"name":"purge"}}"#,
+        r#"{"id":1,"METHOD":"tools/call","result":{},"params":{"name":"purge"}}"#,
+        r#"{"id":1,"method":"tools/call","params":{"name":"help"},"param\u017f":{"name":"purge"}}"#,
+        r#"{"id":1,"method":"tools/call","params":{"name":"help"},"Params":{"name":"purge"}}"#,
+        r#"{"id":1,"ID":2,"method":"ping"}"#,
+        r#"{"id":1,"method":"ping","re\u017fult":{}}"#,
+        r#"{"id":1,"method":"resources/read","params":{"uri":"a:b","URI":"a:c"}}"#,
+        r#"{"id":1,"method":"completion/complete","params":{"ref":{"type":"ref/prompt","name":"a"},"Ref":{}}}"#,
+        r#"{"id":1,"method":"completion/complete","params":{"ref":{"type":"ref/prompt","name":"a","Name":"b"}}}"#,
+        r#"{"id":1,"method":"ping","params":{"_meta":{},"_Meta":{}}}"#,
+        r#"{"id":1,"method":"ping","params":{"_meta":{"io.modelcontextprotocol/ProtocolVersion":"2025-03-26"}}}"#,
+    ] {
+        refused(&mut gate, &[("mcp-protocol-version", LEGACY[0])], body.as_bytes(), 400, -32600);
+        let batch = format!("[{body}]");
+        refused(&mut gate, &[("mcp-protocol-version", LEGACY[0])], batch.as_bytes(), 400, -32600);
+    }
+    for body in [
+        r#"{"id":1,"method":"tools/call","params":{"name":"help","arguments":{"Name":"x","name":"y","ID":1}}}"#,
+        r#"{"id":1,"method":"logging/setLevel","params":{"Name":"x","level":"debug"}}"#,
+    ] {
+        assert_eq!(send_raw(&mut gate, LEGACY[2], Some(&reader()), body.as_bytes()).status(), 200, "{body}");
+    }
+}
+
+#[test]
+fn a_method_that_takes_no_body_gets_none_through() {
+    for hold in [true, false] {
+        let mut gate = gate(json!({"hold_headers": hold, "routes": [{"path": "/mcp", "mcp": {}}]}));
+        let auth = format!("Bearer {}", reader());
+        for method in ["GET", "DELETE", "OPTIONS"] {
+            for (body, status) in [(Some(&b""[..]), 200), (Some(b"{}"), 400), (None, 400)] {
+                let got = gate.send_with_body(method, "/mcp", &[("authorization", &auth)], body);
+                assert_eq!(got.status(), status, "{method} {body:?}");
+            }
+            assert_eq!(gate.send_with_body(method, "/mcp", &[], Some(b"{}")).status(), 401, "{method}");
+        }
+    }
+}
+
+#[test]
+fn an_answer_to_a_request_that_is_not_yet_allowed_is_not_shown() {
+    use crate::exchange::respond::{Head, Treatment};
+    let mut gate = gate(json!({"hold_headers": false, "routes": [{"path": "/mcp", "mcp": {}}]}));
+    let headers = [("content-type", "application/json")];
+    for (status, shown) in [(200, false), (202, false), (206, false), (304, true), (401, true), (500, true)] {
+        let Got::Reads(mut exchange, _) = gate.send("POST", "/mcp", &headers) else { panic!() };
+        assert!(exchange.judges_answer());
+        match exchange.on_response(&gate.policy, &Head { status, ..Head::default() }) {
+            Treatment::Pass => assert!(shown, "{status}"),
+            Treatment::Refuse(reply) => {
+                assert!(!shown && reply.status == 502, "{status}");
+                assert_eq!(exchange.facts().unwrap().outcome(), ("error", "not_filterable"));
+                assert!(!exchange.judges_answer());
+            }
+            other => panic!("{other:?}"),
+        }
+    }
+}
+
 #[test]
 fn a_body_of_another_type_or_over_the_cap_is_refused() {
     let mut gate = server(json!({}));

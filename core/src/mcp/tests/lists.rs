@@ -26,7 +26,7 @@ fn shown(gate: &Gate, exchange: &mut Exchange, content_type: &str, body: &str) -
                 Shown::Refuse(reply) => Err(reply.status),
             }
         }
-        Treatment::Stream(mut events) => {
+        Treatment::Stream { mut events, .. } => {
             // In chunks of every size: the same must come out.
             let mut outs = Vec::new();
             for size in [1, 2, 3, 7, 64, body.len().max(1)] {
@@ -42,8 +42,9 @@ fn shown(gate: &Gate, exchange: &mut Exchange, content_type: &str, body: &str) -
                         at + 1 == chunks.len(),
                     ) {
                         Ok(bytes) => out.extend(bytes),
-                        Err(bytes) => {
-                            out.extend(bytes);
+                        Err(end) => {
+                            assert_eq!(end.reply.status, 502);
+                            out.extend(end.before);
                             result = Err(0);
                             break;
                         }
@@ -228,6 +229,11 @@ fn a_list_that_cannot_be_cut_down_is_not_shown() {
         "not json",
         "{\"id\":7,\"result\":{}}",
         "{\"id\":7,\"result\":{\"tools\":{}}}",
+        "{\"id\":7,\"result\":{\"tools\":[],\"Tools\":[{\"name\":\"purge\"}]}}",
+        "{\"id\":7,\"result\":{\"tools\":[]},\"Result\":{\"tools\":[{\"name\":\"purge\"}]}}",
+        "{\"id\":7,\"result\":{\"tools\":[{\"name\":\"help\",\"Name\":\"purge\"}]}}",
+        "{\"id\":7,\"result\":{\"tools\":[{\"name\":\"help\",\"name\\u0000\":\"purge\"}]}}",
+        "{\"id\":7,\"result\":{\"tools\":[]},\"ID\":8}",
         "{\"id\":7,\"result\":{\"tools\":[{}]}}",
         "{\"id\":7,\"result\":{\"tools\":[{\"name\":7}]}}",
         "{\"id\":7,\"result\":{\"tools\":[\"purge\"]}}",
@@ -251,7 +257,9 @@ fn a_list_that_cannot_be_cut_down_is_not_shown() {
     }
     let mut exchange = listing(&mut gate, LEGACY[2], Some(&reader), "tools/list");
     for head in [
-        Head { status: 200, content_encoding: Some(b"gzip"), ..Head::default() },
+        Head { status: 200, content_encodings: &[b"gzip"], ..Head::default() },
+        Head { status: 200, content_encodings: &[b"identity", b"br"], ..Head::default() },
+        Head { status: 200, content_encodings: &[b"identity, gzip"], ..Head::default() },
         Head { status: 200, content_length: Some(b"1048577"), ..Head::default() },
     ] {
         assert!(matches!(exchange.on_response(&gate.policy, &head), Treatment::Refuse(_)), "{head:?}");
