@@ -9,12 +9,15 @@
 pub mod client;
 pub mod gateway;
 pub mod issuer;
+pub mod scripted;
 pub mod token;
 pub mod upstream;
+pub mod wire;
 
 pub use client::Response;
 pub use gateway::{Gateway, gateway};
 pub use issuer::TestIssuer;
+pub use scripted::Scripted;
 pub use token::{Key, key_a, key_b, token};
 pub use upstream::Upstream;
 
