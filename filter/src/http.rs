@@ -35,6 +35,8 @@ pub struct Stream {
     /// Trailers have come while the request was held: Envoy won't show them again.
     trailers: Cell<bool>,
     reading: Cell<Reading>,
+    /// It has waited for keys.
+    waited: Cell<bool>,
     pub(crate) answering: RefCell<Answering>,
 }
 
@@ -65,6 +67,7 @@ impl HttpFilter {
             bodiless: Cell::new(false),
             trailers: Cell::new(false),
             reading: Cell::new(Reading::Nothing),
+            waited: Cell::new(false),
             answering: RefCell::new(Answering::Passing),
         };
         Self { stream: Rc::new(stream), worker }
@@ -110,6 +113,7 @@ impl HttpFilter {
 impl Stream {
     /// The fetch that this request waited for has ended: runs in the root, with this context in effect. Answers whose keys it still needs.
     pub fn resume(&self, worker: &Worker, fetched: Fetched) -> Option<IssuerId> {
+        self.waited.set(true);
         let decided = self.decide(worker, |exchange, world| exchange.on_keys(world, fetched));
         if let Decision::Await(issuer) = &decided {
             return Some(*issuer);
@@ -315,6 +319,12 @@ impl HttpContext for HttpFilter {
 
     fn on_http_request_trailers(&mut self, _trailers: usize) -> Action {
         if let (Reading::Body(cap), Some(worker)) = (self.stream.reading.get(), &self.worker) {
+            if self.stream.waited.get() {
+                // Where Envoy goes on with all of a request at once and trailers are part of it, it loses the body (1.40): an upstream
+                // would get an empty one.
+                self.stream.reading.set(Reading::Nothing);
+                return self.stream.fail(worker).unwrap_or_else(|_| reset());
+            }
             self.judge_body(worker, cap, false);
         }
         let Some(worker) = self.worker.as_ref().filter(|_| self.stream.forwarded.get()) else {

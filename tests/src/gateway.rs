@@ -21,6 +21,7 @@ pub struct Builder {
     workers: usize,
     issuers: Vec<Value>,
     upstream: Option<String>,
+    lets_headers_go: bool,
 }
 
 /// A gateway with one worker and no routes.
@@ -32,6 +33,7 @@ pub fn gateway() -> Builder {
         workers: 1,
         issuers: Vec::new(),
         upstream: None,
+        lets_headers_go: false,
     }
 }
 
@@ -69,6 +71,25 @@ impl Builder {
         self
     }
 
+    /// On an Envoy that can't hold headers while a body is read, as in a mesh.
+    pub fn without_held_headers(mut self) -> Self {
+        self.lets_headers_go = true;
+        self
+    }
+
+    fn bootstrap(&self, rendered: &Rendered) -> String {
+        if !self.lets_headers_go {
+            return rendered.envoy_yaml.clone();
+        }
+        let string = |policy: &Value| serde_json::to_string(&policy.to_string()).unwrap();
+        let mut policy = rendered.policy_json.clone();
+        policy["hold_headers"] = false.into();
+        let (held, flag) = (string(&rendered.policy_json), "allow_on_headers_stop_iteration: true");
+        assert!(rendered.envoy_yaml.contains(&held) && rendered.envoy_yaml.contains(flag));
+        let let_go = "allow_on_headers_stop_iteration: false";
+        rendered.envoy_yaml.replace(&held, &string(&policy)).replace(flag, let_go)
+    }
+
     fn input(&self, folder: &TempDir) -> RenderInput {
         let mut policy = self.policy.clone();
         if let Some(policy) = policy.as_mut().and_then(Value::as_object_mut) {
@@ -94,7 +115,7 @@ impl Builder {
         let rendered = render(&self.input(&folder)).unwrap_or_else(|errors| panic!("{errors:#?}"));
         std::fs::create_dir_all(&rendered.data_dir).unwrap();
         let sidecar = serve(&rendered, &self.env).await;
-        let envoy = spawn(&folder, &rendered.envoy_yaml, self.workers);
+        let envoy = spawn(&folder, &self.bootstrap(&rendered), self.workers);
         let mut gateway = Gateway { folder, rendered, envoy, sidecar };
         gateway.wait().await;
         gateway

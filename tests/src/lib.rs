@@ -12,13 +12,16 @@ pub mod gateway;
 pub mod issuer;
 pub mod raw_http2;
 pub mod sidecar;
+pub mod scripted;
 pub mod token;
 pub mod upstream;
+pub mod wire;
 
 pub use auth0::{Auth0, Fault};
 pub use client::Response;
 pub use gateway::{Gateway, gateway};
 pub use issuer::TestIssuer;
+pub use scripted::Scripted;
 pub use sidecar::Sidecar;
 pub use token::{Key, key_a, key_b, token};
 pub use upstream::Upstream;

@@ -166,7 +166,8 @@ impl Control {
 
     /// An unknown `kid` asks for a fetch.
     pub fn force(&mut self, now: u64) -> Force {
-        if self.is_leased(now) {
+        // One that is due hasn't begun yet, so it will see what is published now; whoever forced it has spent the floor for all that wait for it.
+        if self.is_leased(now) || self.next_at <= now {
             return Force::Wait;
         }
         let floor = self.forced_at.saturating_add(FORCED_FLOOR_MS);

@@ -139,6 +139,7 @@ fn unknown_kids_force_one_fetch_in_thirty_seconds() {
     let (now, mut control) = (1_000_000, Control::default());
     control.succeed(1, now, (300_000, DAY), None);
     assert_eq!(control.force(now + 1), Force::Wait);
+    assert_eq!(control.force(now + 1), Force::Wait, "forced, and not begun yet: others wait for it, too");
     assert!(control.take_lease(1, now + 1), "it is due at once");
     assert_eq!(control.force(now + 2), Force::Wait, "under way");
     control.succeed(1, now + 3, (300_000, DAY), None);
