@@ -1,13 +1,13 @@
-//! `gatewaystack-demo issuer|echo`: runs one of the two servers on loopback until SIGINT or SIGTERM, and prints its
+//! `gatewaystack-demo issuer|apps|echo`: runs one of the servers on loopback until SIGINT or SIGTERM, and prints its
 //! address on standard output once it answers.
 
 use clap::{Parser, Subcommand};
-use gatewaystack_demo::{Echo, Issuer, Running};
+use gatewaystack_demo::{Apps, Echo, Issuer, Running};
 use std::io::Write;
 use std::process::ExitCode;
 use tokio::signal::unix::{SignalKind, signal};
 
-/// The demo issuer and the echo server of GatewayStack, on 127.0.0.1 only.
+/// The demo issuer (with the MCP server), the Apps connector and the echo server of GatewayStack, on 127.0.0.1 only.
 #[derive(Parser)]
 #[command(version)]
 struct Arguments {
@@ -17,7 +17,7 @@ struct Arguments {
 
 #[derive(Subcommand)]
 enum Server {
-    /// An OAuth issuer: /mint, JWKS, /rotate, authorization code + PKCE, dynamic registration.
+    /// An OAuth issuer: /mint, JWKS, /rotate, authorization code + PKCE, dynamic registration; and an MCP server at /mcp.
     Issuer {
         /// TCP port; 0 takes a free one.
         #[arg(long, default_value_t = 5051)]
@@ -25,6 +25,12 @@ enum Server {
         /// The audience of tokens for which none was asked.
         #[arg(long, default_value = gatewaystack_demo::issuer::DEFAULT_AUDIENCE)]
         audience: String,
+    },
+    /// The connector for ChatGPT, at /apps.
+    Apps {
+        /// TCP port; 0 takes a free one.
+        #[arg(long, default_value_t = 5052)]
+        port: u16,
     },
     /// Answers every request with what arrived.
     Echo {
@@ -64,6 +70,7 @@ async fn run(server: Server) -> std::io::Result<()> {
 async fn start(server: Server) -> std::io::Result<Running> {
     match server {
         Server::Issuer { port, audience } => Issuer::new().audience(&audience).start(port).await,
+        Server::Apps { port } => Apps::start(port).await,
         Server::Echo { port } => Echo::start(port).await,
     }
 }

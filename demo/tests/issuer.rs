@@ -326,6 +326,36 @@ async fn a_consent_request_works_once_and_can_be_denied() {
 }
 
 #[tokio::test]
+async fn a_person_chooses_user_and_scopes_on_the_page() {
+    let fixture = Fixture::start().await;
+    let client = fixture.register().await;
+    for (ticked, expect) in [
+        (&["scope:tool:read"][..], "tool:read"),
+        (&["scope:tool:read", "scope:admin"], "tool:read admin"),
+        (&["scope:everything"], ""),
+        (&[], ""),
+    ] {
+        let page = fixture.ask(&client, "").await.text().await.unwrap();
+        for (box_of, checked) in [("tool:read", true), ("tool:write", true), ("admin", false)] {
+            let mark = if checked { " checked" } else { "" };
+            assert!(page.contains(&format!("name=\"scope:{box_of}\" value=\"on\"{mark}>")), "{page}");
+        }
+        assert!(page.contains("<option value=\"bob\">"));
+        let request = between(&page, "name=\"request\" value=\"", "\"");
+        let mut form =
+            vec![("request", request), ("scopes", "chosen"), ("sub", "bob"), ("decision", "allow")];
+        form.extend(ticked.iter().map(|name| (*name, "on")));
+        let answer = fixture.form("/authorize/decision", &form).await;
+        let location = answer.headers()["location"].to_str().unwrap().to_owned();
+        let code = between(&location, "code=", "&");
+        let got: Value = fixture.exchange(&client, code).await.json().await.unwrap();
+        assert_eq!(got["scope"], expect);
+        let claims = fixture.verify(got["access_token"].as_str().unwrap()).await;
+        assert_eq!((&claims["sub"], &claims["scope"]), (&json!("bob"), &json!(expect)));
+    }
+}
+
+#[tokio::test]
 async fn registration_refuses_redirects_off_this_machine_without_tls() {
     let fixture = Fixture::start().await;
     for (body, expect) in [

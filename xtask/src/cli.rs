@@ -17,7 +17,7 @@ pub struct Cli {
 
 #[derive(Subcommand)]
 enum Command {
-    /// Start issuer, gateway and echo server, and print what to try; Ctrl-C stops all
+    /// Start issuer, MCP server, Apps connector, echo server and the gateway, and print what to try; Ctrl-C stops all
     Demo(DemoArguments),
     /// Run the gateway and its sidecar with a real configuration; SIGINT or SIGTERM stops both
     Up(UpArguments),
@@ -32,14 +32,15 @@ enum Command {
 #[derive(clap::Args)]
 pub struct DemoArguments {
     /// Which demo
-    #[arg(default_value = "echo")]
+    #[arg(default_value = "mcp")]
     pub which: Demo,
     /// Instead walk through every example of the original's README, write docs/parity.md, and exit
     #[arg(long)]
     pub check: bool,
 }
 
-/// The demos. Only `echo` exists in this version.
+/// The demos. `mcp` and `apps` start the same servers and tell of another one first; `echo` is the gateway by the environment
+/// alone, with the original's routes.
 #[derive(Clone, Copy, PartialEq, Eq, ValueEnum)]
 pub enum Demo {
     Echo,
@@ -61,7 +62,7 @@ pub struct UpArguments {
 pub struct TestArguments {
     /// Run only the native tests whose names contain this
     pub filter: Option<String>,
-    /// Also the documentation tests, and the walks through the original's README and ours
+    /// Also the foreign clients, the documentation tests, and the walks through the original's README and ours
     #[arg(long)]
     pub all: bool,
 }

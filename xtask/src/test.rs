@@ -16,14 +16,14 @@ use crate::{
     demo,
     progress::Step,
     run::{run as build, tee},
-    tools::{envoy, nextest, node, wasm, wasm_bindgen},
+    tools::{envoy, nextest, node, python, wasm, wasm_bindgen},
     workspace::Workspace,
 };
 
 pub fn run(arguments: &TestArguments) -> Result<ExitCode> {
     let workspace = Workspace::find()?;
     let mut tally = Tally::default();
-    native(&workspace, arguments.filter.as_deref(), &mut tally)?;
+    native(&workspace, arguments, &mut tally)?;
     // A filter is for the one who works on a test: the suites that know no names of tests stay out.
     if arguments.filter.is_none() {
         core_on_wasm(&workspace, &mut tally)?;
@@ -40,18 +40,19 @@ pub fn run(arguments: &TestArguments) -> Result<ExitCode> {
     Ok(if tally.all_good() { ExitCode::SUCCESS } else { ExitCode::FAILURE })
 }
 
-/// The whole workspace on this machine, with the real Envoy.
-fn native(workspace: &Workspace, filter: Option<&str>, tally: &mut Tally) -> Result<()> {
+/// The whole workspace on this machine, with the real Envoy; with `--all` also the foreign clients, which are ignored else.
+fn native(workspace: &Workspace, arguments: &TestArguments, tally: &mut Tally) -> Result<()> {
     // What says at once that something is missing comes before what takes minutes.
     let envoy = envoy::envoy()?;
     let modules = node::modules(workspace)?;
+    let clients = arguments.all.then(|| python::environment(workspace)).transpose()?;
     let runner = nextest::runner();
     let wasm = wasm::filter(workspace)?;
     let step = Step::begin("native binaries", "building");
     build(workspace.cargo().args(["build", "--package=gatewaystack", "--package=gatewaystack-demo"]))?;
     step.done("built");
     let mut command = workspace.cargo();
-    runner.arguments(&mut command, filter);
+    runner.arguments(&mut command, arguments.filter.as_deref(), arguments.all);
     command.env("ENVOY_BIN", envoy).env("GATEWAYSTACK_WASM", wasm);
     command.env("GATEWAYSTACK_BIN", workspace.binary("gatewaystack"));
     match modules {
@@ -61,6 +62,9 @@ fn native(workspace: &Workspace, filter: Option<&str>, tally: &mut Tally) -> Res
             &mut command
         }
     };
+    if let Some(python::Environment { python, node }) = clients {
+        command.env("GATEWAYSTACK_PYTHON", python).env("GATEWAYSTACK_NODE", node);
+    }
     suite(&mut command, "native", tally)
 }
 

@@ -66,6 +66,7 @@ pub(super) async fn decide(State(issuer): State<Shared>, body: Bytes) -> Result<
         }
         pending.grant.subject = subject.to_string();
     }
+    consent::narrowed(&mut pending.grant, &params);
     let code = random_id()?;
     issuer.store().codes.insert(code.clone(), Once::Unused(pending), now());
     redirect(&issuer, &redirect_uri, state.as_deref(), Ok(&code))

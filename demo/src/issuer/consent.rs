@@ -1,29 +1,56 @@
-//! The one-click consent page: who asks, where the answer goes, what for. Everything that came from outside is escaped.
+//! The consent page: who asks, where the answer goes, and what for; the user is chosen there, and the scopes. What the click
+//! says is read here, too. Everything that came from outside is escaped.
 
+use super::params::Params;
+use super::store::Grant;
 use axum::http::{StatusCode, Uri, header};
 use axum::response::{IntoResponse, Response};
 
-/// The user that the page suggests.
-pub(super) const DEFAULT_SUBJECT: &str = "demo-user";
+/// The users that the page offers; the first one is suggested. A form may name any other.
+const USERS: [&str; 2] = ["ann", "bob"];
+pub(super) const DEFAULT_SUBJECT: &str = "ann";
+
+/// The scopes of the demo's tools: they can be chosen also where the client didn't ask for them, since some clients never
+/// ask. The token answer says what was granted (RFC 6749 §3.3).
+const SCOPES: [&str; 3] = ["tool:read", "tool:write", "admin"];
+/// A checkbox's name is this and the scope: a parameter may come but once.
+const CHOSEN: &str = "scope:";
 
 /// No script at all, and no frame around it: a click here must be the user's. There is no `form-action`, since browsers
 /// apply it to the redirect that follows the form, too.
 const POLICY: &str = "default-src 'none'; style-src 'unsafe-inline'; frame-ancestors 'none'; base-uri 'none'";
 
+/// What the page offers for a request: what was asked for, ticked, then what else there is.
+fn offered(asked: &[String]) -> impl Iterator<Item = (&str, bool)> {
+    let others = SCOPES.into_iter().filter(|scope| !asked.iter().any(|other| other == scope));
+    asked.iter().map(|scope| (scope.as_str(), true)).chain(others.map(|scope| (scope, false)))
+}
+
+/// The grant's scopes as the form says. A form without the page's mark (a test's) grants what was asked for.
+pub(super) fn narrowed(grant: &mut Grant, form: &Params) {
+    if form.get("scopes") == Some("chosen") {
+        let chosen = offered(&grant.scopes).map(|(scope, _)| scope);
+        let chosen = chosen.filter(|scope| form.get(&format!("{CHOSEN}{scope}")).is_some());
+        grant.scopes = chosen.map(str::to_owned).collect();
+    }
+}
+
 pub(super) fn page(client: &str, redirect_uri: &str, scopes: &[String], request: &str) -> Response {
     let host = redirect_uri.parse::<Uri>().ok().and_then(|uri| uri.authority().map(ToString::to_string));
-    let scopes: String =
-        scopes.iter().map(|scope| format!("<li><code>{}</code></li>", escaped(scope))).collect();
+    let scopes: String = offered(scopes).map(|(scope, asked)| checkbox(scope, asked)).collect();
+    let users: String =
+        USERS.iter().map(|user| format!("<option value=\"{user}\">{user}</option>")).collect();
     let html = format!(
         r#"<!doctype html>
 <html lang="en"><meta charset="utf-8"><title>Sign in to the demo</title>
-<style>body{{font:1rem/1.5 system-ui;max-width:32rem;margin:4rem auto;padding:0 1rem}}button,input{{font:inherit;padding:.3rem .8rem}}</style>
+<style>body{{font:1rem/1.5 system-ui;max-width:32rem;margin:4rem auto;padding:0 1rem}}button,select{{font:inherit;padding:.3rem .8rem}}label{{display:block}}</style>
 <h1>Sign in to the demo</h1>
 <p><strong>{client}</strong> asks to act for you. The answer goes to <code>{host}</code>.</p>
-<p>It gets:</p><ul>{scopes}</ul>
 <form method="post" action="/authorize/decision">
 <input type="hidden" name="request" value="{request}">
-<p><label>User <input name="sub" value="{DEFAULT_SUBJECT}" maxlength="128"></label></p>
+<input type="hidden" name="scopes" value="chosen">
+<p><label>Sign in as <select name="sub">{users}</select></label></p>
+<p>It gets:</p>{scopes}
 <p><button name="decision" value="allow">Allow</button> <button name="decision" value="deny">Deny</button></p>
 </form></html>
 "#,
@@ -39,6 +66,14 @@ pub(super) fn page(client: &str, redirect_uri: &str, scopes: &[String], request:
         (header::CACHE_CONTROL, "no-store"),
     ];
     (StatusCode::OK, headers, html).into_response()
+}
+
+fn checkbox(scope: &str, asked: bool) -> String {
+    let (scope, checked) = (escaped(scope), if asked { " checked" } else { "" });
+    let note = if asked { "" } else { " (not asked for)" };
+    format!(
+        "<label><input type=\"checkbox\" name=\"{CHOSEN}{scope}\" value=\"on\"{checked}> <code>{scope}</code>{note}</label>\n"
+    )
 }
 
 fn escaped(text: &str) -> String {

@@ -14,6 +14,7 @@ mod consent;
 mod token;
 mod guard;
 
+use crate::mcp::{self, Descriptors};
 use crate::server::{self, Running};
 use axum::extract::DefaultBodyLimit;
 use axum::routing::{get, post};
@@ -122,6 +123,7 @@ fn router(state: Shared) -> Router {
         .route("/authorize", get(authorize::ask))
         .merge(open)
         .merge(own)
+        .merge(mcp::router("/mcp", Descriptors::Plain))
         .layer(middleware::from_fn(guard::loopback_host))
         .layer(DefaultBodyLimit::max(MAX_BODY))
         .with_state(state)

@@ -56,8 +56,12 @@ impl Params {
     /// The requested scopes (RFC 6749 §3.3), or none.
     pub(super) fn scopes(&self) -> Result<Option<Vec<String>>, OAuthError> {
         let Some(scope) = self.get("scope") else { return Ok(None) };
-        let scopes: Vec<String> =
-            scope.split(' ').filter(|part| !part.is_empty()).map(str::to_string).collect();
+        let mut scopes: Vec<String> = Vec::new();
+        for part in scope.split(' ').filter(|part| !part.is_empty()) {
+            if !scopes.iter().any(|known| known == part) {
+                scopes.push(part.to_string());
+            }
+        }
         let legal = |c: char| c == '!' || ('#'..='[').contains(&c) || (']'..='~').contains(&c);
         if scopes.len() > 64 || !scopes.iter().all(|part| part.chars().all(legal)) {
             return Err(OAuthError::new(

@@ -15,6 +15,9 @@ use serde_json::{Map, Value, json};
 const MAX_REDIRECT_URIS: usize = 10;
 const MAX_URI: usize = 2048;
 const MAX_NAME: usize = 200;
+/// Cursor's, which belongs to its app on this machine (RFC 8252 §7.1). No other scheme is accepted: what a scheme opens is
+/// for the machine to say, and `javascript:` is one, too.
+const OF_APPS: [&str; 1] = ["cursor://anysphere.cursor-mcp/oauth/callback"];
 
 /// The members that matter here; RFC 7591 §2 wants unknown ones ignored.
 #[derive(Deserialize)]
@@ -86,7 +89,8 @@ fn is_acceptable(text: &str) -> bool {
     let (Some(scheme), Some(authority)) = (uri.scheme_str(), uri.authority()) else { return false };
     // `http::Uri` drops a fragment in silence, and user information can disguise the host on the consent page.
     let plain = text.len() <= MAX_URI && !text.contains('#') && !authority.as_str().contains('@');
-    plain && (scheme == "https" || (scheme == "http" && is_loopback(authority.host())))
+    let of_web = scheme == "https" || (scheme == "http" && is_loopback(authority.host()));
+    plain && (of_web || OF_APPS.contains(&text))
 }
 
 #[cfg(test)]
@@ -106,6 +110,8 @@ mod tests {
             ("https://a.example/cb#fragment", false),
             ("javascript:alert(1)", false),
             ("cursor://callback", false),
+            ("cursor://anysphere.cursor-mcp/oauth/callback", true),
+            ("cursor://anysphere.cursor-mcp/oauth/callback/x", false),
             ("/cb", false),
             ("", false),
         ] {

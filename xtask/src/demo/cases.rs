@@ -23,7 +23,73 @@ pub struct Case {
 
 const METADATA: &str = "/.well-known/oauth-protected-resource";
 
+const INITIALIZE: &str = r#"{"jsonrpc":"2.0","id":1,"method":"initialize","params":{"protocolVersion":"2025-11-25","capabilities":{},"clientInfo":{"name":"demo","version":"1"}}}"#;
+const ADD_NOTE: &str =
+    r#"{"jsonrpc":"2.0","id":1,"method":"tools/call","params":{"name":"add_note","arguments":{"text":"x"}}}"#;
+
 pub const CASES: &[Case] = &[
+    Case {
+        section: "Demos",
+        example: "npm run demo:mcp",
+        original: "issuer, metadata and JWKS on :5051, the gateway on :8080, the MCP server on :5051/mcp/",
+        expected: r#"200 {"result/serverInfo/name":"gatewaystack-demo-notes"}"#,
+        reason: Some(
+            "`cargo xtask demo mcp`; the client speaks to the gateway's `/mcp`, where the metadata is, too: a client takes it from the resource's own host (RFC 9728 §3).",
+        ),
+        ask: |walk| walk.told(&walk.json_rpc("/mcp", INITIALIZE, Nobody)?, &["result/serverInfo/name"]),
+    },
+    Case {
+        section: "Demos",
+        example: "curl /mcp # tools/call add_note without a token",
+        original: "expected 200/403/401 outcomes",
+        expected: r#"401 Bearer realm="mcp", scope="tool:write", resource_metadata="http://localhost:8080/.well-known/oauth-protected-resource/mcp""#,
+        reason: None,
+        ask: |walk| Ok(walk.challenged(&walk.json_rpc("/mcp", ADD_NOTE, Nobody)?)),
+    },
+    Case {
+        section: "Demos",
+        example: "curl -H \"Authorization: Bearer $READER\" /mcp # tools/call add_note",
+        original: "expected 200/403/401 outcomes",
+        expected: r#"403 {"error/data/error":"insufficient_scope","error/data/needed":["tool:write"]}"#,
+        reason: None,
+        ask: |walk| {
+            let response = walk.json_rpc("/mcp", ADD_NOTE, Reader)?;
+            walk.told(&response, &["error/data/error", "error/data/needed"])
+        },
+    },
+    Case {
+        section: "Demos",
+        example: "curl -H \"Authorization: Bearer $WRITER\" /mcp # tools/call add_note",
+        original: "expected 200/403/401 outcomes",
+        expected: r#"200 {"result/content/0/text":"Noted. writer has 1 notes now."}"#,
+        reason: None,
+        ask: |walk| walk.told(&walk.json_rpc("/mcp", ADD_NOTE, Writer)?, &["result/content/0/text"]),
+    },
+    Case {
+        section: "Demos",
+        example: "npm run demo:apps",
+        original: "issuer, metadata and JWKS on :5051, the gateway on :8080, the Apps SDK connector on :5052/apps/",
+        expected: r#"200 {"result/tools/0/name":"whoami","result/tools/0/securitySchemes":[{"scopes":[],"type":"oauth2"}]}"#,
+        reason: Some(
+            "`cargo xtask demo apps`; ChatGPT speaks to the gateway's `/apps`, which writes into the list what each tool needs.",
+        ),
+        ask: |walk| {
+            let list = r#"{"jsonrpc":"2.0","id":1,"method":"tools/list"}"#;
+            let members = ["result/tools/0/name", "result/tools/0/securitySchemes"];
+            walk.told(&walk.json_rpc("/apps", list, Nobody)?, &members)
+        },
+    },
+    Case {
+        section: "Demos",
+        example: "curl -H \"Authorization: Bearer $READER\" /apps # tools/call add_note",
+        original: "verify read/write behavior with scopes",
+        expected: r#"200 {"result/isError":true,"result/_meta/mcp~1www_authenticate":["Bearer realm=\"mcp\", error=\"insufficient_scope\", error_description=\"Request a token with the scope: tool:write\", scope=\"tool:write\", resource_metadata=\"http://localhost:8080/.well-known/oauth-protected-resource/apps\""]}"#,
+        reason: Some("ChatGPT opens its sign-in by what stands in the tool's result."),
+        ask: |walk| {
+            let response = walk.json_rpc("/apps", ADD_NOTE, Reader)?;
+            walk.told(&response, &["result/isError", "result/_meta/mcp~1www_authenticate"])
+        },
+    },
     Case {
         section: "7",
         example: "curl -s /health",
@@ -36,9 +102,9 @@ pub const CASES: &[Case] = &[
         section: "7",
         example: "curl -s /health/auth0",
         original: "issuer and audience OK, JWKS reachable",
-        expected: r#"404 {"error":"not_found"}"#,
-        reason: Some("Not yet: the identity provider's health comes with a later version."),
-        ask: |walk| walk.told(&walk.get("/health/auth0", Nobody)?, &["error"]),
+        expected: r#"200 {"issuer":"http://127.0.0.1:5051","audience":"https://gateway.local/api","jwksReachable":true}"#,
+        reason: None,
+        ask: |walk| walk.told(&walk.get("/health/auth0", Nobody)?, &["issuer", "audience", "jwksReachable"]),
     },
     Case {
         section: "7",
@@ -64,7 +130,7 @@ pub const CASES: &[Case] = &[
         section: "7",
         example: "curl -i -H \"Authorization: Bearer $READER\" /.well-known/oauth-protected-resource",
         original: "200 with `authorization_servers`, `scopes_supported` (openid, email, profile, tool:read, tool:write) and `resource`",
-        expected: r#"200 {"authorization_servers":["http://127.0.0.1:5051/"],"scopes_supported":["email","openid","profile","tool:read","tool:write"],"resource":"https://gateway.local/api"}"#,
+        expected: r#"200 {"authorization_servers":["http://127.0.0.1:5051"],"scopes_supported":["email","openid","profile","tool:read","tool:write"],"resource":"https://gateway.local/api"}"#,
         reason: Some(
             "The same members and scopes, sorted, and `bearer_methods_supported` besides (RFC 9728 §2).",
         ),
@@ -194,10 +260,23 @@ pub const CASES: &[Case] = &[
         section: "MCP 2",
         example: "curl -s /.well-known/oauth-protected-resource # RESOURCE_URL=https://gateway.local/mcp",
         original: "`resource` is the gateway's MCP URL, with `authorization_servers` and `scopes_supported`",
-        expected: r#"200 {"resource":"https://gateway.local/mcp","authorization_servers":["http://127.0.0.1:5051/"]}"#,
+        expected: r#"200 {"resource":"https://gateway.local/mcp","authorization_servers":["http://127.0.0.1:5051"]}"#,
         reason: None,
         ask: |walk| {
             walk.told(&walk.get_as_original(METADATA, Writer)?, &["resource", "authorization_servers"])
+        },
+    },
+    Case {
+        section: "MCP 2",
+        example: "curl -s /.well-known/oauth-protected-resource/mcp # cargo xtask demo",
+        original: "(not said)",
+        expected: r#"200 {"resource":"http://localhost:8080/mcp","scopes_supported":["admin","email","openid","owner","profile","tool:read","tool:write"]}"#,
+        reason: Some(
+            "Each MCP route has a document of its own at the path-inserted address (RFC 9728 §3.1), where clients look first.",
+        ),
+        ask: |walk| {
+            let request = Request::get("/.well-known/oauth-protected-resource/mcp");
+            walk.told(&walk.send(walk.demo, request, Nobody)?, &["resource", "scopes_supported"])
         },
     },
     Case {

@@ -1,11 +1,11 @@
-//! `demo --check`. In: the cases, and the README's walk. Out: original, expected and got of each on standard output, and
+//! `demo --check`. In: the cases, the demo's guide and the README's walk. Out: original, expected and got of each on standard output, and
 //! `docs/parity.md`.
 
 use anyhow::{Context, Result, bail};
 
 use super::{
     cases::{CASES, Case},
-    parity, readme,
+    guide, parity, readme,
     servers::{Place, Servers, loopback},
     walk::Walk,
 };
@@ -30,12 +30,23 @@ const AS_THE_ORIGINAL: [(&str, &str); 5] = [
 pub fn check(workspace: &Workspace) -> Result<Suite> {
     let built = build(workspace)?;
     let (place, second) = (Place::free()?, Place::free()?);
-    let second = Place { issuer: place.issuer, echo: place.echo, ..second };
+    let of_demo = Place::free()?;
+    let [second, of_demo] = [second, of_demo].map(|other| Place {
+        issuer: place.issuer,
+        apps: place.apps,
+        echo: place.echo,
+        ..other
+    });
     let data = workspace.target.join("demo-check");
     let first_data = data.join("first");
-    let configurations =
-        [place.environment(&first_data, &[]), second.environment(&data.join("second"), &AS_THE_ORIGINAL)]
-            .map(|only| Configuration { only: Some(only), ..Configuration::default() });
+    let demo_data = data.join("demo");
+    let policy = of_demo.policy(&workspace.root, &demo_data)?;
+    let configurations = [
+        (place.environment(&first_data, &[]), None),
+        (second.environment(&data.join("second"), &AS_THE_ORIGINAL), None),
+        (of_demo.environment(&demo_data, &[]), Some(policy)),
+    ]
+    .map(|(only, policy)| Configuration { only: Some(only), policy, ..Configuration::default() });
     let stop = Stop::on_signals()?;
     let mut stack = Stack::default();
     let servers = Servers { place: &place, program: &workspace.binary("gatewaystack-demo") };
@@ -51,6 +62,7 @@ pub fn check(workspace: &Workspace) -> Result<Suite> {
         bail!("stopped");
     }
     let walk = Walk {
+        demo: loopback(of_demo.gateway),
         gateway: loopback(place.gateway),
         as_original: loopback(second.gateway),
         issuer: loopback(place.issuer),
@@ -62,6 +74,7 @@ pub fn check(workspace: &Workspace) -> Result<Suite> {
             false => suite.failed += 1,
         }
     }
+    guide::check(&walk, &mut suite)?;
     readme::check(&workspace.root, &walk, &mut suite)?;
     if parity::write(&workspace.root, CASES)? {
         println!("docs/parity.md has changed: commit it");

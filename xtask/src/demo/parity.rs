@@ -8,7 +8,7 @@ use super::cases::Case;
 
 const HEAD: &str = "# Parity with the original
 
-Each example of the original's README (§7–§10 and \"MCP Quick Connect\"), what it says, what this gateway answers, and why,
+Each example of the original's README (\"Demos\", §7–§10 and \"MCP Quick Connect\"), what it says, what this gateway answers, and why,
 where that differs. Written by `cargo xtask demo --check`, which asks a running gateway every one of them and fails on any
 other answer; not to be edited by hand. The gateway listens on `localhost:8080`, the issuer on `127.0.0.1:5051`;
 `$READER` has the scope `tool:read`, `$WRITER` has `tool:write`, too.

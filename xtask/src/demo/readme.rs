@@ -23,7 +23,7 @@ pub fn check(root: &Path, walk: &Walk, suite: &mut Suite) -> Result<()> {
     let promises = promises(script);
     ensure!(!promises.is_empty(), "README.md's walk promises nothing");
     let mut shell = Command::new("bash");
-    shell.args(["-c", script]).env("GATEWAY", format!("http://{}", walk.gateway));
+    shell.args(["-c", script]).env("GATEWAY", format!("http://{}", walk.demo));
     shell.env("ISSUER", format!("http://{}", walk.issuer));
     debian::require("curl", "curl")?;
     let printed = output(&mut shell)?;

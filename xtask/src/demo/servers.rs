@@ -1,9 +1,10 @@
-//! What stands around the demo's gateway: the issuer and the echo server. In: ports. Out: both running, and the variables
-//! that make a gateway use them.
+//! What stands around the demo's gateway: the issuer with the MCP server, the Apps connector and the echo server. In: ports.
+//! Out: all running, and the policy and variables that make a gateway use them.
 
 use std::{
+    fs,
     net::{Ipv4Addr, SocketAddr, TcpListener},
-    path::Path,
+    path::{Path, PathBuf},
 };
 
 use anyhow::{Context, Result};
@@ -16,6 +17,7 @@ use crate::{
 /// The ports of a demo.
 pub struct Place {
     pub issuer: u16,
+    pub apps: u16,
     pub echo: u16,
     pub gateway: u16,
     pub sidecar: u16,
@@ -28,7 +30,8 @@ pub struct Servers<'a> {
 }
 
 impl Place {
-    pub const WELL_KNOWN: Self = Self { issuer: 5051, echo: 3333, gateway: 8080, sidecar: 8081, admin: 9901 };
+    pub const WELL_KNOWN: Self =
+        Self { issuer: 5051, apps: 5052, echo: 3333, gateway: 8080, sidecar: 8081, admin: 9901 };
 
     /// Ports that nobody has now. All are held at once, so that they differ.
     pub fn free() -> Result<Self> {
@@ -39,20 +42,40 @@ impl Place {
             held.push(listener);
             Ok(port)
         };
-        Ok(Self { issuer: port()?, echo: port()?, gateway: port()?, sidecar: port()?, admin: port()? })
+        Ok(Self {
+            issuer: port()?,
+            apps: port()?,
+            echo: port()?,
+            gateway: port()?,
+            sidecar: port()?,
+            admin: port()?,
+        })
+    }
+
+    /// The example's policy with these ports, in a file below `data`.
+    pub fn policy(&self, root: &Path, data: &Path) -> Result<PathBuf> {
+        let example = root.join("envoy/examples/demo-mcp.yaml");
+        let text =
+            fs::read_to_string(&example).with_context(|| format!("can't read {}", example.display()))?;
+        let (issuer, apps) = (format!("127.0.0.1:{}", self.issuer), format!("127.0.0.1:{}", self.apps));
+        fs::create_dir_all(data).with_context(|| format!("can't make {}", data.display()))?;
+        let file = data.join("demo-mcp.yaml");
+        fs::write(&file, text.replace("127.0.0.1:5051", &issuer).replace("127.0.0.1:5052", &apps))
+            .with_context(|| format!("can't write {}", file.display()))?;
+        Ok(file)
     }
 
     /// The gateway's configuration, as the original's `.env` has it. `extra` comes last and wins.
     pub fn environment(&self, data: &Path, extra: &[(&str, &str)]) -> Vec<(String, String)> {
-        let Self { issuer, echo, gateway, sidecar, admin } = self;
+        let Self { issuer, echo, gateway, sidecar, admin, apps: _ } = self;
         let variables = [
             ("DEMO_MODE", "true".to_owned()),
-            ("OAUTH_ISSUER_DEMO", format!("http://127.0.0.1:{issuer}/")),
+            ("OAUTH_ISSUER_DEMO", format!("http://127.0.0.1:{issuer}")),
             ("OAUTH_AUDIENCE_DEMO", "https://gateway.local/api".to_owned()),
             ("OAUTH_JWKS_URI_DEMO", format!("http://127.0.0.1:{issuer}/.well-known/jwks.json")),
             ("OAUTH_SCOPES_DEMO", "openid email profile".to_owned()),
             ("TOOL_SCOPES", "tool:read,tool:write".to_owned()),
-            ("CORS_ORIGIN", "http://localhost:5173,http://localhost:3000".to_owned()),
+            ("CORS_ORIGIN", "http://localhost:5173,http://localhost:3000,http://localhost:6274".to_owned()),
             ("PROXY_TARGET", format!("http://127.0.0.1:{echo}")),
             ("PROXY_INJECT_HEADER", "X-User-Id".to_owned()),
             ("PROXY_INJECT_QUERY", "userId".to_owned()),
@@ -71,11 +94,13 @@ impl Place {
 }
 
 impl Servers<'_> {
-    /// False when `stop` came before both answered.
+    /// False when `stop` came before all answered.
     pub fn start(&self, stack: &mut Stack, stop: &Stop) -> Result<bool> {
-        for (name, server, port) in
-            [("the issuer", "issuer", self.place.issuer), ("the echo server", "echo", self.place.echo)]
-        {
+        for (name, server, port) in [
+            ("the issuer", "issuer", self.place.issuer),
+            ("the Apps connector", "apps", self.place.apps),
+            ("the echo server", "echo", self.place.echo),
+        ] {
             require_free(loopback(port), name)?;
             let mut command = program(self.program);
             command.args([server, "--port", &port.to_string()]);

@@ -10,7 +10,9 @@ use crate::http::{Request, Response};
 
 /// Where the demo runs.
 pub struct Walk {
-    /// The gateway with our defaults.
+    /// The gateway with the demo's policy, as `cargo xtask demo` starts it.
+    pub demo: SocketAddr,
+    /// The gateway with our defaults, by the environment alone.
     pub gateway: SocketAddr,
     /// The gateway with the original's.
     pub as_original: SocketAddr,
@@ -48,6 +50,20 @@ impl Walk {
             request.headers.push(("Authorization", format!("Bearer {token}")));
         }
         Ok(request.send(to)?)
+    }
+
+    /// A JSON-RPC request to an MCP route of the demo. An answer that comes as an event stream has its message as its body.
+    pub fn json_rpc(&self, path: &str, body: &str, caller: Caller) -> Result<Response> {
+        let headers = vec![
+            ("Content-Type", "application/json".to_owned()),
+            ("Accept", "application/json, text/event-stream".to_owned()),
+        ];
+        let mut response = self.send(self.demo, Request { method: "POST", path, headers, body }, caller)?;
+        let text = String::from_utf8_lossy(&response.body).into_owned();
+        if let Some(data) = text.lines().rev().find_map(|line| line.strip_prefix("data: ")) {
+            response.body = data.into();
+        }
+        Ok(response)
     }
 
     /// The statuses of as many requests at once, as `count × status`.
@@ -102,7 +118,7 @@ impl Walk {
     }
 
     /// As if the issuer had its well-known port.
-    fn without_ports(&self, line: &str) -> String {
+    pub fn without_ports(&self, line: &str) -> String {
         line.replace(&self.issuer.to_string(), "127.0.0.1:5051")
     }
 }

@@ -7,5 +7,6 @@ pub mod debian;
 pub mod envoy;
 pub mod nextest;
 pub mod node;
+pub mod python;
 pub mod wasm;
 pub mod wasm_bindgen;

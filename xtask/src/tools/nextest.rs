@@ -28,20 +28,24 @@ pub fn runner() -> Runner {
 }
 
 impl Runner {
-    /// The arguments of cargo that run the workspace's tests, or those whose name contains `filter`.
-    pub fn arguments(&self, command: &mut Command, filter: Option<&str>) {
+    /// The arguments of cargo that run the workspace's tests, or those whose name contains `filter`; with `ignored` also
+    /// those that are left out otherwise.
+    pub fn arguments(&self, command: &mut Command, filter: Option<&str>, ignored: bool) {
         match self {
             Self::Nextest(folder) => {
                 if let Some(folder) = folder {
                     prepend_path(command, folder);
                 }
                 command.args(["nextest", "run", "--workspace", "--no-fail-fast"]);
+                command.args(ignored.then_some("--run-ignored=all"));
+                command.args(filter);
             }
             Self::CargoTest => {
                 command.args(["test", "--workspace", "--all-targets", "--no-fail-fast"]);
+                command.args(filter);
+                command.args(ignored.then_some(["--", "--include-ignored"]).into_iter().flatten());
             }
         }
-        command.args(filter);
     }
 }
 

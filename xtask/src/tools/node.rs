@@ -1,4 +1,4 @@
-//! Packages of Node for the tests (a foreign issuer). In: `tests/node/package-lock.json`. Out: a `node_modules` folder in
+//! Packages of Node for the tests (a foreign issuer, foreign clients). In: `tests/node/package-lock.json`. Out: a `node_modules` folder in
 //! the cache, by the lock's content.
 
 use std::{
