@@ -3,7 +3,7 @@
 
 use std::process::Command;
 
-use anyhow::{Context, Result, ensure};
+use anyhow::{Result, ensure};
 
 use super::walk::Walk;
 use crate::{cli::Demo, run::output, test::tally::Suite, tools::debian};
