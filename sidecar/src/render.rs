@@ -5,7 +5,7 @@
 mod clusters;
 mod files;
 mod model;
-mod ports;
+pub mod ports;
 mod routes;
 
 pub use files::write;

@@ -9,6 +9,7 @@
 
 use std::{
     fs,
+    hash::{BuildHasher as _, Hasher as _, RandomState},
     io::{BufRead, BufReader, Read, Write},
     net::{TcpListener, TcpStream},
     path::Path,
@@ -46,7 +47,10 @@ fn signal(id: u32, signal: Signal) {
 }
 
 fn free_port() -> u16 {
-    TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port()
+    // Below the range of outgoing connections' ports, which could take it meanwhile.
+    let random = RandomState::new().build_hasher().finish();
+    let mut ports = (0..200u64).map(|n| u16::try_from(10_000 + random.wrapping_add(n * 7) % 22_000).unwrap());
+    ports.find(|port| TcpListener::bind(("127.0.0.1", *port)).is_ok()).unwrap()
 }
 
 /// The status of a GET; 0: no answer.

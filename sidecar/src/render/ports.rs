@@ -2,6 +2,7 @@
 
 use gatewaystack_core::config::error::ConfigError;
 use serde_json::{Value, json};
+use std::hash::{BuildHasher as _, Hasher as _, RandomState};
 use std::net::TcpListener;
 
 /// Replaces each port that is 0. All are held at once, so that they differ.
@@ -19,9 +20,18 @@ pub fn choose(folded: &mut Value) -> Result<(), ConfigError> {
         }
         let failed =
             |e: std::io::Error| ConfigError::new(format!("{section}.{member}"), format!("no free port: {e}"));
-        let listener = TcpListener::bind((host, 0)).map_err(failed)?;
+        let listener = free(host).map_err(failed)?;
         *slot = json!(listener.local_addr().map_err(failed)?.port());
         held.push(listener);
     }
     Ok(())
+}
+
+/// A port of `host` that nobody has now. Below the range from which systems take the ports of outgoing connections (32768 on Linux): one of
+/// those could have it by the time it is used.
+pub fn free(host: &str) -> std::io::Result<TcpListener> {
+    let random = RandomState::new().build_hasher().finish();
+    let ports = (0..200u64).map(|n| 10_000 + random.wrapping_add(n * 7) % 22_000);
+    let mut free = ports.filter_map(|port| TcpListener::bind((host, u16::try_from(port).ok()?)).ok());
+    free.next().map_or_else(|| TcpListener::bind((host, 0)), Ok)
 }

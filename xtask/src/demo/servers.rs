@@ -3,6 +3,7 @@
 
 use std::{
     fs,
+    hash::{BuildHasher as _, Hasher as _, RandomState},
     net::{Ipv4Addr, SocketAddr, TcpListener},
     path::{Path, PathBuf},
 };
@@ -37,7 +38,7 @@ impl Place {
     pub fn free() -> Result<Self> {
         let mut held = Vec::new();
         let mut port = || -> Result<u16> {
-            let listener = TcpListener::bind(loopback(0)).context("no free port")?;
+            let listener = free().context("no free port")?;
             let port = listener.local_addr()?.port();
             held.push(listener);
             Ok(port)
@@ -115,6 +116,15 @@ impl Servers<'_> {
 
 pub fn loopback(port: u16) -> SocketAddr {
     SocketAddr::from((Ipv4Addr::LOCALHOST, port))
+}
+
+/// A port that nobody has now, below the range from which systems take the ports of outgoing connections (32768 on Linux): one of
+/// those could have it by the time it is used.
+fn free() -> std::io::Result<TcpListener> {
+    let random = RandomState::new().build_hasher().finish();
+    let ports = (0..200u64).map(|n| 10_000 + random.wrapping_add(n * 7) % 22_000);
+    let mut free = ports.filter_map(|port| TcpListener::bind(loopback(u16::try_from(port).ok()?)).ok());
+    free.next().map_or_else(|| TcpListener::bind(loopback(0)), Ok)
 }
 
 #[cfg(test)]
