@@ -206,7 +206,11 @@ impl Gate {
         held.generation += 1;
         let generation = held.generation;
         let cell = self.policy.issuers[issuer].control_cell();
-        control::update(&self.table, &cell, |control| control.generation = generation).unwrap();
+        control::update(&self.table, &cell, |control| {
+            control.generation = generation;
+            control.next_at = self.now_ms + 300_000;
+        })
+        .unwrap();
     }
 
     fn world<R>(&self, run: impl FnOnce(&World<'_>) -> R) -> R {

@@ -166,8 +166,9 @@ impl Control {
 
     /// An unknown `kid` asks for a fetch.
     pub fn force(&mut self, now: u64) -> Force {
-        // One that is due hasn't begun yet, so it will see what is published now; whoever forced it has spent the floor for all that wait for it.
-        if self.is_leased(now) || self.next_at <= now {
+        // One that was forced and hasn't begun will see what is published now: all wait for it.
+        let is_forced = self.forced_at != 0 && self.next_at == self.forced_at && self.forced_at <= now;
+        if self.is_leased(now) || is_forced {
             return Force::Wait;
         }
         let floor = self.forced_at.saturating_add(FORCED_FLOOR_MS);

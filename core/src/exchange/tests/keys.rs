@@ -50,6 +50,7 @@ fn an_unknown_key_id_is_worth_one_fetch_in_thirty_seconds() {
     else {
         panic!()
     };
+    gate.publish(0, &[&key_a(), &key_b()]);
     assert_eq!(gate.resume(*held, Fetched::Good).status(), 401);
     assert_eq!(gate.status("GET", "/v1/tools/x", &made_up("k1")), 401);
     assert_eq!(gate.status("GET", "/v1/tools/x", &made_up("k3")), 503);
