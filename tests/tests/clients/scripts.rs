@@ -1,12 +1,8 @@
-//! Foreign clients, each as its authors ship it: it finds out where to sign in, registers, signs in (the person at the browser
-//! is ours), lists, calls, is refused, asks for more, calls again. Behind the gateway stands the demo's MCP server, with
-//! the policy that `cargo xtask demo` has (`envoy/examples/demo-mcp.yaml`).
-//!
-//! `cargo xtask test --all` runs them and sets what they need.
+//! The clients that aren't in Rust: a script each (`tests/node/clients`, `tests/python`), which tells what each step gave and which
+//! requests were made.
 
-use gatewaystack::settings::Source;
-use gatewaystack_demo::{Issuer, Running};
-use gatewaystack_tests::{Gateway, gateway};
+use super::scene::scene;
+use super::{ALL, ONLY_WRITERS, READERS, WRITERS};
 use serde_json::Value;
 use std::os::unix::fs::symlink;
 use std::path::{Path, PathBuf};
@@ -15,29 +11,6 @@ use tokio::process::Command;
 
 /// A client has this long for all of it.
 const TIME: Duration = Duration::from_secs(120);
-
-struct Scene {
-    _issuer: Running,
-    _gateway: Gateway,
-    /// The address that a user types into the client.
-    url: String,
-}
-
-/// The demo, on ports of its own.
-async fn scene() -> Scene {
-    let issuer = Issuer::new().start(0).await.unwrap();
-    let example = Path::new(env!("CARGO_MANIFEST_DIR")).join("../envoy/examples/demo-mcp.yaml");
-    let text = std::fs::read_to_string(example).unwrap();
-    let folder = tempfile::tempdir().unwrap();
-    let file = folder.path().join("policy.yaml");
-    std::fs::write(&file, text.replace("http://127.0.0.1:5051", issuer.url.trim_end_matches('/'))).unwrap();
-    let policy = Source::read(Some(&file), None, false).unwrap().policy.unwrap();
-    // The port is in the public address, and that in the metadata: it must be known before.
-    let port = gatewaystack::render::ports::free("127.0.0.1").unwrap().local_addr().unwrap().port();
-    let public = format!("http://127.0.0.1:{port}");
-    let started = gateway().policy(policy).env("PORT", &port.to_string()).env("PUBLIC_URL", &public).start();
-    Scene { _gateway: started.await, _issuer: issuer, url: format!("{public}/mcp") }
-}
 
 fn needed(name: &str) -> PathBuf {
     let value = std::env::var_os(name)
@@ -66,6 +39,7 @@ async fn node(arguments: &[&str]) -> Value {
     }
     let mut command = Command::new("node");
     command.current_dir(folder.path()).args(arguments);
+    command.env("INSPECTOR_NODE", std::env::var_os("GATEWAYSTACK_NODE").unwrap_or_default());
     told(command).await
 }
 
@@ -74,12 +48,6 @@ async fn python(arguments: &[&str]) -> Value {
     command.arg(Path::new(env!("CARGO_MANIFEST_DIR")).join("python/client.py")).args(arguments);
     told(command).await
 }
-
-const READERS: &str = "list_notes read_other_users_note whoami";
-const WRITERS: &str = "add_note list_notes read_other_users_note whoami";
-/// A client that asks for the scopes of the last challenge alone has lost the others, and asks again for what it needs next.
-const ONLY_WRITERS: &str = "add_note whoami";
-const ALL: &str = "add_note list_notes purge read_other_users_note whoami";
 
 /// The whole way was gone; `version` is the protocol's that it ended up with, `writers` what it sees with the right to write.
 fn went_all_the_way(got: &Value, version: &str, writers: &str) {
@@ -119,4 +87,31 @@ clients! {
     the_python_sdk_goes_all_the_way_in_the_older_era: python ["mcp", "legacy"], "2025-11-25", WRITERS;
     the_python_sdk_goes_all_the_way_in_the_newest_era: python ["mcp", "auto"], "2026-07-28", WRITERS;
     fastmcp_goes_all_the_way: python ["fastmcp", "auto"], "2026-07-28", WRITERS;
+}
+
+/// It reads the list before each call. So it never asks for what the list hides: its user signs in anew, for more.
+async fn inspector_goes_as_far_as_it_can(era: &str) {
+    let scene = scene().await;
+    let got = node(&["inspector.mjs", &scene.url, era]).await;
+    let steps = &got["steps"];
+    assert_eq!(steps["error"], Value::Null, "{got:#}");
+    assert_eq!(steps["list before"], ALL, "{got:#}");
+    assert!(steps["read"].as_str().unwrap().starts_with("1 notes of bob:"), "{got:#}");
+    assert_eq!(steps["list of a reader"], READERS, "{got:#}");
+    assert_eq!(steps["write as a reader"], "tool_not_found", "{got:#}");
+    assert_eq!(steps["write"], "Noted. bob has 2 notes now.", "{got:#}");
+    assert_eq!(steps["list of a writer"], WRITERS, "{got:#}");
+    assert!(steps["read again"].as_str().unwrap().starts_with("2 notes of bob:"), "{got:#}");
+}
+
+#[tokio::test]
+#[ignore = "a foreign client: cargo xtask test --all fetches it"]
+async fn the_inspector_signs_in_by_itself_in_the_older_era() {
+    inspector_goes_as_far_as_it_can("legacy").await;
+}
+
+#[tokio::test]
+#[ignore = "a foreign client: cargo xtask test --all fetches it"]
+async fn the_inspector_signs_in_by_itself_in_the_newest_era() {
+    inspector_goes_as_far_as_it_can("auto").await;
 }
