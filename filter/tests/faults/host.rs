@@ -32,6 +32,10 @@ pub struct Host {
     pub maps: BTreeMap<u32, Vec<(String, Vec<u8>)>>,
     /// Body of the answer to a call.
     pub call_body: Vec<u8>,
+    /// Bodies of the request and of its answer, as far as they have come.
+    pub bodies: [Option<Vec<u8>>; 2],
+    /// It said that it had written to a header or a body, and hadn't: a lie that no filter can see.
+    pub lied: bool,
     /// Requests that the module sent.
     pub sent: Vec<String>,
     /// Status of the local answer.
@@ -98,6 +102,15 @@ fn plain(run: impl FnOnce(&mut Host) -> u32) -> u32 {
     })
 }
 
+/// Answers a call that changes what the module can't look at again.
+fn writing(run: impl FnOnce(&mut Host) -> u32) -> u32 {
+    host(|host| {
+        let calls = host.calls;
+        host.lied |= host.fault == Some((calls, Fault::Nothing));
+    });
+    plain(run)
+}
+
 /// Answers a call with bytes.
 unsafe fn giving(
     data: *mut *mut u8,
@@ -140,11 +153,33 @@ unsafe extern "C" fn proxy_get_buffer_bytes(
     size: *mut usize,
 ) -> u32 {
     let run = |host: &mut Host| {
-        let all = if buffer == 7 { &host.configuration } else { &host.call_body };
+        let all = match buffer {
+            0 | 1 => host.bodies[buffer as usize].as_ref().ok_or(1u32)?,
+            4 => &host.call_body,
+            _ => &host.configuration,
+        };
         let end = all.len().min(start.saturating_add(max));
         all.get(start..end).map(<[u8]>::to_vec).ok_or(1)
     };
     unsafe { giving(data, size, run) }
+}
+#[unsafe(no_mangle)]
+unsafe extern "C" fn proxy_set_buffer_bytes(
+    buffer: u32,
+    _: usize,
+    _: usize,
+    data: *const u8,
+    size: usize,
+) -> u32 {
+    // The filter replaces whole buffers only.
+    let value = unsafe { bytes(data, size).to_vec() };
+    writing(|host| match host.bodies.get_mut(buffer as usize) {
+        Some(Some(body)) => {
+            *body = value;
+            0
+        }
+        _ => 1,
+    })
 }
 #[unsafe(no_mangle)]
 unsafe extern "C" fn proxy_get_header_map_pairs(map: u32, data: *mut *mut u8, size: *mut usize) -> u32 {
@@ -167,7 +202,7 @@ unsafe extern "C" fn proxy_replace_header_map_value(
     size: usize,
 ) -> u32 {
     let (key, value) = unsafe { (text(key, key_size), bytes(value, size).to_vec()) };
-    plain(|host| {
+    writing(|host| {
         let pairs = host.maps.entry(map).or_default();
         pairs.retain(|(name, _)| *name != key);
         pairs.push((key, value));
@@ -183,7 +218,7 @@ unsafe extern "C" fn proxy_add_header_map_value(
     size: usize,
 ) -> u32 {
     let (key, value) = unsafe { (text(key, key_size), bytes(value, size).to_vec()) };
-    plain(|host| {
+    writing(|host| {
         host.maps.entry(map).or_default().push((key, value));
         0
     })
@@ -191,7 +226,7 @@ unsafe extern "C" fn proxy_add_header_map_value(
 #[unsafe(no_mangle)]
 unsafe extern "C" fn proxy_remove_header_map_value(map: u32, key: *const u8, key_size: usize) -> u32 {
     let key = unsafe { text(key, key_size) };
-    plain(|host| {
+    writing(|host| {
         host.maps.entry(map).or_default().retain(|(name, _)| *name != key);
         0
     })
@@ -399,7 +434,6 @@ macro_rules! unused {
 }
 unused!(
     proxy_get_log_level,
-    proxy_set_buffer_bytes,
     proxy_set_header_map_pairs,
     proxy_get_header_map_value,
     proxy_grpc_call,
