@@ -135,13 +135,13 @@ impl Life {
             leave(seen);
         }
         let mut sent = Vec::new();
-        let half = self.body.len() / 2;
-        for (part, end) in [(&self.body[..half], false), (&self.body[half..], true)] {
+        let (first, rest) = self.body.split_at(self.body.len() / 2);
+        for (part, end) in [(first, false), (rest, true)] {
             if is_over() {
                 return;
             }
             let size = host(|host| {
-                let waiting = host.bodies[0].get_or_insert_default();
+                let waiting = host.request_body.get_or_insert_default();
                 waiting.extend(part);
                 waiting.len()
             });
@@ -150,7 +150,7 @@ impl Life {
                 leave(seen);
             }
             if goes_on {
-                sent.extend(host(|host| host.bodies[0].take()).unwrap_or_default());
+                sent.extend(host(|host| host.request_body.take()).unwrap_or_default());
                 seen.body = end.then(|| sent.clone());
             }
         }
@@ -174,20 +174,19 @@ impl Life {
         let mut show = |held: &mut bool| {
             let headers = host(|host| host.maps.get(&2).cloned());
             seen.shown = seen.shown.take().or(headers);
-            seen.text.extend(host(|host| host.bodies[1].take()).unwrap_or_default());
+            seen.text.extend(host(|host| host.response_body.take()).unwrap_or_default());
             *held = false;
         };
         if !held {
             show(&mut held);
         }
-        let bytes = text.as_bytes();
-        let half = bytes.len() / 2;
-        for (part, end) in [(&bytes[..half], false), (&bytes[half..], !trailers)] {
+        let (first, rest) = text.as_bytes().split_at(text.len() / 2);
+        for (part, end) in [(first, false), (rest, !trailers)] {
             if is_over() {
                 return;
             }
             let size = host(|host| {
-                let waiting = host.bodies[1].get_or_insert_default();
+                let waiting = host.response_body.get_or_insert_default();
                 waiting.extend(part);
                 waiting.len()
             });
