@@ -109,7 +109,11 @@ impl Stream {
     }
 
     fn show_events(&self, worker: &Worker, mut events: Events, held: bool, size: usize, end: bool) -> Action {
-        let Ok(chunk) = host::buffer(Buffer::ResponseBody, size) else { return self.end() };
+        // Less than was announced, or nothing at all, would pass for events that need no change.
+        let Some(chunk) = host::buffer(Buffer::ResponseBody, size).ok().filter(|chunk| chunk.len() == size)
+        else {
+            return self.end();
+        };
         let shown = self.exchange.borrow_mut().on_response_events(&worker.policy, &mut events, &chunk, end);
         match shown {
             Ok(bytes) => {

@@ -50,6 +50,10 @@ impl Events {
             return Err(Cut(out));
         }
         self.pending.extend_from_slice(chunk);
+        if self.opening != Opening::Past && !end {
+            // Until it is known for a stream, nothing of it goes on.
+            return if self.pending.len() > self.max { Err(Cut(out)) } else { Ok(out) };
+        }
         let mut from = 0;
         while let Some(to) = self.event_end(from, end) {
             let event = self.pending.get(from..to).unwrap_or_default();

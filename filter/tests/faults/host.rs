@@ -4,6 +4,8 @@
 #![allow(unsafe_code, reason = "the other side of the proxy-wasm ABI is a C interface, too")]
 #![allow(clippy::unwrap_used, reason = "a test")]
 
+mod exports;
+
 use std::cell::RefCell;
 use std::collections::{BTreeMap, VecDeque};
 use std::slice;
@@ -32,6 +34,11 @@ pub struct Host {
     pub maps: BTreeMap<u32, Vec<(String, Vec<u8>)>>,
     /// Body of the answer to a call.
     pub call_body: Vec<u8>,
+    /// The request's body and its answer's, as far as they have come.
+    pub request_body: Option<Vec<u8>>,
+    pub response_body: Option<Vec<u8>>,
+    /// It said that it had written to a header or a body, and hadn't: a lie that no filter can see.
+    pub lied: bool,
     /// Requests that the module sent.
     pub sent: Vec<String>,
     /// Status of the local answer.
@@ -98,6 +105,15 @@ fn plain(run: impl FnOnce(&mut Host) -> u32) -> u32 {
     })
 }
 
+/// Answers a call that changes what the module can't look at again.
+fn writing(run: impl FnOnce(&mut Host) -> u32) -> u32 {
+    host(|host| {
+        let calls = host.calls;
+        host.lied |= host.fault == Some((calls, Fault::Nothing));
+    });
+    plain(run)
+}
+
 /// Answers a call with bytes.
 unsafe fn giving(
     data: *mut *mut u8,
@@ -115,299 +131,3 @@ unsafe fn giving(
         Err(status) => status,
     }
 }
-
-#[unsafe(no_mangle)]
-unsafe extern "C" fn proxy_log(_: u32, _: *const u8, _: usize) -> u32 {
-    plain(|_| 0)
-}
-#[unsafe(no_mangle)]
-unsafe extern "C" fn proxy_get_current_time_nanoseconds(time: *mut u64) -> u32 {
-    plain(|host| {
-        unsafe { *time = host.now_ns };
-        0
-    })
-}
-#[unsafe(no_mangle)]
-extern "C" fn proxy_set_tick_period_milliseconds(_: u32) -> u32 {
-    plain(|_| 0)
-}
-#[unsafe(no_mangle)]
-unsafe extern "C" fn proxy_get_buffer_bytes(
-    buffer: u32,
-    start: usize,
-    max: usize,
-    data: *mut *mut u8,
-    size: *mut usize,
-) -> u32 {
-    let run = |host: &mut Host| {
-        let all = if buffer == 7 { &host.configuration } else { &host.call_body };
-        let end = all.len().min(start.saturating_add(max));
-        all.get(start..end).map(<[u8]>::to_vec).ok_or(1)
-    };
-    unsafe { giving(data, size, run) }
-}
-#[unsafe(no_mangle)]
-unsafe extern "C" fn proxy_get_header_map_pairs(map: u32, data: *mut *mut u8, size: *mut usize) -> u32 {
-    let run = |host: &mut Host| {
-        let pairs = host.maps.get(&map).ok_or(1u32)?;
-        let word = |n: usize| u32::try_from(n).unwrap().to_le_bytes();
-        let mut out = word(pairs.len()).to_vec();
-        pairs.iter().for_each(|(n, v)| out.extend([word(n.len()), word(v.len())].concat()));
-        pairs.iter().for_each(|(n, v)| out.extend([n.as_bytes(), b"\0", v, b"\0"].concat()));
-        Ok(out)
-    };
-    unsafe { giving(data, size, run) }
-}
-#[unsafe(no_mangle)]
-unsafe extern "C" fn proxy_replace_header_map_value(
-    map: u32,
-    key: *const u8,
-    key_size: usize,
-    value: *const u8,
-    size: usize,
-) -> u32 {
-    let (key, value) = unsafe { (text(key, key_size), bytes(value, size).to_vec()) };
-    plain(|host| {
-        let pairs = host.maps.entry(map).or_default();
-        pairs.retain(|(name, _)| *name != key);
-        pairs.push((key, value));
-        0
-    })
-}
-#[unsafe(no_mangle)]
-unsafe extern "C" fn proxy_add_header_map_value(
-    map: u32,
-    key: *const u8,
-    key_size: usize,
-    value: *const u8,
-    size: usize,
-) -> u32 {
-    let (key, value) = unsafe { (text(key, key_size), bytes(value, size).to_vec()) };
-    plain(|host| {
-        host.maps.entry(map).or_default().push((key, value));
-        0
-    })
-}
-#[unsafe(no_mangle)]
-unsafe extern "C" fn proxy_remove_header_map_value(map: u32, key: *const u8, key_size: usize) -> u32 {
-    let key = unsafe { text(key, key_size) };
-    plain(|host| {
-        host.maps.entry(map).or_default().retain(|(name, _)| *name != key);
-        0
-    })
-}
-#[unsafe(no_mangle)]
-unsafe extern "C" fn proxy_get_property(
-    path: *const u8,
-    path_size: usize,
-    data: *mut *mut u8,
-    size: *mut usize,
-) -> u32 {
-    let path = unsafe { text(path, path_size) };
-    let run = |_: &mut Host| match path.as_str() {
-        "source\0address" => Ok(b"192.0.2.1:4711".to_vec()),
-        "plugin_vm_id" => Ok(b"gatewaystack".to_vec()),
-        _ => Err(1),
-    };
-    unsafe { giving(data, size, run) }
-}
-#[unsafe(no_mangle)]
-unsafe extern "C" fn proxy_set_property(
-    path: *const u8,
-    path_size: usize,
-    value: *const u8,
-    size: usize,
-) -> u32 {
-    let (path, value) = unsafe { (text(path, path_size), bytes(value, size).to_vec()) };
-    plain(|host| {
-        host.properties.insert(path, value);
-        0
-    })
-}
-#[unsafe(no_mangle)]
-unsafe extern "C" fn proxy_get_shared_data(
-    key: *const u8,
-    key_size: usize,
-    data: *mut *mut u8,
-    size: *mut usize,
-    cas: *mut u32,
-) -> u32 {
-    let key = unsafe { bytes(key, key_size) };
-    let run = |host: &mut Host| {
-        let (value, current) = host.shared.get(key).ok_or(1u32)?;
-        unsafe { *cas = *current };
-        Ok(value.clone())
-    };
-    unsafe { giving(data, size, run) }
-}
-#[unsafe(no_mangle)]
-unsafe extern "C" fn proxy_set_shared_data(
-    key: *const u8,
-    key_size: usize,
-    value: *const u8,
-    size: usize,
-    cas: u32,
-) -> u32 {
-    let (key, value) = unsafe { (bytes(key, key_size).to_vec(), bytes(value, size).to_vec()) };
-    plain(|host| match host.shared.get_mut(&key) {
-        Some((_, current)) if cas != 0 && *current != cas => 8,
-        Some(cell) => {
-            *cell = (value, cell.1 + 1);
-            0
-        }
-        None => {
-            host.shared.insert(key, (value, 1));
-            0
-        }
-    })
-}
-#[unsafe(no_mangle)]
-unsafe extern "C" fn proxy_register_shared_queue(name: *const u8, size: usize, id: *mut u32) -> u32 {
-    let name = unsafe { text(name, size) };
-    plain(|host| {
-        let next = u32::try_from(host.queues.len()).unwrap() + 1;
-        unsafe { *id = *host.queues.entry(name).or_insert(next) };
-        0
-    })
-}
-#[unsafe(no_mangle)]
-unsafe extern "C" fn proxy_resolve_shared_queue(
-    _: *const u8,
-    _: usize,
-    name: *const u8,
-    size: usize,
-    id: *mut u32,
-) -> u32 {
-    let name = unsafe { text(name, size) };
-    plain(|host| match host.queues.get(&name) {
-        Some(queue) => {
-            unsafe { *id = *queue };
-            0
-        }
-        None => 1,
-    })
-}
-#[unsafe(no_mangle)]
-unsafe extern "C" fn proxy_dequeue_shared_queue(id: u32, data: *mut *mut u8, size: *mut usize) -> u32 {
-    unsafe { giving(data, size, |host| host.messages.entry(id).or_default().pop_front().ok_or(7)) }
-}
-#[unsafe(no_mangle)]
-unsafe extern "C" fn proxy_enqueue_shared_queue(id: u32, value: *const u8, size: usize) -> u32 {
-    let value = unsafe { bytes(value, size).to_vec() };
-    plain(|host| {
-        host.messages.entry(id).or_default().push_back(value);
-        0
-    })
-}
-#[unsafe(no_mangle)]
-extern "C" fn proxy_continue_stream(_: u32) -> u32 {
-    plain(|host| {
-        host.continued = true;
-        0
-    })
-}
-#[unsafe(no_mangle)]
-extern "C" fn proxy_close_stream(_: u32) -> u32 {
-    plain(|host| {
-        host.reset = true;
-        0
-    })
-}
-#[unsafe(no_mangle)]
-unsafe extern "C" fn proxy_send_local_response(
-    status: u32,
-    _: *const u8,
-    _: usize,
-    _: *const u8,
-    _: usize,
-    _: *const u8,
-    _: usize,
-    _: i32,
-) -> u32 {
-    plain(|host| {
-        host.answered = Some(status);
-        0
-    })
-}
-#[unsafe(no_mangle)]
-extern "C" fn proxy_set_effective_context(_: u32) -> u32 {
-    // The SDK itself calls this, and unwraps: Envoy only fails it for a context that is gone, and then doesn't call back.
-    0
-}
-#[unsafe(no_mangle)]
-unsafe extern "C" fn proxy_call_foreign_function(
-    name: *const u8,
-    name_size: usize,
-    _: *const u8,
-    _: usize,
-    data: *mut *mut u8,
-    size: *mut usize,
-) -> u32 {
-    let name = unsafe { text(name, name_size) };
-    unsafe { giving(data, size, |_| if name == "clear_route_cache" { Ok(Vec::new()) } else { Err(1) }) }
-}
-#[unsafe(no_mangle)]
-unsafe extern "C" fn proxy_define_metric(_: u32, _: *const u8, _: usize, id: *mut u32) -> u32 {
-    // Hundreds of like calls: they are not counted, so that faults fall on the others.
-    host(|host| {
-        host.metrics += 1;
-        unsafe { *id = host.metrics };
-    });
-    0
-}
-#[unsafe(no_mangle)]
-extern "C" fn proxy_record_metric(_: u32, _: u64) -> u32 {
-    plain(|_| 0)
-}
-#[unsafe(no_mangle)]
-extern "C" fn proxy_increment_metric(_: u32, offset: i64) -> u32 {
-    plain(|_| if offset == 0 { 2 } else { 0 })
-}
-#[unsafe(no_mangle)]
-unsafe extern "C" fn proxy_http_call(
-    upstream: *const u8,
-    upstream_size: usize,
-    _: *const u8,
-    _: usize,
-    _: *const u8,
-    _: usize,
-    _: *const u8,
-    _: usize,
-    _: u32,
-    token: *mut u32,
-) -> u32 {
-    let upstream = unsafe { text(upstream, upstream_size) };
-    host(|host| {
-        // The SDK panics on statuses other than these two; Envoy answers no other.
-        if host.fault().is_some() {
-            return 10;
-        }
-        host.sent.push(upstream);
-        unsafe { *token = u32::try_from(host.sent.len()).unwrap() };
-        0
-    })
-}
-
-/// Calls that the SDK can make, and the filter doesn't.
-macro_rules! unused {
-    ($($name:ident),*) => { $(
-        #[unsafe(no_mangle)]
-        extern "C" fn $name() -> u32 {
-            12
-        }
-    )* };
-}
-unused!(
-    proxy_get_log_level,
-    proxy_set_buffer_bytes,
-    proxy_set_header_map_pairs,
-    proxy_get_header_map_value,
-    proxy_grpc_call,
-    proxy_grpc_stream,
-    proxy_grpc_send,
-    proxy_grpc_cancel,
-    proxy_grpc_close,
-    proxy_get_status,
-    proxy_done,
-    proxy_get_metric
-);

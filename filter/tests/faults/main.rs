@@ -4,6 +4,7 @@
 #![allow(unsafe_code, reason = "the module's exports are a C interface")]
 #![allow(clippy::unwrap_used, reason = "a test")]
 
+mod bodies;
 mod host;
 
 use base64::Engine as _;
@@ -27,8 +28,11 @@ unsafe extern "C" {
         trailers: usize,
     );
     safe fn proxy_on_request_headers(context: u32, headers: usize, end: bool) -> u32;
+    safe fn proxy_on_request_body(context: u32, size: usize, end: bool) -> u32;
     safe fn proxy_on_request_trailers(context: u32, trailers: usize) -> u32;
     safe fn proxy_on_response_headers(context: u32, headers: usize, end: bool) -> u32;
+    safe fn proxy_on_response_body(context: u32, size: usize, end: bool) -> u32;
+    safe fn proxy_on_response_trailers(context: u32, trailers: usize) -> u32;
     safe fn proxy_on_log(context: u32);
     safe fn proxy_on_delete(context: u32);
 }
@@ -36,6 +40,16 @@ unsafe extern "C" {
 const CONTINUE: u32 = 0;
 const ROOT: u32 = 1;
 const REQUEST: u32 = 2;
+
+/// All the ways to fail.
+const FAULTS: [Fault; 6] = [
+    Fault::Status(1),
+    Fault::Status(2),
+    Fault::Status(10),
+    Fault::Status(12),
+    Fault::Garbage,
+    Fault::Nothing,
+];
 
 struct Fixture {
     jwks: Vec<u8>,
@@ -225,20 +239,12 @@ fn without_faults_a_good_token_passes_and_a_missing_one_does_not() {
 
 #[test]
 fn whatever_call_fails_in_whatever_way_nothing_panics_and_nothing_passes_unjudged() {
-    let faults = [
-        Fault::Status(1),
-        Fault::Status(2),
-        Fault::Status(10),
-        Fault::Status(12),
-        Fault::Garbage,
-        Fault::Nothing,
-    ];
     let mut passed = 0;
     for keys_first in [true, false] {
         for token in [None, Some(fixture().token.as_str())] {
             let calls = run("/v1/%78", token, keys_first, None).calls;
             assert!(calls > 20);
-            for fault in (0..calls).flat_map(|at| faults.map(|fault| (at, fault))) {
+            for fault in (0..calls).flat_map(|at| FAULTS.map(|fault| (at, fault))) {
                 let outcome = run("/v1/%78", token, keys_first, Some(fault));
                 // A call that claims to have worked, and hasn't, is a lie that no filter can see: only then may an edit be missing.
                 let lied = fault.1 == Fault::Nothing;

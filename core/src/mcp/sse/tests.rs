@@ -86,7 +86,7 @@ fn json_under_the_type_of_a_stream_is_no_stream_whatever_space_is_before_it() {
         for body in ["{\"result\":{}}", "[{}]"] {
             for size in 1..=8 {
                 let (out, end) = shown(format!("{space}{body}").as_bytes(), size, 1000);
-                assert!(!end && out.iter().all(|b| !b.is_ascii_graphic()), "{space:?}{body} by {size}");
+                assert!(!end && out.is_empty(), "{space:?}{body} by {size}");
             }
         }
     }
@@ -110,5 +110,5 @@ fn each_byte_costs_the_same() {
     let long = format!("data: \"{}\"\n\n", "a".repeat((1 << 20) - 20));
     assert_eq!(shown(long.as_bytes(), 1, 1 << 20), (long.clone().into_bytes(), true));
     let space = " ".repeat(1 << 20);
-    assert_eq!(shown(space.as_bytes(), 1, 1 << 20), (space.into_bytes(), true));
+    assert_eq!(shown(space.as_bytes(), 1, 1 << 20), (space.clone().into_bytes(), true));
 }
