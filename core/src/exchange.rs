@@ -116,6 +116,8 @@ struct Progress {
     operation: Option<Result<Operation, BodyFault>>,
     /// Its failed authentication was counted.
     failed: bool,
+    /// Why its token was refused when its headers left, which name nobody then: nothing may follow them.
+    refused: Option<Refusal>,
 }
 
 impl Exchange {

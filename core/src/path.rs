@@ -113,8 +113,17 @@ fn hex(byte: Option<u8>) -> Result<u8, PathFault> {
     }
 }
 
+/// Any text as a part of a query: every byte escaped but the unreserved ones.
+pub fn encoded(text: &str) -> String {
+    let mut out = String::with_capacity(text.len());
+    for byte in text.bytes() {
+        if is_unreserved(byte) { out.push(char::from(byte)) } else { push_escape(&mut out, byte) }
+    }
+    out
+}
+
 /// RFC 3986 §2.3.
-pub(crate) fn is_unreserved(byte: u8) -> bool {
+fn is_unreserved(byte: u8) -> bool {
     byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'.' | b'_' | b'~')
 }
 

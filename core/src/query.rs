@@ -2,7 +2,7 @@
 //!
 //! With the name `userId`, `a=1&userid=evil;b=2` and the user `u|1` give `a=1;b=2&userId=u%7C1`.
 
-use crate::path::{is_unreserved, push_escape};
+use crate::path::encoded;
 
 /// Removes every parameter whose name a server could read as `name`. `None` where nothing had to go.
 pub fn strip(query: &str, name: &str) -> Option<String> {
@@ -43,9 +43,7 @@ pub fn append(query: &str, name: &str, user: &str) -> String {
     }
     out.push_str(name);
     out.push('=');
-    for byte in user.bytes() {
-        if is_unreserved(byte) { out.push(char::from(byte)) } else { push_escape(&mut out, byte) }
-    }
+    out.push_str(&encoded(user));
     out
 }
 

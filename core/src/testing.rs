@@ -299,6 +299,12 @@ impl Gate {
         }
     }
 
+    /// The body of a request whose headers are there.
+    pub fn body(&mut self, exchange: Exchange, body: &[u8]) -> Got {
+        let (exchange, decision) = self.world(|world| exchange.on_body(world, Some(body)));
+        self.got(exchange, decision)
+    }
+
     /// Opens a stream: what came of it, and the exchange where it was forwarded.
     pub fn open(&mut self, path: &str, headers: &[(&str, &str)]) -> (Got, Exchange) {
         let mut all: Vec<(&[u8], &[u8])> =

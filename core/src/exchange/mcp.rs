@@ -135,6 +135,9 @@ fn decide(
     if let Ok(operation) = operation {
         facts.operate(operation);
     }
+    if let Some(refusal) = progress.refused.take() {
+        return Err(refusal);
+    }
     let is_open = operation.as_ref().is_ok_and(|operation| route.is_open(operation));
     let claims = match caller(world, case, route, is_open, progress)? {
         Some(Caller::NeedsKeys(issuer)) => return Ok(Verdict::Await(issuer)),
@@ -201,7 +204,12 @@ fn before_body(
             None => match authenticate(world, Some(route.route), request.bearer, case.fetched) {
                 Ok(Caller::Known(claims)) => Some(claims),
                 Ok(Caller::NeedsKeys(issuer)) => return Ok(Verdict::Await(issuer)),
-                Err(_) => None,
+                // A method that is open may need none.
+                Err(Refusal::NoToken) => None,
+                Err(refusal) => {
+                    progress.refused = Some(counted_failure(world, progress, refusal));
+                    None
+                }
             },
         };
         Some(authorize::edits(world.policy, request, Some(route.route), claims.as_deref()))

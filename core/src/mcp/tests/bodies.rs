@@ -327,3 +327,22 @@ fn where_headers_leave_early_they_say_who_calls_and_the_body_still_decides() {
     };
     assert_eq!((post(&mut gate, "list_notes"), post(&mut gate, "add_note")), (200, 403));
 }
+
+/// The identity has left with the headers: a token that wasn't good then isn't good for the body, whatever has changed since.
+#[test]
+fn headers_that_left_without_an_identity_are_followed_by_no_body() {
+    let mut gate =
+        gate(json!({"hold_headers": false, "routes": [{"path": "/mcp", "mcp": {"tools": {"whoami": []}}}]}));
+    let early = token().claim("nbf", NOW_S + 61).mint();
+    let auth = format!("Bearer {early}");
+    let headers = [("content-type", "application/json"), ("authorization", auth.as_str())];
+    let Got::Reads(exchange, Some(edits)) = gate.send("POST", "/mcp", &headers) else { panic!() };
+    assert!(edits.set.is_empty(), "nobody is named");
+    gate.now_ms += 5_000;
+    let got = gate.body(*exchange, tool("whoami").to_string().as_bytes());
+    assert_eq!(got.status(), 401, "{got:?}");
+    assert!(challenge(&got).contains("error=\"invalid_token\""));
+    let Got::Reads(exchange, Some(edits)) = gate.send("POST", "/mcp", &headers) else { panic!() };
+    assert_eq!(edits.set.len(), 1);
+    assert_eq!(gate.body(*exchange, tool("whoami").to_string().as_bytes()).status(), 200);
+}
