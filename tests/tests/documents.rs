@@ -142,6 +142,32 @@ fn the_webhooks_guide_has_each_of_its_variables_and_names() {
 }
 
 #[test]
+fn the_webhooks_guide_says_what_to_do_for_each_reason() {
+    let mut found = BTreeSet::new();
+    let mut folders = vec![root().join("sidecar/src/webhook")];
+    while let Some(path) = folders.pop() {
+        if path.is_dir() {
+            folders.extend(std::fs::read_dir(&path).unwrap().map(|e| e.unwrap().path()));
+        } else if path.file_name().is_some_and(|name| name != "tests.rs") {
+            let source = std::fs::read_to_string(&path).unwrap();
+            let source = source.split("#[cfg(test)]").next().unwrap();
+            let code = |text: &String| {
+                let (code, _) = text.split_once(": ")?;
+                let is_code = code.len() > 5 && code.bytes().all(|b| b.is_ascii_lowercase() || b == b'_');
+                is_code.then(|| code.to_owned())
+            };
+            found.extend(literals(source).iter().filter_map(code));
+        }
+    }
+    assert!(found.len() > 7 && found.contains("not_allowed"), "{found:?}");
+    let guide = read("docs/auth0/dcr-log-webhook.md");
+    let rows = guide.split_once("## Parked events").unwrap().1.split_once("\n## ").unwrap().0;
+    let documented: BTreeSet<String> =
+        rows.lines().filter_map(|l| Some(l.strip_prefix("| `")?.split_once('`')?.0.to_owned())).collect();
+    assert_eq!(found, documented);
+}
+
+#[test]
 fn commands_in_the_guides_are_commands_that_there_are() {
     let mut seen = BTreeSet::new();
     for guide in ["docs/auth0/setup.md", "docs/auth0/dcr-log-webhook.md"] {

@@ -1,9 +1,10 @@
 //! What the Management API says of our own set-up: token, its scopes, the connection's level, and the grants of clients that were promoted.
 
+use crate::auth0::Trouble;
 use crate::auth0::types::Grant;
-use crate::auth0::{Trouble, encoded};
 use crate::webhook::promote::{Promoter, Stop};
 use gatewaystack_core::config::policy::Promotion;
+use gatewaystack_core::path::encoded;
 use reqwest::Method;
 use serde_json::{Map, Value, json};
 

@@ -1,8 +1,8 @@
 //! The connection that users sign in with: domain-level, or with the client enabled on it.
 
 use super::{Before, Promoter, Stop, is_id, shown, unexpected};
-use crate::auth0::encoded;
 use crate::auth0::types::{Connection, EnabledClients};
+use gatewaystack_core::path::encoded;
 use reqwest::Method;
 use serde_json::{Value, json};
 use std::time::{Duration, Instant};

@@ -2,9 +2,9 @@
 //! machines ("Application Access to APIs: Client Grants"); an agent needs the first.
 
 use super::{Before, Promoter, Stop, is_id, unexpected};
-use crate::auth0::encoded;
 use crate::auth0::types::Grant;
 use gatewaystack_core::config::policy::Promotion;
+use gatewaystack_core::path::encoded;
 use reqwest::Method;
 use serde_json::json;
 
