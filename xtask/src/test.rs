@@ -1,6 +1,7 @@
 //! `cargo xtask test [FILTER] [--all]`. In: the sources. Out: every suite's own output, then one line that sums them all;
 //! exit 1 when any test failed or any suite couldn't run.
 
+mod support;
 pub mod tally;
 
 use std::{
@@ -10,7 +11,7 @@ use std::{
 
 use anyhow::Result;
 
-use self::tally::Tally;
+use self::tally::{Suite, Tally};
 use crate::{
     cli::TestArguments,
     demo,
@@ -23,7 +24,11 @@ use crate::{
 pub fn run(arguments: &TestArguments) -> Result<ExitCode> {
     let workspace = Workspace::find()?;
     let mut tally = Tally::default();
+    support::clear(&workspace.target)?;
     native(&workspace, arguments, &mut tally)?;
+    if arguments.all && arguments.filter.is_none() {
+        tally.add("docs/mcp-support.md", &supported(&workspace));
+    }
     // A filter is for the one who works on a test: the suites that know no names of tests stay out.
     if arguments.filter.is_none() {
         core_on_wasm(&workspace, &mut tally)?;
@@ -68,6 +73,16 @@ fn native(workspace: &Workspace, arguments: &TestArguments, tally: &mut Tally) -
     suite(&mut command, "native", tally)
 }
 
+/// Writes what the tests found to the document. A document that changes is a failure: it has to be committed.
+fn supported(workspace: &Workspace) -> Suite {
+    match support::write(&workspace.root, &workspace.target) {
+        Ok(false) => return Suite { passed: 1, ..Suite::default() },
+        Ok(true) => println!("docs/mcp-support.md has changed: commit it"),
+        Err(error) => println!("docs/mcp-support.md: {error:#}"),
+    }
+    Suite { failed: 1, ..Suite::default() }
+}
+
 /// The core's own tests once more, on the bare WebAssembly target.
 fn core_on_wasm(workspace: &Workspace, tally: &mut Tally) -> Result<()> {
     let runner = wasm_bindgen::runner(workspace)?;
@@ -89,6 +104,6 @@ fn suite(command: &mut Command, name: &str, tally: &mut Tally) -> Result<()> {
         command.env("CARGO_TERM_COLOR", "always");
     }
     let (status, text) = tee(command)?;
-    tally.add(name, &tally::Suite::read(&text, status.success()));
+    tally.add(name, &Suite::read(&text, status.success()));
     Ok(())
 }

@@ -6,6 +6,7 @@
 
 mod scene;
 mod scripts;
+mod table;
 mod rust_sdk;
 
 const READERS: &str = "list_notes read_other_users_note whoami";
