@@ -20,6 +20,10 @@ const CHOSEN: &str = "scope:";
 /// apply it to the redirect that follows the form, too.
 const POLICY: &str = "default-src 'none'; style-src 'unsafe-inline'; frame-ancestors 'none'; base-uri 'none'";
 
+/// The page's address goes to nobody else. Not `no-referrer`: under that a browser says `Origin: null` when it posts the form
+/// (Fetch, "append a request `Origin` header"), as any foreign page could have it say, and the guard refuses the click.
+const REFERRER: &str = "same-origin";
+
 /// What the page offers for a request: what was asked for, ticked, then what else there is.
 fn offered(asked: &[String]) -> impl Iterator<Item = (&str, bool)> {
     let others = SCOPES.into_iter().filter(|scope| !asked.iter().any(|other| other == scope));
@@ -62,7 +66,7 @@ pub(super) fn page(client: &str, redirect_uri: &str, scopes: &[String], request:
         (header::CONTENT_TYPE, "text/html; charset=utf-8"),
         (header::CONTENT_SECURITY_POLICY, POLICY),
         (header::X_FRAME_OPTIONS, "DENY"),
-        (header::REFERRER_POLICY, "no-referrer"),
+        (header::REFERRER_POLICY, REFERRER),
         (header::CACHE_CONTROL, "no-store"),
     ];
     (StatusCode::OK, headers, html).into_response()
