@@ -39,6 +39,8 @@ pub(super) fn narrowed(grant: &mut Grant, form: &Params) {
     }
 }
 
+/// A name may have signs that turn what follows it round (U+202E), and the host with it: `bdi` keeps it to itself. The
+/// checkboxes are a group with a name, so that who hears the page is told what they are for.
 pub(super) fn page(client: &str, redirect_uri: &str, scopes: &[String], request: &str) -> Response {
     let host = redirect_uri.parse::<Uri>().ok().and_then(|uri| uri.authority().map(ToString::to_string));
     let scopes: String = offered(scopes).map(|(scope, asked)| checkbox(scope, asked)).collect();
@@ -47,14 +49,15 @@ pub(super) fn page(client: &str, redirect_uri: &str, scopes: &[String], request:
     let html = format!(
         r#"<!doctype html>
 <html lang="en"><meta charset="utf-8"><title>Sign in to the demo</title>
-<style>body{{font:1rem/1.5 system-ui;max-width:32rem;margin:4rem auto;padding:0 1rem}}button,select{{font:inherit;padding:.3rem .8rem}}label{{display:block}}</style>
+<style>body{{font:1rem/1.5 system-ui;max-width:32rem;margin:4rem auto;padding:0 1rem}}button,select{{font:inherit;padding:.3rem .8rem}}label{{display:block}}fieldset{{border:0;margin:0}}fieldset,legend{{padding:0}}</style>
 <h1>Sign in to the demo</h1>
-<p><strong>{client}</strong> asks to act for you. The answer goes to <code>{host}</code>.</p>
+<p><strong><bdi>{client}</bdi></strong> asks to act for you. The answer goes to <code>{host}</code>.</p>
 <form method="post" action="/authorize/decision">
 <input type="hidden" name="request" value="{request}">
 <input type="hidden" name="scopes" value="chosen">
 <p><label>Sign in as <select name="sub">{users}</select></label></p>
-<p>It gets:</p>{scopes}
+<fieldset><legend>It gets:</legend>
+{scopes}</fieldset>
 <p><button name="decision" value="allow">Allow</button> <button name="decision" value="deny">Deny</button></p>
 </form></html>
 "#,
