@@ -12,7 +12,7 @@ use tokio::process::Command;
 /// A client has this long for all of it.
 const TIME: Duration = Duration::from_secs(120);
 
-fn needed(name: &str) -> PathBuf {
+pub fn needed(name: &str) -> PathBuf {
     let value = std::env::var_os(name)
         .unwrap_or_else(|| panic!("{name} is not set: run by `cargo xtask test --all`"));
     PathBuf::from(value)
@@ -28,7 +28,7 @@ async fn told(mut command: Command) -> Value {
 }
 
 /// A script of `tests/node/clients`.
-async fn node(arguments: &[&str]) -> Value {
+pub async fn node(arguments: &[&str]) -> Value {
     let folder = tempfile::tempdir().unwrap();
     symlink(needed("GATEWAYSTACK_NODE_MODULES"), folder.path().join("node_modules")).unwrap();
     // Node looks for a module's packages beside the module.
