@@ -32,6 +32,7 @@ const people = {
   async generous() {
     const [client, first] = await challenged();
     steps['first page'] = await first.read();
+    steps['the host of the client'] = new URL(client.callbacks.url).host;
     await first.user.selectOption('bob');
     await first.allow.click();
     await back(client, 'first');
