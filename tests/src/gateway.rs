@@ -167,7 +167,8 @@ pub(crate) fn spawn(folder: &TempDir, bootstrap: &str, workers: usize) -> Child 
         .unwrap()
 }
 
-pub(crate) fn from_environment(name: &str) -> PathBuf {
+/// A path that `cargo xtask test` has set.
+pub fn from_environment(name: &str) -> PathBuf {
     let value =
         std::env::var_os(name).unwrap_or_else(|| panic!("{name} is not set: run by `cargo xtask test`"));
     PathBuf::from(value)

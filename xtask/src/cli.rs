@@ -62,7 +62,7 @@ pub struct UpArguments {
 pub struct TestArguments {
     /// Run only the native tests whose names contain this
     pub filter: Option<String>,
-    /// Also the foreign clients, the documentation tests, and the walks through the original's README and ours
+    /// Also the foreign clients, the browser, the documentation tests, and the walks through the original's README and ours
     #[arg(long)]
     pub all: bool,
 }

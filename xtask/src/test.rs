@@ -17,7 +17,7 @@ use crate::{
     demo,
     progress::Step,
     run::{run as build, tee},
-    tools::{envoy, nextest, node, python, wasm, wasm_bindgen},
+    tools::{chromium, envoy, nextest, node, python, wasm, wasm_bindgen},
     workspace::Workspace,
 };
 
@@ -45,12 +45,14 @@ pub fn run(arguments: &TestArguments) -> Result<ExitCode> {
     Ok(if tally.all_good() { ExitCode::SUCCESS } else { ExitCode::FAILURE })
 }
 
-/// The whole workspace on this machine, with the real Envoy; with `--all` also the foreign clients, which are ignored else.
+/// The whole workspace on this machine, with the real Envoy; with `--all` also the foreign clients and the browser, which are
+/// ignored else.
 fn native(workspace: &Workspace, arguments: &TestArguments, tally: &mut Tally) -> Result<()> {
     // What says at once that something is missing comes before what takes minutes.
     let envoy = envoy::envoy()?;
     let modules = node::modules(workspace)?;
     let clients = arguments.all.then(|| python::environment(workspace)).transpose()?;
+    let browser = arguments.all.then(chromium::chromium).transpose()?;
     let runner = nextest::runner();
     let wasm = wasm::filter(workspace)?;
     let step = Step::begin("native binaries", "building");
@@ -69,6 +71,9 @@ fn native(workspace: &Workspace, arguments: &TestArguments, tally: &mut Tally) -
     };
     if let Some(python::Environment { python, node }) = clients {
         command.env("GATEWAYSTACK_PYTHON", python).env("GATEWAYSTACK_NODE", node);
+    }
+    if let Some(browser) = browser {
+        command.env(chromium::VARIABLE, browser);
     }
     suite(&mut command, "native", tally)
 }

@@ -4,6 +4,7 @@
 use super::scene::scene;
 use super::table::{KEEPS, LOSES, went};
 use super::{ALL, ONLY_WRITERS, READERS, WRITERS};
+use gatewaystack_tests::gateway::from_environment;
 use gatewaystack_tests::node::{self, Scripts};
 use serde_json::Value;
 use std::path::Path;
@@ -23,7 +24,7 @@ async fn told(mut command: Command) -> Value {
 }
 
 /// A script of `tests/node/clients`.
-async fn node(arguments: &[&str]) -> Value {
+pub async fn node(arguments: &[&str]) -> Value {
     let scripts = Scripts::of("clients");
     let mut command = scripts.command("node");
     command.args(arguments).env("INSPECTOR_NODE", node::newer());
@@ -31,8 +32,7 @@ async fn node(arguments: &[&str]) -> Value {
 }
 
 async fn python(arguments: &[&str]) -> Value {
-    let python = std::env::var_os("GATEWAYSTACK_PYTHON");
-    let mut command = Command::new(python.expect("GATEWAYSTACK_PYTHON: run by `cargo xtask test --all`"));
+    let mut command = Command::new(from_environment("GATEWAYSTACK_PYTHON"));
     command.arg(Path::new(env!("CARGO_MANIFEST_DIR")).join("python/client.py")).args(arguments);
     told(command).await
 }
