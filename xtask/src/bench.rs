@@ -21,6 +21,7 @@ mod memory;
 mod ratio;
 mod report;
 mod table;
+mod chart;
 
 use std::{fs, path::Path, process::ExitCode, time::Duration};
 
@@ -63,7 +64,7 @@ fn write(folder: &Path, results: &Results, memory: Option<Memory>) -> Result<()>
     let table = table::markdown(results, memory);
     print!("{table}");
     let report = format!("{:#}\n", report::json(results, memory)?);
-    for (name, text) in [("report.md", table), ("report.json", report)] {
+    for (name, text) in [("report.md", table), ("report.json", report), ("report.svg", chart::svg(results))] {
         fs::write(folder.join(name), text).with_context(|| format!("can't write {name}"))?;
     }
     Ok(())

@@ -139,6 +139,13 @@ fn parse(text: &str) -> Result<Value> {
     serde_saphyr::from_str(text).context("a fragment of the chains")
 }
 
+impl Filters {
+    /// Whether they demand a token and count its requests.
+    pub fn judge(self) -> bool {
+        self == Self::Ours || [NATIVE, NATIVE_CACHED, NATIVE_MINIMUM, NATIVE_MINIMUM_CACHED].contains(&self)
+    }
+}
+
 impl Fragment {
     fn fill(&self, values: &Values<'_>) -> Result<Value> {
         let cache = if self.jwt_cache { JWT_CACHE } else { "" };

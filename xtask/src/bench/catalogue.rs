@@ -79,7 +79,7 @@ const fn routes(count: usize) -> Setup {
 }
 
 const fn essential(name: &'static str, about: &'static str, setup: Setup, load: Load) -> Chain {
-    Chain { name, about, setup, load, status: 200, quick: true }
+    Chain { name, about, setup, load, status: 200, hides: None, quick: true }
 }
 
 const fn further(name: &'static str, about: &'static str, setup: Setup, load: Load) -> Chain {
@@ -88,6 +88,10 @@ const fn further(name: &'static str, about: &'static str, setup: Setup, load: Lo
 
 const fn refused(name: &'static str, about: &'static str, setup: Setup, load: Load, status: u16) -> Chain {
     Chain { status, ..essential(name, about, setup, load) }
+}
+
+const fn cut_down(name: &'static str, about: &'static str, load: Load) -> Chain {
+    Chain { hides: Some(r#""tool_1""#), ..further(name, about, OURS_MCP, load) }
 }
 
 pub static CHAINS: [Chain; 30] = [
@@ -142,10 +146,13 @@ pub static CHAINS: [Chain; 30] = [
         OURS_MCP,
         list("/list/64"),
     ),
-    further("list_256k", "the same of 256 KiB", OURS_MCP, list("/list/256")),
-    further("list_1m", "the same of 1 MiB", OURS_MCP, list("/list/1024")),
+    cut_down("list_256k", "the same of 256 KiB", list("/list/256")),
+    cut_down("list_1m", "the same of 1 MiB", list("/list/1024")),
     refused("bare_401", "Envoy's router answers 401, with a log", BARE_401, FORGED, 401),
-    refused("no_token_401", "ours, no token", OURS, Load { bearer: Bearer::None, ..GET }, 401),
+    Chain {
+        quick: false,
+        ..refused("no_token_401", "ours, no token", OURS, Load { bearer: Bearer::None, ..GET }, 401)
+    },
     refused(
         "invalid_flood",
         "ours, forged tokens from an address over its limit",

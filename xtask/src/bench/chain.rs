@@ -11,6 +11,8 @@ pub struct Chain {
     pub load: Load,
     /// Every answer's status. Another one makes a round an error.
     pub status: u16,
+    /// What no answer may hold, though the upstream's has it.
+    pub hides: Option<&'static str>,
     /// Measured by `--quick`, too.
     pub quick: bool,
 }

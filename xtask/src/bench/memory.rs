@@ -30,6 +30,7 @@ static CHAIN: Chain = Chain {
     },
     load: GET,
     status: 200,
+    hides: None,
     quick: false,
 };
 

@@ -12,7 +12,7 @@ use super::{
     usage::{cpu, resident_mb},
     wrk,
 };
-use crate::http::Request;
+use crate::http::{Request, Response};
 
 pub struct Running {
     pub chain: &'static Chain,
@@ -27,14 +27,35 @@ pub struct Running {
 impl Running {
     /// One request, whose answer must have the very status.
     pub fn probe(&self, tokens: &Tokens) -> Result<()> {
-        let Chain { name, load, status, .. } = self.chain;
+        let Chain { load, status, .. } = self.chain;
+        self.ask(tokens.one(load.bearer), *status).map(drop)
+    }
+
+    /// Whether the chain does what it is compared for, so that none is cheap because it does nothing: who judges refuses a request without a
+    /// token, and tells of a limit; who filters shows no more than it may.
+    pub fn verify(&self, tokens: &Tokens) -> Result<()> {
+        let Chain { name, load, setup, status, hides, .. } = self.chain;
+        let answer = self.ask(tokens.one(load.bearer), *status)?;
+        let body = String::from_utf8_lossy(&answer.body);
+        ensure!(!hides.is_some_and(|hidden| body.contains(hidden)), "{name} shows what it should hide");
+        if !setup.filters.judge() || *status != 200 {
+            return Ok(());
+        }
+        let is_limit = |name: &str| name.trim_start_matches("x-") == "ratelimit-limit";
+        let told = answer.headers.iter().any(|(name, _)| is_limit(name));
+        ensure!(told, "{name} tells of no limit");
+        self.ask(None, 401).map(drop)
+    }
+
+    fn ask(&self, token: Option<&str>, status: u16) -> Result<Response> {
+        let Chain { name, load, .. } = self.chain;
         let mut headers: Vec<_> =
             load.headers.iter().map(|(name, value)| (*name, (*value).to_owned())).collect();
-        headers.extend(tokens.one(load.bearer).map(|token| ("Authorization", format!("Bearer {token}"))));
+        headers.extend(token.map(|token| ("Authorization", format!("Bearer {token}"))));
         let request = Request { method: load.method, path: load.path, headers, body: load.body };
-        let found = request.send(self.address).with_context(|| (*name).to_owned())?.status;
-        ensure!(found == *status, "{name} answers {found}, not {status}");
-        Ok(())
+        let response = request.send(self.address).with_context(|| (*name).to_owned())?;
+        ensure!(response.status == status, "{name} answers {}, not {status}", response.status);
+        Ok(response)
     }
 
     /// One round of load. An answer of another status makes it worthless.

@@ -67,6 +67,7 @@ impl<'a> Stand<'a> {
             let text = script(load, &tokens.of(load.bearer), *status);
             fs::write(&one.script, text).with_context(|| format!("can't write {}", one.script.display()))?;
             self.wait_for(one, &tokens)?;
+            one.verify(&tokens)?;
         }
         step.done("all answer");
         Ok((running, tokens))
