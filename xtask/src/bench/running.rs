@@ -60,11 +60,11 @@ impl Running {
 
     /// One round of load. An answer of another status makes it worthless.
     pub fn measure(&self, tokens: &Tokens, time: Duration) -> Result<Sample> {
-        self.empty_log()?;
         let before = self.cpu()?;
         let load = self.load(tokens, time).with_context(|| self.chain.name)?;
         let cpu = self.cpu()?.saturating_sub(before);
         self.probe(tokens)?;
+        self.empty_log()?;
         Ok(Sample {
             cpu_us: cpu.as_secs_f64() * 1e6 / load.requests as f64,
             rps: load.rps,
