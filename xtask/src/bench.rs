@@ -91,7 +91,7 @@ fn rounds(
     stop: &Stop,
 ) -> Result<Vec<Vec<Sample>>> {
     let (count, seconds) = if arguments.quick { (2, 1) } else { (arguments.rounds, 2) };
-    warm_up(chains, tokens)?;
+    warm_up(chains, tokens, stop)?;
     let mut rounds = Vec::new();
     for round in 1..=count {
         let step = Step::begin(format!("round {round} of {count}"), "measuring");
@@ -113,10 +113,11 @@ fn rounds(
 }
 
 /// So many requests that the filter's code has been compiled for speed and every cache is filled.
-fn warm_up(chains: &[Running], tokens: &Tokens) -> Result<()> {
+fn warm_up(chains: &[Running], tokens: &Tokens, stop: &Stop) -> Result<()> {
     let step = Step::begin("warm-up", "a few hundred requests each");
     for chain in chains {
         for _ in 0..300 {
+            ensure!(!stop.asked(), "stopped");
             chain.probe(tokens)?;
         }
     }

@@ -1,14 +1,15 @@
 //! A chain that runs. In: tokens and a time. Out: whether it answers as it must, and what a round of load costs.
 
-use std::{fs::OpenOptions, net::SocketAddr, path::PathBuf, time::Duration};
+use std::{fs, fs::OpenOptions, net::SocketAddr, path::PathBuf, time::Duration};
 
 use anyhow::{Context, Result, ensure};
 
 use super::{
-    chain::{Chain, Protocol},
+    chain::{Bearer, Chain, Filters, Protocol},
     h2load,
     sample::{Load, Sample},
-    tokens::Tokens,
+    script::script,
+    tokens::{Sent, Tokens},
     usage::{cpu, resident_mb},
     wrk,
 };
@@ -17,6 +18,7 @@ use crate::http::{Request, Response};
 pub struct Running {
     pub chain: &'static Chain,
     pub address: SocketAddr,
+    pub admin: SocketAddr,
     /// Envoy, and what does a part of its work.
     pub processes: Vec<u32>,
     /// For `wrk`.
@@ -25,6 +27,13 @@ pub struct Running {
 }
 
 impl Running {
+    /// What `wrk` sends. Each chain's tokens take turns of their own.
+    pub fn write_script(&self, sent: &Sent<'_>) -> Result<()> {
+        let Chain { load, status, .. } = self.chain;
+        let text = script(load, sent, *status, &self.script.with_extension("place"));
+        fs::write(&self.script, text).with_context(|| format!("can't write {}", self.script.display()))
+    }
+
     /// One request, whose answer must have the very status.
     pub fn probe(&self, tokens: &Tokens) -> Result<()> {
         let Chain { load, status, .. } = self.chain;
@@ -60,11 +69,14 @@ impl Running {
 
     /// One round of load. An answer of another status makes it worthless.
     pub fn measure(&self, tokens: &Tokens, time: Duration) -> Result<Sample> {
-        self.empty_log()?;
-        let before = self.cpu()?;
+        let (before, known) = (self.cpu()?, self.known()?);
         let load = self.load(tokens, time).with_context(|| self.chain.name)?;
         let cpu = self.cpu()?.saturating_sub(before);
         self.probe(tokens)?;
+        // A few were asked for before the round, and are told only now.
+        let known = self.known()?.saturating_sub(known);
+        ensure!(known <= load.requests / 10, "{}: {known} tokens were known already", self.chain.name);
+        self.empty_log()?;
         Ok(Sample {
             cpu_us: cpu.as_secs_f64() * 1e6 / load.requests as f64,
             rps: load.rps,
@@ -86,6 +98,17 @@ impl Running {
                 h2load::run(&url, &headers, load.connections, &log, time, *status)
             }
         }
+    }
+
+    /// Where every token should be new to our filter: how many it says that it knew.
+    fn known(&self) -> Result<u64> {
+        if self.chain.setup.filters != Filters::Ours || self.chain.load.bearer != Bearer::New {
+            return Ok(0);
+        }
+        let answer = Request::get("/stats?filter=token_cache_hits_total").send(self.admin)?;
+        let text = String::from_utf8_lossy(&answer.body);
+        let (_, count) = text.trim().rsplit_once(": ").context("Envoy has no statistic of known tokens")?;
+        count.parse().context("Envoy's statistic of known tokens")
     }
 
     /// Gigabytes would come together. Envoy appends, so it goes on at the start.

@@ -15,7 +15,6 @@ use super::{
     chain::Chain,
     parts::Parts,
     running::Running,
-    script::script,
     tokens::Tokens,
 };
 use crate::{
@@ -63,9 +62,7 @@ impl<'a> Stand<'a> {
         });
         let (running, tokens) = (running?, tokens?);
         for one in &running {
-            let Chain { load, status, .. } = one.chain;
-            let text = script(load, &tokens.of(load.bearer), *status);
-            fs::write(&one.script, text).with_context(|| format!("can't write {}", one.script.display()))?;
+            one.write_script(&tokens.of(one.chain.load.bearer))?;
             self.wait_for(one, &tokens)?;
             one.verify(&tokens)?;
         }
@@ -109,6 +106,7 @@ impl<'a> Stand<'a> {
         Ok(Running {
             chain,
             address: loopback(port),
+            admin: loopback(admin),
             processes,
             script: folder.join("load.lua"),
             log: log(&folder),
