@@ -7,6 +7,8 @@
 pub enum Bearer<'a> {
     /// No header, or another scheme.
     Absent,
+    /// A token that nobody has looked at: one that was verified before is known by its bytes alone.
+    Unread(&'a [u8]),
     /// Three parts: a signed token, not yet verified.
     Signed(&'a str),
     /// Five parts: a JWE (RFC 7516 §3.1).
@@ -23,6 +25,28 @@ pub enum Bearer<'a> {
 
 /// The longest token that is looked at, in bytes.
 pub const MAX_TOKEN: usize = 16 * 1024;
+
+impl Bearer<'_> {
+    /// What an unread token is; anything else is what it is.
+    #[must_use]
+    pub fn read(self) -> Self {
+        match self {
+            Self::Unread(token) => classify(token),
+            other => other,
+        }
+    }
+}
+
+/// Reads one header value, but for a token that can be left unread.
+pub fn peek(value: Option<&[u8]>) -> Bearer<'_> {
+    let token = value.and_then(|value| value.strip_prefix(b"Bearer "));
+    let plain =
+        |token: &&[u8]| token.len() <= MAX_TOKEN && token.first() != Some(&b' ') && !token.contains(&b',');
+    match token.filter(plain) {
+        Some(token) => Bearer::Unread(token),
+        None => parse(value),
+    }
+}
 
 /// Reads one header value.
 pub fn parse(value: Option<&[u8]>) -> Bearer<'_> {
@@ -49,17 +73,23 @@ pub fn parse(value: Option<&[u8]>) -> Bearer<'_> {
 fn classify(token: &[u8]) -> Bearer<'_> {
     let unpadded = token.iter().rposition(|b| *b != b'=').map_or(0, |at| at + 1);
     let head = token.get(..unpadded).unwrap_or_default();
-    // b64token = 1*( ALPHA / DIGIT / "-" / "." / "_" / "~" / "+" / "/" ) *"="
-    let is_b64token = |b: &u8| b.is_ascii_alphanumeric() || b"-._~+/".contains(b);
-    if head.is_empty() || !head.iter().all(is_b64token) {
+    let (mut dots, mut all_good) = (0usize, true);
+    for byte in head {
+        all_good &= B64TOKEN.get(usize::from(*byte)).is_some_and(|good| *good);
+        dots += usize::from(*byte == b'.');
+    }
+    if head.is_empty() || !all_good {
         return Bearer::Malformed;
     }
-    match (token.iter().filter(|b| **b == b'.').count(), std::str::from_utf8(token)) {
+    match (dots, std::str::from_utf8(token)) {
         (2, Ok(text)) => Bearer::Signed(text),
         (4, _) => Bearer::Encrypted,
         _ => Bearer::Opaque,
     }
 }
+
+/// b64token = 1*( ALPHA / DIGIT / "-" / "." / "_" / "~" / "+" / "/" ) *"="
+static B64TOKEN: [bool; 256] = crate::bytes::set(b"-._~+/", true);
 
 fn contains_ignore_case(haystack: &[u8], needle: &[u8]) -> bool {
     haystack.windows(needle.len()).any(|w| w.eq_ignore_ascii_case(needle))

@@ -2,6 +2,7 @@
 //!
 //! `{"a":1}` is accepted; `{"a":1,"a":2}`, trailing bytes, a byte order mark and text that isn't UTF-8 are not.
 
+use crate::bytes;
 use serde::de::{DeserializeSeed, Error as _, MapAccess, SeqAccess, Visitor};
 use serde_json::{Map, Number, Value};
 use std::fmt;
@@ -83,10 +84,39 @@ impl<'de> Visitor<'de> for Strict {
     }
 }
 
+/// What stands in a JSON string as it is.
+static PLAIN: [bool; 256] = bytes::set(b" !#$%&'()*+,-./:;<=>?@[]^_`{|}~", true);
+
+/// Writes a number in decimal.
+pub fn write_number(out: &mut String, number: u64) {
+    write_padded(out, number, 1);
+}
+
+/// The same with zeros before it, where it has fewer digits.
+pub fn write_padded(out: &mut String, mut number: u64, least: usize) {
+    let mut digits = [b'0'; 20];
+    let mut used = 0;
+    for digit in digits.iter_mut().rev() {
+        if number == 0 && used >= least {
+            break;
+        }
+        *digit = b"0123456789".get((number % 10) as usize).copied().unwrap_or(b'0');
+        number /= 10;
+        used += 1;
+    }
+    let text = digits.get(digits.len() - used..).and_then(|digits| std::str::from_utf8(digits).ok());
+    out.push_str(text.unwrap_or_default());
+}
+
 /// Writes `text` as a JSON string with its quotes; at most `max` bytes of it, cut at a character.
 pub fn write_string(out: &mut String, text: &str, max: usize) {
     use fmt::Write as _;
     out.push('"');
+    if text.len() <= max && bytes::all_in(&PLAIN, text.as_bytes()) {
+        out.push_str(text);
+        out.push('"');
+        return;
+    }
     let mut used = 0usize;
     for c in text.chars() {
         used = used.saturating_add(c.len_utf8());

@@ -38,6 +38,7 @@ pub mod reply;
 pub mod response_filter;
 pub mod record;
 pub mod json;
+mod bytes;
 pub mod hash;
 pub mod shared;
 

@@ -2,13 +2,12 @@
 
 use crate::config::policy::{AuditSubject, Policy};
 use crate::hash::{self, Secret};
-use crate::json::write_string;
+use crate::json::{write_number, write_padded, write_string};
 use crate::jwt::VerifiedClaims;
 use crate::mcp::operation::Operation;
 use crate::rate_limit::LimitState;
 use crate::refusal::Refusal;
 use crate::request::{self, Pairs, Request};
-use std::fmt::Write as _;
 
 /// Longest string of a client's in a record, in bytes.
 const CUT: usize = 256;
@@ -125,40 +124,45 @@ impl Facts {
         let mut out = String::with_capacity(512);
         out.push_str("{\"ts\":\"");
         write_time(&mut out, now_us);
-        out.push('"');
-        member(&mut out, "request_id", Some(&self.request_id));
-        member(&mut out, "sub", self.subject.as_deref());
-        member(&mut out, "tenant", self.tenant.as_deref());
-        member(&mut out, "issuer", self.issuer.as_deref());
-        let _ = write!(out, ",\"machine\":{}", self.machine);
-        member(&mut out, "method", Some(&self.method));
-        member(&mut out, "path", Some(&self.path));
-        member(&mut out, "route", self.route.as_deref());
-        member(&mut out, "tool", self.tool.as_deref());
-        member(&mut out, "operation", self.operation.as_deref());
-        member(&mut out, "decision", Some(self.outcome.decision));
-        member(&mut out, "reason", Some(self.outcome.reason));
+        text(&mut out, "\",\"request_id\":", Some(&self.request_id));
+        text(&mut out, ",\"sub\":", self.subject.as_deref());
+        text(&mut out, ",\"tenant\":", self.tenant.as_deref());
+        text(&mut out, ",\"issuer\":", self.issuer.as_deref());
+        out.push_str(if self.machine { ",\"machine\":true" } else { ",\"machine\":false" });
+        text(&mut out, ",\"method\":", Some(&self.method));
+        text(&mut out, ",\"path\":", Some(&self.path));
+        text(&mut out, ",\"route\":", self.route.as_deref());
+        text(&mut out, ",\"tool\":", self.tool.as_deref());
+        text(&mut out, ",\"operation\":", self.operation.as_deref());
+        text(&mut out, ",\"decision\":", Some(self.outcome.decision));
+        text(&mut out, ",\"reason\":", Some(self.outcome.reason));
         let status = status.or(Some(self.outcome.status).filter(|s| *s != 0)).unwrap_or(0);
-        let _ = write!(out, ",\"status\":{status},\"latency_us\":{latency_us}");
-        member(&mut out, "policy", Some(&self.policy));
+        number(&mut out, ",\"status\":", status.into());
+        number(&mut out, ",\"latency_us\":", latency_us);
+        text(&mut out, ",\"policy\":", Some(&self.policy));
         if let Some(shadow) = &self.shadow {
-            let _ = write!(
-                out,
-                ",\"shadow\":{{\"decision\":\"{}\",\"reason\":\"{}\",\"status\":{}}}",
-                shadow.decision, shadow.reason, shadow.status
-            );
+            text(&mut out, ",\"shadow\":{\"decision\":", Some(shadow.decision));
+            text(&mut out, ",\"reason\":", Some(shadow.reason));
+            number(&mut out, ",\"status\":", shadow.status.into());
+            out.push('}');
         }
         out.push('}');
         out
     }
 }
 
-fn member(out: &mut String, name: &str, value: Option<&str>) {
-    let _ = write!(out, ",\"{name}\":");
+/// What comes before a value, and the value.
+fn text(out: &mut String, before: &str, value: Option<&str>) {
+    out.push_str(before);
     match value {
         Some(value) => write_string(out, value, 2 * CUT),
         None => out.push_str("null"),
     }
+}
+
+fn number(out: &mut String, before: &str, value: u64) {
+    out.push_str(before);
+    write_number(out, value);
 }
 
 fn cut(text: &str) -> String {
@@ -180,5 +184,17 @@ fn write_time(out: &mut String, us: u64) {
     let month = if shifted < 10 { shifted + 3 } else { shifted - 9 };
     let year = year_of_era + era * 400 + u64::from(month <= 2);
     let (h, m, s) = (of_day / 3_600, of_day / 60 % 60, of_day % 60);
-    let _ = write!(out, "{year:04}-{month:02}-{day:02}T{h:02}:{m:02}:{s:02}.{:06}Z", us % 1_000_000);
+    let parts = [
+        (year, 4, "-"),
+        (month, 2, "-"),
+        (day, 2, "T"),
+        (h, 2, ":"),
+        (m, 2, ":"),
+        (s, 2, "."),
+        (us % 1_000_000, 6, "Z"),
+    ];
+    for (number, digits, after) in parts {
+        write_padded(out, number, digits);
+        out.push_str(after);
+    }
 }

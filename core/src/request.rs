@@ -106,7 +106,7 @@ pub fn parse<'a>(pairs: Pairs<'a>, identity: &Identity) -> Result<Request<'a>, R
         host,
         target,
         raw_path: text(seen.path, ":path")?.unwrap_or_default().split('?').next().unwrap_or_default(),
-        bearer: bearer::parse(seen.single(AUTHORIZATION)),
+        bearer: bearer::peek(seen.single(AUTHORIZATION)),
         has_authorization: seen.single(AUTHORIZATION).is_some(),
         origin,
         asks_preflight: seen.asks_preflight,

@@ -26,6 +26,8 @@ pub struct Stream {
     pub id: u32,
     pub(crate) exchange: RefCell<Exchange>,
     started_ns: Cell<u64>,
+    /// The answer's status; 0: none has come.
+    status: Cell<u16>,
     /// Whether the request may go on: only a permit (or shadow mode) sets it.
     forwarded: Cell<bool>,
     /// Whether its headers have left before its body was judged.
@@ -62,6 +64,7 @@ impl HttpFilter {
             id,
             exchange: RefCell::new(Exchange::AwaitHeaders),
             started_ns: Cell::new(0),
+            status: Cell::new(0),
             forwarded: Cell::new(false),
             let_go: Cell::new(false),
             bodiless: Cell::new(false),
@@ -161,7 +164,16 @@ impl Stream {
         worker: &Worker,
         step: impl FnOnce(Exchange, &World<'_>) -> (Exchange, Decision),
     ) -> Decision {
-        let now = host::now_ns();
+        self.decide_at(worker, host::now_ns(), step)
+    }
+
+    fn decide_at(
+        &self,
+        worker: &Worker,
+        now: Result<u64, Status>,
+        step: impl FnOnce(Exchange, &World<'_>) -> (Exchange, Decision),
+    ) -> Decision {
+        let now_ms = now.as_ref().map_or(0, |now| now / 1_000_000);
         let counters = Counters { table: &Cells, secret: worker.secret, evicted: Cell::new(0) };
         let keys = worker.keys.borrow();
         let world = World {
@@ -171,7 +183,7 @@ impl Stream {
             verifier: worker.verifier(),
             counters: &counters,
             address: &source_address,
-            now_ms: now.unwrap_or_default() / 1_000_000,
+            now_ms,
             cache_hits: Cell::new(0),
         };
         let exchange = self.exchange.take();
@@ -256,6 +268,18 @@ fn edit(edits: &Edits) -> Result<(), Status> {
     Ok(())
 }
 
+/// The status of the answer whose headers are here.
+fn status() -> Option<u16> {
+    let value = host::header(Map::ResponseHeaders, ":status").ok().flatten()?;
+    std::str::from_utf8(&value).ok()?.parse().ok()
+}
+
+/// The status of an answer whose headers this filter hasn't seen. Envoy takes longer to say it.
+fn code() -> Option<u16> {
+    let code = host::property(&["response", "code"]).ok().flatten()?;
+    Some(u16::from_le_bytes(code.get(..2)?.try_into().ok()?)).filter(|status| *status != 0)
+}
+
 /// Takes out what a client must not say of itself.
 fn strip_trailers(worker: &Worker) -> Result<(), Status> {
     let trailers = host::headers(Map::RequestTrailers)?;
@@ -288,7 +312,8 @@ impl Context for HttpFilter {}
 
 impl HttpContext for HttpFilter {
     fn on_http_request_headers(&mut self, _headers: usize, end: bool) -> Action {
-        self.stream.started_ns.set(host::now_ns().unwrap_or_default());
+        let now = host::now_ns();
+        self.stream.started_ns.set(*now.as_ref().unwrap_or(&0));
         self.stream.bodiless.set(end);
         let Some(worker) = &self.worker else {
             host::reset();
@@ -296,7 +321,8 @@ impl HttpContext for HttpFilter {
         };
         let decision = match host::headers(Map::RequestHeaders) {
             Ok(headers) => {
-                self.stream.decide(worker, |exchange, world| exchange.on_headers(world, &headers.pairs()))
+                let pairs = headers.pairs();
+                self.stream.decide_at(worker, now, |exchange, world| exchange.on_headers(world, &pairs))
             }
             Err(_) => self.stream.decide(worker, Exchange::fault),
         };
@@ -335,6 +361,7 @@ impl HttpContext for HttpFilter {
     }
 
     fn on_http_response_headers(&mut self, _headers: usize, end: bool) -> Action {
+        self.stream.status.set(status().unwrap_or(0));
         // Missing limit or CORS headers are no reason to withhold an answer that was permitted.
         for (name, value) in self.stream.exchange.borrow().response() {
             // The upstream may vary by more than the origin.
@@ -365,9 +392,7 @@ impl HttpContext for HttpFilter {
         let Some(facts) = exchange.facts() else { return };
         let now = host::now_ns().unwrap_or_default();
         let latency = now.saturating_sub(self.stream.started_ns.get()) / 1_000;
-        let code = host::property(&["response", "code"]).ok().flatten();
-        let status =
-            code.and_then(|b| b.get(..2)?.try_into().ok()).map(u16::from_le_bytes).filter(|s| *s != 0);
+        let status = Some(self.stream.status.get()).filter(|status| *status != 0).or_else(code);
         let _ = host::set_property("gatewaystack", &facts.to_json(status, now / 1_000, latency));
         worker.metrics.count(&worker.policy, facts);
     }

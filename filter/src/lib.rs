@@ -2,6 +2,7 @@
 //!
 //! `root` configures, fetches keys and lets held requests go; `http` runs one request; `host` is the only file that calls the host.
 
+pub mod allocator;
 pub mod host;
 mod http;
 mod response;
@@ -45,4 +46,7 @@ pub fn start() {
 mod entry {
     #![allow(unsafe_code, missing_docs, reason = "the SDK's macro exports the module's entry point")]
     proxy_wasm::main! {{ crate::start(); }}
+
+    #[global_allocator]
+    static MEMORY: crate::allocator::Lists = crate::allocator::Lists::empty();
 }

@@ -33,6 +33,11 @@ fn the_header_is_read_as_rfc_6750_says() {
     ];
     for (value, expect) in cases {
         assert_eq!(parse(Some(value)), *expect, "{}", String::from_utf8_lossy(value));
+        let peeked = peek(Some(value));
+        assert_eq!(peeked.read(), *expect, "read later: {}", String::from_utf8_lossy(value));
+        // What is refused before a route is known doesn't wait to be read.
+        let early = matches!(expect, Bearer::Absent | Bearer::Doubled | Bearer::TooLong);
+        assert!(!early || peeked == *expect, "{}", String::from_utf8_lossy(value));
     }
     assert_eq!(parse(None), Bearer::Absent);
 }
@@ -42,4 +47,6 @@ fn a_token_over_16_kib_is_not_looked_at() {
     let value = |n: usize| format!("Bearer a.b.{}", "c".repeat(n - 4));
     assert!(matches!(parse(Some(value(MAX_TOKEN).as_bytes())), Bearer::Signed(_)));
     assert_eq!(parse(Some(value(MAX_TOKEN + 1).as_bytes())), Bearer::TooLong);
+    assert_eq!(peek(Some(value(MAX_TOKEN + 1).as_bytes())), Bearer::TooLong);
+    assert!(matches!(peek(Some(value(MAX_TOKEN).as_bytes())), Bearer::Unread(_)));
 }

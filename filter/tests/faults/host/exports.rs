@@ -69,6 +69,21 @@ unsafe extern "C" fn proxy_get_header_map_pairs(map: u32, data: *mut *mut u8, si
     unsafe { giving(data, size, run) }
 }
 #[unsafe(no_mangle)]
+unsafe extern "C" fn proxy_get_header_map_value(
+    map: u32,
+    key: *const u8,
+    key_size: usize,
+    data: *mut *mut u8,
+    size: *mut usize,
+) -> u32 {
+    let name = unsafe { bytes(key, key_size).to_vec() };
+    let run = |host: &mut Host| {
+        let pairs = host.maps.get(&map).ok_or(1u32)?;
+        pairs.iter().find(|(n, _)| n.as_bytes() == name).map(|(_, value)| value.clone()).ok_or(1)
+    };
+    unsafe { giving(data, size, run) }
+}
+#[unsafe(no_mangle)]
 unsafe extern "C" fn proxy_replace_header_map_value(
     map: u32,
     key: *const u8,
@@ -310,7 +325,6 @@ macro_rules! unused {
 unused!(
     proxy_get_log_level,
     proxy_set_header_map_pairs,
-    proxy_get_header_map_value,
     proxy_grpc_call,
     proxy_grpc_stream,
     proxy_grpc_send,

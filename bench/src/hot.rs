@@ -1,0 +1,149 @@
+//! The core's hot functions, many times over, for `valgrind --tool=callgrind`: the difference between two counts, divided, is what one costs.
+
+use crate::tokens;
+use gatewaystack_core::config;
+use gatewaystack_core::config::policy::{IssuerId, Policy};
+use gatewaystack_core::decision::Decision;
+use gatewaystack_core::exchange::{Exchange, World};
+use gatewaystack_core::hash::Secret;
+use gatewaystack_core::jwks::{self, KeyRing, RsaKey};
+use gatewaystack_core::jwt::signature::{SignatureVerifier, VerifierFault};
+use gatewaystack_core::rate_limit::Counters;
+use gatewaystack_core::shared::MemoryTable;
+use gatewaystack_core::token_cache::TokenCache;
+use serde_json::json;
+use std::cell::{Cell, RefCell};
+use std::hint::black_box;
+use std::io;
+use std::net::{IpAddr, Ipv4Addr};
+use std::time::{SystemTime, UNIX_EPOCH};
+
+const ISSUER: &str = "https://idp.example/";
+const AUDIENCE: &str = "https://gateway.example.com/api";
+
+/// What is done `count` times.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Case {
+    /// A request with a token that was verified before, to its record.
+    KnownToken,
+    /// One whose token has to be read; its signature is Envoy's work.
+    NewToken,
+    /// A call of a tool, with the headers of 2026-07-28.
+    McpCall,
+}
+
+/// Signatures are Envoy's work, not the core's.
+struct Agrees;
+
+impl SignatureVerifier for Agrees {
+    fn verify_rs256(&self, _: &RsaKey, _: &[u8], _: &[u8]) -> Result<bool, VerifierFault> {
+        Ok(true)
+    }
+}
+
+struct Gateway {
+    policy: Policy,
+    keys: KeyRing,
+    tokens: RefCell<TokenCache>,
+    table: MemoryTable,
+    now_ms: u64,
+}
+
+/// Does what `name` says, `count` times.
+pub fn run(name: &str, count: u32) -> io::Result<()> {
+    let case = match name {
+        "known_token" => Case::KnownToken,
+        "new_token" => Case::NewToken,
+        "mcp_call" => Case::McpCall,
+        _ => return Err(io::Error::other("known_token, new_token or mcp_call")),
+    };
+    let wanted = tokens::Wanted { issuer: ISSUER, audience: AUDIENCE, scope: "tool:read", users: 1 };
+    let token = format!("Bearer {}", tokens::one(&wanted)?);
+    let mut gateway = Gateway::new()?;
+    for _ in 0..count {
+        if case == Case::NewToken {
+            gateway.tokens = RefCell::default();
+        }
+        black_box(gateway.ask(case, &token))?;
+    }
+    Ok(())
+}
+
+impl Gateway {
+    fn new() -> io::Result<Self> {
+        let tools: Vec<String> = (0..20).map(|at| format!("tool_{at}")).collect();
+        let tools: serde_json::Map<_, _> = tools.into_iter().map(|t| (t, json!(["tool:read"]))).collect();
+        let policy = json!({
+            "version": 1,
+            "public_url": "https://gateway.example.com",
+            "hold_headers": true,
+            "cors": {"origins": ["https://app.example.com"]},
+            "issuers": [{"issuer": ISSUER, "audiences": [AUDIENCE], "jwks_cluster": "jwks"}],
+            "routes": [
+                {"path": "/v1/tools/*", "methods": ["GET"], "scopes": ["tool:read"]},
+                {"path": "/v1/tools/*", "methods": ["POST"], "scopes": ["tool:write"]},
+                {"path": "/v1/admin/*", "any_scope": ["admin", "owner"]},
+                {"path": "/status", "access": "public"},
+                {"path": "/mcp", "mcp": {"tools": tools}},
+            ],
+            "rate_limits": [{"by": "user", "max": 4_294_967_295u32, "window": "60s"}],
+        });
+        let policy = config::load_filter(Some(policy.to_string().as_bytes()), None);
+        let policy = policy.map_err(|errors| io::Error::other(format!("{errors:?}")))?;
+        let now = SystemTime::now().duration_since(UNIX_EPOCH).map_err(io::Error::other)?;
+        let now_ms = u64::try_from(now.as_millis()).map_err(io::Error::other)?;
+        let mut keys = KeyRing::new(&policy);
+        let set = jwks::parse(tokens::key_set()?.to_string().as_bytes());
+        let held = keys.held_mut(IssuerId(0)).ok_or_else(|| io::Error::other("no issuer"))?;
+        held.set = Some(set.map_err(|_| io::Error::other("no key set"))?);
+        held.fetched_at = now_ms;
+        held.generation = 1;
+        Ok(Self { policy, keys, tokens: RefCell::default(), table: MemoryTable::default(), now_ms })
+    }
+
+    /// One request, as a browserless client sends it through Envoy.
+    fn ask(&self, case: Case, token: &str) -> io::Result<String> {
+        let (method, path) = if case == Case::McpCall { ("POST", "/mcp") } else { ("GET", "/v1/tools/x") };
+        let mut headers = vec![
+            (":authority", "127.0.0.1:24021"),
+            (":path", path),
+            (":method", method),
+            (":scheme", "http"),
+            ("authorization", token),
+            ("x-forwarded-for", "127.0.0.1"),
+            ("x-forwarded-proto", "http"),
+            ("x-request-id", "010efeda-ee8d-437b-8352-00f1dcf3ffe6"),
+        ];
+        if case == Case::McpCall {
+            headers.extend([
+                ("content-type", "application/json"),
+                ("mcp-protocol-version", "2026-07-28"),
+                ("mcp-method", "tools/call"),
+                ("mcp-name", "tool_0"),
+            ]);
+        }
+        let pairs: Vec<(&[u8], &[u8])> = headers.iter().map(|(n, v)| (n.as_bytes(), v.as_bytes())).collect();
+        let counters = Counters { table: &self.table, secret: Secret(1, 2), evicted: Cell::new(0) };
+        let world = World {
+            policy: &self.policy,
+            keys: &self.keys,
+            tokens: &self.tokens,
+            verifier: &Agrees,
+            counters: &counters,
+            address: &|| IpAddr::V4(Ipv4Addr::LOCALHOST),
+            now_ms: self.now_ms,
+            cache_hits: Cell::new(0),
+        };
+        let (mut exchange, mut decision) = Exchange::AwaitHeaders.on_headers(&world, &pairs);
+        if matches!(decision, Decision::Read(_)) {
+            let body = br#"{"jsonrpc":"2.0","id":1,"method":"tools/call","params":{"name":"tool_0","arguments":{"text":"notes"}}}"#;
+            (exchange, decision) = exchange.on_body(&world, Some(body));
+        }
+        let Decision::Forward(permit) = decision else {
+            return Err(io::Error::other(format!("not permitted: {decision:?}")));
+        };
+        black_box(permit.edits());
+        let facts = exchange.facts().ok_or_else(|| io::Error::other("nothing to record"))?;
+        Ok(facts.to_json(Some(200), self.now_ms * 1_000, 35))
+    }
+}
