@@ -33,7 +33,7 @@ use self::{
     parts::Parts,
     report::Memory,
     results::Results,
-    running::Running,
+    running::{Running, WARM_UP},
     sample::Sample,
     stand::Stand,
     tokens::Tokens,
@@ -112,11 +112,10 @@ fn rounds(
     Ok(rounds)
 }
 
-/// So many requests that the filter's code has been compiled for speed and every cache is filled.
 fn warm_up(chains: &[Running], tokens: &Tokens, stop: &Stop) -> Result<()> {
     let step = Step::begin("warm-up", "a few hundred requests each");
     for chain in chains {
-        for _ in 0..300 {
+        for _ in 0..WARM_UP {
             ensure!(!stop.asked(), "stopped");
             chain.probe(tokens)?;
         }
