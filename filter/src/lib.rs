@@ -4,6 +4,7 @@
 
 pub mod host;
 mod http;
+mod watch;
 mod response;
 mod metrics;
 mod root;
