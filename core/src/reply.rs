@@ -4,7 +4,7 @@ use crate::challenge;
 use crate::config::policy::{ChallengeMode, Policy, Route};
 use crate::cors::ResponseHeaders;
 use crate::json::write_string;
-use crate::mcp::era::{Era, SUPPORTED};
+use crate::mcp::era::{self, Era};
 use crate::mcp::json_rpc::BodyFault;
 use crate::rate_limit::LimitState;
 use crate::refusal::Refusal;
@@ -50,6 +50,8 @@ pub struct AskedMcp {
     pub scopes: Option<Vec<String>>,
     /// Whether it is one call of a tool, which a result can answer, and in which era.
     pub tool_call: Option<Era>,
+    /// The value of `MCP-Protocol-Version`, where it is unknown.
+    pub version: Option<String>,
 }
 
 /// The answer to a refused request.
@@ -78,7 +80,7 @@ pub fn refuse(policy: &Policy, route: Option<&Route>, asked: &Asked, refusal: &R
     let grpc = asked.is_grpc.then(|| (grpc_status(refusal.status()), refusal.description()));
     let body = match &asked.mcp {
         _ if asked.is_head || asked.is_grpc => String::new(),
-        Some(mcp) => rpc_error(refusal, &asked.request_id, &mcp.id),
+        Some(mcp) => rpc_error(refusal, &asked.request_id, mcp),
         None => body(refusal, &asked.request_id),
     };
     Reply { status: refusal.status(), headers, body, grpc }
@@ -109,7 +111,7 @@ fn result(policy: &Policy, route: Option<&Route>, asked: &Asked, refusal: &Refus
 }
 
 /// JSON-RPC 2.0 §5.1, with the codes of CONTRACT §12.
-fn rpc_error(refusal: &Refusal, request_id: &str, id: &str) -> String {
+fn rpc_error(refusal: &Refusal, request_id: &str, asked: &AskedMcp) -> String {
     let code = match (refusal, refusal.status()) {
         (Refusal::Body(BodyFault::Mismatch), _) => -32020,
         (Refusal::Version, _) => -32022,
@@ -118,15 +120,18 @@ fn rpc_error(refusal: &Refusal, request_id: &str, id: &str) -> String {
         (_, 500..) => -32603,
         _ => -32600,
     };
-    let mut out = format!("{{\"jsonrpc\":\"2.0\",\"id\":{id},\"error\":{{\"code\":{code},\"message\":");
+    let mut out =
+        format!("{{\"jsonrpc\":\"2.0\",\"id\":{},\"error\":{{\"code\":{code},\"message\":", asked.id);
     write_string(&mut out, &refusal.description(), 1024);
     out.push_str(",\"data\":{\"error\":");
     write_string(&mut out, refusal.error(), 64);
     write_needs(&mut out, refusal);
     if *refusal == Refusal::Version {
-        let supported: Vec<String> = SUPPORTED.iter().map(|(version, _)| (*version).to_owned()).collect();
+        let requested = asked.version.as_deref().unwrap_or_default();
+        out.push_str(",\"requested\":");
+        write_string(&mut out, requested, 256);
         out.push_str(",\"supported\":");
-        write_list(&mut out, &supported);
+        write_list(&mut out, &era::alternatives(requested));
     }
     out.push_str(",\"request_id\":");
     write_string(&mut out, request_id, 64);
@@ -171,13 +176,13 @@ fn write_needs(out: &mut String, refusal: &Refusal) {
 }
 
 /// At most 100 scopes of at most 256 bytes each: a token can't make an answer long.
-fn write_list(out: &mut String, items: &[String]) {
+fn write_list(out: &mut String, items: &[impl AsRef<str>]) {
     out.push('[');
     for (at, item) in items.iter().take(100).enumerate() {
         if at > 0 {
             out.push(',');
         }
-        write_string(out, item, 256);
+        write_string(out, item.as_ref(), 256);
     }
     out.push(']');
 }

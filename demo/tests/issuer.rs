@@ -326,6 +326,22 @@ async fn a_consent_request_works_once_and_can_be_denied() {
 }
 
 #[tokio::test]
+async fn a_click_counts_on_the_issuers_own_page_alone() {
+    let fixture = Fixture::start().await;
+    let client = fixture.register().await;
+    let own = fixture.issuer.url.clone();
+    // `null` is what a page in a sandbox says, and every page whose referrer policy is `no-referrer`.
+    for (origin, status) in [(own.as_str(), 303), ("null", 403), ("https://evil.example", 403)] {
+        let page = fixture.ask(&client, "").await;
+        assert_eq!(page.headers()["referrer-policy"], "same-origin", "so that the page's own origin is said");
+        let page = page.text().await.unwrap();
+        let body = format!("request={}&decision=allow", between(&page, "name=\"request\" value=\"", "\""));
+        let click = fixture.http.post(fixture.url("/authorize/decision")).header("Origin", origin).body(body);
+        assert_eq!(click.send().await.unwrap().status(), status, "{origin}");
+    }
+}
+
+#[tokio::test]
 async fn a_person_chooses_user_and_scopes_on_the_page() {
     let fixture = Fixture::start().await;
     let client = fixture.register().await;

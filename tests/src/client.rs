@@ -34,6 +34,17 @@ impl Response {
     }
 }
 
+/// A POST of JSON over HTTP/1.1, under the address's own name.
+pub async fn post_json(address: &str, path: &str, headers: &[(&str, &str)], body: &str) -> Response {
+    let headers: String = headers.iter().map(|(name, value)| format!("{name}: {value}\r\n")).collect();
+    let request = format!(
+        "POST {path} HTTP/1.1\r\nhost: {address}\r\nconnection: close\r\ncontent-type: application/json\r\n\
+         content-length: {}\r\n{headers}\r\n{body}",
+        body.len()
+    );
+    raw(address, request.as_bytes()).await
+}
+
 /// Sends bytes and reads one answer, to its end. (Envoy keeps an early answer's connection open for a second, so that the
 /// client can read it: whoever waits for the close waits that long.)
 pub async fn raw(address: &str, request: &[u8]) -> Response {

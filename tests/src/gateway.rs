@@ -145,7 +145,8 @@ async fn serve(rendered: &Rendered, env: &BTreeMap<String, String>) -> JoinHandl
     tokio::spawn(async move { app::serve(listener, app).await.unwrap() })
 }
 
-fn spawn(folder: &TempDir, bootstrap: &str, workers: usize) -> Child {
+/// Envoy with this bootstrap.
+pub(crate) fn spawn(folder: &TempDir, bootstrap: &str, workers: usize) -> Child {
     let (config, log) = (folder.path().join("envoy.yaml"), folder.path().join("envoy.log"));
     std::fs::write(&config, bootstrap).unwrap();
     Command::new(from_environment("ENVOY_BIN"))
@@ -166,7 +167,8 @@ fn spawn(folder: &TempDir, bootstrap: &str, workers: usize) -> Child {
         .unwrap()
 }
 
-pub(crate) fn from_environment(name: &str) -> PathBuf {
+/// A path that `cargo xtask test` has set.
+pub fn from_environment(name: &str) -> PathBuf {
     let value =
         std::env::var_os(name).unwrap_or_else(|| panic!("{name} is not set: run by `cargo xtask test`"));
     PathBuf::from(value)

@@ -1,83 +1,126 @@
-//! `cargo xtask bench`. In: the sources. Out: what the gateway costs beside the same Envoy without the filter, as CPU time per
-//! request: a table on standard output and `target/bench/report.json`.
+//! `cargo xtask bench`. In: the sources. Out: what the gateway costs beside the same Envoy without the filter, with its own filters, with a
+//! service: a table on standard output; `report.json`, `report.md` and `report.svg` in `target/bench/`.
 //!
 //! Machines are shared and noisy: the chains take turns in many short rounds, and the ratios of each round count.
 
 mod chain;
-mod report;
+mod catalogue;
+mod policies;
+mod bootstrap;
+mod parts;
+mod tokens;
+mod stand;
+mod running;
+mod script;
 mod wrk;
+mod h2load;
+mod usage;
+mod sample;
+mod results;
+mod memory;
+mod ratio;
+mod report;
+mod table;
+mod chart;
 
-use std::{process::ExitCode, time::Duration};
+use std::{fs, path::Path, process::ExitCode, time::Duration};
 
-use anyhow::{Context, Result, ensure};
+use anyhow::{Context, Result, bail, ensure};
 
 use self::{
-    chain::{Chain, Kind},
-    report::{Report, Sample},
+    catalogue::CHAINS,
+    chain::{Chain, Protocol},
+    parts::Parts,
+    report::Memory,
+    results::Results,
+    running::Running,
+    sample::Sample,
+    stand::Stand,
+    tokens::Tokens,
 };
-use crate::{
-    cli::BenchArguments,
-    demo::{Place, Servers, loopback},
-    gateway::{Configuration, build},
-    http::Request,
-    process::{Stack, Stop},
-    progress::Step,
-    tools::debian,
-    workspace::Workspace,
-};
-
-/// Limits are counted, and never reached.
-const NO_LIMIT: (&str, &str) = ("RATE_LIMIT_MAX", "4294967295");
+use crate::{cli::BenchArguments, process::Stop, progress::Step, tools::debian, workspace::Workspace};
 
 pub fn run(arguments: &BenchArguments) -> Result<ExitCode> {
+    let chains = chosen(arguments)?;
     debian::require("wrk", "wrk")?;
-    let workspace = Workspace::find()?;
-    let built = build(&workspace)?;
-    let folder = workspace.target.join("bench");
-    let place = Place::free()?;
-    let stop = Stop::on_signals()?;
-    let mut stack = Stack::default();
-    let servers = Servers { place: &place, program: &workspace.binary("gatewaystack-demo") };
-    servers.start(&mut stack, &stop)?;
-    let bearer = bearer(&place)?;
-    let mut chains = Vec::new();
-    for kind in Kind::ALL {
-        let data = folder.join(kind.name());
-        let place = Place { issuer: place.issuer, echo: place.echo, ..Place::free()? };
-        let only = Some(place.environment(&data, &[NO_LIMIT]));
-        let configuration = Configuration { only, ..Configuration::default() };
-        chains.push(Chain::start(kind, &built, &configuration, &mut stack, &stop, bearer.clone())?);
+    if chains.iter().any(|chain| chain.load.protocol == Protocol::Http2) {
+        debian::require("h2load", "nghttp2-client")?;
     }
-    let rounds = rounds(arguments, &chains, &stop)?;
-    let report = Report::new(&rounds);
-    print!("{}", report.table());
-    report.write(&folder)?;
-    stack.stop();
+    let workspace = Workspace::find()?;
+    let parts = Parts::build(&workspace)?;
+    let folder = workspace.target.join("bench");
+    let stop = Stop::on_signals()?;
+    let mut stand = Stand::start(&parts, &folder, &stop)?;
+    let (running, tokens) = stand.run(&chains)?;
+    let rounds = rounds(arguments, &running, &tokens, &stop)?;
+    let is_whole = !arguments.quick && arguments.only.is_empty();
+    let memory = if is_whole { Some(memory::measure(&mut stand, &tokens)?) } else { None };
+    stand.stack.stop();
+    write(&folder, &Results { chains, rounds }, memory)?;
     Ok(ExitCode::SUCCESS)
 }
 
-/// Each round has one sample of each chain, in the order of `Kind::ALL`.
-fn rounds(arguments: &BenchArguments, chains: &[Chain], stop: &Stop) -> Result<Vec<Vec<Sample>>> {
-    let (count, time) = if arguments.quick { (3, 2) } else { (arguments.rounds, 5) };
-    let step = Step::begin("warm-up", "one second each");
-    for chain in chains {
-        chain.measure(Duration::from_secs(1))?;
+fn write(folder: &Path, results: &Results, memory: Option<Memory>) -> Result<()> {
+    let table = table::markdown(results, memory);
+    print!("{table}");
+    let report = format!("{:#}\n", report::json(results, memory)?);
+    for (name, text) in [("report.md", table), ("report.json", report), ("report.svg", chart::svg(results))] {
+        fs::write(folder.join(name), text).with_context(|| format!("can't write {name}"))?;
     }
-    step.done("done");
+    Ok(())
+}
+
+/// All, those of a quick run, or those that were named.
+fn chosen(arguments: &BenchArguments) -> Result<Vec<&'static Chain>> {
+    if let Some(name) = arguments.only.iter().find(|name| !CHAINS.iter().any(|chain| chain.name == **name)) {
+        let names: Vec<_> = CHAINS.iter().map(|chain| chain.name).collect();
+        bail!("no chain has the name {name}; there are {}", names.join(", "));
+    }
+    let is_chosen = |chain: &&Chain| match arguments.only.as_slice() {
+        [] => chain.quick || !arguments.quick,
+        only => only.iter().any(|name| name == chain.name),
+    };
+    Ok(CHAINS.iter().filter(is_chosen).collect())
+}
+
+/// Every second round goes backwards, so that what one chain leaves behind doesn't always fall on the same next one.
+fn rounds(
+    arguments: &BenchArguments,
+    chains: &[Running],
+    tokens: &Tokens,
+    stop: &Stop,
+) -> Result<Vec<Vec<Sample>>> {
+    let (count, seconds) = if arguments.quick { (2, 1) } else { (arguments.rounds, 2) };
+    warm_up(chains, tokens, stop)?;
     let mut rounds = Vec::new();
     for round in 1..=count {
-        ensure!(!stop.asked(), "stopped");
         let step = Step::begin(format!("round {round} of {count}"), "measuring");
-        let measured = chains.iter().map(|chain| chain.measure(Duration::from_secs(time)));
-        rounds.push(measured.collect::<Result<_>>()?);
+        let mut order: Vec<usize> = (0..chains.len()).collect();
+        if round % 2 == 0 {
+            order.reverse();
+        }
+        let mut samples = Vec::new();
+        for at in order {
+            ensure!(!stop.asked(), "stopped");
+            let chain = chains.get(at).context("no such chain")?;
+            samples.push((at, chain.measure(tokens, Duration::from_secs(seconds))?));
+        }
+        samples.sort_by_key(|(at, _)| *at);
+        rounds.push(samples.into_iter().map(|(_, sample)| sample).collect());
         step.done("measured");
     }
     Ok(rounds)
 }
 
-fn bearer(place: &Place) -> Result<String> {
-    let mut request = Request::get("/mint?sub=bench&scope=tool:read");
-    request.headers.push(("Accept", "text/plain".to_owned()));
-    let token = request.send(loopback(place.issuer)).context("the issuer")?.body;
-    Ok(format!("Bearer {}", String::from_utf8(token).context("the issuer's token")?))
+/// So many requests that the filter's code has been compiled for speed and every cache is filled.
+fn warm_up(chains: &[Running], tokens: &Tokens, stop: &Stop) -> Result<()> {
+    let step = Step::begin("warm-up", "a few hundred requests each");
+    for chain in chains {
+        for _ in 0..300 {
+            ensure!(!stop.asked(), "stopped");
+            chain.probe(tokens)?;
+        }
+    }
+    step.done("done");
+    Ok(())
 }

@@ -23,7 +23,7 @@ enum Command {
     Up(UpArguments),
     /// Run the core and gateway suites with all that they need
     Test(TestArguments),
-    /// Measure what the gateway costs beside the same Envoy without the filter
+    /// Measure what the gateway costs, side by side with bare Envoy, Envoy's own filters and an ext_authz service
     Bench(BenchArguments),
     /// Format, clippy, dependencies, links, tidiness
     Lint,
@@ -62,19 +62,22 @@ pub struct UpArguments {
 pub struct TestArguments {
     /// Run only the native tests whose names contain this
     pub filter: Option<String>,
-    /// Also the foreign clients, the documentation tests, and the walks through the original's README and ours
+    /// Also the foreign clients, the browser, the documentation tests, and the walks through the original's README and ours
     #[arg(long)]
     pub all: bool,
 }
 
 #[derive(clap::Args)]
 pub struct BenchArguments {
-    /// Three rounds of two seconds: done within a minute, and rougher
+    /// The essential chains, for two rounds of a second: done within a minute, and rougher
     #[arg(long)]
     pub quick: bool,
-    /// Rounds of five seconds for each chain
+    /// Rounds of two seconds for each chain
     #[arg(long, default_value_t = 7, value_parser = clap::value_parser!(u32).range(1..=1000))]
     pub rounds: u32,
+    /// Only these chains, separated by commas; ratios are told where both chains are among them
+    #[arg(long, value_name = "NAME", value_delimiter = ',')]
+    pub only: Vec<String>,
 }
 
 impl Cli {

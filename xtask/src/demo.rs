@@ -14,7 +14,7 @@ use std::process::ExitCode;
 use anyhow::Result;
 
 pub use self::check::check;
-pub use self::servers::{Place, Servers, loopback};
+pub use self::servers::{Place, Servers, free_ports, loopback};
 use crate::{
     cli::{Demo, DemoArguments},
     gateway::{Configuration, build},

@@ -109,21 +109,13 @@ impl Rendered<'_> {
         self.configuration.apply(&mut sidecar);
         stack.start("gatewaystack serve", sidecar)?;
         let workers = thread::available_parallelism().map_or(1, usize::from);
-        stack.start("envoy", self.envoy(workers)?)?;
+        stack.start("envoy", envoy_with(&self.bootstrap(), workers)?)?;
         wait_until(stack, stop, "the gateway", || self.ready())
     }
 
     /// The bootstrap that `render` wrote.
     pub fn bootstrap(&self) -> PathBuf {
         self.folder.0.join("envoy.yaml")
-    }
-
-    /// Envoy with this bootstrap.
-    pub fn envoy(&self, workers: usize) -> Result<Command> {
-        let mut command = program(&envoy()?);
-        command.arg("-c").arg(self.bootstrap()).arg("--concurrency").arg(workers.to_string());
-        command.args(["--use-dynamic-base-id", "--disable-hot-restart", "--log-level", "warn"]);
-        Ok(command)
     }
 
     /// `/health` through the gateway. Where that isn't routed or is behind TLS: Envoy's readiness and the sidecar's own.
@@ -202,6 +194,14 @@ fn remove_abandoned(runs: &Path) {
             let _ = fs::remove_dir_all(&path);
         }
     }
+}
+
+/// Envoy with this bootstrap.
+pub fn envoy_with(bootstrap: &Path, workers: usize) -> Result<Command> {
+    let mut command = program(&envoy()?);
+    command.arg("-c").arg(bootstrap).arg("--concurrency").arg(workers.to_string());
+    command.args(["--use-dynamic-base-id", "--disable-hot-restart", "--log-level", "warn"]);
+    Ok(command)
 }
 
 /// Waits until `ready` says so. False when `stop` came first; an error when a part ends or the time is over.

@@ -36,8 +36,7 @@ impl<'a> Request<'a> {
         stream.set_read_timeout(Some(ANSWER_TIME))?;
         stream.set_write_timeout(Some(ANSWER_TIME))?;
         stream.write_all(self.text(address).as_bytes())?;
-        let mut answer = Vec::new();
-        stream.take(MAX_ANSWER).read_to_end(&mut answer)?;
+        let answer = read(&mut stream.take(MAX_ANSWER))?;
         Response::parse(&answer).ok_or_else(|| io::Error::other("not an HTTP/1.1 answer"))
     }
 
@@ -60,6 +59,10 @@ impl Response {
         self.headers.iter().find(|(found, _)| found == name).map(|(_, value)| value.as_str())
     }
 
+    fn says_its_length(&self) -> bool {
+        ["content-length", "transfer-encoding"].iter().any(|name| self.header(name).is_some())
+    }
+
     fn parse(bytes: &[u8]) -> Option<Self> {
         let end = bytes.windows(4).position(|window| window == b"\r\n\r\n")?;
         let head = std::str::from_utf8(bytes.get(..end)?).ok()?;
@@ -78,6 +81,20 @@ impl Response {
             None => whole(&response, body)?,
         };
         Some(Self { body, ..response })
+    }
+}
+
+/// Until the answer is whole, where it says how long it is, else until the end: some servers let a second pass before they close.
+fn read(stream: &mut impl Read) -> io::Result<Vec<u8>> {
+    let mut answer = Vec::new();
+    let mut buffer = [0; 65_536];
+    loop {
+        let length = stream.read(&mut buffer)?;
+        answer.extend_from_slice(buffer.get(..length).unwrap_or_default());
+        let is_whole = || Response::parse(&answer).is_some_and(|response| response.says_its_length());
+        if length == 0 || is_whole() {
+            return Ok(answer);
+        }
     }
 }
 
@@ -105,7 +122,9 @@ fn unchunk(mut rest: &[u8]) -> Option<Vec<u8>> {
 
 #[cfg(test)]
 mod tests {
-    use super::Response;
+    use std::io::Read;
+
+    use super::{Response, read};
 
     fn check(answer: &str, expect: Option<(u16, &str)>) {
         let parsed = Response::parse(answer.as_bytes());
@@ -130,5 +149,20 @@ mod tests {
         check("HTTP/1.1 200 OK\r\ntransfer-encoding: chunked\r\n\r\n3\r\nab", None);
         check("HTTP/1.1 200 OK\r\n", None);
         check("", None);
+    }
+
+    #[test]
+    fn reading_ends_with_a_whole_answer_or_with_the_connection() {
+        let check = |pieces: &[&'static str], expect: &str| {
+            let mut stream: Box<dyn Read> = Box::new("".as_bytes());
+            for piece in pieces {
+                stream = Box::new(stream.chain(piece.as_bytes()));
+            }
+            assert_eq!(String::from_utf8(read(&mut stream).unwrap()).unwrap(), expect);
+        };
+        let whole = "HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok";
+        check(&["HTTP/1.1 200 OK\r\nContent-Le", "ngth: 2\r\n\r\nok", "not waited for"], whole);
+        check(&["HTTP/1.1 200 OK\r\n\r\na", "b"], "HTTP/1.1 200 OK\r\n\r\nab");
+        check(&["HTTP/1.1 200 OK\r\n"], "HTTP/1.1 200 OK\r\n");
     }
 }

@@ -1,6 +1,7 @@
 //! `cargo xtask test [FILTER] [--all]`. In: the sources. Out: every suite's own output, then one line that sums them all;
 //! exit 1 when any test failed or any suite couldn't run.
 
+mod support;
 pub mod tally;
 
 use std::{
@@ -10,20 +11,24 @@ use std::{
 
 use anyhow::Result;
 
-use self::tally::Tally;
+use self::tally::{Suite, Tally};
 use crate::{
     cli::TestArguments,
     demo,
     progress::Step,
     run::{run as build, tee},
-    tools::{envoy, nextest, node, python, wasm, wasm_bindgen},
+    tools::{chromium, envoy, nextest, node, python, wasm, wasm_bindgen},
     workspace::Workspace,
 };
 
 pub fn run(arguments: &TestArguments) -> Result<ExitCode> {
     let workspace = Workspace::find()?;
     let mut tally = Tally::default();
+    support::clear(&workspace.target)?;
     native(&workspace, arguments, &mut tally)?;
+    if arguments.all && arguments.filter.is_none() {
+        tally.add("docs/mcp-support.md", &supported(&workspace));
+    }
     // A filter is for the one who works on a test: the suites that know no names of tests stay out.
     if arguments.filter.is_none() {
         core_on_wasm(&workspace, &mut tally)?;
@@ -40,12 +45,14 @@ pub fn run(arguments: &TestArguments) -> Result<ExitCode> {
     Ok(if tally.all_good() { ExitCode::SUCCESS } else { ExitCode::FAILURE })
 }
 
-/// The whole workspace on this machine, with the real Envoy; with `--all` also the foreign clients, which are ignored else.
+/// The whole workspace on this machine, with the real Envoy; with `--all` also the foreign clients and the browser, which are
+/// ignored else.
 fn native(workspace: &Workspace, arguments: &TestArguments, tally: &mut Tally) -> Result<()> {
     // What says at once that something is missing comes before what takes minutes.
     let envoy = envoy::envoy()?;
     let modules = node::modules(workspace)?;
     let clients = arguments.all.then(|| python::environment(workspace)).transpose()?;
+    let browser = arguments.all.then(chromium::chromium).transpose()?;
     let runner = nextest::runner();
     let wasm = wasm::filter(workspace)?;
     let step = Step::begin("native binaries", "building");
@@ -65,7 +72,20 @@ fn native(workspace: &Workspace, arguments: &TestArguments, tally: &mut Tally) -
     if let Some(python::Environment { python, node }) = clients {
         command.env("GATEWAYSTACK_PYTHON", python).env("GATEWAYSTACK_NODE", node);
     }
+    if let Some(browser) = browser {
+        command.env(chromium::VARIABLE, browser);
+    }
     suite(&mut command, "native", tally)
+}
+
+/// Writes what the tests found to the document. A document that changes is a failure: it has to be committed.
+fn supported(workspace: &Workspace) -> Suite {
+    match support::write(&workspace.root, &workspace.target) {
+        Ok(false) => return Suite { passed: 1, ..Suite::default() },
+        Ok(true) => println!("docs/mcp-support.md has changed: commit it"),
+        Err(error) => println!("docs/mcp-support.md: {error:#}"),
+    }
+    Suite { failed: 1, ..Suite::default() }
 }
 
 /// The core's own tests once more, on the bare WebAssembly target.
@@ -89,6 +109,6 @@ fn suite(command: &mut Command, name: &str, tally: &mut Tally) -> Result<()> {
         command.env("CARGO_TERM_COLOR", "always");
     }
     let (status, text) = tee(command)?;
-    tally.add(name, &tally::Suite::read(&text, status.success()));
+    tally.add(name, &Suite::read(&text, status.success()));
     Ok(())
 }

@@ -1,5 +1,5 @@
 //! How a request to an MCP route is judged (CONTRACT §12): version, origin, token, body, scopes, limits, in this order. A body is read before a
-//! token is refused, since the challenge names the scopes of the operation; what 2026-07-28 says in headers refuses without it.
+//! token is refused, since the challenge names the scopes of the operation; where the headers of 2026-07-28 name it, without.
 
 use super::World;
 use super::judge::{Case, Verdict, counted_failure};
@@ -42,8 +42,8 @@ impl<'a> McpRoute<'a> {
 
     /// What an answer depends on: the operation that the body, or else the headers, tell of.
     pub fn asked(&self, request: &Request<'_>, progress: &Progress) -> AskedMcp {
-        let Some(era) = era(request) else { return Self::asked_nothing() };
         let read = progress.operation.as_ref().and_then(|read| read.as_ref().ok()).cloned();
+        let Some(era) = era(request) else { return Self::asked_in_vain(request, read.as_ref()) };
         let operation = match read {
             Some(operation) => Some(operation),
             None if request.method == "POST" => Operation::of_headers(request, era),
@@ -58,12 +58,20 @@ impl<'a> McpRoute<'a> {
             id: operation.id().to_owned(),
             scopes: (!needs.has_unlisted()).then(|| needs.scopes()),
             tool_call: is_tool(&operation).then_some(era),
+            version: None,
         }
+    }
+
+    /// Under an unknown version.
+    fn asked_in_vain(request: &Request<'_>, read: Option<&Operation>) -> AskedMcp {
+        let version = request.mcp_version.map(|version| String::from_utf8_lossy(version).into_owned());
+        let nothing = Self::asked_nothing();
+        AskedMcp { id: read.map_or(nothing.id, |operation| operation.id().to_owned()), version, ..nothing }
     }
 
     /// Nothing is known of the operation.
     pub fn asked_nothing() -> AskedMcp {
-        AskedMcp { id: "null".to_owned(), scopes: None, tool_call: None }
+        AskedMcp { id: "null".to_owned(), scopes: None, tool_call: None, version: None }
     }
 
     /// Whether a refusal of this operation is a result, which needs the id that only the body has.
@@ -81,7 +89,7 @@ impl<'a> McpRoute<'a> {
 pub(super) fn read(headers: Pairs<'_>, policy: &Policy, body: Option<&[u8]>) -> Result<Operation, BodyFault> {
     // It was parsed before, or nothing would have been read.
     let request = request_of(headers, policy).ok_or(BodyFault::Message)?;
-    let era = era(&request).ok_or(BodyFault::Message)?;
+    let Some(era) = era(&request) else { return Operation::of_unknown(body.ok_or(BodyFault::TooLarge)?) };
     if request.method != "POST" {
         // There are servers that would read a call from it, whatever the method.
         let is_empty = body.is_some_and(<[u8]>::is_empty);
@@ -106,7 +114,7 @@ pub(super) fn judge(
     if !METHODS.split(", ").any(|method| method == request.method) {
         return Err(Refusal::Method(METHODS.to_owned()));
     }
-    let era = era(request).ok_or(Refusal::Version)?;
+    let Some(era) = era(request) else { return unknown_version(world, case, route, progress) };
     check_origin(route.mcp, request)?;
     if progress.operation.is_none() {
         if request.method == "POST" && !is_json(request) {
@@ -120,6 +128,21 @@ pub(super) fn judge(
         Some(operation) => decide(world, case, route, &operation, counted, progress, facts),
         None => before_body(world, case, route, era, progress, facts),
     }
+}
+
+/// The refusal carries the call's id, which the body has; where headers leave before it, it does without.
+fn unknown_version(
+    world: &World<'_>,
+    case: &Case<'_>,
+    route: &McpRoute<'_>,
+    progress: &Progress,
+) -> Result<Verdict, Refusal> {
+    let is_readable = case.request.method == "POST" && is_json(case.request);
+    let is_held = world.policy.hold_headers && case.mode == Mode::Enforce;
+    if is_readable && is_held && progress.operation.is_none() {
+        return Ok(Verdict::Read(Read { cap: route.mcp.max_body, let_go: None }));
+    }
+    Err(Refusal::Version)
 }
 
 /// The operation is known, or why it isn't.
@@ -160,7 +183,8 @@ fn decide(
     Ok(Verdict::Forward(permit, claims, rewrite))
 }
 
-/// Refuses what the headers alone are enough to refuse; else the body is read.
+/// Refuses what the headers alone are enough to refuse; else the body is read. A good token's call is refused with the body in hand, for headers
+/// that disagree with it come first; where headers leave before the body, those of a call that will be refused stay here.
 fn before_body(
     world: &World<'_>,
     case: &Case<'_>,
@@ -186,10 +210,14 @@ fn before_body(
             Some(Caller::NeedsKeys(_)) => {}
             Some(Caller::Known(claims)) => {
                 identify(world, facts, Some(&claims));
-                authorize::check_operation(world.policy, route.route, route.mcp, Some(&claims), &operation)?;
+                if request.method != "POST" || !world.policy.hold_headers {
+                    let claims = Some(claims.as_ref());
+                    authorize::check_operation(world.policy, route.route, route.mcp, claims, &operation)?;
+                }
                 known = Some(claims);
             }
-            None => authorize::check_operation(world.policy, route.route, route.mcp, None, &operation)?,
+            // Nobody, and the operation is open.
+            None => {}
         }
     }
     // What follows the headers of an upgrade is no body.

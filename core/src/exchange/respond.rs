@@ -188,7 +188,9 @@ impl Rewrite {
     fn asked(&self) -> Option<AskedMcp> {
         match &self.what {
             What::Owner => None,
-            What::Lists(lists) => Some(AskedMcp { id: lists.id.clone(), scopes: None, tool_call: None }),
+            What::Lists(lists) => {
+                Some(AskedMcp { id: lists.id.clone(), scopes: None, tool_call: None, version: None })
+            }
         }
     }
 }

@@ -130,7 +130,7 @@ fn message(value: &Value, era: Era) -> Result<Message, BodyFault> {
     Ok(Message::Call(Call {
         id: id(members.get("id"))?,
         method: method.to_owned(),
-        target: target(method, param)?,
+        target: target(method, param, era)?,
         version,
     }))
 }
@@ -191,7 +191,11 @@ fn id(value: Option<&Value>) -> Result<String, BodyFault> {
     Ok(text)
 }
 
-fn target<'v>(method: &str, param: impl Fn(&str) -> Option<&'v Value>) -> Result<Target, BodyFault> {
+fn target<'v>(
+    method: &str,
+    param: impl Fn(&str) -> Option<&'v Value>,
+    era: Era,
+) -> Result<Target, BodyFault> {
     let text = |name: &str| {
         let text = param(name).and_then(Value::as_str).filter(|text| is_name(text));
         text.map(str::to_owned).ok_or(BodyFault::Target)
@@ -199,6 +203,10 @@ fn target<'v>(method: &str, param: impl Fn(&str) -> Option<&'v Value>) -> Result
     Ok(match method {
         "tools/call" => Target::Tool(text("name")?),
         "prompts/get" => Target::Prompt(text("name")?),
+        // Gone since 2026-07-28: that there is no such method is the upstream's answer, whatever else the call lacks.
+        "resources/subscribe" | "resources/unsubscribe" if era.has_headers() && param("uri").is_none() => {
+            Target::None
+        }
         "resources/read" | "resources/subscribe" | "resources/unsubscribe" => Target::Resource(text("uri")?),
         "completion/complete" => {
             let of = |name: &str| param("ref")?.get(name)?.as_str().filter(|text| is_name(text));

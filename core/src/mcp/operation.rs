@@ -46,6 +46,20 @@ impl Operation {
         Some(Self { calls: vec![call], is_batch: false, era, is_stream: false })
     }
 
+    /// What a body under an unknown version says, as far as an answer needs it.
+    ///
+    /// # Errors
+    /// The first fault.
+    pub fn of_unknown(bytes: &[u8]) -> Result<Self, BodyFault> {
+        let era = Era::V2026_07_28;
+        let Body { messages, is_batch } = json_rpc::parse(bytes, era)?;
+        let calls = messages.into_iter().filter_map(|message| match message {
+            Message::Call(call) => Some(call),
+            Message::Response => None,
+        });
+        Ok(Self { calls: calls.collect(), is_batch, era, is_stream: false })
+    }
+
     /// What the body says, and whether the headers agree.
     ///
     /// # Errors

@@ -20,6 +20,10 @@ const CHOSEN: &str = "scope:";
 /// apply it to the redirect that follows the form, too.
 const POLICY: &str = "default-src 'none'; style-src 'unsafe-inline'; frame-ancestors 'none'; base-uri 'none'";
 
+/// The page's address goes to nobody else. Not `no-referrer`: under that a browser says `Origin: null` when it posts the form
+/// (Fetch, "append a request `Origin` header"), as any foreign page could have it say, and the guard refuses the click.
+const REFERRER: &str = "same-origin";
+
 /// What the page offers for a request: what was asked for, ticked, then what else there is.
 fn offered(asked: &[String]) -> impl Iterator<Item = (&str, bool)> {
     let others = SCOPES.into_iter().filter(|scope| !asked.iter().any(|other| other == scope));
@@ -35,6 +39,8 @@ pub(super) fn narrowed(grant: &mut Grant, form: &Params) {
     }
 }
 
+/// A name may have signs that turn what follows it round (U+202E), and the host with it: `bdi` keeps it to itself. The
+/// checkboxes are a group with a name, so that who hears the page is told what they are for.
 pub(super) fn page(client: &str, redirect_uri: &str, scopes: &[String], request: &str) -> Response {
     let host = redirect_uri.parse::<Uri>().ok().and_then(|uri| uri.authority().map(ToString::to_string));
     let scopes: String = offered(scopes).map(|(scope, asked)| checkbox(scope, asked)).collect();
@@ -43,14 +49,15 @@ pub(super) fn page(client: &str, redirect_uri: &str, scopes: &[String], request:
     let html = format!(
         r#"<!doctype html>
 <html lang="en"><meta charset="utf-8"><title>Sign in to the demo</title>
-<style>body{{font:1rem/1.5 system-ui;max-width:32rem;margin:4rem auto;padding:0 1rem}}button,select{{font:inherit;padding:.3rem .8rem}}label{{display:block}}</style>
+<style>body{{font:1rem/1.5 system-ui;max-width:32rem;margin:4rem auto;padding:0 1rem}}button,select{{font:inherit;padding:.3rem .8rem}}label{{display:block}}fieldset{{border:0;margin:0}}fieldset,legend{{padding:0}}</style>
 <h1>Sign in to the demo</h1>
-<p><strong>{client}</strong> asks to act for you. The answer goes to <code>{host}</code>.</p>
+<p><strong><bdi>{client}</bdi></strong> asks to act for you. The answer goes to <code>{host}</code>.</p>
 <form method="post" action="/authorize/decision">
 <input type="hidden" name="request" value="{request}">
 <input type="hidden" name="scopes" value="chosen">
 <p><label>Sign in as <select name="sub">{users}</select></label></p>
-<p>It gets:</p>{scopes}
+<fieldset><legend>It gets:</legend>
+{scopes}</fieldset>
 <p><button name="decision" value="allow">Allow</button> <button name="decision" value="deny">Deny</button></p>
 </form></html>
 "#,
@@ -62,7 +69,7 @@ pub(super) fn page(client: &str, redirect_uri: &str, scopes: &[String], request:
         (header::CONTENT_TYPE, "text/html; charset=utf-8"),
         (header::CONTENT_SECURITY_POLICY, POLICY),
         (header::X_FRAME_OPTIONS, "DENY"),
-        (header::REFERRER_POLICY, "no-referrer"),
+        (header::REFERRER_POLICY, REFERRER),
         (header::CACHE_CONTROL, "no-store"),
     ];
     (StatusCode::OK, headers, html).into_response()

@@ -1,7 +1,9 @@
 //! The official Rust SDK (`rmcp`) as a client, in both its eras.
 
-use super::scene::{consent, scene};
+use super::scene::scene;
+use super::table::{KEEPS, went};
 use super::{ALL, READERS, WRITERS};
+use gatewaystack_tests::person::consent;
 use reqwest::{Client, Url};
 use rmcp::model::{CallToolRequestParams, ProtocolVersion};
 use rmcp::service::{ClientServiceExt as _, RoleClient, RunningService, ServiceError};
@@ -98,7 +100,7 @@ async fn step_up(url: &str, challenge: &str, connection: &Connection) {
         .unwrap();
 }
 
-async fn goes_all_the_way(lifecycle: ClientLifecycleMode) {
+async fn goes_all_the_way(lifecycle: ClientLifecycleMode, version: &str) {
     // Built together with the sidecar, reqwest has TLS without a provider of its cryptography, and won't start without one.
     let _ = rustls::crypto::ring::default_provider().install_default();
     let scene = scene().await;
@@ -116,17 +118,16 @@ async fn goes_all_the_way(lifecycle: ClientLifecycleMode) {
     step_up(&scene.url, &refused, &bob).await;
     assert_eq!(bob.call("add_note", note()).await.unwrap(), "Noted. bob has 2 notes now.");
     assert_eq!(bob.names().await, WRITERS);
+    went("crates.io rmcp", version, KEEPS);
 }
 
 #[tokio::test]
 async fn the_rust_sdk_goes_all_the_way_in_the_older_era() {
-    goes_all_the_way(ClientLifecycleMode::Initialize).await;
+    goes_all_the_way(ClientLifecycleMode::Initialize, "2025-11-25").await;
 }
 
 #[tokio::test]
 async fn the_rust_sdk_goes_all_the_way_in_the_newest_era() {
-    goes_all_the_way(ClientLifecycleMode::Discover {
-        preferred_versions: vec![ProtocolVersion::V_2026_07_28],
-    })
-    .await;
+    let preferred_versions = vec![ProtocolVersion::V_2026_07_28];
+    goes_all_the_way(ClientLifecycleMode::Discover { preferred_versions }, "2026-07-28").await;
 }

@@ -2,21 +2,17 @@
 //! requests were made.
 
 use super::scene::scene;
+use super::table::{KEEPS, LOSES, went};
 use super::{ALL, ONLY_WRITERS, READERS, WRITERS};
+use gatewaystack_tests::gateway::from_environment;
+use gatewaystack_tests::node::{self, Scripts};
 use serde_json::Value;
-use std::os::unix::fs::symlink;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::time::Duration;
 use tokio::process::Command;
 
 /// A client has this long for all of it.
 const TIME: Duration = Duration::from_secs(120);
-
-fn needed(name: &str) -> PathBuf {
-    let value = std::env::var_os(name)
-        .unwrap_or_else(|| panic!("{name} is not set: run by `cargo xtask test --all`"));
-    PathBuf::from(value)
-}
 
 /// Runs a client's script to its end; what it printed.
 async fn told(mut command: Command) -> Value {
@@ -28,23 +24,15 @@ async fn told(mut command: Command) -> Value {
 }
 
 /// A script of `tests/node/clients`.
-async fn node(arguments: &[&str]) -> Value {
-    let folder = tempfile::tempdir().unwrap();
-    symlink(needed("GATEWAYSTACK_NODE_MODULES"), folder.path().join("node_modules")).unwrap();
-    // Node looks for a module's packages beside the module.
-    let sources = Path::new(env!("CARGO_MANIFEST_DIR")).join("node/clients");
-    for entry in std::fs::read_dir(sources).unwrap() {
-        let entry = entry.unwrap();
-        std::fs::copy(entry.path(), folder.path().join(entry.file_name())).unwrap();
-    }
-    let mut command = Command::new("node");
-    command.current_dir(folder.path()).args(arguments);
-    command.env("INSPECTOR_NODE", std::env::var_os("GATEWAYSTACK_NODE").unwrap_or_default());
+pub async fn node(arguments: &[&str]) -> Value {
+    let scripts = Scripts::of("clients");
+    let mut command = scripts.command("node");
+    command.args(arguments).env("INSPECTOR_NODE", node::newer());
     told(command).await
 }
 
 async fn python(arguments: &[&str]) -> Value {
-    let mut command = Command::new(needed("GATEWAYSTACK_PYTHON"));
+    let mut command = Command::new(from_environment("GATEWAYSTACK_PYTHON"));
     command.arg(Path::new(env!("CARGO_MANIFEST_DIR")).join("python/client.py")).args(arguments);
     told(command).await
 }
@@ -67,7 +55,7 @@ fn went_all_the_way(got: &Value, version: &str, writers: &str) {
 }
 
 macro_rules! clients {
-    ($($name:ident: $run:ident $arguments:expr, $version:literal, $writers:ident;)*) => {
+    ($($name:ident: $package:literal, $run:ident $arguments:expr, $version:literal, $writers:ident;)*) => {
         $(#[tokio::test]
         #[ignore = "a foreign client: cargo xtask test --all fetches it"]
         async fn $name() {
@@ -76,21 +64,22 @@ macro_rules! clients {
             let arguments: Vec<&str> = before.into_iter().chain([scene.url.as_str()]).chain([after]).collect();
             let arguments: Vec<&str> = arguments.into_iter().filter(|argument| !argument.is_empty()).collect();
             went_all_the_way(&$run(&arguments).await, $version, $writers);
+            went($package, $version, if $writers == WRITERS { KEEPS } else { LOSES });
         })*
     };
 }
 
 clients! {
-    the_typescript_sdk_goes_all_the_way: node ["typescript.mjs", "sdk", ""], "2025-11-25", ONLY_WRITERS;
-    the_newer_typescript_client_goes_all_the_way_in_the_older_era: node ["typescript.mjs", "client", "legacy"], "2025-11-25", WRITERS;
-    the_newer_typescript_client_goes_all_the_way_in_the_newest_era: node ["typescript.mjs", "client", "auto"], "2026-07-28", WRITERS;
-    the_python_sdk_goes_all_the_way_in_the_older_era: python ["mcp", "legacy"], "2025-11-25", WRITERS;
-    the_python_sdk_goes_all_the_way_in_the_newest_era: python ["mcp", "auto"], "2026-07-28", WRITERS;
-    fastmcp_goes_all_the_way: python ["fastmcp", "auto"], "2026-07-28", WRITERS;
+    the_typescript_sdk_goes_all_the_way: "npm @modelcontextprotocol/sdk", node ["typescript.mjs", "sdk", ""], "2025-11-25", ONLY_WRITERS;
+    the_newer_typescript_client_goes_all_the_way_in_the_older_era: "npm @modelcontextprotocol/client", node ["typescript.mjs", "client", "legacy"], "2025-11-25", WRITERS;
+    the_newer_typescript_client_goes_all_the_way_in_the_newest_era: "npm @modelcontextprotocol/client", node ["typescript.mjs", "client", "auto"], "2026-07-28", WRITERS;
+    the_python_sdk_goes_all_the_way_in_the_older_era: "pypi mcp", python ["mcp", "legacy"], "2025-11-25", WRITERS;
+    the_python_sdk_goes_all_the_way_in_the_newest_era: "pypi mcp", python ["mcp", "auto"], "2026-07-28", WRITERS;
+    fastmcp_goes_all_the_way: "pypi fastmcp", python ["fastmcp", "auto"], "2026-07-28", WRITERS;
 }
 
 /// It reads the list before each call. So it never asks for what the list hides: its user signs in anew, for more.
-async fn inspector_goes_as_far_as_it_can(era: &str) {
+async fn inspector_goes_as_far_as_it_can(era: &str, version: &str) {
     let scene = scene().await;
     let got = node(&["inspector.mjs", &scene.url, era]).await;
     let steps = &got["steps"];
@@ -102,16 +91,18 @@ async fn inspector_goes_as_far_as_it_can(era: &str) {
     assert_eq!(steps["write"], "Noted. bob has 2 notes now.", "{got:#}");
     assert_eq!(steps["list of a writer"], WRITERS, "{got:#}");
     assert!(steps["read again"].as_str().unwrap().starts_with("2 notes of bob:"), "{got:#}");
+    let then = "it asks for no tool that the list hides: its user signs in anew";
+    went("npm @modelcontextprotocol/inspector", version, then);
 }
 
 #[tokio::test]
 #[ignore = "a foreign client: cargo xtask test --all fetches it"]
 async fn the_inspector_signs_in_by_itself_in_the_older_era() {
-    inspector_goes_as_far_as_it_can("legacy").await;
+    inspector_goes_as_far_as_it_can("legacy", "2025-11-25").await;
 }
 
 #[tokio::test]
 #[ignore = "a foreign client: cargo xtask test --all fetches it"]
 async fn the_inspector_signs_in_by_itself_in_the_newest_era() {
-    inspector_goes_as_far_as_it_can("auto").await;
+    inspector_goes_as_far_as_it_can("auto", "2026-07-28").await;
 }

@@ -2,6 +2,7 @@
 //! of a request that is refused reaches the upstream but, where Envoy can't hold them, its headers.
 
 mod bodies;
+mod eras;
 mod watched;
 
 use gatewaystack_tests::wire::{Ask, BOTH, Http, ask, post};

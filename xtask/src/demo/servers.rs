@@ -34,23 +34,10 @@ impl Place {
     pub const WELL_KNOWN: Self =
         Self { issuer: 5051, apps: 5052, echo: 3333, gateway: 8080, sidecar: 8081, admin: 9901 };
 
-    /// Ports that nobody has now. All are held at once, so that they differ.
+    /// Ports that nobody has now.
     pub fn free() -> Result<Self> {
-        let mut held = Vec::new();
-        let mut port = || -> Result<u16> {
-            let listener = free().context("no free port")?;
-            let port = listener.local_addr()?.port();
-            held.push(listener);
-            Ok(port)
-        };
-        Ok(Self {
-            issuer: port()?,
-            apps: port()?,
-            echo: port()?,
-            gateway: port()?,
-            sidecar: port()?,
-            admin: port()?,
-        })
+        let [issuer, apps, echo, gateway, sidecar, admin] = free_ports()?;
+        Ok(Self { issuer, apps, echo, gateway, sidecar, admin })
     }
 
     /// The example's policy with these ports, in a file below `data`.
@@ -116,6 +103,18 @@ impl Servers<'_> {
 
 pub fn loopback(port: u16) -> SocketAddr {
     SocketAddr::from((Ipv4Addr::LOCALHOST, port))
+}
+
+/// Ports that nobody has now. All are held at once, so that they differ.
+pub fn free_ports<const N: usize>() -> Result<[u16; N]> {
+    let mut held = Vec::new();
+    let mut ports = [0; N];
+    for port in &mut ports {
+        let listener = free().context("no free port")?;
+        *port = listener.local_addr()?.port();
+        held.push(listener);
+    }
+    Ok(ports)
 }
 
 /// A port that nobody has now, below the range from which systems take the ports of outgoing connections (32768 on Linux): one of

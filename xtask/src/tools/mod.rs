@@ -3,6 +3,7 @@
 
 pub mod cache;
 pub mod cargo_tool;
+pub mod chromium;
 pub mod debian;
 pub mod envoy;
 pub mod nextest;

@@ -56,6 +56,11 @@ fn requests() -> Vec<(Headers, Option<String>)> {
             ping.push(("mcp-method", "ping".to_owned()));
             all.extend(bodies.map(|body| (ping.clone(), Some(body))));
             all.push((ping.clone(), None));
+            let unknown = [("mcp-protocol-version", "2024-11-05".to_owned())];
+            all.push((unknown.into(), Some(tool("whoami").to_string())));
+            let mut gone = fixed.clone();
+            gone.push(("mcp-method", "resources/subscribe".to_owned()));
+            all.push((gone, Some(request("resources/subscribe", json!({})).to_string())));
             for (name, value) in
                 [("content-type", "text/plain"), ("content-encoding", "gzip"), ("origin", "null")]
             {
@@ -98,6 +103,7 @@ fn the_record_has_the_decision_that_enforcing_comes_to() {
             "deny body_too_large",
             "deny insufficient_scope",
             "deny mcp_mismatch",
+            "deny mcp_version",
             "deny no_token",
             "deny origin_not_allowed",
             "deny token_malformed",

@@ -1,0 +1,251 @@
+//! `docs/mcp-support.md`. In: what the tests of one run wrote to `target/support`, and the list of expected failures. Out: the document; the same
+//! findings give the same bytes.
+
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    fmt::Write as _,
+    fs, io,
+    path::{Path, PathBuf},
+};
+
+use anyhow::{Context, Result};
+use serde::{Deserialize, de::DeserializeOwned};
+
+const HEAD: &str = "# MCP: what is supported in which era
+
+Made by `cargo xtask test --all` of what its tests found; not to be edited by hand. A run that finds something else changes this page, and fails.
+
+## Features
+
+Asked of a gateway in front of an MCP server, in each era (`tests/tests/mcp/eras.rs`). Since 2026-07-28 there are no sessions, no streams by GET and no requests of
+the server's own: what the gateway lets pass there, the server refuses.
+
+";
+
+const CLIENTS: &str = "
+## Clients
+
+Each finds out where to sign in, registers, signs in as a user, lists, calls, is refused, asks for more and calls again (`tests/tests/clients`).
+
+| client | version | speaks | after it asked for more |
+|---|---|---|---|
+";
+
+const SUITE: &str = "
+## The official conformance suite
+
+Every scenario of `@modelcontextprotocol/conformance` for servers, in every era that it knows (its extensions' scenarios, which belong to no era, are left out), against one server
+made with the official TypeScript SDK (`tests/node/conformance`): directly, and behind the gateway. Checks that passed, of all:
+
+";
+
+const SCENARIOS: &str = "
+By scenario, behind the gateway:
+
+";
+
+const ISSUER: &str = "
+The suite's scenarios for authorization servers, against the demo's issuer:
+
+";
+
+const FAILURES: &str = "
+What fails, and why:
+
+| era | who | scenario | check | reason |
+|---|---|---|---|---|
+";
+
+#[derive(Deserialize)]
+struct Eras {
+    eras: Vec<String>,
+    rows: Vec<(String, Vec<bool>)>,
+}
+
+#[derive(Deserialize)]
+struct Client {
+    client: String,
+    version: String,
+    speaks: String,
+    then: String,
+}
+
+/// Passed, and all.
+type Counts = BTreeMap<String, (u32, u32)>;
+
+#[derive(Deserialize)]
+struct Comparison {
+    who: (String, String),
+    eras: BTreeMap<String, (Counts, Counts)>,
+}
+
+/// What one run found.
+struct Findings {
+    eras: Eras,
+    clients: Vec<Client>,
+    comparisons: Vec<Comparison>,
+    issuer: BTreeMap<String, Counts>,
+    failures: Vec<[String; 5]>,
+}
+
+/// Forgets what an earlier run found.
+pub fn clear(target: &Path) -> Result<()> {
+    match fs::remove_dir_all(folder(target)) {
+        Err(error) if error.kind() != io::ErrorKind::NotFound => Err(error).context("target/support"),
+        _ => Ok(()),
+    }
+}
+
+/// Whether the document had to change.
+pub fn write(root: &Path, target: &Path) -> Result<bool> {
+    let text = Findings::read(root, &folder(target))?.document();
+    let path = root.join("docs/mcp-support.md");
+    if fs::read_to_string(&path).is_ok_and(|before| before == text) {
+        return Ok(false);
+    }
+    fs::write(&path, text).with_context(|| format!("can't write {}", path.display()))?;
+    Ok(true)
+}
+
+fn folder(target: &Path) -> PathBuf {
+    target.join("support")
+}
+
+fn parse<T: DeserializeOwned>(path: &Path) -> Result<T> {
+    let text = fs::read_to_string(path);
+    let text = text.with_context(|| format!("{}: did its test fail?", path.display()))?;
+    serde_json::from_str(&text).with_context(|| path.display().to_string())
+}
+
+/// All files whose names begin so, in the order of their names.
+fn all<T: DeserializeOwned>(folder: &Path, start: &str) -> Result<Vec<T>> {
+    let entries =
+        fs::read_dir(folder).with_context(|| format!("{}: no test wrote there", folder.display()))?;
+    let paths = entries.filter_map(|entry| Some(entry.ok()?.path()));
+    let begins =
+        |path: &PathBuf| path.file_name().and_then(|n| n.to_str()).is_some_and(|n| n.starts_with(start));
+    let sorted: BTreeSet<PathBuf> = paths.filter(begins).collect();
+    sorted.iter().map(|path| parse(path)).collect()
+}
+
+impl Findings {
+    fn read(root: &Path, folder: &Path) -> Result<Self> {
+        Ok(Self {
+            eras: parse(&folder.join("eras.json"))?,
+            clients: all(folder, "client-")?,
+            comparisons: all(folder, "conformance-")?,
+            issuer: parse(&folder.join("authorization-server.json"))?,
+            failures: parse(&root.join("tests/tests/conformance/expected-failures.json"))?,
+        })
+    }
+
+    fn document(&self) -> String {
+        let mut out = HEAD.to_owned();
+        self.head(&mut out, "");
+        for (what, eras) in &self.eras.rows {
+            row(&mut out, what, eras.iter().map(|yes| if *yes { "yes" } else { "–" }.to_owned()));
+        }
+        out.push_str(CLIENTS);
+        for Client { client, version, speaks, then } in &self.clients {
+            let _ = writeln!(out, "| {client} | {version} | {speaks} | {then} |");
+        }
+        self.suite(&mut out);
+        out.push_str(FAILURES);
+        for [era, who, scenario, check, reason] in &self.failures {
+            let _ = writeln!(out, "| {era} | {who} | `{scenario}` | `{check}` | {reason} |");
+        }
+        out
+    }
+
+    fn suite(&self, out: &mut String) {
+        out.push_str(SUITE);
+        self.head(out, "");
+        let mut done = BTreeSet::new();
+        for Comparison { who, eras } in &self.comparisons {
+            let mut line = |who: &str, of: fn(&(Counts, Counts)) -> &Counts| {
+                if done.insert(who.to_owned()) {
+                    row(out, who, self.cells(|era| eras.get(era).map(of).map(sum)));
+                }
+            };
+            line(&who.0, |(direct, _)| direct);
+            line(&who.1, |(_, behind)| behind);
+        }
+        out.push_str(SCENARIOS);
+        self.head(out, "scenario");
+        if let Some(Comparison { eras, .. }) = self.comparisons.iter().find(|c| c.who.1 == "gateway") {
+            let behind: BTreeMap<_, _> =
+                eras.iter().map(|(era, (_, behind))| (era.clone(), behind)).collect();
+            self.scenarios(out, &behind);
+        }
+        out.push_str(ISSUER);
+        self.head(out, "scenario");
+        self.scenarios(out, &self.issuer.iter().map(|(era, counts)| (era.clone(), counts)).collect());
+    }
+
+    fn scenarios(&self, out: &mut String, eras: &BTreeMap<String, &Counts>) {
+        let names: BTreeSet<&String> = eras.values().flat_map(|counts| counts.keys()).collect();
+        for name in names {
+            row(out, &format!("`{name}`"), self.cells(|era| eras.get(era)?.get(name).copied()));
+        }
+    }
+
+    fn cells(&self, count: impl Fn(&str) -> Option<(u32, u32)>) -> impl Iterator<Item = String> {
+        self.eras.eras.iter().map(move |era| match count(era) {
+            Some((passed, all)) => format!("{passed}/{all}"),
+            None => "–".to_owned(),
+        })
+    }
+
+    fn head(&self, out: &mut String, first: &str) {
+        row(out, first, self.eras.eras.iter().cloned());
+        let _ = writeln!(out, "|---|{}", "---|".repeat(self.eras.eras.len()));
+    }
+}
+
+fn sum(counts: &Counts) -> (u32, u32) {
+    counts.values().fold((0, 0), |(passed, all), (p, a)| (passed + p, all + a))
+}
+
+fn row(out: &mut String, first: &str, cells: impl Iterator<Item = String>) {
+    let _ = writeln!(out, "| {first} | {} |", cells.collect::<Vec<_>>().join(" | "));
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{Client, Comparison, Eras, Findings};
+
+    #[test]
+    fn the_document_has_a_cell_for_each_era_and_shows_what_failed() {
+        let counts = |passed, all| [("ping".to_owned(), (passed, all))].into();
+        let findings = Findings {
+            eras: Eras {
+                eras: vec!["2025".into(), "2026".into()],
+                rows: vec![("Batches".into(), vec![true, false])],
+            },
+            clients: vec![Client {
+                client: "c".into(),
+                version: "1".into(),
+                speaks: "2026".into(),
+                then: "t".into(),
+            }],
+            comparisons: vec![Comparison {
+                who: ("server".into(), "gateway".into()),
+                eras: [("2025".into(), (counts(1, 2), counts(2, 2)))].into(),
+            }],
+            issuer: [("2026".into(), counts(3, 3))].into(),
+            failures: vec![["2025", "server", "ping", "pong", "old"].map(str::to_owned)],
+        };
+        let text = findings.document();
+        for line in [
+            "| Batches | yes | – |",
+            "| c | 1 | 2026 | t |",
+            "| server | 1/2 | – |",
+            "| gateway | 2/2 | – |",
+            "| `ping` | 2/2 | – |",
+            "| `ping` | – | 3/3 |",
+            "| 2025 | server | `ping` | `pong` | old |",
+        ] {
+            assert!(text.lines().any(|l| l == line), "{line}: {text}");
+        }
+    }
+}
