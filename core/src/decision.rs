@@ -11,8 +11,8 @@ pub enum Decision {
     Forward(Permit),
     /// Answer it.
     Reply(Reply),
-    /// Shadow mode: let it pass, with these edits only.
-    Observe(Edits),
+    /// Shadow mode: let it pass, changed by nothing else.
+    Observe(Observed),
     /// Hold it until the keys of this issuer were fetched.
     Await(IssuerId),
     /// Read its body.
@@ -26,6 +26,15 @@ pub struct Read {
     pub cap: usize,
     /// Where the host can't hold the headers: what they are to say when they leave. Nothing of the body leaves before a permit.
     pub let_go: Option<Edits>,
+}
+
+/// A request that passes whatever is decided about it.
+#[derive(Debug, Default)]
+pub struct Observed {
+    /// What to change in its headers before they leave.
+    pub edits: Edits,
+    /// What its body says decides: at most so many bytes of it are to be copied as it passes, at once and unchanged.
+    pub watch: Option<usize>,
 }
 
 /// Changes to a request's headers.

@@ -66,6 +66,8 @@ pub enum Exchange {
     AwaitKeys(AwaitKeys),
     /// The request's body is being read.
     AwaitBody(AwaitBody),
+    /// The request passes whatever it says; its body is copied on the way, and judged for the record.
+    Watched(Watched),
     /// The request has passed.
     Forwarded(Forwarded),
     /// We have answered.
@@ -85,6 +87,12 @@ pub struct AwaitKeys {
 /// A request whose body is being read.
 #[derive(Debug)]
 pub struct AwaitBody {
+    kept: Kept,
+}
+
+/// A request whose body passes. Until it has, the record says that nobody knows what would have been decided.
+#[derive(Debug)]
+pub struct Watched {
     kept: Kept,
 }
 
@@ -140,7 +148,7 @@ impl Exchange {
     /// The request's body is here, whole; `None`: it is over the cap.
     pub fn on_body(self, world: &World<'_>, body: Option<&[u8]>) -> (Self, Decision) {
         match self {
-            Self::AwaitBody(AwaitBody { mut kept }) => {
+            Self::AwaitBody(AwaitBody { mut kept }) | Self::Watched(Watched { mut kept }) => {
                 let operation = mcp::read(&kept.pairs(), world.policy, body);
                 kept.progress.operation = Some(operation);
                 kept.judge(world, Fetched::NotAsked)
@@ -154,7 +162,9 @@ impl Exchange {
         let mut facts = match self {
             Self::Forwarded(forwarded) => forwarded.facts,
             Self::Replied(facts) => facts,
-            Self::AwaitKeys(AwaitKeys { kept, .. }) | Self::AwaitBody(AwaitBody { kept }) => kept.facts,
+            Self::AwaitKeys(AwaitKeys { kept, .. })
+            | Self::AwaitBody(AwaitBody { kept })
+            | Self::Watched(Watched { kept }) => kept.facts,
             Self::AwaitHeaders => Facts::default(),
         };
         let refusal = Refusal::Internal(Fault::Host);
@@ -168,9 +178,9 @@ impl Exchange {
         match self {
             Self::Forwarded(forwarded) => Some(&forwarded.facts),
             Self::Replied(facts) => Some(facts),
-            Self::AwaitKeys(AwaitKeys { kept, .. }) | Self::AwaitBody(AwaitBody { kept }) => {
-                Some(&kept.facts)
-            }
+            Self::AwaitKeys(AwaitKeys { kept, .. })
+            | Self::AwaitBody(AwaitBody { kept })
+            | Self::Watched(Watched { kept }) => Some(&kept.facts),
             Self::AwaitHeaders => None,
         }
     }
@@ -179,7 +189,11 @@ impl Exchange {
     pub fn response(&self) -> &[(&'static str, String)] {
         match self {
             Self::Forwarded(forwarded) => &forwarded.response,
-            Self::AwaitHeaders | Self::AwaitKeys(_) | Self::AwaitBody(_) | Self::Replied(_) => &[],
+            Self::AwaitHeaders
+            | Self::AwaitKeys(_)
+            | Self::AwaitBody(_)
+            | Self::Watched(_)
+            | Self::Replied(_) => &[],
         }
     }
 }

@@ -101,6 +101,8 @@ impl Facts {
     }
 
     pub(crate) fn refuse(&mut self, refusal: &Refusal) {
+        // What can't pass isn't only watched.
+        self.shadow = None;
         self.outcome =
             Outcome { decision: refusal.decision(), reason: refusal.reason(), status: refusal.status() };
     }
@@ -117,6 +119,11 @@ impl Facts {
     /// Decision and reason, both from closed sets, for statistics.
     pub fn outcome(&self) -> (&'static str, &'static str) {
         (self.outcome.decision, self.outcome.reason)
+    }
+
+    /// The same of what would have been decided, where that is only recorded.
+    pub fn observed(&self) -> Option<(&'static str, &'static str)> {
+        self.shadow.map(|outcome| (outcome.decision, outcome.reason))
     }
 
     /// The record. `status` is what the client got, where the host knows; times are in microseconds.

@@ -3,7 +3,7 @@
 use crate::authenticate::Fetched;
 use crate::config;
 use crate::config::policy::{IssuerId, Policy};
-use crate::decision::{Decision, Edits};
+use crate::decision::{Decision, Edits, Observed};
 use crate::exchange::{Exchange, World};
 use crate::hash::Secret;
 use crate::jwks::{self, KeyRing, control};
@@ -141,6 +141,8 @@ impl Token {
 pub enum Got {
     Forwarded(Edits, Vec<(&'static str, String)>),
     Observed(Edits),
+    /// It passes, and its body is watched up to a cap.
+    Watched(Box<Exchange>, Edits, usize),
     Replied(Reply),
     Held(Box<Exchange>),
     /// The body is to be read; the edits of headers that leave before it.
@@ -294,6 +296,10 @@ impl Gate {
                 let (exchange, decision) = self.world(|world| exchange.on_body(world, body));
                 self.settle(exchange, decision)
             }
+            Got::Watched(exchange, ..) => {
+                let (exchange, decision) = self.world(|world| exchange.on_body(world, body));
+                self.settle(exchange, decision)
+            }
             Got::Held(exchange) => (Got::Held(exchange), Exchange::AwaitHeaders),
             other => (other, Exchange::AwaitHeaders),
         }
@@ -303,6 +309,11 @@ impl Gate {
     pub fn body(&mut self, exchange: Exchange, body: &[u8]) -> Got {
         let (exchange, decision) = self.world(|world| exchange.on_body(world, Some(body)));
         self.got(exchange, decision)
+    }
+
+    /// The host can't do what was decided.
+    pub fn fault(&mut self, exchange: Exchange) -> Exchange {
+        self.world(|world| exchange.fault(world)).0
     }
 
     /// Opens a stream: what came of it, and the exchange where it was forwarded.
@@ -336,7 +347,10 @@ impl Gate {
         match decision {
             Decision::Forward(permit) => Got::Forwarded(permit.edits().clone(), permit.response().clone()),
             Decision::Reply(reply) => Got::Replied(reply),
-            Decision::Observe(edits) => Got::Observed(edits),
+            Decision::Observe(Observed { edits, watch: None }) => Got::Observed(edits),
+            Decision::Observe(Observed { edits, watch: Some(cap) }) => {
+                Got::Watched(Box::new(exchange), edits, cap)
+            }
             Decision::Await(_) => Got::Held(Box::new(exchange)),
             Decision::Read(read) => Got::Reads(Box::new(exchange), read.let_go),
         }
@@ -351,7 +365,7 @@ impl Gate {
 impl Got {
     pub fn status(&self) -> u16 {
         match self {
-            Self::Forwarded(..) | Self::Observed(_) => 200,
+            Self::Forwarded(..) | Self::Observed(_) | Self::Watched(..) => 200,
             Self::Replied(reply) => reply.status,
             Self::Held(_) | Self::Reads(..) => 102,
         }
@@ -359,7 +373,7 @@ impl Got {
 
     pub fn edits(&self) -> &Edits {
         match self {
-            Self::Forwarded(edits, _) | Self::Observed(edits) => edits,
+            Self::Forwarded(edits, _) | Self::Observed(edits) | Self::Watched(_, edits, _) => edits,
             other => panic!("not forwarded: {other:?}"),
         }
     }

@@ -4,9 +4,10 @@ use crate::host::{self, Answer, Buffer, Map, Status};
 use crate::response::Answering;
 use crate::root::Worker;
 use crate::shared::Cells;
+use crate::watch::Copied;
 use gatewaystack_core::authenticate::Fetched;
 use gatewaystack_core::config::policy::IssuerId;
-use gatewaystack_core::decision::{Decision, Edits, Read};
+use gatewaystack_core::decision::{Decision, Edits, Observed, Read};
 use gatewaystack_core::exchange::{Exchange, World};
 use gatewaystack_core::rate_limit::{Counters, address};
 use gatewaystack_core::reply::Reply;
@@ -36,19 +37,22 @@ pub struct Stream {
     bodiless: Cell<bool>,
     /// Trailers have come while the request was held: Envoy won't show them again.
     trailers: Cell<bool>,
-    reading: Cell<Reading>,
+    pub(crate) reading: RefCell<Reading>,
     /// It has waited for keys.
     waited: Cell<bool>,
     pub(crate) answering: RefCell<Answering>,
 }
 
 /// Whether the request's body is being read.
-#[derive(Clone, Copy)]
-enum Reading {
+#[derive(Default)]
+pub(crate) enum Reading {
     /// Nothing of it is wanted.
+    #[default]
     Nothing,
-    /// At most so many bytes of it.
+    /// At most so many bytes of it, which wait for what is decided.
     Body(usize),
+    /// It passes, and is copied.
+    Watch(Copied),
 }
 
 /// The context of one request.
@@ -69,7 +73,7 @@ impl HttpFilter {
             let_go: Cell::new(false),
             bodiless: Cell::new(false),
             trailers: Cell::new(false),
-            reading: Cell::new(Reading::Nothing),
+            reading: RefCell::default(),
             waited: Cell::new(false),
             answering: RefCell::new(Answering::Passing),
         };
@@ -101,7 +105,7 @@ impl HttpFilter {
 
     /// The body is there, or more of it than is read.
     fn judge_body(&self, worker: &Rc<Worker>, cap: usize, is_too_large: bool) -> Action {
-        self.stream.reading.set(Reading::Nothing);
+        self.stream.reading.take();
         let body = if is_too_large { Ok(None) } else { host::buffer(Buffer::RequestBody, cap).map(Some) };
         let decision = match body {
             Ok(body) => {
@@ -122,7 +126,7 @@ impl Stream {
             return Some(*issuer);
         }
         let mut applied = self.apply(worker, decided);
-        let reads = || matches!(self.reading.get(), Reading::Body(_));
+        let reads = || self.cap().is_some();
         if reads() && self.let_go.get() && self.bodiless.get() {
             applied = self.judge_nothing(worker);
         }
@@ -136,7 +140,7 @@ impl Stream {
 
     /// Judges the body that a request without one has.
     fn judge_nothing(&self, worker: &Worker) -> Result<Action, Status> {
-        self.reading.set(Reading::Nothing);
+        self.reading.take();
         match self.decide(worker, |exchange, world| exchange.on_body(world, Some(b""))) {
             // It has waited once.
             Decision::Await(_) => Ok(self.give_up(worker)),
@@ -158,20 +162,30 @@ impl Stream {
         self.apply(worker, refused).unwrap_or_else(|_| reset())
     }
 
-    /// Runs one transition of the exchange with the world as it is now.
+    /// How much of the body is held and read; `None`: nothing is.
+    fn cap(&self) -> Option<usize> {
+        match &*self.reading.borrow() {
+            Reading::Body(cap) => Some(*cap),
+            Reading::Nothing | Reading::Watch(_) => None,
+        }
+    }
+
+    /// Runs one transition of the exchange with the world as it is now. Without a clock no token can be judged: the request is refused.
     fn decide(
         &self,
         worker: &Worker,
         step: impl FnOnce(Exchange, &World<'_>) -> (Exchange, Decision),
     ) -> Decision {
-        self.decide_at(worker, host::now_ns(), step)
+        self.decide_at(worker, host::now_ns(), step, Exchange::fault)
     }
 
-    fn decide_at(
+    /// The same at a time that is known, and what follows without a clock.
+    pub(crate) fn decide_at(
         &self,
         worker: &Worker,
         now: Result<u64, Status>,
         step: impl FnOnce(Exchange, &World<'_>) -> (Exchange, Decision),
+        without_clock: impl FnOnce(Exchange, &World<'_>) -> (Exchange, Decision),
     ) -> Decision {
         let now_ms = now.as_ref().map_or(0, |now| now / 1_000_000);
         let counters = Counters { table: &Cells, secret: worker.secret, evicted: Cell::new(0) };
@@ -187,8 +201,8 @@ impl Stream {
             cache_hits: Cell::new(0),
         };
         let exchange = self.exchange.take();
-        // Without a clock no token can be judged.
-        let (next, decision) = if now.is_ok() { step(exchange, &world) } else { exchange.fault(&world) };
+        let (next, decision) =
+            if now.is_ok() { step(exchange, &world) } else { without_clock(exchange, &world) };
         worker.metrics.add_cache_hits(world.cache_hits.get());
         worker.metrics.add_evictions(counters.evicted.get());
         self.exchange.replace(next);
@@ -211,9 +225,12 @@ impl Stream {
                 Err(_) => self.fail(worker),
             },
             // Shadow mode never refuses, not even for a fault of ours; what spoofs an identity must go all the same, in the query, too.
-            Decision::Observe(edits) => {
+            Decision::Observe(Observed { edits, watch }) => {
                 if edit(&edits).is_err() && (!edits.remove.is_empty() || edits.path.is_some()) {
                     return self.fail(worker);
+                }
+                if let Some(cap) = watch {
+                    self.reading.replace(Reading::Watch(Copied::new(cap, &worker.room)));
                 }
                 self.forwarded.set(true);
                 Ok(Action::Continue)
@@ -228,7 +245,7 @@ impl Stream {
                 {
                     return self.fail(worker);
                 }
-                self.reading.set(Reading::Body(cap));
+                self.reading.replace(Reading::Body(cap));
                 self.let_go.set(let_go.is_some());
                 Ok(if let_go.is_some() { Action::Continue } else { Action::Pause })
             }
@@ -322,33 +339,41 @@ impl HttpContext for HttpFilter {
         let decision = match host::headers(Map::RequestHeaders) {
             Ok(headers) => {
                 let pairs = headers.pairs();
-                self.stream.decide_at(worker, now, |exchange, world| exchange.on_headers(world, &pairs))
+                let step = |exchange: Exchange, world: &World<'_>| exchange.on_headers(world, &pairs);
+                self.stream.decide_at(worker, now, step, Exchange::fault)
             }
             Err(_) => self.stream.decide(worker, Exchange::fault),
         };
         let action = self.follow(worker, decision);
-        match self.stream.reading.get() {
-            // No body will come.
-            Reading::Body(cap) if end => self.judge_body(worker, cap, false),
-            Reading::Body(_) | Reading::Nothing => action,
+        if !end {
+            return action;
+        }
+        // No body will come.
+        self.stream.watch(worker, 0, true);
+        match self.stream.cap() {
+            Some(cap) => self.judge_body(worker, cap, false),
+            None => action,
         }
     }
 
     fn on_http_request_body(&mut self, size: usize, end: bool) -> Action {
-        match (self.stream.reading.get(), &self.worker) {
-            (Reading::Body(cap), Some(worker)) if end || size > cap => {
-                self.judge_body(worker, cap, size > cap)
-            }
+        let Some(worker) = &self.worker else { return self.gate() };
+        self.stream.watch(worker, size, end);
+        match self.stream.cap() {
+            Some(cap) if end || size > cap => self.judge_body(worker, cap, size > cap),
             _ => self.gate(),
         }
     }
 
     fn on_http_request_trailers(&mut self, _trailers: usize) -> Action {
-        if let (Reading::Body(cap), Some(worker)) = (self.stream.reading.get(), &self.worker) {
+        if let Some(worker) = &self.worker {
+            self.stream.watch(worker, 0, true);
+        }
+        if let (Some(cap), Some(worker)) = (self.stream.cap(), &self.worker) {
             if self.stream.waited.get() {
                 // Where Envoy goes on with all of a request at once and trailers are part of it, it loses the body (1.40): an upstream
                 // would get an empty one.
-                self.stream.reading.set(Reading::Nothing);
+                self.stream.reading.take();
                 return self.stream.fail(worker).unwrap_or_else(|_| reset());
             }
             self.judge_body(worker, cap, false);

@@ -5,6 +5,7 @@
 pub mod allocator;
 pub mod host;
 mod http;
+mod watch;
 mod response;
 mod metrics;
 mod root;

@@ -1,26 +1,28 @@
 //! Envoy statistics: all names are made at configuration, from the policy and closed sets, never from what clients send.
 
 use crate::host::{self, Metric};
-use gatewaystack_core::config::policy::{IssuerId, Policy};
+use gatewaystack_core::config::policy::{IssuerId, Mode, Policy};
 use gatewaystack_core::record::Facts;
 use gatewaystack_core::refusal::REASONS;
 use std::cell::Cell;
 use std::collections::HashMap;
 
 /// Decisions and reasons beside the refusals'.
-const ALLOWED: [(&str, &str); 6] = [
-    ("allow", "authorized"),
-    ("allow", "public"),
-    ("allow", "preflight"),
-    ("allow", "metadata"),
-    ("allow", "shadow"),
-    ("unknown", "keys_pending"),
-];
+const ALLOWED: [(&str, &str); 4] =
+    [("allow", "authorized"), ("allow", "public"), ("allow", "preflight"), ("allow", "metadata")];
+
+/// What shadow mode can't know.
+const UNKNOWN: [(&str, &str); 2] = [("unknown", "keys_pending"), ("unknown", "body_unread")];
+
+/// Counters by decision and reason, one for each route; the last is for requests without one.
+type Decisions = HashMap<(&'static str, &'static str), Vec<u32>>;
 
 /// The metrics of one plugin.
 #[derive(Debug, Default)]
 pub struct Metrics {
-    decisions: HashMap<(&'static str, &'static str), Vec<u32>>,
+    decisions: Decisions,
+    /// What would have been decided, where it is only recorded.
+    observed: Decisions,
     keys_age: Vec<u32>,
     fetch_failures: Vec<u32>,
     cache_hits: u32,
@@ -35,20 +37,24 @@ impl Metrics {
         let mut routes: Vec<String> = policy.routes.iter().map(|r| label(&r.name)).collect();
         routes.push("none".to_owned());
         let define = |kind, name: &str| host::define_metric(kind, name).unwrap_or(u32::MAX);
-        let decisions = REASONS.iter().chain(&ALLOWED).map(|(decision, reason)| {
-            let of_route = |route: &String| {
-                define(
-                    Metric::Counter,
-                    &format!("gatewaystack_decisions_total.d.{decision}.r.{reason}.t.{route}"),
-                )
-            };
-            ((*decision, *reason), routes.iter().map(of_route).collect())
-        });
+        let decision = |prefix: &'static str| {
+            let routes = &routes;
+            move |(decision, reason): &(&'static str, &'static str)| {
+                let name = format!("gatewaystack_decisions_total.d.{prefix}{decision}.r.{reason}.t.");
+                let of_route = |route: &String| define(Metric::Counter, &format!("{name}{route}"));
+                ((*decision, *reason), routes.iter().map(of_route).collect())
+            }
+        };
+        let taken = REASONS.iter().chain(&ALLOWED).map(decision(""));
+        // A policy that enforces everything has no use for these.
+        let is_observed = policy.mode == Mode::Shadow || policy.routes.iter().any(|r| r.mode == Mode::Shadow);
+        let observed = REASONS.iter().chain(&ALLOWED).chain(&UNKNOWN).filter(|_| is_observed);
         let per_issuer = |kind, name: &str| -> Vec<u32> {
             (0..policy.issuers.len()).map(|at| define(kind, &format!("{name}.i.{at}"))).collect()
         };
         Self {
-            decisions: decisions.collect(),
+            decisions: taken.collect(),
+            observed: observed.map(decision("shadow_")).collect(),
             keys_age: per_issuer(Metric::Gauge, "gatewaystack_keys_age_seconds"),
             fetch_failures: per_issuer(Metric::Counter, "gatewaystack_key_fetch_failures_total"),
             cache_hits: define(Metric::Counter, "gatewaystack_token_cache_hits_total"),
@@ -58,9 +64,13 @@ impl Metrics {
         }
     }
 
-    /// Counts a decision.
+    /// Counts a decision, or what would have been decided: one of both for each request.
     pub fn count(&self, policy: &Policy, facts: &Facts) {
-        let Some(ids) = self.decisions.get(&facts.outcome()) else { return };
+        let found = match facts.observed() {
+            Some(outcome) => self.observed.get(&outcome),
+            None => self.decisions.get(&facts.outcome()),
+        };
+        let Some(ids) = found else { return };
         let at = facts.route.as_ref().and_then(|name| policy.routes.iter().position(|r| r.name == *name));
         if let Some(id) = ids.get(at.unwrap_or(policy.routes.len())) {
             host::increment_metric(*id, 1);

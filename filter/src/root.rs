@@ -8,6 +8,7 @@ use crate::http::{HttpFilter, Stream};
 use crate::metrics::Metrics;
 use crate::shared::{self, Cells, Mailbox};
 use crate::verify::Native;
+use crate::watch::Room;
 use gatewaystack_core::authenticate::Fetched;
 use gatewaystack_core::config::{self, policy};
 use gatewaystack_core::hash::Secret;
@@ -46,6 +47,8 @@ pub struct Worker {
     pub tokens: RefCell<TokenCache>,
     /// Statistics.
     pub metrics: Metrics,
+    /// For copies of bodies that are only watched.
+    pub room: Room,
     native: bool,
     root: u32,
     holder: u64,
@@ -195,6 +198,7 @@ impl Root {
             keys: RefCell::new(KeyRing::new(&policy)),
             tokens: RefCell::default(),
             metrics,
+            room: Room::default(),
             native,
             root: self.id,
             holder,

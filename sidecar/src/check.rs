@@ -8,13 +8,14 @@ use gatewaystack_core::config;
 use std::io::Write as _;
 use std::path::Path;
 
+pub use online::{Findings, online};
 pub use warnings::warnings;
 
 /// Checks `file`. The process's environment doesn't count: the same file gets the same answer everywhere.
 ///
 /// # Errors
-/// Every error; with `online`, each issuer whose keys can't be had.
-pub fn run(file: &Path, env_file: Option<&Path>, online: bool) -> Result<(), Vec<Fault>> {
+/// Every error; `with_issuers`, each issuer whose keys can't be had.
+pub fn run(file: &Path, env_file: Option<&Path>, with_issuers: bool) -> Result<(), Vec<Fault>> {
     let source = Source::read(Some(file), env_file, false)?;
     let (policy, _) = config::load_value(source.policy.clone(), &source.env).map_err(|e| source.name(e))?;
     let mut out = std::io::stdout().lock();
@@ -29,12 +30,15 @@ pub fn run(file: &Path, env_file: Option<&Path>, online: bool) -> Result<(), Vec
         policy.issuers.len(),
         policy.rate_limits.len()
     );
-    if !online {
+    if !with_issuers {
         return Ok(());
     }
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
     let runtime = runtime.map_err(|e| vec![Fault::text(format!("no runtime: {e}"))])?;
-    let (good, bad) = runtime.block_on(online::check(&policy));
+    let Findings { good, warnings, bad } = runtime.block_on(online(&policy));
+    for warning in source.name(warnings) {
+        let _ = writeln!(out, "warning: {warning}");
+    }
     for line in good {
         let _ = writeln!(out, "{line}");
     }

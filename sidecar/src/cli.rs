@@ -1,9 +1,11 @@
 //! The command line (POLICY.md, "The commands"): arguments in, an exit code out; errors one a line on standard error.
 
+use crate::doctor::Call;
 use crate::render::{RenderInput, write};
 use crate::settings::{self, Fault, Source};
 use crate::webhook::command::{self as promotions, Action};
 use crate::{app, check, doctor, log, smoke};
+use clap::builder::NonEmptyStringValueParser;
 use clap::{Args, Parser, Subcommand};
 use gatewaystack_core::config;
 use std::io::Write as _;
@@ -46,7 +48,7 @@ enum Command {
         /// Variables to fold in, as a dotenv file
         #[arg(long, value_name = "FILE")]
         env_file: Option<PathBuf>,
-        /// Also fetches each issuer's keys
+        /// Also fetches each issuer's keys, and compares how it spells its name
         #[arg(long)]
         online: bool,
     },
@@ -56,15 +58,18 @@ enum Command {
         action: WebhookAction,
     },
     /// Says which rule decides about a token, what the token lacks and what to change; exit 0 where it would be allowed
+    #[command(after_help = DOCTOR_EXAMPLES)]
     Doctor {
         #[command(flatten)]
         configuration: Configuration,
-        /// The request's method
-        #[arg(long, default_value = "GET")]
-        method: String,
-        /// The request's path; without it the token is judged alone, and for each route
+        /// The request's method: GET by default
+        #[arg(long, conflicts_with = "CallArguments")]
+        method: Option<String>,
+        /// The request's path; without it a call is on the only MCP route, and without both the token is judged alone, and for each route
         #[arg(long)]
         path: Option<String>,
+        #[command(flatten)]
+        call: CallArguments,
         /// The request's host; that of `public_url` by default
         #[arg(long)]
         host: Option<String>,
@@ -76,6 +81,38 @@ enum Command {
     },
     /// Tries a running gateway as a client does, and shows what it answered as a table; exit 0 where each row is as it should be
     Smoke(smoke::Arguments),
+}
+
+const DOCTOR_EXAMPLES: &str = "\
+Examples:
+  gatewaystack doctor --policy gateway.yaml - < token.txt
+  gatewaystack doctor --policy gateway.yaml --method POST --path /v1/tools/list - < token.txt
+  gatewaystack doctor --policy gateway.yaml --tool add_note - < token.txt
+  gatewaystack doctor --policy gateway.yaml --path /mcp --rpc tools/list - < token.txt";
+
+/// What is called on an MCP route: one of these.
+#[derive(Debug, Args)]
+#[group(multiple = false)]
+struct CallArguments {
+    /// Judges a call of this tool on an MCP route, e.g. --tool add_note
+    #[arg(long, value_name = "NAME", value_parser = NonEmptyStringValueParser::new())]
+    tool: Option<String>,
+    /// Judges a request for this prompt, e.g. --prompt summary
+    #[arg(long, value_name = "NAME", value_parser = NonEmptyStringValueParser::new())]
+    prompt: Option<String>,
+    /// Judges a request for this resource, e.g. --resource note://1
+    #[arg(long, value_name = "URI", value_parser = NonEmptyStringValueParser::new())]
+    resource: Option<String>,
+    /// Judges another JSON-RPC method, e.g. --rpc tools/list
+    #[arg(long, value_name = "METHOD", value_parser = NonEmptyStringValueParser::new())]
+    rpc: Option<String>,
+}
+
+impl CallArguments {
+    fn call(self) -> Option<Call> {
+        let tool = self.tool.map(Call::Tool).or(self.prompt.map(Call::Prompt));
+        tool.or(self.resource.map(Call::Resource)).or(self.rpc.map(Call::Method))
+    }
 }
 
 #[derive(Debug, Subcommand)]
@@ -125,8 +162,9 @@ pub fn run(arguments: Arguments) -> ExitCode {
         Command::Webhook { action: WebhookAction::Retry { configuration, id } } => {
             webhook(&configuration, Action::Retry(id))
         }
-        Command::Doctor { configuration, method, path, host, offline, token } => {
-            let question = doctor::Question { token, method, path, host, offline, auth0: false };
+        Command::Doctor { configuration, method, path, call, host, offline, token } => {
+            let call = call.call();
+            let question = doctor::Question { token, method, path, call, host, offline, auth0: false };
             configuration.read().and_then(|source| doctor::run(&source, question))
         }
         Command::Smoke(arguments) => smoke::run(&arguments),

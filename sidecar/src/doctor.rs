@@ -2,7 +2,9 @@
 //! The core judges, as it does in the filter: this module only asks it. Neither the token nor its signature is ever shown.
 
 mod advice;
+mod call;
 mod judge;
+mod mcp;
 mod token;
 
 use crate::jwks;
@@ -10,9 +12,12 @@ use crate::settings::{Fault, Source};
 use gatewaystack_core::config;
 use gatewaystack_core::config::policy::Policy;
 use judge::{Bench, Refused, Verdict};
+use mcp::McpRoute;
 use std::fmt::Write as _;
 use std::io::{Read as _, Write as _};
 use std::time::{SystemTime, UNIX_EPOCH};
+
+pub use call::Call;
 
 /// A token on standard input: longer ones are something else.
 const MAX_INPUT: u64 = 256 * 1024;
@@ -22,16 +27,25 @@ const MAX_INPUT: u64 = 256 * 1024;
 pub struct Question {
     /// The token, with or without `Bearer` before it.
     pub token: String,
-    /// The request's method.
-    pub method: String,
-    /// The request's path and query; without one the token is judged alone, and for each route.
+    /// The request's method; `GET`, or `POST` for a call.
+    pub method: Option<String>,
+    /// The request's path and query; without one a call is on the only MCP route, and a token is judged alone, and for each route.
     pub path: Option<String>,
+    /// What is called on an MCP route.
+    pub call: Option<Call>,
     /// The request's host; without one it is that of `public_url`.
     pub host: Option<String>,
     /// Fetch nothing: the signature stays unverified, so nothing is ever allowed.
     pub offline: bool,
     /// The identity provider is Auth0, whatever its domain is.
     pub auth0: bool,
+}
+
+impl Question {
+    fn method(&self) -> &str {
+        let default = if self.call.is_some() { "POST" } else { "GET" };
+        self.method.as_deref().unwrap_or(default)
+    }
 }
 
 /// The answer.
@@ -59,13 +73,18 @@ pub fn run(source: &Source, mut question: Question) -> Result<(), Vec<Fault>> {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
     let runtime = runtime.map_err(|e| vec![Fault::text(format!("no runtime: {e}"))])?;
     let diagnosis = runtime.block_on(examine(&policy, &question, now_ms()));
+    let diagnosis = diagnosis.map_err(|e| vec![Fault::text(e)])?;
     let mut out = std::io::stdout().lock();
     let _ = out.write_all(diagnosis.text.as_bytes());
     if diagnosis.allowed { Ok(()) } else { Err(Vec::new()) }
 }
 
 /// Judges a token at `now_ms` (Unix milliseconds), with its issuer's keys fetched now.
-pub async fn examine(policy: &Policy, question: &Question, now_ms: u64) -> Diagnosis {
+///
+/// # Errors
+/// The policy has nothing that the question could be about; what to ask instead.
+pub async fn examine(policy: &Policy, question: &Question, now_ms: u64) -> Result<Diagnosis, String> {
+    let request = Asked::by(policy, question)?;
     let token = bare(&question.token);
     let facts = token::read(token);
     let mut bench = Bench::new(policy, now_ms);
@@ -80,26 +99,56 @@ pub async fn examine(policy: &Policy, question: &Question, now_ms: u64) -> Diagn
         bench.hold(id, fetched.ok().map(|(_, set)| set));
     }
     let auth0 = question.auth0 || issuer.is_some_and(|(_, i)| is_auth0(&i.issuer)) || facts.is_auth0(policy);
-    let (allowed, reason) = match &question.path {
-        Some(path) => one(&mut text, &bench, question, token, path, auth0),
+    let (allowed, reason) = match &request {
+        Some(request) => one(&mut text, &bench, request, token, auth0),
         None => all(&mut text, &bench, token, auth0),
     };
-    Diagnosis { allowed, reason, text }
+    Ok(Diagnosis { allowed, reason, text })
+}
+
+/// One request that is asked about.
+struct Asked<'a> {
+    question: &'a Question,
+    path: String,
+    body: Vec<u8>,
+    mcp: Option<McpRoute<'a>>,
+}
+
+impl<'a> Asked<'a> {
+    /// `None`: the question is about a token alone.
+    fn by(policy: &'a Policy, question: &'a Question) -> Result<Option<Self>, String> {
+        let path = match (&question.path, &question.call) {
+            (Some(path), _) => path.clone(),
+            (None, Some(call)) => mcp::only_path(policy, call)?,
+            (None, None) => return Ok(None),
+        };
+        let mcp = mcp::find(policy, question, &path)?;
+        let body = question.call.as_ref().map(Call::body).transpose()?.unwrap_or_default();
+        Ok(Some(Self { question, path, body, mcp }))
+    }
 }
 
 /// One request, through the whole exchange.
 fn one(
     text: &mut String,
     bench: &Bench,
-    question: &Question,
+    asked: &Asked<'_>,
     token: &str,
-    path: &str,
     auth0: bool,
 ) -> (bool, Option<&'static str>) {
-    let (route, verdict) = bench.request(&question.method, path, question.host.as_deref(), token);
+    let question = asked.question;
+    let (route, verdict) = bench.request(question, &asked.path, &asked.body, token);
     let on = route.map_or("no route".to_owned(), |route| format!("route {route}"));
-    let _ = writeln!(text, "\n{} {}, {on}", token::shown(&question.method), token::shown(path));
-    conclude(text, &verdict, auth0)
+    let _ = writeln!(text, "\n{} {}, {on}", token::shown(question.method()), token::shown(&asked.path));
+    if let (Some(call), Some(mcp)) = (&question.call, &asked.mcp) {
+        line(text, "calls", &call.text());
+        line(text, "rule", &call.rule(mcp.mcp));
+    }
+    let concluded = conclude(text, &verdict, auth0);
+    if let Some(mcp) = &asked.mcp {
+        text.push_str(&mcp.tools(bench, token));
+    }
+    concluded
 }
 
 /// The token alone, then each route.

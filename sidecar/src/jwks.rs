@@ -54,25 +54,34 @@ pub async fn fetch(issuer: &Issuer) -> Result<Keys, String> {
     key_set(issuer).await.map(|(url, keys)| Keys { url, usable: keys.len(), reachable: true })
 }
 
-/// Whether the issuer's own discovery document, where it has one, names the configured issuer: a slip there refuses every token.
+/// What the issuer's own discovery document, where it has one, calls it: the configured issuer, but for a slash at the end maybe, which its
+/// tokens may differ by, too (`Some` then). Any other slip refuses every token.
 ///
 /// # Errors
-/// What it names.
-pub async fn check_discovery(issuer: &Issuer) -> Result<(), String> {
+/// It names another issuer.
+pub async fn check_discovery(issuer: &Issuer) -> Result<Option<String>, String> {
     let bare = |text: &str| text.strip_suffix('/').unwrap_or(text).to_owned();
-    let document = format!("{}/.well-known/openid-configuration", bare(&issuer.issuer));
-    let Ok(body) = fetch::get(&document, 64 * 1024).await else { return Ok(()) };
-    let Ok(document) = json::parse(&body, 32) else { return Ok(()) };
-    match document.get("issuer").and_then(serde_json::Value::as_str) {
-        Some(named) if bare(named) != bare(&issuer.issuer) => {
-            let mut shown = String::new();
-            json::write_string(&mut shown, named, 256);
-            Err(format!(
-                "the discovery document is that of {shown}: set AUTH_ISSUER to it, or tokens are refused as another issuer's"
-            ))
-        }
-        _ => Ok(()),
+    let Some(named) = named(&bare(&issuer.issuer)).await else { return Ok(None) };
+    if bare(&named) == bare(&issuer.issuer) {
+        return Ok(Some(named).filter(|named| *named != issuer.issuer));
     }
+    let mut shown = String::new();
+    json::write_string(&mut shown, &named, 256);
+    Err(format!(
+        "the discovery document is that of {shown}: set AUTH_ISSUER to it, or tokens are refused as another issuer's"
+    ))
+}
+
+/// The `issuer` of the first discovery document that there is (OpenID Connect Discovery §4, RFC 8414 §3).
+async fn named(base: &str) -> Option<String> {
+    for name in ["openid-configuration", "oauth-authorization-server"] {
+        let Ok(body) = fetch::get(&format!("{base}/.well-known/{name}"), 64 * 1024).await else { continue };
+        let Ok(document) = json::parse(&body, 32) else { continue };
+        if let Some(named) = document.get("issuer").and_then(serde_json::Value::as_str) {
+            return Some(named.to_owned());
+        }
+    }
+    None
 }
 
 /// Where the keys are looked for first.

@@ -37,6 +37,8 @@ pub(super) struct Case<'a> {
     pub route: Option<(RouteId, &'a Route)>,
     pub fetched: Fetched,
     pub cors: &'a ResponseHeaders,
+    /// Whether the decision will be enforced, or only recorded.
+    pub mode: Mode,
 }
 
 pub(super) fn step(
@@ -68,10 +70,10 @@ pub(super) fn step(
     facts.route = route.map(|(_, route)| route.name.clone());
     let cors = cors::answer(&world.policy.cors, request.origin);
     let mode = shadow::mode(world.policy, &shadow::Asked::by(&request), found);
-    let case = Case { request: &request, found, route, fetched, cors: &cors };
+    let case = Case { request: &request, found, route, fetched, cors: &cors, mode };
     let verdict = judge(world, &case, &mut progress, &mut facts);
     if mode == Mode::Shadow {
-        return observe::observe(world, &request, route.map(|(_, route)| route), verdict, facts);
+        return observe::observe(world, &case, headers, verdict, facts, progress);
     }
     match verdict {
         Ok(Verdict::Forward(permit, claims, rewrite)) => {
@@ -104,7 +106,7 @@ fn judge(
     progress: &mut Progress,
     facts: &mut Facts,
 ) -> Result<Verdict, Refusal> {
-    let Case { request, found, route, fetched, cors } = *case;
+    let Case { request, found, route, fetched, cors, mode: _ } = *case;
     match request.bearer {
         Bearer::Doubled => {
             return Err(counted_failure(

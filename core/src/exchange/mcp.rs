@@ -119,8 +119,8 @@ pub(super) fn judge(
     if progress.operation.is_none() {
         if request.method == "POST" && !is_json(request) {
             progress.operation = Some(Err(BodyFault::MediaType));
-        } else if request.method != "POST" && route.route.mode == Mode::Shadow {
-            // Nothing is read there, and such a request says all in its headers.
+        } else if request.method != "POST" && case.mode == Mode::Shadow {
+            // Such a request says all in its headers, which leave before a body could be watched.
             progress.operation = Some(Ok(Operation::without_body(request.method, era)));
         }
     }
@@ -138,7 +138,7 @@ fn unknown_version(
     progress: &Progress,
 ) -> Result<Verdict, Refusal> {
     let is_readable = case.request.method == "POST" && is_json(case.request);
-    let is_held = world.policy.hold_headers && route.route.mode == Mode::Enforce;
+    let is_held = world.policy.hold_headers && case.mode == Mode::Enforce;
     if is_readable && is_held && progress.operation.is_none() {
         return Ok(Verdict::Read(Read { cap: route.mcp.max_body, let_go: None }));
     }
@@ -222,7 +222,7 @@ fn before_body(
     }
     // What follows the headers of an upgrade is no body.
     authorize::check_upgrade(request, route.route)?;
-    let let_go = if world.policy.hold_headers {
+    let let_go = if world.policy.hold_headers || case.mode == Mode::Shadow {
         None
     } else {
         // The headers leave before the body comes: who calls must be in them by then. A token that isn't good is refused with the

@@ -1,28 +1,30 @@
 //! Shadow mode (POLICY.md), and requests that can't be judged at all.
 
-use super::judge::Verdict;
+use super::judge::{Case, Verdict};
 use super::mcp::McpRoute;
-use super::{Exchange, Forwarded, World};
+use super::{Exchange, Forwarded, Kept, Progress, Watched, World};
 use crate::config::policy::{Mode, Route, RouteId};
 use crate::cors;
-use crate::decision::Decision;
+use crate::decision::{Decision, Observed};
 use crate::path;
 use crate::record::Facts;
 use crate::refusal::Refusal;
 use crate::reply::{self, Asked};
-use crate::request::{self, Pairs, Request, RequestFault};
+use crate::request::{self, Pairs, RequestFault};
 use crate::route::{self, Match};
 use crate::shadow;
 
-/// Strips what clients say of themselves, injects what is verified where enforcing would allow, and touches nothing else.
+/// Strips what clients say of themselves, injects what is verified where enforcing would allow, and touches nothing else. Where the body decides,
+/// nobody knows by then whether it would, so nobody is named; the body is judged once it has passed, and its edits come to nothing.
 pub(super) fn observe(
     world: &World<'_>,
-    request: &Request<'_>,
-    route: Option<&Route>,
+    case: &Case<'_>,
+    headers: Pairs<'_>,
     verdict: Result<Verdict, Refusal>,
     mut facts: Facts,
+    progress: Progress,
 ) -> (Exchange, Decision) {
-    let mut caller = None;
+    let (mut caller, mut watch) = (None, None);
     match &verdict {
         Ok(Verdict::Forward(_, claims, _)) => {
             facts.allow(claims.as_deref());
@@ -31,13 +33,21 @@ pub(super) fn observe(
         Ok(Verdict::Answer(_)) => {}
         // Nothing waits: neither for keys nor for a body.
         Ok(Verdict::Await(_)) => facts.unknown("keys_pending"),
-        Ok(Verdict::Read(_)) => facts.unknown("body_unread"),
+        Ok(Verdict::Read(read)) => {
+            // Until it has come to its end.
+            facts.unknown("body_unread");
+            watch = Some(read.cap);
+        }
         Err(refusal) => facts.refuse(refusal),
     }
-    let in_query = route.is_some_and(|r| r.builtin.is_none());
-    let edits = shadow::edits(world.policy, request, caller, in_query);
+    let in_query = case.route.is_some_and(|(_, route)| route.builtin.is_none());
+    let edits = shadow::edits(world.policy, case.request, caller, in_query);
     facts.shadow();
-    (passed(facts), Decision::Observe(edits))
+    let exchange = match watch {
+        Some(_) => Exchange::Watched(Watched { kept: Kept::new(headers, facts, progress) }),
+        None => passed(facts),
+    };
+    (exchange, Decision::Observe(Observed { edits, watch }))
 }
 
 /// Refuses what can't be judged; in shadow mode it passes without what clients say of themselves.
@@ -52,7 +62,7 @@ pub(super) fn refuse_unparsed(
     if shadow::mode_of_unparsed(world.policy, headers, fault) == Mode::Shadow {
         facts.shadow();
         let edits = shadow::edits_of_unparsed(world.policy, headers);
-        return (passed(facts), Decision::Observe(edits));
+        return (passed(facts), Decision::Observe(Observed { edits, watch: None }));
     }
     let first = |name: &str| request::first(headers, name).and_then(|value| std::str::from_utf8(value).ok());
     let cors = cors::answer(&world.policy.cors, first("origin"));

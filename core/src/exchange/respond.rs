@@ -221,6 +221,7 @@ impl Exchange {
             | Self::AwaitKeys(_)
             | Self::AwaitBody(_)
             | Self::AwaitHeaders
+            | Self::Watched(_)
             | Self::Replied(_) => Treatment::Pass,
         }
     }
@@ -271,7 +272,7 @@ impl Exchange {
         match self {
             Self::Forwarded(Forwarded { rewrite, .. }) => rewrite.is_some(),
             Self::AwaitKeys(_) | Self::AwaitBody(_) => true,
-            Self::AwaitHeaders | Self::Replied(_) => false,
+            Self::AwaitHeaders | Self::Watched(_) | Self::Replied(_) => false,
         }
     }
 }

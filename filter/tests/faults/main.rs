@@ -5,6 +5,7 @@
 #![allow(clippy::unwrap_used, reason = "a test")]
 
 mod bodies;
+mod watched;
 mod host;
 
 use base64::Engine as _;

@@ -1,10 +1,12 @@
 //! The core, asked without an Envoy: a policy, keys and a token in, the core's own verdict out. Limits aren't tried, and shadow mode doesn't
 //! soften a verdict.
 
+use super::Question;
+use super::call::VERSION;
 use gatewaystack_core::authenticate::{Caller, Fetched, authenticate};
 use gatewaystack_core::authorize;
 use gatewaystack_core::bearer;
-use gatewaystack_core::config::policy::{Builtin, IssuerId, Mode, Policy, Route};
+use gatewaystack_core::config::policy::{Builtin, ChallengeMode, IssuerId, Mode, Policy, Route};
 use gatewaystack_core::decision::Decision;
 use gatewaystack_core::exchange::{Exchange, World};
 use gatewaystack_core::hash::Secret;
@@ -59,7 +61,11 @@ impl Bench {
     pub fn new(policy: &Policy, now_ms: u64) -> Self {
         let mut policy = policy.clone();
         policy.mode = Mode::Enforce;
-        policy.routes.iter_mut().for_each(|route| route.mode = Mode::Enforce);
+        for route in &mut policy.routes {
+            route.mode = Mode::Enforce;
+            // A refusal that ChatGPT reads out of a result is one all the same.
+            route.mcp.iter_mut().for_each(|mcp| mcp.challenge_mode = ChallengeMode::Http);
+        }
         policy.rate_limits.clear();
         Self { keys: KeyRing::new(&policy), policy, now_ms, fetched: Fetched::NotAsked }
     }
@@ -72,28 +78,41 @@ impl Bench {
         (held.set, held.fetched_at, held.generation) = (set, self.now_ms, 1);
     }
 
-    /// Judges a whole request; answers the route's name, too.
+    /// The policy, as it judges here.
+    pub fn policy(&self) -> &Policy {
+        &self.policy
+    }
+
+    /// Judges a whole request, `body` included; answers the route's name, too.
     pub fn request(
         &self,
-        method: &str,
+        question: &Question,
         path: &str,
-        host: Option<&str>,
+        body: &[u8],
         token: &str,
     ) -> (Option<String>, Verdict) {
-        let own = self.policy.public_url.split("://").nth(1).unwrap_or_default();
         let bearer = header(token);
-        let headers: [(&[u8], &[u8]); 6] = [
-            (b":method", method.as_bytes()),
+        let headers: [(&[u8], &[u8]); 7] = [
+            (b":method", question.method().as_bytes()),
             (b":path", path.as_bytes()),
-            (b":authority", host.unwrap_or(own).as_bytes()),
+            (b":authority", asked_host(&self.policy, question).as_bytes()),
             (b"x-request-id", b"doctor"),
             (b"content-type", b"application/json"),
+            (b"mcp-protocol-version", VERSION.as_bytes()),
             (b"authorization", bearer.as_bytes()),
         ];
         self.world(|world| {
             let (mut exchange, mut decision) = Exchange::AwaitHeaders.on_headers(world, &headers);
-            if matches!(decision, Decision::Await(_)) && self.fetched != Fetched::NotAsked {
-                (exchange, decision) = exchange.on_keys(world, self.fetched);
+            let mut has_waited = self.fetched == Fetched::NotAsked;
+            loop {
+                (exchange, decision) = match decision {
+                    Decision::Await(_) if !has_waited => {
+                        has_waited = true;
+                        exchange.on_keys(world, self.fetched)
+                    }
+                    Decision::Read(_) => exchange.on_body(world, Some(body)),
+                    _ => break,
+                };
             }
             let route = exchange.facts().and_then(|facts| facts.route.clone());
             let reason = exchange.facts().map_or("", |facts| facts.outcome().1);
@@ -102,12 +121,19 @@ impl Bench {
                 Decision::Await(_) if self.fetched == Fetched::Good => {
                     Verdict::Refused(from_refusal(&UNKNOWN_KEY))
                 }
-                // What a call needs depends on its body.
                 Decision::Await(_) | Decision::Read(_) => Verdict::Undecided,
                 Decision::Reply(reply) if reply.status < 400 => Verdict::Allowed(reason),
                 Decision::Reply(reply) => Verdict::Refused(from_reply(&reply, reason)),
             };
             (route, verdict)
+        })
+    }
+
+    /// Who calls, if the route takes the token.
+    pub fn caller(&self, route: &Route, token: &str) -> Option<Rc<VerifiedClaims>> {
+        self.world(|world| match self.authenticate(world, Some(route), token) {
+            Ok(Caller::Known(claims)) => Some(claims),
+            Ok(Caller::NeedsKeys(_)) | Err(_) => None,
         })
     }
 
@@ -168,6 +194,12 @@ impl Bench {
             cache_hits: Cell::new(0),
         })
     }
+}
+
+/// The host that a question is about: the policy's own, where it names none.
+pub fn asked_host<'a>(policy: &'a Policy, question: &'a Question) -> &'a str {
+    let own = policy.public_url.split("://").nth(1).unwrap_or_default();
+    question.host.as_deref().unwrap_or(own)
 }
 
 fn header(token: &str) -> String {

@@ -3,6 +3,7 @@
 
 mod bodies;
 mod eras;
+mod watched;
 
 use gatewaystack_tests::wire::{Ask, BOTH, Http, ask, post};
 use gatewaystack_tests::*;

@@ -1,6 +1,8 @@
 //! `gatewaystack doctor`: a token, what is asked of it, and what it must say; with an issuer whose keys it fetches as the filter does.
 
-use gatewaystack::doctor::{Diagnosis, Question, examine};
+mod mcp;
+
+use gatewaystack::doctor::{Call, Diagnosis, Question, examine};
 use gatewaystack_core::config;
 use gatewaystack_core::config::policy::Policy;
 use gatewaystack_tests::issuer::Mood;
@@ -33,8 +35,13 @@ fn ask(token: &str, args: &[&str]) -> Question {
     };
     Question {
         token: token.to_owned(),
-        method: value("--method").unwrap_or_else(|| "GET".to_owned()),
+        method: value("--method"),
         path: value("--path"),
+        call: value("--tool")
+            .map(Call::Tool)
+            .or(value("--prompt").map(Call::Prompt))
+            .or(value("--resource").map(Call::Resource))
+            .or(value("--rpc").map(Call::Method)),
         host: value("--host"),
         offline: args.contains(&"--offline"),
         auth0: args.contains(&"auth0"),
@@ -42,7 +49,7 @@ fn ask(token: &str, args: &[&str]) -> Question {
 }
 
 async fn diagnose(policy: &Policy, token: &str, args: &[&str]) -> Diagnosis {
-    let diagnosis = examine(policy, &ask(token, args), now_s() * 1000).await;
+    let diagnosis = examine(policy, &ask(token, args), now_s() * 1000).await.unwrap();
     for secret in token.split('.').chain([token]).filter(|part| part.len() > 20) {
         assert!(!diagnosis.text.contains(secret), "no part of the token is shown: {}", diagnosis.text);
     }
