@@ -4,7 +4,6 @@
 //! Each server has one thread, as the Envoy worker in front of it has: its CPU time is little, and is counted where it belongs to a chain.
 
 mod authz;
-mod hot;
 mod tokens;
 mod upstream;
 
@@ -27,7 +26,6 @@ fn main() -> ExitCode {
 fn run(words: &[&str]) -> io::Result<()> {
     let runtime = runtime::Builder::new_current_thread().enable_io().build()?;
     match words {
-        ["hot", name, count] => hot::run(name, number(count)?),
         ["upstream", port] => runtime.block_on(upstream::serve(number(port)?)),
         ["authz", port] => runtime.block_on(authz::serve(number(port)?)),
         ["tokens", issuer, audience, scope, count, users] => {

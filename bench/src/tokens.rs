@@ -50,11 +50,6 @@ pub fn print(wanted: &Wanted<'_>, count: usize) -> io::Result<()> {
     output.flush()
 }
 
-/// One of them.
-pub fn one(wanted: &Wanted<'_>) -> io::Result<String> {
-    sign(&key()?, wanted, 0)
-}
-
 fn sign(key: &PrivateKey, wanted: &Wanted<'_>, number: usize) -> io::Result<String> {
     let now = SystemTime::now().duration_since(UNIX_EPOCH).map_err(io::Error::other)?.as_secs();
     let subject = match number.checked_rem(wanted.users).unwrap_or(0) {

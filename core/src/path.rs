@@ -3,6 +3,8 @@
 //! `/%61dmin` becomes `/admin`; `/a/%2e%2e/b`, `/a//b` and `/a%2fb` are refused, because a server behind us may read them
 //! as another path than the one that was judged.
 
+use crate::bytes;
+
 /// A request target that is safe to match and to forward.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Target {
@@ -44,8 +46,11 @@ pub fn parse(target: &[u8]) -> Result<Target, PathFault> {
     Ok(Target { path: normalised, query, changed })
 }
 
+/// ASCII without spaces, control characters and `#`.
+static VISIBLE: [bool; 256] = bytes::set(b"!\"$%&'()*+,-./:;<=>?@[\\]^_`{|}~", true);
+
 fn split(target: &[u8]) -> Result<(&[u8], Option<String>), PathFault> {
-    if target.iter().any(|b| !b.is_ascii() || *b <= 0x20 || *b == 0x7f || *b == b'#') {
+    if !bytes::all_in(&VISIBLE, target) {
         return Err(PathFault::Character);
     }
     match target.iter().position(|b| *b == b'?') {
@@ -59,15 +64,23 @@ fn split(target: &[u8]) -> Result<(&[u8], Option<String>), PathFault> {
     }
 }
 
+/// What stands in a path as it is, and is never refused.
+static PLAIN: [bool; 256] = bytes::set(b"/-._~!$&'()*+,=:@", true);
+
 fn normalise(path: &[u8]) -> Result<String, PathFault> {
+    if bytes::all_in(&PLAIN, path)
+        && let Ok(plain) = std::str::from_utf8(path)
+    {
+        return Ok(plain.to_owned());
+    }
     let mut out = String::with_capacity(path.len());
     let mut decoded = Vec::new();
-    let mut bytes = path.iter().copied();
-    while let Some(byte) = bytes.next() {
+    let mut rest = path.iter().copied();
+    while let Some(byte) = rest.next() {
         match byte {
             b'\\' | b';' => return Err(PathFault::Character),
             b'%' => {
-                let (high, low) = (hex(bytes.next())?, hex(bytes.next())?);
+                let (high, low) = (hex(rest.next())?, hex(rest.next())?);
                 let value = high << 4 | low;
                 if value < 0x20 || value == 0x7f || matches!(value, b'/' | b'.' | b'%' | b'\\' | b';') {
                     return Err(PathFault::Escape);

@@ -8,6 +8,7 @@ use crate::mcp::operation::Operation;
 use crate::rate_limit::LimitState;
 use crate::refusal::Refusal;
 use crate::request::{self, Pairs, Request};
+use std::sync::Arc;
 
 /// Longest string of a client's in a record, in bytes.
 const CUT: usize = 256;
@@ -19,8 +20,10 @@ pub struct Facts {
     pub request_id: String,
     /// The route's name, from the policy.
     pub route: Option<String>,
+    /// Its place there.
+    pub route_at: Option<usize>,
     /// Revision of the policy.
-    pub policy: String,
+    pub policy: Arc<str>,
     /// The limit of its address that the request was counted by.
     pub counted: Option<LimitState>,
     method: String,
@@ -53,7 +56,7 @@ impl Default for Outcome {
 impl Facts {
     /// Nothing is known yet but the policy.
     pub fn new(policy: &Policy) -> Self {
-        Self { policy: policy.revision.clone(), ..Self::default() }
+        Self { policy: Arc::clone(&policy.revision), ..Self::default() }
     }
 
     pub(crate) fn describe(&mut self, request: &Request<'_>) {

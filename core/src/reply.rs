@@ -3,7 +3,7 @@
 use crate::challenge;
 use crate::config::policy::{ChallengeMode, Policy, Route};
 use crate::cors::ResponseHeaders;
-use crate::json::write_string;
+use crate::json::{write_number, write_string};
 use crate::mcp::era::{self, Era};
 use crate::mcp::json_rpc::BodyFault;
 use crate::rate_limit::LimitState;
@@ -146,11 +146,21 @@ pub fn preflight(headers: ResponseHeaders) -> Reply {
 
 /// `RateLimit-*` headers (draft-ietf-httpapi-ratelimit-headers-06).
 pub fn limit_headers(state: &LimitState) -> ResponseHeaders {
+    let number = |number: u64| {
+        let mut out = String::with_capacity(10);
+        write_number(&mut out, number);
+        out
+    };
+    let limit = number(state.limit.into());
+    let mut policy = String::with_capacity(24);
+    policy.push_str(&limit);
+    policy.push_str(";w=");
+    write_number(&mut policy, state.window_s);
     vec![
-        ("ratelimit-policy", format!("{};w={}", state.limit, state.window_s)),
-        ("ratelimit-limit", state.limit.to_string()),
-        ("ratelimit-remaining", state.remaining.to_string()),
-        ("ratelimit-reset", state.reset_s.to_string()),
+        ("ratelimit-policy", policy),
+        ("ratelimit-limit", limit),
+        ("ratelimit-remaining", number(state.remaining.into())),
+        ("ratelimit-reset", number(state.reset_s)),
     ]
 }
 

@@ -1,6 +1,7 @@
 //! The request: header pairs as bytes in, a view that can be judged out, or why it can't (CONTRACT §1.1, §1.3).
 
 use crate::bearer::{self, Bearer};
+use crate::bytes;
 use crate::config::policy::Identity;
 use crate::path::{self, PathFault, Target};
 
@@ -224,9 +225,11 @@ fn is_harmless_connection(value: &[u8]) -> bool {
     })
 }
 
+static ID: [bool; 256] = bytes::set(b"-", true);
+
 /// An id that can be shown again as it is.
 pub fn clean_request_id(id: &[u8]) -> Option<&str> {
-    let clean = (1..=64).contains(&id.len()) && id.iter().all(|b| b.is_ascii_alphanumeric() || *b == b'-');
+    let clean = (1..=64).contains(&id.len()) && bytes::all_in(&ID, id);
     clean.then(|| std::str::from_utf8(id).ok()).flatten()
 }
 

@@ -71,8 +71,7 @@ impl Metrics {
             None => self.decisions.get(&facts.outcome()),
         };
         let Some(ids) = found else { return };
-        let at = facts.route.as_ref().and_then(|name| policy.routes.iter().position(|r| r.name == *name));
-        if let Some(id) = ids.get(at.unwrap_or(policy.routes.len())) {
+        if let Some(id) = ids.get(facts.route_at.unwrap_or(policy.routes.len())) {
             host::increment_metric(*id, 1);
         }
     }

@@ -3,6 +3,7 @@
 //!
 //! Machines are shared and noisy: the chains take turns in many short rounds, and the ratios of each round count.
 
+pub mod instructions;
 mod chain;
 mod catalogue;
 mod policies;
@@ -41,6 +42,10 @@ use self::{
 use crate::{cli::BenchArguments, process::Stop, progress::Step, tools::debian, workspace::Workspace};
 
 pub fn run(arguments: &BenchArguments) -> Result<ExitCode> {
+    if arguments.instructions {
+        let suite = instructions::check(&Workspace::find()?, arguments.accept)?;
+        return Ok(if suite.failed == 0 { ExitCode::SUCCESS } else { ExitCode::FAILURE });
+    }
     let chains = chosen(arguments)?;
     debian::require("wrk", "wrk")?;
     if chains.iter().any(|chain| chain.load.protocol == Protocol::Http2) {

@@ -78,6 +78,12 @@ pub struct BenchArguments {
     /// Only these chains, separated by commas; ratios are told where both chains are among them
     #[arg(long, value_name = "NAME", value_delimiter = ',')]
     pub only: Vec<String>,
+    /// Instead count the instructions of the core's hot functions, and hold them to bench/instructions.json
+    #[arg(long, conflicts_with_all = ["quick", "rounds", "only"])]
+    pub instructions: bool,
+    /// Make what is counted now what later runs are held to
+    #[arg(long, requires = "instructions")]
+    pub accept: bool,
 }
 
 impl Cli {

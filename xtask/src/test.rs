@@ -13,6 +13,7 @@ use anyhow::Result;
 
 use self::tally::{Suite, Tally};
 use crate::{
+    bench,
     cli::TestArguments,
     demo,
     progress::Step,
@@ -40,6 +41,7 @@ pub fn run(arguments: &TestArguments) -> Result<ExitCode> {
             &mut tally,
         )?;
         tally.add("demo --check", &demo::check(&workspace)?);
+        tally.add("instructions", &bench::instructions::check(&workspace, false)?);
     }
     println!("{tally}");
     Ok(if tally.all_good() { ExitCode::SUCCESS } else { ExitCode::FAILURE })

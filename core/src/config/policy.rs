@@ -1,11 +1,13 @@
 //! The compiled policy: what the rest of the core works with. It is only built by [`super::compile`], from a
 //! policy without errors, so nothing here needs checking again.
 
+use std::sync::Arc;
+
 /// Everything that one gateway enforces.
 #[derive(Debug, Clone)]
 pub struct Policy {
     /// A short hash of the policy (16 hex digits), named in every decision record.
-    pub revision: String,
+    pub revision: Arc<str>,
     /// Enforce or shadow.
     pub mode: Mode,
     /// Whether the host can hold headers back while a body is read.

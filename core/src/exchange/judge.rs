@@ -68,6 +68,7 @@ pub(super) fn step(
         Match::None | Match::Ambiguous => None,
     };
     facts.route = route.map(|(_, route)| route.name.clone());
+    facts.route_at = route.map(|(RouteId(at), _)| at);
     let cors = cors::answer(&world.policy.cors, request.origin);
     let mode = shadow::mode(world.policy, &shadow::Asked::by(&request), found);
     let case = Case { request: &request, found, route, fetched, cors: &cors, mode };

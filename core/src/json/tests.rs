@@ -42,3 +42,25 @@ proptest! {
         prop_assert_eq!(back, text);
     }
 }
+
+#[test]
+fn every_text_is_written_as_json_whatever_way_it_takes() {
+    for c in (0..=0x3000).filter_map(char::from_u32) {
+        for text in [format!("a{c}"), format!("a{c}\u{e9}")] {
+            let mut out = String::new();
+            write_string(&mut out, &text, 64);
+            assert_eq!(serde_json::from_str::<String>(&out).unwrap(), text);
+            assert!(
+                !out.contains(|c: char| c.is_control() || matches!(c, '\u{2028}' | '\u{2029}')),
+                "{out:?}"
+            );
+        }
+    }
+    for (number, least, text) in
+        [(0, 1, "0"), (7, 4, "0007"), (u64::MAX, 1, "18446744073709551615"), (12, 0, "12")]
+    {
+        let mut out = String::new();
+        write_padded(&mut out, number, least);
+        assert_eq!(out, text);
+    }
+}

@@ -79,3 +79,16 @@ proptest! {
         }
     }
 }
+
+#[test]
+fn each_byte_of_a_target_is_judged_by_itself() {
+    for byte in 0..=u8::MAX {
+        let visible = (0x21..0x7f).contains(&byte) && byte != b'#';
+        assert_eq!(split(&[b'/', byte]).is_ok(), visible, "{byte:#x}");
+        // In a path the short way and the long one say the same.
+        let (alone, beside) = (normalise(&[b'/', byte]), normalise(&[b'/', byte, b'"']));
+        if visible && byte != b'%' {
+            assert_eq!(alone.map(|path| path + "\""), beside, "{byte:#x}");
+        }
+    }
+}

@@ -4,8 +4,8 @@
 //! counts are exact under any concurrency, and memory is flat whatever the number of keys. A full slot drops expired entries first, then the
 //! entry nearest its end, an entry at its limit last; address counters never drop a live entry.
 
+use crate::json::write_number;
 use crate::shared::{SharedTable, TableFault, swap};
-use std::fmt::Write as _;
 
 /// Slots of one table. With 256 bytes each and the host's overhead, a full table measures about 25 MB.
 pub const SLOTS: u64 = 65_536;
@@ -122,11 +122,11 @@ fn count_in(
 
 fn cell(kind: Kind, key: u64) -> String {
     let mut name = String::with_capacity(24);
-    let table = match kind {
-        Kind::Callers => 'c',
-        Kind::Addresses => 'a',
-    };
-    let _ = write!(name, "gatewaystack.{table}.{:x}", key % SLOTS);
+    name.push_str(match kind {
+        Kind::Callers => "gatewaystack.c.",
+        Kind::Addresses => "gatewaystack.a.",
+    });
+    write_number(&mut name, key % SLOTS);
     name
 }
 

@@ -77,7 +77,7 @@ pub fn model(policy: &Policy, places: &Places<'_>) -> Result<Model, Vec<ConfigEr
         tls: own.tls.as_ref().map(|(cert, key)| Tls { cert_file: file(cert), key_file: file(key) }),
         buffer_bytes: buffer_bytes(policy),
         decisions: places.data_dir.join("decisions.jsonl").display().to_string(),
-        revision: policy.revision.clone(),
+        revision: policy.revision.to_string(),
         wasm: places.wasm.display().to_string(),
         policy: places.policy.clone(),
         secret: places.secret.to_owned(),

@@ -1,6 +1,8 @@
-//! The core's hot functions, many times over, for `valgrind --tool=callgrind`: the difference between two counts, divided, is what one costs.
+//! The core's hot functions, many times over. In: `known_token`, `new_token` or `mcp_call`, and a count. Out: nothing; `valgrind
+//! --tool=callgrind` counts the instructions, and the difference between two counts, divided, is what one costs (`cargo xtask bench --instructions`).
 
-use crate::tokens;
+use base64::Engine as _;
+use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use gatewaystack_core::config;
 use gatewaystack_core::config::policy::{IssuerId, Policy};
 use gatewaystack_core::decision::Decision;
@@ -14,9 +16,10 @@ use gatewaystack_core::token_cache::TokenCache;
 use serde_json::json;
 use std::cell::{Cell, RefCell};
 use std::hint::black_box;
-use std::io;
 use std::net::{IpAddr, Ipv4Addr};
+use std::process::ExitCode;
 use std::time::{SystemTime, UNIX_EPOCH};
+use std::{env, io};
 
 const ISSUER: &str = "https://idp.example/";
 const AUDIENCE: &str = "https://gateway.example.com/api";
@@ -41,6 +44,21 @@ impl SignatureVerifier for Agrees {
     }
 }
 
+/// As long as a key of 2048 bits; nothing is verified with it.
+const MODULUS: [u8; 256] = [0xc5; 256];
+
+/// An access token (RFC 9068) whose signature is as long as that key's.
+fn token(now_s: u64) -> String {
+    let header = json!({"alg": "RS256", "typ": "at+jwt", "kid": "hot"});
+    let claims = json!({
+        "iss": ISSUER, "aud": AUDIENCE, "sub": "auth0|0123456789", "scope": "tool:read", "jti": "0000000000000001",
+        "iat": now_s, "exp": now_s + 3_600,
+    });
+    let part = |bytes: &[u8]| URL_SAFE_NO_PAD.encode(bytes);
+    let [header, claims] = [header, claims].map(|value| part(value.to_string().as_bytes()));
+    format!("{header}.{claims}.{}", part(&[0x5a; 256]))
+}
+
 struct Gateway {
     policy: Policy,
     keys: KeyRing,
@@ -49,17 +67,29 @@ struct Gateway {
     now_ms: u64,
 }
 
+fn main() -> ExitCode {
+    let words: Vec<String> = env::args().skip(1).collect();
+    let [name, count] = words.as_slice() else { return ExitCode::FAILURE };
+    match count.parse().map_err(io::Error::other).and_then(|count| run(name, count)) {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            eprintln!("gatewaystack-hot: {error}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
 /// Does what `name` says, `count` times.
-pub fn run(name: &str, count: u32) -> io::Result<()> {
+fn run(name: &str, count: u32) -> io::Result<()> {
     let case = match name {
         "known_token" => Case::KnownToken,
         "new_token" => Case::NewToken,
         "mcp_call" => Case::McpCall,
         _ => return Err(io::Error::other("known_token, new_token or mcp_call")),
     };
-    let wanted = tokens::Wanted { issuer: ISSUER, audience: AUDIENCE, scope: "tool:read", users: 1 };
-    let token = format!("Bearer {}", tokens::one(&wanted)?);
-    let mut gateway = Gateway::new()?;
+    let now = SystemTime::now().duration_since(UNIX_EPOCH).map_err(io::Error::other)?;
+    let token = format!("Bearer {}", token(now.as_secs()));
+    let mut gateway = Gateway::new(u64::try_from(now.as_millis()).map_err(io::Error::other)?)?;
     for _ in 0..count {
         if case == Case::NewToken {
             gateway.tokens = RefCell::default();
@@ -70,7 +100,7 @@ pub fn run(name: &str, count: u32) -> io::Result<()> {
 }
 
 impl Gateway {
-    fn new() -> io::Result<Self> {
+    fn new(now_ms: u64) -> io::Result<Self> {
         let tools: Vec<String> = (0..20).map(|at| format!("tool_{at}")).collect();
         let tools: serde_json::Map<_, _> = tools.into_iter().map(|t| (t, json!(["tool:read"]))).collect();
         let policy = json!({
@@ -90,10 +120,10 @@ impl Gateway {
         });
         let policy = config::load_filter(Some(policy.to_string().as_bytes()), None);
         let policy = policy.map_err(|errors| io::Error::other(format!("{errors:?}")))?;
-        let now = SystemTime::now().duration_since(UNIX_EPOCH).map_err(io::Error::other)?;
-        let now_ms = u64::try_from(now.as_millis()).map_err(io::Error::other)?;
         let mut keys = KeyRing::new(&policy);
-        let set = jwks::parse(tokens::key_set()?.to_string().as_bytes());
+        let n = URL_SAFE_NO_PAD.encode(MODULUS);
+        let set = json!({"keys": [{"kty": "RSA", "kid": "hot", "n": n, "e": "AQAB"}]});
+        let set = jwks::parse(set.to_string().as_bytes());
         let held = keys.held_mut(IssuerId(0)).ok_or_else(|| io::Error::other("no issuer"))?;
         held.set = Some(set.map_err(|_| io::Error::other("no key set"))?);
         held.fetched_at = now_ms;
