@@ -12,8 +12,11 @@ pub const NO_UPSTREAM: &str = "gatewaystack_no_upstream";
 /// The sidecar answers from memory, but for the relays, which fetch.
 const SIDECAR_TIMEOUT_MS: u64 = 15_000;
 
+/// So many paths become one regular expression at most: RE2 reads a request's path once for all of them, where routes are tried one by one.
+const MERGED: usize = 256;
+
 /// A route as the template has it.
-#[derive(Debug, Clone, Serialize)]
+#[derive(Debug, Clone, PartialEq, Serialize)]
 pub struct Route {
     name: String,
     path: String,
@@ -28,7 +31,7 @@ pub struct Route {
     secret: bool,
 }
 
-#[derive(Debug, Clone, Serialize)]
+#[derive(Debug, Clone, PartialEq, Serialize)]
 struct Header {
     name: &'static str,
     regex: String,
@@ -36,11 +39,37 @@ struct Header {
 
 /// All routes of a policy.
 pub fn routes(policy: &Policy) -> Vec<Route> {
-    let mut all: Vec<Route> = policy.routes.iter().flat_map(|route| of(policy, route)).collect();
+    let mut all = merged(policy.routes.iter().map(|route| of(policy, route)));
     if policy.mode == Mode::Shadow {
         all.extend(elsewhere(policy));
     }
     all
+}
+
+/// Neighbours that differ in their paths alone are one route: it goes to the same place, whichever of them the filter has judged by.
+fn merged(routes: impl Iterator<Item = Vec<Route>>) -> Vec<Route> {
+    let mut all: Vec<(Vec<Route>, usize)> = Vec::new();
+    for next in routes {
+        match all.last_mut() {
+            Some((last, count)) if *count < MERGED && go_alike(last, &next) => {
+                *count += 1;
+                for (route, with) in last.iter_mut().zip(next) {
+                    route.path.push('|');
+                    route.path.push_str(&with.path);
+                }
+            }
+            _ => all.push((next, 1)),
+        }
+    }
+    all.into_iter().flat_map(|(routes, _)| routes).collect()
+}
+
+fn go_alike(a: &[Route], b: &[Route]) -> bool {
+    let is_alike = |(a, b): (&Route, &Route)| {
+        Route { name: String::new(), path: String::new(), ..a.clone() }
+            == Route { name: String::new(), path: String::new(), ..b.clone() }
+    };
+    a.len() == b.len() && a.iter().zip(b).all(is_alike)
 }
 
 fn of(policy: &Policy, route: &PolicyRoute) -> Vec<Route> {

@@ -100,6 +100,25 @@ fn routes_go_where_the_policy_says() {
     assert_eq!(own.len(), 6);
 }
 
+/// Envoy tries routes one by one, and a regular expression all at once.
+#[test]
+fn neighbours_that_go_to_one_place_are_one_route_and_no_others() {
+    let regexes = |listed: Value| -> Vec<String> {
+        let (_, bootstrap) = rendered(Some(policy(listed)), &[]);
+        let own = routes(&bootstrap).into_iter().filter(|r| r["match"]["grpc"].is_null());
+        let own = own.filter(|r| r["route"]["cluster"].as_str().is_some_and(|c| c.starts_with("upstream_")));
+        own.map(|r| r["match"]["safe_regex"]["regex"].as_str().unwrap().to_owned()).collect()
+    };
+    let got = regexes(json!([
+        { "path": "/a", "scopes": ["x"] }, { "path": "/b/*" }, { "path": "/b", "methods": ["GET"] },
+        { "path": "/c", "methods": ["GET"] }, { "path": "/d", "upstream": "notes" }, { "path": "/e" }
+    ]));
+    assert_eq!(got, ["/a/?|/b/[^/].*", "/b/?|/c/?", "/d/?", "/e/?"]);
+    let many: Vec<Value> = (0..600).map(|at| json!({ "path": format!("/r{at}") })).collect();
+    let lengths: Vec<usize> = regexes(json!(many)).iter().map(|regex| regex.split('|').count()).collect();
+    assert_eq!(lengths, [256, 256, 88]);
+}
+
 #[test]
 fn only_the_sidecar_is_shown_the_secret() {
     let (rendered, bootstrap) = rendered(None, &[("PROXY_TARGET", "http://127.0.0.1:3333")]);
