@@ -1,6 +1,7 @@
 //! Routes: method, host and normalised path in, the first route that matches out (CONTRACT §1.5).
 
 use crate::config::policy::{Mode, Pattern, Policy, Route, RouteId};
+use std::collections::BTreeMap;
 
 /// What a request's target matches.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -15,12 +16,66 @@ pub enum Match {
     Ambiguous,
 }
 
+/// Which routes a path can match at all: by its first two segments, case ignored. So a path meets few routes, however many there are.
+#[derive(Debug, Clone, Default)]
+pub struct Index {
+    /// Routes that name both, in the policy's order.
+    by_two: BTreeMap<u64, Vec<usize>>,
+    /// All others.
+    others: Vec<usize>,
+}
+
+impl Index {
+    /// The index of a policy's routes.
+    pub fn of(routes: &[Route]) -> Self {
+        let mut index = Self::default();
+        for (at, route) in routes.iter().enumerate() {
+            match route.pattern.segments.as_slice() {
+                [Some(first), Some(second), ..] => {
+                    index.by_two.entry(folded(first, second)).or_default().push(at);
+                }
+                _ => index.others.push(at),
+            }
+        }
+        index
+    }
+
+    /// Routes that may match, and all that do, in the policy's order.
+    fn candidates(&self, segments: &[&str]) -> impl Iterator<Item = usize> {
+        let two = match segments {
+            [first, second, ..] => self.by_two.get(&folded(first, second)),
+            _ => None,
+        };
+        let mut two = two.map(Vec::as_slice).unwrap_or_default();
+        let mut others = self.others.as_slice();
+        std::iter::from_fn(move || {
+            let from = match (two.first(), others.first()) {
+                (Some(a), Some(b)) if b < a => &mut others,
+                (None, _) => &mut others,
+                _ => &mut two,
+            };
+            let (first, rest) = from.split_first()?;
+            *from = rest;
+            Some(*first)
+        })
+    }
+}
+
+/// FNV-1a of two segments, case ignored. Two pairs that meet are told apart when they are matched.
+fn folded(first: &str, second: &str) -> u64 {
+    let bytes = first.bytes().chain([b'/']).chain(second.bytes());
+    bytes.fold(0xcbf2_9ce4_8422_2325, |hash: u64, byte| {
+        (hash ^ u64::from(byte.to_ascii_lowercase())).wrapping_mul(0x0000_0100_0000_01b3)
+    })
+}
+
 /// Finds the route.
 pub fn find(policy: &Policy, method: &str, host: &str, path: &str) -> Match {
     let segments: Vec<&str> = segments(path);
     let host = bare_host(host);
     let mut wrong_method = None;
-    for (at, route) in policy.routes.iter().enumerate() {
+    for at in policy.index.candidates(&segments) {
+        let Some(route) = policy.routes.get(at) else { continue };
         if !matches(&route.pattern, &segments, true) {
             continue;
         }
@@ -33,9 +88,9 @@ pub fn find(policy: &Policy, method: &str, host: &str, path: &str) -> Match {
         if !takes_host(route, &host) {
             continue;
         }
-        if !policy.case_sensitive
-            && policy.routes.iter().take(at).any(|r| differs_by_case_alone(r, &segments))
-        {
+        let mut earlier = policy.index.candidates(&segments).take_while(|earlier| *earlier < at);
+        let differs = |at| policy.routes.get(at).is_some_and(|route| differs_by_case_alone(route, &segments));
+        if !policy.case_sensitive && earlier.any(differs) {
             return Match::Ambiguous;
         }
         // A built-in's path never falls through to a broader route of the policy.

@@ -8,6 +8,8 @@ use std::sync::Arc;
 pub struct Policy {
     /// A short hash of the policy (16 hex digits), named in every decision record.
     pub revision: Arc<str>,
+    /// How a path finds its route.
+    pub index: crate::route::Index,
     /// Enforce or shadow.
     pub mode: Mode,
     /// Whether the host can hold headers back while a body is read.

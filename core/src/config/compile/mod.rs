@@ -54,6 +54,7 @@ pub fn compile(raw: &RawPolicy, folded: &Value, place: Place) -> (Policy, Vec<Co
     let scopes_supported = scopes_supported(raw, &routes, &mut errors);
     let promotion = webhook::compile(raw, &issuers, &scopes_supported, &mut errors);
     let policy = Policy {
+        index: crate::route::Index::of(&routes),
         revision: format!("{:016x}", revision(folded)).into(),
         mode,
         hold_headers: raw.hold_headers.unwrap_or(false),
