@@ -200,3 +200,37 @@ async fn no_spelling_of_a_request_is_judged_by_one_route_and_forwarded_by_anothe
     );
     assert!(passed > 50, "{passed}");
 }
+
+/// Paths that go to one place are one expression in Envoy, and a path may be long.
+#[tokio::test]
+async fn many_routes_and_long_ones_are_told_apart_by_filter_and_envoy_alike() {
+    let issuer = TestIssuer::start().await;
+    let (first, notes) = (Upstream::start().await, Upstream::start().await);
+    let long = format!("/{}", "segment-that-is-long/".repeat(20).trim_end_matches('/'));
+    let mut routes: Vec<Value> = (0..700)
+        .map(|at| {
+            // A few of them go elsewhere, in the middle of the others.
+            let upstream = if at % 100 == 50 { "notes" } else { "default" };
+            json!({"path": format!("/r/{at}/*"), "upstream": upstream})
+        })
+        .collect();
+    routes.push(json!({"path": long}));
+    let policy =
+        json!({"upstreams": {"default": first.url, "notes": notes.url}, "routes": routes, "rate_limits": []});
+    let gateway = gateway().policy(policy).issuer(&issuer).start().await;
+    let bearer = token().mint(&issuer);
+    for (path, status) in [
+        ("/r/0/x", 200),
+        ("/r/50/x", 200),
+        ("/r/699/x/y", 200),
+        ("/r/650/x", 200),
+        ("/r/700/x", 403),
+        ("/r/7", 403),
+        ("/R/7/x", 403),
+        (long.as_str(), 200),
+    ] {
+        assert_eq!(gateway.get(path).bearer(&bearer).send().await.status, status, "{path}");
+    }
+    assert_eq!(targets(&first), json!(["/r/0/x", "/r/699/x/y", long]).as_array().unwrap().clone());
+    assert_eq!(targets(&notes), json!(["/r/50/x", "/r/650/x"]).as_array().unwrap().clone());
+}
