@@ -111,7 +111,7 @@ pub struct Forwarded {
 #[derive(Debug)]
 struct Kept {
     facts: Facts,
-    headers: Vec<(Vec<u8>, Vec<u8>)>,
+    headers: Headers,
     progress: Progress,
 }
 
@@ -198,18 +198,48 @@ impl Exchange {
     }
 }
 
-impl Kept {
-    fn new(headers: Pairs<'_>, facts: Facts, progress: Progress) -> Self {
-        let headers = headers.iter().map(|(name, value)| (name.to_vec(), value.to_vec())).collect();
-        Self { facts, headers, progress }
+/// Headers that outlive the host's, all in one piece of memory.
+#[derive(Debug)]
+struct Headers {
+    bytes: Vec<u8>,
+    /// Lengths of each name and value.
+    lengths: Vec<(usize, usize)>,
+}
+
+impl Headers {
+    fn of(pairs: Pairs<'_>) -> Self {
+        let size = pairs.iter().map(|(name, value)| name.len() + value.len()).sum();
+        let mut bytes = Vec::with_capacity(size);
+        for (name, value) in pairs {
+            bytes.extend_from_slice(name);
+            bytes.extend_from_slice(value);
+        }
+        Self { bytes, lengths: pairs.iter().map(|(name, value)| (name.len(), value.len())).collect() }
     }
 
     fn pairs(&self) -> Vec<(&[u8], &[u8])> {
-        self.headers.iter().map(|(name, value)| (name.as_slice(), value.as_slice())).collect()
+        let mut rest = self.bytes.as_slice();
+        let mut next = |length: usize| {
+            let (taken, left) = rest.split_at_checked(length).unwrap_or_default();
+            rest = left;
+            taken
+        };
+        self.lengths.iter().map(|(name, value)| (next(*name), next(*value))).collect()
+    }
+}
+
+impl Kept {
+    fn new(headers: Pairs<'_>, facts: Facts, progress: Progress) -> Self {
+        Self { facts, headers: Headers::of(headers), progress }
+    }
+
+    fn pairs(&self) -> Vec<(&[u8], &[u8])> {
+        self.headers.pairs()
     }
 
     fn judge(self, world: &World<'_>, fetched: Fetched) -> (Exchange, Decision) {
-        judge::step(world, &self.pairs(), fetched, self.progress.clone())
+        let Self { headers, progress, .. } = self;
+        judge::step(world, &headers.pairs(), fetched, progress)
     }
 }
 

@@ -1,7 +1,8 @@
 //! Memory for the module: small blocks come from lists of freed ones, one list for each size, and go back there. A request makes some dozens of them, and
 //! the standard allocator of WebAssembly takes several times as long for each.
 //!
-//! What was once a small block stays one: the lists never hold more than the most that was in use at a time, size by size.
+//! What was once a small block stays one: of each size there are as many as were ever in use at a time. So what small blocks take in all is bounded by the
+//! sum of these peaks, not by the peak of their sum.
 
 #![allow(unsafe_code, reason = "an allocator hands out raw memory")]
 

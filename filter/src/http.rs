@@ -27,7 +27,7 @@ pub struct Stream {
     pub id: u32,
     pub(crate) exchange: RefCell<Exchange>,
     started_ns: Cell<u64>,
-    /// The answer's status; 0: none has come.
+    /// The status of the answer whose headers have left; 0: none has, or another may take its place.
     status: Cell<u16>,
     /// Whether the request may go on: only a permit (or shadow mode) sets it.
     forwarded: Cell<bool>,
@@ -291,7 +291,7 @@ fn status() -> Option<u16> {
     std::str::from_utf8(&value).ok()?.parse().ok()
 }
 
-/// The status of an answer whose headers this filter hasn't seen. Envoy takes longer to say it.
+/// The status of an answer whose headers this filter hasn't let go. Envoy takes longer to say it.
 fn code() -> Option<u16> {
     let code = host::property(&["response", "code"]).ok().flatten()?;
     Some(u16::from_le_bytes(code.get(..2)?.try_into().ok()?)).filter(|status| *status != 0)
@@ -386,17 +386,20 @@ impl HttpContext for HttpFilter {
     }
 
     fn on_http_response_headers(&mut self, _headers: usize, end: bool) -> Action {
-        self.stream.status.set(status().unwrap_or(0));
         // Missing limit or CORS headers are no reason to withhold an answer that was permitted.
         for (name, value) in self.stream.exchange.borrow().response() {
             // The upstream may vary by more than the origin.
             let write = if *name == "vary" { host::add_header } else { host::set_header };
             let _ = write(Map::ResponseHeaders, name, value);
         }
-        match &self.worker {
+        let action = match &self.worker {
             Some(worker) if self.stream.exchange.borrow().judges_answer() => self.stream.treat(worker, end),
             _ => Action::Continue,
+        };
+        if action == Action::Continue {
+            self.stream.status.set(status().unwrap_or(0));
         }
+        action
     }
 
     fn on_http_response_body(&mut self, size: usize, end: bool) -> Action {

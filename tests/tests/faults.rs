@@ -96,6 +96,24 @@ async fn grpc_callers_get_a_grpc_status() {
     assert!(got.header("www-authenticate").is_some_and(|c| c.starts_with("Bearer realm=\"mcp\"")), "{got:?}");
 }
 
+/// A gRPC answer has status 200, whatever it says: the record tells what was refused all the same, and there is one.
+#[tokio::test]
+async fn a_grpc_request_that_envoy_refuses_itself_has_one_record() {
+    let issuer = TestIssuer::start().await;
+    let upstream = Upstream::start().await;
+    let policy = json!({"routes": [{"path": "/v1/*"}]});
+    let gateway = gateway().policy(policy).issuer(&issuer).upstream(&upstream.url).start().await;
+    let refused = "POST /v1/x HTTP/1.1\r\nhost: a\r\nconnection: upgrade\r\nupgrade: foo\r\ncontent-type: application/grpc\r\n\r\n";
+    let got = client::raw(gateway.address(), refused.as_bytes()).await;
+    assert_ne!(got.header("grpc-status"), Some("0"), "{got:?}");
+    assert_eq!(gateway.get("/v1/y").send().await.status, 401);
+    let records = gateway.records(2).await;
+    let told: Vec<_> = records.iter().map(|r| (&r["path"], r["decision"] == "allow")).collect();
+    assert_eq!(told, [(&json!("/v1/x"), false), (&json!("/v1/y"), false)], "{records:#?}");
+    let text = std::fs::read_to_string(gateway.rendered.data_dir.join("decisions.jsonl")).unwrap();
+    assert_eq!(text.lines().count(), 2, "{text}");
+}
+
 #[tokio::test]
 async fn shadow_mode_lets_pass_what_it_would_refuse_and_says_so() {
     let issuer = TestIssuer::start().await;

@@ -137,7 +137,9 @@ fn unknown_version(
     route: &McpRoute<'_>,
     progress: &Progress,
 ) -> Result<Verdict, Refusal> {
-    let is_readable = case.request.method == "POST" && is_json(case.request);
+    // What follows the headers of an upgrade is no body.
+    let is_readable =
+        case.request.method == "POST" && is_json(case.request) && case.request.upgrade.is_none();
     let is_held = world.policy.hold_headers && case.mode == Mode::Enforce;
     if is_readable && is_held && progress.operation.is_none() {
         return Ok(Verdict::Read(Read { cap: route.mcp.max_body, let_go: None }));

@@ -14,6 +14,8 @@ const SIDECAR_TIMEOUT_MS: u64 = 15_000;
 
 /// So many paths become one regular expression at most: RE2 reads a request's path once for all of them, where routes are tried one by one.
 const MERGED: usize = 256;
+/// And so many bytes of it, a wildcard counted as 32: RE2 bounds what it compiles, and is fast only within a part of that.
+const MERGED_BYTES: usize = 16 * 1024;
 
 /// A route as the template has it.
 #[derive(Debug, Clone, PartialEq, Serialize)]
@@ -48,20 +50,29 @@ pub fn routes(policy: &Policy) -> Vec<Route> {
 
 /// Neighbours that differ in their paths alone are one route: it goes to the same place, whichever of them the filter has judged by.
 fn merged(routes: impl Iterator<Item = Vec<Route>>) -> Vec<Route> {
-    let mut all: Vec<(Vec<Route>, usize)> = Vec::new();
+    let mut all: Vec<(Vec<Route>, usize, usize)> = Vec::new();
     for next in routes {
+        let size: usize = next.iter().map(|route| size(&route.path)).max().unwrap_or(0);
         match all.last_mut() {
-            Some((last, count)) if *count < MERGED && go_alike(last, &next) => {
+            Some((last, count, total))
+                if *count < MERGED && *total + size <= MERGED_BYTES && go_alike(last, &next) =>
+            {
                 *count += 1;
+                *total += size;
                 for (route, with) in last.iter_mut().zip(next) {
                     route.path.push('|');
                     route.path.push_str(&with.path);
                 }
             }
-            _ => all.push((next, 1)),
+            _ => all.push((next, 1, size)),
         }
     }
-    all.into_iter().flat_map(|(routes, _)| routes).collect()
+    all.into_iter().flat_map(|(routes, ..)| routes).collect()
+}
+
+/// What an expression costs RE2, about.
+fn size(regex: &str) -> usize {
+    regex.len() + 32 * regex.matches("[^/]").count()
 }
 
 fn go_alike(a: &[Route], b: &[Route]) -> bool {

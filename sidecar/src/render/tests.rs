@@ -117,6 +117,11 @@ fn neighbours_that_go_to_one_place_are_one_route_and_no_others() {
     let many: Vec<Value> = (0..600).map(|at| json!({ "path": format!("/r{at}") })).collect();
     let lengths: Vec<usize> = regexes(json!(many)).iter().map(|regex| regex.split('|').count()).collect();
     assert_eq!(lengths, [256, 256, 88]);
+    // Long ones make smaller groups.
+    let long: Vec<Value> =
+        (0..256).map(|at| json!({ "path": format!("/{at}{}/*", "x".repeat(400)) })).collect();
+    let longest = regexes(json!(long)).iter().map(String::len).max().unwrap();
+    assert!((8_000..=16_500).contains(&longest), "{longest}");
 }
 
 #[test]
