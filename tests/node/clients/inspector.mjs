@@ -14,7 +14,7 @@ const [url, era = 'legacy'] = process.argv.slice(2);
 const program = fileURLToPath(
   new URL('node_modules/@modelcontextprotocol/inspector/clients/launcher/build/index.js', import.meta.url),
 );
-const home = mkdtempSync(join(tmpdir(), 'inspector-'));
+const homes = [0, 1].map(() => mkdtempSync(join(tmpdir(), 'inspector-')));
 const steps = {};
 
 async function freePort() {
@@ -27,7 +27,7 @@ async function freePort() {
 
 const env = {
   PATH: process.env.PATH,
-  HOME: home,
+  HOME: homes[0],
   MCP_INSPECTOR_SECRET_STORE: 'file',
   MCP_OAUTH_CALLBACK_URL: `http://127.0.0.1:${await freePort()}/oauth/callback`,
   // Else it wants a terminal. There is no browser here that it could open.
@@ -64,18 +64,33 @@ const call = async (name, scopes, tool, ...options) => {
   return result.content[0].text;
 };
 
+// Without a token the list shows every tool. Yet in the older era, when the 401 of its event stream (GET) comes before it calls, Inspector 2.12.0 now and then
+// says that there is no such tool, and asks for no sign-in. (The list without a token is the whole one in 10,000 of 10,000 tries.) Its user runs it again.
+async function signsIn(name, ...rest) {
+  for (let left = 5; ; left -= 1) {
+    try {
+      return await call(name, ...rest);
+    } catch (error) {
+      const again = refusal(error) === 'tool_not_found' && steps[`${name}: asked for`] === undefined;
+      if (left === 0 || !again) throw error;
+    }
+  }
+}
+
 try {
   steps['list before'] = await names('list before');
-  steps.read = await call('read', ['tool:read'], 'list_notes');
+  steps.read = await signsIn('read', ['tool:read'], 'list_notes');
   steps['list of a reader'] = await names('list of a reader');
   // It reads the list before each call, and the list hides what a reader may not call: no 403 ever asks for more.
   const write = ['add_note', '--tool-arg', 'text=by Inspector'];
   steps['write as a reader'] = await call('write as a reader', [], ...write).catch((error) => refusal(error));
-  steps.write = await call('write', ['tool:read', 'tool:write'], ...write, '--relogin');
+  // Signed in anew, from an empty store.
+  env.HOME = homes[1];
+  steps.write = await signsIn('write', ['tool:read', 'tool:write'], ...write);
   steps['list of a writer'] = await names('list of a writer');
   steps['read again'] = await call('read again', [], 'list_notes');
 } catch (error) {
   steps.error = `${error?.stack ?? error}`;
 }
-rmSync(home, { recursive: true, force: true });
+for (const home of homes) rmSync(home, { recursive: true, force: true });
 console.log(JSON.stringify({ steps, requests: [] }));

@@ -17,8 +17,8 @@ use crate::{
 const CASES: [&str; 3] = ["known_token", "new_token", "mcp_call"];
 /// The difference of these runs leaves out what starting costs.
 const COUNTS: [u64; 2] = [100, 600];
-/// Growth that fails, in percent.
-const TOLERATED: f64 = 5.0;
+/// Growth of more than a twentieth, 5 %, fails.
+const TOLERATED: u64 = 20;
 
 type Costs = BTreeMap<String, u64>;
 
@@ -91,7 +91,7 @@ fn compare(accepted: &Costs, costs: &Costs) -> (String, Suite) {
         let verdict = if before.is_none() {
             suite.passed += 1;
             "new".to_owned()
-        } else if growth > TOLERATED {
+        } else if before.is_some_and(|before| (*now).saturating_sub(before) > before / TOLERATED) {
             suite.failed += 1;
             format!(
                 "{growth:+.1} %: too much; make it cheaper, or accept it with cargo xtask bench --instructions --accept"
