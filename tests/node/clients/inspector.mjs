@@ -64,8 +64,8 @@ const call = async (name, scopes, tool, ...options) => {
   return result.content[0].text;
 };
 
-// Without a token the list shows every tool. Yet in the older era, when the 401 of its event stream (GET) comes before it calls, Inspector 2.12.0 now and then
-// says that there is no such tool, and asks for no sign-in. (The list without a token is the whole one in 10,000 of 10,000 tries.) Its user runs it again.
+// In the older era, when the 401 of its event stream (GET) comes before it has asked for the list, Inspector 2.12.0 asks for nothing more, says that there is
+// no such tool, and exits: the gateway's records have initialize, initialized and that GET, and no tools/list. Its user runs it again.
 async function signsIn(name, ...rest) {
   for (let left = 5; ; left -= 1) {
     try {
