@@ -4,14 +4,91 @@
 
 use crate::bytes;
 use serde::de::{DeserializeSeed, Error as _, MapAccess, SeqAccess, Visitor};
-use serde_json::{Map, Number, Value};
+use serde_json::{Number, Value};
+use std::borrow::Cow;
+use std::collections::BTreeSet;
 use std::fmt;
+
+/// A JSON value whose texts are those of the document, where they need no unescaping: reading one allocates for arrays and objects alone.
+#[derive(Debug)]
+pub enum View<'a> {
+    /// `null`.
+    Null,
+    /// `true` or `false`.
+    Bool(bool),
+    /// A number.
+    Number(Number),
+    /// A string.
+    String(Cow<'a, str>),
+    /// An array.
+    Array(Vec<View<'a>>),
+    /// An object.
+    Object(Members<'a>),
+}
+
+/// The members of an object, each name once, in the document's order.
+#[derive(Debug, Default)]
+pub struct Members<'a>(Vec<(Cow<'a, str>, View<'a>)>);
+
+impl<'a> View<'a> {
+    /// The text, if it is one.
+    pub fn as_str(&self) -> Option<&str> {
+        if let Self::String(text) = self { Some(text) } else { None }
+    }
+
+    /// The members, if it is an object.
+    pub fn as_object(&self) -> Option<&Members<'a>> {
+        if let Self::Object(members) = self { Some(members) } else { None }
+    }
+
+    /// The number, if it is one.
+    pub fn as_f64(&self) -> Option<f64> {
+        if let Self::Number(number) = self { number.as_f64() } else { None }
+    }
+
+    /// The member of an object.
+    pub fn get(&self, name: &str) -> Option<&View<'a>> {
+        self.as_object()?.get(name)
+    }
+}
+
+impl<'a> Members<'a> {
+    /// The value of a member.
+    pub fn get(&self, name: &str) -> Option<&View<'a>> {
+        self.0.iter().find(|(given, _)| given == name).map(|(_, value)| value)
+    }
+
+    /// Whether there is such a member.
+    pub fn contains_key(&self, name: &str) -> bool {
+        self.get(name).is_some()
+    }
+
+    /// All names.
+    pub fn keys(&self) -> impl Iterator<Item = &str> {
+        self.0.iter().map(|(name, _)| name.as_ref())
+    }
+}
+
+impl From<View<'_>> for Value {
+    fn from(view: View<'_>) -> Self {
+        match view {
+            View::Null => Self::Null,
+            View::Bool(value) => Self::Bool(value),
+            View::Number(number) => Self::Number(number),
+            View::String(text) => Self::String(text.into_owned()),
+            View::Array(items) => items.into_iter().map(Self::from).collect(),
+            View::Object(Members(members)) => {
+                Self::Object(members.into_iter().map(|(name, value)| (name.into_owned(), value.into())).collect())
+            }
+        }
+    }
+}
 
 /// Parses `bytes`, refusing duplicate members and nesting deeper than `max_depth` (the outermost is 1).
 ///
 /// # Errors
 /// What is wrong, in the parser's words: they name a line and a column, never a value.
-pub fn parse(bytes: &[u8], max_depth: usize) -> Result<Value, String> {
+pub fn view(bytes: &[u8], max_depth: usize) -> Result<View<'_>, String> {
     let text = std::str::from_utf8(bytes).map_err(|_| "not UTF-8".to_owned())?;
     let mut deserializer = serde_json::Deserializer::from_str(text);
     // Our own limit holds, which the parser's own (127) would undercut.
@@ -19,6 +96,14 @@ pub fn parse(bytes: &[u8], max_depth: usize) -> Result<Value, String> {
     let value = Strict { left: max_depth }.deserialize(&mut deserializer).map_err(|e| e.to_string())?;
     deserializer.end().map_err(|e| e.to_string())?;
     Ok(value)
+}
+
+/// The same, as a value that outlives `bytes`.
+///
+/// # Errors
+/// As above.
+pub fn parse(bytes: &[u8], max_depth: usize) -> Result<Value, String> {
+    view(bytes, max_depth).map(Value::from)
 }
 
 struct Strict {
@@ -32,55 +117,101 @@ impl Strict {
 }
 
 impl<'de> DeserializeSeed<'de> for Strict {
-    type Value = Value;
-    fn deserialize<D: serde::Deserializer<'de>>(self, deserializer: D) -> Result<Value, D::Error> {
+    type Value = View<'de>;
+    fn deserialize<D: serde::Deserializer<'de>>(self, deserializer: D) -> Result<View<'de>, D::Error> {
         deserializer.deserialize_any(self)
     }
 }
 
 impl<'de> Visitor<'de> for Strict {
-    type Value = Value;
+    type Value = View<'de>;
 
     fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str("JSON")
     }
-    fn visit_bool<E>(self, v: bool) -> Result<Value, E> {
-        Ok(Value::Bool(v))
+    fn visit_bool<E>(self, v: bool) -> Result<View<'de>, E> {
+        Ok(View::Bool(v))
     }
-    fn visit_i64<E>(self, v: i64) -> Result<Value, E> {
-        Ok(Value::Number(v.into()))
+    fn visit_i64<E>(self, v: i64) -> Result<View<'de>, E> {
+        Ok(View::Number(v.into()))
     }
-    fn visit_u64<E>(self, v: u64) -> Result<Value, E> {
-        Ok(Value::Number(v.into()))
+    fn visit_u64<E>(self, v: u64) -> Result<View<'de>, E> {
+        Ok(View::Number(v.into()))
     }
-    fn visit_f64<E: serde::de::Error>(self, v: f64) -> Result<Value, E> {
-        Number::from_f64(v).map(Value::Number).ok_or_else(|| E::custom("number out of range"))
+    fn visit_f64<E: serde::de::Error>(self, v: f64) -> Result<View<'de>, E> {
+        Number::from_f64(v).map(View::Number).ok_or_else(|| E::custom("number out of range"))
     }
-    fn visit_str<E>(self, v: &str) -> Result<Value, E> {
-        Ok(Value::String(v.to_owned()))
+    fn visit_borrowed_str<E>(self, v: &'de str) -> Result<View<'de>, E> {
+        Ok(View::String(Cow::Borrowed(v)))
     }
-    fn visit_unit<E>(self) -> Result<Value, E> {
-        Ok(Value::Null)
+    fn visit_str<E>(self, v: &str) -> Result<View<'de>, E> {
+        Ok(View::String(Cow::Owned(v.to_owned())))
     }
-    fn visit_seq<A: SeqAccess<'de>>(self, mut seq: A) -> Result<Value, A::Error> {
+    fn visit_unit<E>(self) -> Result<View<'de>, E> {
+        Ok(View::Null)
+    }
+    fn visit_seq<A: SeqAccess<'de>>(self, mut seq: A) -> Result<View<'de>, A::Error> {
         let mut items = Vec::new();
         let inner = self.deeper::<A::Error>()?.left;
         while let Some(item) = seq.next_element_seed(Strict { left: inner })? {
             items.push(item);
         }
-        Ok(Value::Array(items))
+        Ok(View::Array(items))
     }
-    fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Value, A::Error> {
-        let mut members = Map::new();
+    fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<View<'de>, A::Error> {
+        let mut members = Members::default();
+        let mut names = Names::default();
         let inner = self.deeper::<A::Error>()?.left;
-        while let Some(name) = map.next_key::<String>()? {
-            if members.contains_key(&name) {
+        while let Some(name) = map.next_key_seed(Name)? {
+            if !names.is_new(&members, &name) {
                 return Err(A::Error::custom("duplicate member"));
             }
             let value = map.next_value_seed(Strict { left: inner })?;
-            members.insert(name, value);
+            members.0.push((name, value));
         }
-        Ok(Value::Object(members))
+        Ok(View::Object(members))
+    }
+}
+
+/// Names that an object has had. Few are compared one by one; of many, which a client may send, a tree is made.
+#[derive(Default)]
+struct Names<'a>(BTreeSet<Cow<'a, str>>);
+
+impl<'a> Names<'a> {
+    /// Most names that are compared one by one.
+    const FEW: usize = 16;
+
+    fn is_new(&mut self, members: &Members<'a>, name: &Cow<'a, str>) -> bool {
+        if members.0.len() < Self::FEW {
+            return !members.contains_key(name);
+        }
+        if self.0.is_empty() {
+            self.0 = members.0.iter().map(|(name, _)| name.clone()).collect();
+        }
+        self.0.insert(name.clone())
+    }
+}
+
+struct Name;
+
+impl<'de> DeserializeSeed<'de> for Name {
+    type Value = Cow<'de, str>;
+    fn deserialize<D: serde::Deserializer<'de>>(self, deserializer: D) -> Result<Cow<'de, str>, D::Error> {
+        deserializer.deserialize_str(self)
+    }
+}
+
+impl<'de> Visitor<'de> for Name {
+    type Value = Cow<'de, str>;
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("a name")
+    }
+    fn visit_borrowed_str<E>(self, v: &'de str) -> Result<Cow<'de, str>, E> {
+        Ok(Cow::Borrowed(v))
+    }
+    fn visit_str<E>(self, v: &str) -> Result<Cow<'de, str>, E> {
+        Ok(Cow::Owned(v.to_owned()))
     }
 }
 

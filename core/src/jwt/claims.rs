@@ -5,8 +5,7 @@ use super::TokenFault;
 use super::header::MAX_DEPTH;
 use super::signature::Proof;
 use crate::config::policy::{Issuer, IssuerId, Policy};
-use crate::json;
-use serde_json::{Map, Value};
+use crate::json::{self, Members, View};
 use std::collections::BTreeSet;
 
 /// Longest user or tenant in bytes.
@@ -102,7 +101,7 @@ impl VerifiedClaims {
 /// # Errors
 /// The first rule of CONTRACT §2 that the claims break.
 pub fn parse(payload: &[u8], policy: &Policy, now_ms: u64) -> Result<UnverifiedClaims, TokenFault> {
-    let Ok(Value::Object(claims)) = json::parse(payload, MAX_DEPTH) else {
+    let Ok(View::Object(claims)) = json::view(payload, MAX_DEPTH) else {
         return Err(TokenFault::Malformed);
     };
     let (id, issuer) = find_issuer(&claims, policy)?;
@@ -110,7 +109,7 @@ pub fn parse(payload: &[u8], policy: &Policy, now_ms: u64) -> Result<UnverifiedC
     let audiences = strings(claims.get("aud")).ok_or(TokenFault::Audience)?;
     let user = subject(claims.get(&issuer.user_claim)).ok_or(TokenFault::Subject)?;
     let tenant = match claims.get(&issuer.tenant_claim) {
-        None | Some(Value::Null) => None,
+        None | Some(View::Null) => None,
         some => Some(subject(some).ok_or(TokenFault::Claim)?),
     };
     let reserved =
@@ -133,10 +132,10 @@ pub fn parse(payload: &[u8], policy: &Policy, now_ms: u64) -> Result<UnverifiedC
 }
 
 fn find_issuer<'p>(
-    claims: &Map<String, Value>,
+    claims: &Members<'_>,
     policy: &'p Policy,
 ) -> Result<(IssuerId, &'p Issuer), TokenFault> {
-    let iss = claims.get("iss").and_then(Value::as_str).ok_or(TokenFault::Issuer)?;
+    let iss = claims.get("iss").and_then(View::as_str).ok_or(TokenFault::Issuer)?;
     let bare = |s: &str| -> usize { s.len() - usize::from(s.ends_with('/')) };
     let same = |a: &str, b: &str| a.get(..bare(a)) == b.get(..bare(b));
     let at = policy.issuers.iter().position(|i| same(&i.issuer, iss)).ok_or(TokenFault::Issuer)?;
@@ -144,7 +143,7 @@ fn find_issuer<'p>(
 }
 
 /// `exp`, `nbf`, `iat`; answers when the token ends.
-fn check_times(claims: &Map<String, Value>, issuer: &Issuer, now_ms: u64) -> Result<f64, TokenFault> {
+fn check_times(claims: &Members<'_>, issuer: &Issuer, now_ms: u64) -> Result<f64, TokenFault> {
     let now = seconds(now_ms);
     let leeway = seconds(issuer.leeway_s.saturating_mul(1000));
     let ends = date(claims.get("exp"))?.ok_or(TokenFault::Claim)? + leeway;
@@ -160,7 +159,7 @@ fn check_times(claims: &Map<String, Value>, issuer: &Issuer, now_ms: u64) -> Res
 }
 
 /// RFC 7519 §2 `NumericDate`, within what a double holds exactly.
-fn date(value: Option<&Value>) -> Result<Option<f64>, TokenFault> {
+fn date(value: Option<&View<'_>>) -> Result<Option<f64>, TokenFault> {
     let Some(value) = value else { return Ok(None) };
     let number = value.as_f64().ok_or(TokenFault::Claim)?;
     if (0.0..9_007_199_254_740_992.0).contains(&number) { Ok(Some(number)) } else { Err(TokenFault::Claim) }
@@ -172,28 +171,28 @@ fn seconds(ms: u64) -> f64 {
     ms as f64 / 1000.0
 }
 
-fn subject(value: Option<&Value>) -> Option<&str> {
+fn subject<'v>(value: Option<&'v View<'_>>) -> Option<&'v str> {
     let text = value?.as_str()?;
     let good = !text.is_empty() && text.len() <= MAX_SUBJECT && !text.chars().any(char::is_control);
     good.then_some(text)
 }
 
 /// A string or an array of strings.
-fn strings(value: Option<&Value>) -> Option<Vec<String>> {
+fn strings(value: Option<&View<'_>>) -> Option<Vec<String>> {
     match value? {
-        Value::String(one) => Some(vec![one.clone()]),
-        Value::Array(many) => many.iter().map(|v| v.as_str().map(str::to_owned)).collect(),
+        View::String(one) => Some(vec![one.clone().into_owned()]),
+        View::Array(many) => many.iter().map(|v| v.as_str().map(str::to_owned)).collect(),
         _ => None,
     }
 }
 
-fn consented(claims: &Map<String, Value>, issuer: &Issuer) -> Option<Vec<String>> {
+fn consented(claims: &Members<'_>, issuer: &Issuer) -> Option<Vec<String>> {
     let is_other = |name: &str| name != "permissions";
     let other = issuer.scope_claims.iter().any(|name| is_other(name) && claims.contains_key(name));
     (other && claims.contains_key("permissions")).then(|| scopes(claims, issuer, is_other))
 }
 
-fn scopes(claims: &Map<String, Value>, issuer: &Issuer, counts: impl Fn(&str) -> bool) -> Vec<String> {
+fn scopes(claims: &Members<'_>, issuer: &Issuer, counts: impl Fn(&str) -> bool) -> Vec<String> {
     let mut found: Vec<String> = Vec::new();
     // The signature isn't verified yet: whoever forges a token may name thousands, and looking through all for each would cost a hundred
     // times what the signature does.
@@ -201,8 +200,8 @@ fn scopes(claims: &Map<String, Value>, issuer: &Issuer, counts: impl Fn(&str) ->
     for name in issuer.scope_claims.iter().filter(|name| counts(name)) {
         let named: Vec<&str> = match claims.get(name) {
             // `permissions` is an array; the others may be space-separated strings, too (RFC 8693 §4.2).
-            Some(Value::String(text)) if name != "permissions" => text.split(' ').collect(),
-            Some(Value::Array(items)) => items.iter().filter_map(Value::as_str).collect(),
+            Some(View::String(text)) if name != "permissions" => text.split(' ').collect(),
+            Some(View::Array(items)) => items.iter().filter_map(View::as_str).collect(),
             _ => Vec::new(),
         };
         for scope in named.into_iter().filter(|scope| !scope.is_empty()) {
@@ -215,8 +214,8 @@ fn scopes(claims: &Map<String, Value>, issuer: &Issuer, counts: impl Fn(&str) ->
     found
 }
 
-fn is_machine(claims: &Map<String, Value>) -> bool {
-    let text = |name: &str| claims.get(name).and_then(Value::as_str);
+fn is_machine(claims: &Members<'_>) -> bool {
+    let text = |name: &str| claims.get(name).and_then(View::as_str);
     let sub = text("sub");
     text("gty") == Some("client-credentials")
         || sub.is_some_and(|sub| {

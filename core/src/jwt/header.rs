@@ -4,8 +4,7 @@
 //! `jwk`, `jku`, `x5u` and `x5c` are ignored: keys come from the issuer alone.
 
 use super::TokenFault;
-use crate::json;
-use serde_json::Value;
+use crate::json::{self, View};
 
 /// Longest `kid` in bytes.
 pub const MAX_KID: usize = 256;
@@ -18,8 +17,8 @@ pub const MAX_DEPTH: usize = 32;
 /// # Errors
 /// What the header has that RS256 access tokens don't.
 pub fn parse(header: &[u8]) -> Result<Option<String>, TokenFault> {
-    let Ok(Value::Object(header)) = json::parse(header, MAX_DEPTH) else { return Err(TokenFault::Malformed) };
-    if header.get("alg").and_then(Value::as_str) != Some("RS256") {
+    let Ok(View::Object(header)) = json::view(header, MAX_DEPTH) else { return Err(TokenFault::Malformed) };
+    if header.get("alg").and_then(View::as_str) != Some("RS256") {
         return Err(TokenFault::Algorithm);
     }
     if header.contains_key("crit") {
@@ -27,12 +26,12 @@ pub fn parse(header: &[u8]) -> Result<Option<String>, TokenFault> {
     }
     match header.get("typ") {
         None => {}
-        Some(Value::String(typ)) if is_access_token_type(typ) => {}
+        Some(View::String(typ)) if is_access_token_type(typ) => {}
         Some(_) => return Err(TokenFault::Type),
     }
     match header.get("kid") {
         None => Ok(None),
-        Some(Value::String(kid)) if kid.len() <= MAX_KID => Ok(Some(kid.clone())),
+        Some(View::String(kid)) if kid.len() <= MAX_KID => Ok(Some(kid.clone().into_owned())),
         Some(_) => Err(TokenFault::KeyId),
     }
 }

@@ -2,8 +2,7 @@
 //! other encodings, trailing bytes.
 
 use super::era::Era;
-use crate::json;
-use serde_json::{Map, Value};
+use crate::json::{self, Members, View};
 
 /// Deepest nesting; the outermost object is 1.
 pub const MAX_DEPTH: usize = 128;
@@ -92,9 +91,8 @@ impl Target {
 /// # Errors
 /// The first fault.
 pub fn parse(bytes: &[u8], era: Era) -> Result<Body, BodyFault> {
-    let value = json::parse(bytes, MAX_DEPTH).map_err(|_| BodyFault::Json)?;
-    match value {
-        Value::Array(items) => {
+    match json::view(bytes, MAX_DEPTH).map_err(|_| BodyFault::Json)? {
+        View::Array(items) => {
             if !era.has_batches() || items.is_empty() || items.len() > MAX_BATCH {
                 return Err(BodyFault::Batch);
             }
@@ -105,7 +103,7 @@ pub fn parse(bytes: &[u8], era: Era) -> Result<Body, BodyFault> {
     }
 }
 
-fn message(value: &Value, era: Era) -> Result<Message, BodyFault> {
+fn message(value: &View<'_>, era: Era) -> Result<Message, BodyFault> {
     let members = value.as_object().ok_or(BodyFault::Message)?;
     unmistakable(members, &["jsonrpc", "id", "method", "params", "result", "error"])?;
     let Some(method) = members.get("method") else {
@@ -136,9 +134,9 @@ fn message(value: &Value, era: Era) -> Result<Message, BodyFault> {
 }
 
 /// Refuses lookalikes of the parameters that decide.
-fn check_params(method: &str, params: Option<&Map<String, Value>>) -> Result<(), BodyFault> {
+fn check_params(method: &str, params: Option<&Members<'_>>) -> Result<(), BodyFault> {
     let Some(params) = params else { return Ok(()) };
-    let object = |name: &str| params.get(name).and_then(Value::as_object);
+    let object = |name: &str| params.get(name).and_then(View::as_object);
     unmistakable(params, &["_meta"])?;
     if let Some(meta) = object("_meta") {
         unmistakable(meta, &[VERSION])?;
@@ -156,7 +154,7 @@ fn check_params(method: &str, params: Option<&Map<String, Value>>) -> Result<(),
 
 /// Refuses members that some readers take for another: Go's folds case by Unicode's simple folding, and the last one wins; others end a
 /// name at a NUL.
-fn unmistakable(members: &Map<String, Value>, names: &[&str]) -> Result<(), BodyFault> {
+fn unmistakable(members: &Members<'_>, names: &[&str]) -> Result<(), BodyFault> {
     let lookalike = members.keys().any(|member| names.iter().any(|name| is_lookalike(member, name)));
     if lookalike { Err(BodyFault::Json) } else { Ok(()) }
 }
@@ -177,15 +175,15 @@ fn is_name(text: &str) -> bool {
 }
 
 /// A string or an integer; `null` and none are the same.
-fn id(value: Option<&Value>) -> Result<String, BodyFault> {
+fn id(value: Option<&View<'_>>) -> Result<String, BodyFault> {
     let text = match value {
-        None | Some(Value::Null) => return Ok("null".to_owned()),
-        Some(Value::String(text)) if text.len() <= MAX_ID => {
+        None | Some(View::Null) => return Ok("null".to_owned()),
+        Some(View::String(text)) if text.len() <= MAX_ID => {
             let mut out = String::new();
             json::write_string(&mut out, text, MAX_ID);
             out
         }
-        Some(Value::Number(number)) if number.is_i64() || number.is_u64() => number.to_string(),
+        Some(View::Number(number)) if number.is_i64() || number.is_u64() => number.to_string(),
         Some(_) => return Err(BodyFault::Message),
     };
     Ok(text)
@@ -193,11 +191,11 @@ fn id(value: Option<&Value>) -> Result<String, BodyFault> {
 
 fn target<'v>(
     method: &str,
-    param: impl Fn(&str) -> Option<&'v Value>,
+    param: impl Fn(&str) -> Option<&'v View<'v>>,
     era: Era,
 ) -> Result<Target, BodyFault> {
     let text = |name: &str| {
-        let text = param(name).and_then(Value::as_str).filter(|text| is_name(text));
+        let text = param(name).and_then(View::as_str).filter(|text| is_name(text));
         text.map(str::to_owned).ok_or(BodyFault::Target)
     };
     Ok(match method {

@@ -86,7 +86,7 @@ impl Lens<'_> {
     /// # Errors
     /// It can't be read safely.
     pub fn filter(&self, text: &str) -> Result<Option<String>, Unfilterable> {
-        json::parse(text.as_bytes(), MAX_DEPTH).map_err(|_| Unfilterable)?;
+        json::view(text.as_bytes(), MAX_DEPTH).map_err(|_| Unfilterable)?;
         let whole = Part::whole(text);
         let mut splices = Splices::default();
         match whole.items() {
