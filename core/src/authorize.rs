@@ -16,6 +16,7 @@ use crate::rate_limit::{LimitState, Outcome};
 use crate::refusal::{Denied, Fault, Refusal};
 use crate::reply;
 use crate::request::Request;
+use std::borrow::Cow;
 
 /// Permits a request to a public route, or to one whose `Authorization` isn't a token.
 ///
@@ -127,10 +128,11 @@ pub fn edits(
     let mut edits = Edits::default();
     let keeps_token = route.is_some_and(|r| r.forward_authorization || r.builtin == Some(Builtin::Unjudged));
     if request.has_authorization && !keeps_token {
-        edits.remove.push(b"authorization".to_vec());
+        edits.remove.push(Cow::Borrowed(b"authorization"));
     }
     if let Some(route) = route {
-        edits.remove.extend(unfilterable(route).iter().map(|name| name.as_bytes().to_vec()));
+        let partial = request.partial.iter().filter(|name| is_unfilterable(route, name));
+        edits.remove.extend(partial.map(|name| Cow::Owned(name.to_vec())));
     }
     strip_headers(&mut edits, request);
     if let Some(claims) = claims {
@@ -141,18 +143,14 @@ pub fn edits(
     edits
 }
 
-/// What would have the upstream answer with less than the whole, or encoded, where the answer must be read.
-fn unfilterable(route: &Route) -> &'static [&'static str] {
-    match (&route.response_filter, &route.mcp) {
-        (Some(_), _) => &["accept-encoding", "range", "if-range", "if-none-match", "if-modified-since"],
-        (None, Some(_)) => &["accept-encoding"],
-        (None, None) => &[],
-    }
+/// Whether a header would have the upstream answer with less than the whole, or encoded, where the answer must be read.
+fn is_unfilterable(route: &Route, name: &[u8]) -> bool {
+    route.response_filter.is_some() || (route.mcp.is_some() && name == b"accept-encoding")
 }
 
 /// Removes what a client must not say of itself.
 pub fn strip_headers(edits: &mut Edits, request: &Request<'_>) {
-    edits.remove.extend(request.spoofed.iter().map(|name| name.to_vec()));
+    edits.remove.extend(request.spoofed.iter().map(|name| Cow::Owned(name.to_vec())));
 }
 
 /// Says who the verified caller is.

@@ -2,13 +2,14 @@
 
 use crate::config::policy::Cors;
 use crate::request::Request;
+use std::borrow::Cow;
 
 const ALLOW_METHODS: &str = "GET, POST, PUT, PATCH, DELETE";
 const ALLOW_HEADERS: &str = "Authorization, Content-Type, Accept, Last-Event-ID, Mcp-Session-Id, MCP-Protocol-Version, Mcp-Method, Mcp-Name";
 const EXPOSE_HEADERS: &str = "WWW-Authenticate, Mcp-Session-Id, RateLimit-Limit, RateLimit-Remaining, RateLimit-Reset, RateLimit-Policy, Retry-After";
 
 /// Headers to add to an answer.
-pub type ResponseHeaders = Vec<(&'static str, String)>;
+pub type ResponseHeaders = Vec<(&'static str, Cow<'static, str>)>;
 
 /// Whether `request` is a preflight, which the filter answers itself.
 pub fn is_preflight(request: &Request<'_>) -> bool {
@@ -19,9 +20,9 @@ pub fn is_preflight(request: &Request<'_>) -> bool {
 pub fn preflight(cors: &Cors, origin: Option<&str>) -> ResponseHeaders {
     let mut headers = base(cors, origin);
     if headers.iter().any(|(name, _)| *name == "access-control-allow-origin") {
-        headers.push(("access-control-allow-methods", ALLOW_METHODS.to_owned()));
-        headers.push(("access-control-allow-headers", ALLOW_HEADERS.to_owned()));
-        headers.push(("access-control-max-age", "600".to_owned()));
+        headers.push(("access-control-allow-methods", ALLOW_METHODS.into()));
+        headers.push(("access-control-allow-headers", ALLOW_HEADERS.into()));
+        headers.push(("access-control-max-age", "600".into()));
     }
     headers
 }
@@ -30,7 +31,7 @@ pub fn preflight(cors: &Cors, origin: Option<&str>) -> ResponseHeaders {
 pub fn answer(cors: &Cors, origin: Option<&str>) -> ResponseHeaders {
     let mut headers = base(cors, origin);
     if headers.iter().any(|(name, _)| *name == "access-control-allow-origin") {
-        headers.push(("access-control-expose-headers", EXPOSE_HEADERS.to_owned()));
+        headers.push(("access-control-expose-headers", EXPOSE_HEADERS.into()));
     }
     headers
 }
@@ -39,14 +40,14 @@ fn base(cors: &Cors, origin: Option<&str>) -> ResponseHeaders {
     if cors.origins.is_empty() {
         return Vec::new();
     }
-    let mut headers = vec![("vary", "Origin".to_owned())];
+    let mut headers = vec![("vary", "Origin".into())];
     let any = cors.origins.iter().any(|o| o == "*");
     if let Some(origin) = origin.filter(|origin| any || cors.origins.iter().any(|o| o == origin)) {
         // The policy's spelling, not the client's; they are equal, but one of them is ours.
-        let allowed = if any { "*" } else { origin };
-        headers.push(("access-control-allow-origin", allowed.to_owned()));
+        let allowed = if any { "*".into() } else { origin.to_owned().into() };
+        headers.push(("access-control-allow-origin", allowed));
         if cors.credentials && !any {
-            headers.push(("access-control-allow-credentials", "true".to_owned()));
+            headers.push(("access-control-allow-credentials", "true".into()));
         }
     }
     headers

@@ -3,6 +3,7 @@
 use crate::config::policy::IssuerId;
 use crate::cors::ResponseHeaders;
 use crate::reply::Reply;
+use std::borrow::Cow;
 
 /// What the host has to do now.
 #[derive(Debug)]
@@ -45,9 +46,16 @@ pub struct Edits {
     /// Whether the path proper changed, so that Envoy must choose its route again.
     pub rerouted: bool,
     /// Headers to remove, by their names on the wire.
-    pub remove: Vec<Vec<u8>>,
+    pub remove: Vec<Cow<'static, [u8]>>,
     /// Headers to set.
     pub set: Vec<(String, String)>,
+}
+
+impl Edits {
+    /// Whether a header is removed.
+    pub fn removes(&self, name: &str) -> bool {
+        self.remove.iter().any(|removed| removed.as_ref() == name.as_bytes())
+    }
 }
 
 /// The permission to forward one request.
@@ -69,7 +77,12 @@ impl Permit {
     }
 
     /// What to set in the response.
-    pub fn response(&self) -> &ResponseHeaders {
+    pub(crate) fn response(&self) -> &ResponseHeaders {
         &self.response
+    }
+
+    /// The same, for whoever keeps it until the response is here.
+    pub(crate) fn take_response(&mut self) -> ResponseHeaders {
+        std::mem::take(&mut self.response)
     }
 }

@@ -18,9 +18,10 @@ use crate::rate_limit::{Counters, LimitState};
 use crate::record::Facts;
 use crate::refusal::{Fault, Refusal};
 use crate::reply::{self, Asked};
-use crate::request::{self, Pairs, Request};
+use crate::request::Headers;
 use crate::token_cache::TokenCache;
 use respond::Rewrite;
+use std::borrow::Cow;
 use std::cell::{Cell, RefCell};
 use std::net::IpAddr;
 
@@ -115,8 +116,19 @@ struct Kept {
     progress: Progress,
 }
 
+/// Why a request is judged (again).
+#[derive(Debug, Clone, Copy)]
+enum Came<'a> {
+    /// Its headers are here.
+    Headers,
+    /// The fetch that it waited for has ended.
+    Keys(Fetched),
+    /// Its body is here; `None`: it is over the cap.
+    Body(Option<&'a [u8]>),
+}
+
 /// What has been done for a request before it is judged (again).
-#[derive(Debug, Clone, Default)]
+#[derive(Debug, Default)]
 struct Progress {
     /// It was counted by its address, where a rule wants that: once.
     counted: Option<Option<LimitState>>,
@@ -130,9 +142,12 @@ struct Progress {
 
 impl Exchange {
     /// The request's headers are here.
-    pub fn on_headers(self, world: &World<'_>, headers: Pairs<'_>) -> (Self, Decision) {
+    pub fn on_headers(self, world: &World<'_>, headers: Headers) -> (Self, Decision) {
         match self {
-            Self::AwaitHeaders => judge::step(world, headers, Fetched::NotAsked, Progress::default()),
+            Self::AwaitHeaders => {
+                let kept = Kept { facts: Facts::default(), headers, progress: Progress::default() };
+                judge::step(world, kept, Came::Headers)
+            }
             other => other.fault(world),
         }
     }
@@ -140,7 +155,7 @@ impl Exchange {
     /// The fetch that the request waited for has ended.
     pub fn on_keys(self, world: &World<'_>, fetched: Fetched) -> (Self, Decision) {
         match self {
-            Self::AwaitKeys(held) => held.kept.judge(world, fetched),
+            Self::AwaitKeys(held) => judge::step(world, held.kept, Came::Keys(fetched)),
             other => other.fault(world),
         }
     }
@@ -148,10 +163,8 @@ impl Exchange {
     /// The request's body is here, whole; `None`: it is over the cap.
     pub fn on_body(self, world: &World<'_>, body: Option<&[u8]>) -> (Self, Decision) {
         match self {
-            Self::AwaitBody(AwaitBody { mut kept }) | Self::Watched(Watched { mut kept }) => {
-                let operation = mcp::read(&kept.pairs(), world.policy, body);
-                kept.progress.operation = Some(operation);
-                kept.judge(world, Fetched::NotAsked)
+            Self::AwaitBody(AwaitBody { kept }) | Self::Watched(Watched { kept }) => {
+                judge::step(world, kept, Came::Body(body))
             }
             other => other.fault(world),
         }
@@ -186,7 +199,7 @@ impl Exchange {
     }
 
     /// Headers to set in the upstream's answer.
-    pub fn response(&self) -> &[(&'static str, String)] {
+    pub fn response(&self) -> &[(&'static str, Cow<'static, str>)] {
         match self {
             Self::Forwarded(forwarded) => &forwarded.response,
             Self::AwaitHeaders
@@ -196,56 +209,6 @@ impl Exchange {
             | Self::Replied(_) => &[],
         }
     }
-}
-
-/// Headers that outlive the host's, all in one piece of memory.
-#[derive(Debug)]
-struct Headers {
-    bytes: Vec<u8>,
-    /// Lengths of each name and value.
-    lengths: Vec<(usize, usize)>,
-}
-
-impl Headers {
-    fn of(pairs: Pairs<'_>) -> Self {
-        let size = pairs.iter().map(|(name, value)| name.len() + value.len()).sum();
-        let mut bytes = Vec::with_capacity(size);
-        for (name, value) in pairs {
-            bytes.extend_from_slice(name);
-            bytes.extend_from_slice(value);
-        }
-        Self { bytes, lengths: pairs.iter().map(|(name, value)| (name.len(), value.len())).collect() }
-    }
-
-    fn pairs(&self) -> Vec<(&[u8], &[u8])> {
-        let mut rest = self.bytes.as_slice();
-        let mut next = |length: usize| {
-            let (taken, left) = rest.split_at_checked(length).unwrap_or_default();
-            rest = left;
-            taken
-        };
-        self.lengths.iter().map(|(name, value)| (next(*name), next(*value))).collect()
-    }
-}
-
-impl Kept {
-    fn new(headers: Pairs<'_>, facts: Facts, progress: Progress) -> Self {
-        Self { facts, headers: Headers::of(headers), progress }
-    }
-
-    fn pairs(&self) -> Vec<(&[u8], &[u8])> {
-        self.headers.pairs()
-    }
-
-    fn judge(self, world: &World<'_>, fetched: Fetched) -> (Exchange, Decision) {
-        let Self { headers, progress, .. } = self;
-        judge::step(world, &headers.pairs(), fetched, progress)
-    }
-}
-
-/// The request that these headers were read as before.
-fn request_of<'a>(headers: Pairs<'a>, policy: &Policy) -> Option<Request<'a>> {
-    request::parse(headers, &policy.identity).ok()
 }
 
 #[cfg(test)]

@@ -77,9 +77,9 @@ impl From<View<'_>> for Value {
             View::Number(number) => Self::Number(number),
             View::String(text) => Self::String(text.into_owned()),
             View::Array(items) => items.into_iter().map(Self::from).collect(),
-            View::Object(Members(members)) => {
-                Self::Object(members.into_iter().map(|(name, value)| (name.into_owned(), value.into())).collect())
-            }
+            View::Object(Members(members)) => Self::Object(
+                members.into_iter().map(|(name, value)| (name.into_owned(), value.into())).collect(),
+            ),
         }
     }
 }
@@ -163,7 +163,7 @@ impl<'de> Visitor<'de> for Strict {
         let mut names = Names::default();
         let inner = self.deeper::<A::Error>()?.left;
         while let Some(name) = map.next_key_seed(Name)? {
-            if !names.is_new(&members, &name) {
+            if names.has(&members, &name) {
                 return Err(A::Error::custom("duplicate member"));
             }
             let value = map.next_value_seed(Strict { left: inner })?;
@@ -181,14 +181,16 @@ impl<'a> Names<'a> {
     /// Most names that are compared one by one.
     const FEW: usize = 16;
 
-    fn is_new(&mut self, members: &Members<'a>, name: &Cow<'a, str>) -> bool {
-        if members.0.len() < Self::FEW {
-            return !members.contains_key(name);
-        }
+    /// Whether the member that follows these is named like one of them.
+    fn has(&mut self, members: &Members<'a>, name: &str) -> bool {
+        let Some((last, rest)) = members.0.split_last().filter(|_| members.0.len() >= Self::FEW) else {
+            return members.contains_key(name);
+        };
         if self.0.is_empty() {
-            self.0 = members.0.iter().map(|(name, _)| name.clone()).collect();
+            self.0 = rest.iter().map(|(name, _)| name.clone()).collect();
         }
-        self.0.insert(name.clone())
+        self.0.insert(last.0.clone());
+        self.0.contains(name)
     }
 }
 

@@ -57,7 +57,7 @@ pub fn answer(policy: &Policy, route: &Route, request: &Request<'_>) -> Result<O
         return Ok(None);
     }
     let document = document_at(policy, &request.target.path).ok_or(Refusal::NoDocument)?;
-    let headers = HEADERS.iter().map(|(name, value)| (*name, (*value).to_owned())).collect();
+    let headers = HEADERS.iter().map(|(name, value)| (*name, (*value).into())).collect();
     let body = if request.method == "HEAD" { String::new() } else { document };
     Ok(Some(Reply { status: 200, headers, body, grpc: None }))
 }

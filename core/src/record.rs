@@ -1,6 +1,6 @@
 //! The decision record (CONTRACT §10): what was decided in, one JSON object out. No token, no body, no header value but the request's id.
 
-use crate::config::policy::{AuditSubject, Policy};
+use crate::config::policy::{AuditSubject, Policy, RouteId};
 use crate::hash::{self, Secret};
 use crate::json::{write_number, write_padded, write_string};
 use crate::jwt::VerifiedClaims;
@@ -8,7 +8,7 @@ use crate::mcp::operation::Operation;
 use crate::rate_limit::LimitState;
 use crate::refusal::Refusal;
 use crate::request::{self, Pairs, Request};
-use std::sync::Arc;
+use std::rc::Rc;
 
 /// Longest string of a client's in a record, in bytes.
 const CUT: usize = 256;
@@ -18,20 +18,13 @@ const CUT: usize = 256;
 pub struct Facts {
     /// Envoy's request id, or one made up.
     pub request_id: String,
-    /// The route's name, from the policy.
-    pub route: Option<String>,
-    /// Its place there.
-    pub route_at: Option<usize>,
-    /// Revision of the policy.
-    pub policy: Arc<str>,
+    /// The route.
+    pub route: Option<RouteId>,
     /// The limit of its address that the request was counted by.
     pub counted: Option<LimitState>,
     method: String,
     path: String,
-    subject: Option<String>,
-    tenant: Option<String>,
-    issuer: Option<String>,
-    machine: bool,
+    caller: Option<Rc<VerifiedClaims>>,
     tool: Option<String>,
     operation: Option<String>,
     outcome: Outcome,
@@ -54,48 +47,48 @@ impl Default for Outcome {
 }
 
 impl Facts {
-    /// Nothing is known yet but the policy.
-    pub fn new(policy: &Policy) -> Self {
-        Self { policy: Arc::clone(&policy.revision), ..Self::default() }
+    pub(crate) fn describe(&mut self, request: &Request<'_>) {
+        self.method = cut(request.method).to_owned();
+        self.path = cut(&request.target.path).to_owned();
+        self.request_id = request.request_id.unwrap_or_default().to_owned();
     }
 
-    pub(crate) fn describe(&mut self, request: &Request<'_>) {
-        self.method = cut(request.method);
-        self.path = cut(&request.target.path);
-        self.request_id = request.request_id.unwrap_or_default().to_owned();
+    /// What the first judgement came to is found out anew.
+    pub(crate) fn judge_again(&mut self) {
+        (self.caller, self.tool, self.operation, self.shadow) = (None, None, None, None);
+        self.outcome = Outcome::default();
     }
 
     pub(crate) fn describe_unparsed(&mut self, headers: Pairs<'_>) {
         let find = |name| request::first(headers, name).unwrap_or_default();
         self.request_id =
             request::clean_request_id(find("x-request-id")).map(str::to_owned).unwrap_or_default();
-        self.method = cut(&String::from_utf8_lossy(find(":method")));
+        self.method = cut(&String::from_utf8_lossy(find(":method"))).to_owned();
         let path = find(":path");
         let end = path.iter().position(|b| matches!(b, b'?' | b'#')).unwrap_or(path.len());
-        self.path = cut(&String::from_utf8_lossy(path.get(..end.min(CUT)).unwrap_or_default()));
+        self.path = cut(&String::from_utf8_lossy(path.get(..end.min(CUT)).unwrap_or_default())).to_owned();
     }
 
-    pub(crate) fn identify(&mut self, policy: &Policy, secret: Secret, claims: &VerifiedClaims) {
-        self.subject = Some(match policy.audit_subject {
-            AuditSubject::Plain => cut(claims.user()),
-            AuditSubject::Hash => {
-                format!("{:016x}", hash::keyed(secret, &[b"subject", claims.user().as_bytes()]))
-            }
-        });
-        self.tenant = claims.tenant().map(cut);
-        self.issuer = policy.issuers.get(claims.issuer().0).map(|i| i.issuer.clone());
-        self.machine = claims.is_machine();
+    pub(crate) fn identify(&mut self, claims: &Rc<VerifiedClaims>) {
+        self.caller = Some(Rc::clone(claims));
     }
 
     pub(crate) fn operate(&mut self, operation: &Operation) {
-        let methods: Vec<&str> = operation.calls.iter().map(|call| call.method.as_str()).collect();
-        self.operation = (!methods.is_empty()).then(|| cut(&methods.join(",")));
-        let tools: Vec<&str> = operation.calls.iter().filter_map(|call| call.target.name()).collect();
-        self.tool = (!tools.is_empty()).then(|| cut(&tools.join(",")));
+        (self.operation, self.tool) = match operation.calls.as_slice() {
+            [call] => {
+                (Some(cut(&call.method).to_owned()), call.target.name().map(|name| cut(name).to_owned()))
+            }
+            calls => {
+                let methods: Vec<&str> = calls.iter().map(|call| call.method.as_str()).collect();
+                let tools: Vec<&str> = calls.iter().filter_map(|call| call.target.name()).collect();
+                let joined = |names: &[&str]| (!names.is_empty()).then(|| cut(&names.join(",")).to_owned());
+                (joined(&methods), joined(&tools))
+            }
+        };
     }
 
-    pub(crate) fn allow(&mut self, claims: Option<&VerifiedClaims>) {
-        let reason = if claims.is_some() { "authorized" } else { "public" };
+    pub(crate) fn allow(&mut self, is_authorized: bool) {
+        let reason = if is_authorized { "authorized" } else { "public" };
         self.outcome = Outcome { decision: "allow", reason, status: 0 };
     }
 
@@ -130,18 +123,33 @@ impl Facts {
     }
 
     /// The record. `status` is what the client got, where the host knows; times are in microseconds.
-    pub fn to_json(&self, status: Option<u16>, now_us: u64, latency_us: u64) -> String {
+    pub fn to_json(
+        &self,
+        policy: &Policy,
+        secret: Secret,
+        status: Option<u16>,
+        now_us: u64,
+        latency_us: u64,
+    ) -> String {
+        let caller = self.caller.as_deref();
+        let issuer = caller.and_then(|claims| policy.issuers.get(claims.issuer().0));
         let mut out = String::with_capacity(512);
         out.push_str("{\"ts\":\"");
         write_time(&mut out, now_us);
         text(&mut out, "\",\"request_id\":", Some(&self.request_id));
-        text(&mut out, ",\"sub\":", self.subject.as_deref());
-        text(&mut out, ",\"tenant\":", self.tenant.as_deref());
-        text(&mut out, ",\"issuer\":", self.issuer.as_deref());
-        out.push_str(if self.machine { ",\"machine\":true" } else { ",\"machine\":false" });
+        let hashed = caller
+            .filter(|_| policy.audit_subject == AuditSubject::Hash)
+            .map(|claims| format!("{:016x}", hash::keyed(secret, &[b"subject", claims.user().as_bytes()])));
+        let subject = hashed.as_deref().or_else(|| caller.map(|claims| cut(claims.user())));
+        text(&mut out, ",\"sub\":", subject);
+        text(&mut out, ",\"tenant\":", caller.and_then(VerifiedClaims::tenant).map(cut));
+        text(&mut out, ",\"issuer\":", issuer.map(|issuer| issuer.issuer.as_str()));
+        let is_machine = caller.is_some_and(VerifiedClaims::is_machine);
+        out.push_str(if is_machine { ",\"machine\":true" } else { ",\"machine\":false" });
         text(&mut out, ",\"method\":", Some(&self.method));
         text(&mut out, ",\"path\":", Some(&self.path));
-        text(&mut out, ",\"route\":", self.route.as_deref());
+        let route = self.route.and_then(|RouteId(at)| policy.routes.get(at));
+        text(&mut out, ",\"route\":", route.map(|route| route.name.as_str()));
         text(&mut out, ",\"tool\":", self.tool.as_deref());
         text(&mut out, ",\"operation\":", self.operation.as_deref());
         text(&mut out, ",\"decision\":", Some(self.outcome.decision));
@@ -149,7 +157,7 @@ impl Facts {
         let status = status.or(Some(self.outcome.status).filter(|s| *s != 0)).unwrap_or(0);
         number(&mut out, ",\"status\":", status.into());
         number(&mut out, ",\"latency_us\":", latency_us);
-        text(&mut out, ",\"policy\":", Some(&self.policy));
+        text(&mut out, ",\"policy\":", Some(&policy.revision));
         if let Some(shadow) = &self.shadow {
             text(&mut out, ",\"shadow\":{\"decision\":", Some(shadow.decision));
             text(&mut out, ",\"reason\":", Some(shadow.reason));
@@ -175,9 +183,9 @@ fn number(out: &mut String, before: &str, value: u64) {
     write_number(out, value);
 }
 
-fn cut(text: &str) -> String {
+fn cut(text: &str) -> &str {
     let end = (0..=CUT.min(text.len())).rev().find(|at| text.is_char_boundary(*at)).unwrap_or(0);
-    text.get(..end).unwrap_or_default().to_owned()
+    text.get(..end).unwrap_or_default()
 }
 
 /// RFC 3339 in UTC, from Unix microseconds.

@@ -63,13 +63,16 @@ pub fn refuse(policy: &Policy, route: Option<&Route>, asked: &Asked, refusal: &R
             return reply;
         }
         let operation = asked.mcp.as_ref().and_then(|mcp| mcp.scopes.as_deref());
-        headers.push(("www-authenticate", challenge::build(policy, route, &asked.host, operation, refusal)));
+        headers.push((
+            "www-authenticate",
+            challenge::build(policy, route, &asked.host, operation, refusal).into(),
+        ));
     }
     if let Some(seconds) = refusal.retry_after() {
-        headers.push(("retry-after", seconds.to_string()));
+        headers.push(("retry-after", seconds.to_string().into()));
     }
     if let Refusal::Method(allow) = refusal {
-        headers.push(("allow", allow.clone()));
+        headers.push(("allow", allow.clone().into()));
     }
     let counted = match refusal {
         Refusal::Limited(state) => Some(state),
@@ -157,10 +160,10 @@ pub fn limit_headers(state: &LimitState) -> ResponseHeaders {
     policy.push_str(";w=");
     write_number(&mut policy, state.window_s);
     vec![
-        ("ratelimit-policy", policy),
-        ("ratelimit-limit", limit),
-        ("ratelimit-remaining", number(state.remaining.into())),
-        ("ratelimit-reset", number(state.reset_s)),
+        ("ratelimit-policy", policy.into()),
+        ("ratelimit-limit", limit.into()),
+        ("ratelimit-remaining", number(state.remaining.into()).into()),
+        ("ratelimit-reset", number(state.reset_s).into()),
     ]
 }
 

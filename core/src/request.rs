@@ -8,6 +8,42 @@ use crate::path::{self, PathFault, Target};
 /// Header pairs in wire order, pseudo-headers included, as the host gives them.
 pub type Pairs<'a> = &'a [(&'a [u8], &'a [u8])];
 
+/// Header pairs that own their bytes, so that a request which waits needs no copy of them.
+#[derive(Debug, Clone, Default)]
+pub struct Headers {
+    bytes: Vec<u8>,
+    /// Begin and end of each name and value.
+    spans: Vec<[usize; 4]>,
+}
+
+impl Headers {
+    /// Pairs that stand somewhere in `bytes`: begin and end of a name, begin and end of its value. What lies outside is empty.
+    pub fn new(bytes: Vec<u8>, spans: Vec<[usize; 4]>) -> Self {
+        Self { bytes, spans }
+    }
+
+    /// A copy of pairs.
+    pub fn of(pairs: Pairs<'_>) -> Self {
+        let mut headers = Self::default();
+        for (name, value) in pairs {
+            let mut add = |text: &[u8]| {
+                let from = headers.bytes.len();
+                headers.bytes.extend_from_slice(text);
+                [from, headers.bytes.len()]
+            };
+            let ([a, b], [c, d]) = (add(name), add(value));
+            headers.spans.push([a, b, c, d]);
+        }
+        headers
+    }
+
+    /// Names and values in wire order.
+    pub fn pairs(&self) -> Vec<(&[u8], &[u8])> {
+        let span = |from: usize, to: usize| self.bytes.get(from..to).unwrap_or_default();
+        self.spans.iter().map(|[a, b, c, d]| (span(*a, *b), span(*c, *d))).collect()
+    }
+}
+
 /// A request's headers, read once.
 #[derive(Debug)]
 pub struct Request<'a> {
@@ -47,6 +83,8 @@ pub struct Request<'a> {
     pub is_grpc: bool,
     /// Headers that must not travel on, by their names on the wire.
     pub spoofed: Vec<&'a [u8]>,
+    /// Headers that ask for less than the whole answer, or for an encoded one.
+    pub partial: Vec<&'a [u8]>,
 }
 
 /// Why a request can't be judged (400).
@@ -121,6 +159,7 @@ pub fn parse<'a>(pairs: Pairs<'a>, identity: &Identity) -> Result<Request<'a>, R
         upgrade: seen.upgrade,
         is_grpc: seen.single(CONTENT_TYPE).is_some_and(is_grpc),
         spoofed: seen.spoofed,
+        partial: seen.partial,
     })
 }
 
@@ -134,6 +173,7 @@ struct Seen<'a> {
     upgrade: Option<&'a [u8]>,
     asks_preflight: bool,
     spoofed: Vec<&'a [u8]>,
+    partial: Vec<&'a [u8]>,
 }
 
 /// Places in [`SINGLE`].
@@ -173,6 +213,9 @@ impl<'a> Seen<'a> {
                 b"x-request-id" => seen.request_id = Some(value),
                 b"upgrade" => seen.upgrade = Some(value),
                 b"access-control-request-method" => seen.asks_preflight = true,
+                b"accept-encoding" | b"range" | b"if-range" | b"if-none-match" | b"if-modified-since" => {
+                    seen.partial.push(name);
+                }
                 b"connection" if !is_harmless_connection(value) => return Err(RequestFault::Connection),
                 name if is_spoofed(name, identity) => seen.spoofed.push(name),
                 name => {

@@ -9,6 +9,7 @@ use crate::path::{self, Target, push_escape};
 use crate::query;
 use crate::request::{self, Pairs, Request, RequestFault};
 use crate::route::{self, Match};
+use std::borrow::Cow;
 
 /// The mode of a request that `found` is the route of: that route's. One without a route has the policy's, unless it could be taken for an
 /// enforced route's.
@@ -102,7 +103,8 @@ pub fn edits(
 /// Impostors out of a request that can't be judged.
 pub fn edits_of_unparsed(policy: &Policy, headers: Pairs<'_>) -> Edits {
     let spoofed = headers.iter().filter(|(name, _)| request::is_spoofed(name, &policy.identity));
-    let mut edits = Edits { remove: spoofed.map(|(name, _)| name.to_vec()).collect(), ..Edits::default() };
+    let mut edits =
+        Edits { remove: spoofed.map(|(name, _)| Cow::Owned(name.to_vec())).collect(), ..Edits::default() };
     let target = ascii(request::first(headers, ":path").unwrap_or_default());
     if let (Some(name), Some((path, query))) = (&policy.identity.user_query, target.split_once('?'))
         && let Some(left) = query::strip(query, name)

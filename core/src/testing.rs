@@ -3,6 +3,7 @@
 use crate::authenticate::Fetched;
 use crate::config;
 use crate::config::policy::{IssuerId, Policy};
+use crate::cors::ResponseHeaders;
 use crate::decision::{Decision, Edits, Observed};
 use crate::exchange::{Exchange, World};
 use crate::hash::Secret;
@@ -10,6 +11,7 @@ use crate::jwks::{self, KeyRing, control};
 use crate::jwt::signature::Portable;
 use crate::rate_limit::Counters;
 use crate::reply::Reply;
+use crate::request::Headers;
 use crate::shared::MemoryTable;
 use crate::token_cache::TokenCache;
 use base64::Engine as _;
@@ -139,7 +141,7 @@ impl Token {
 /// What came of a request.
 #[derive(Debug)]
 pub enum Got {
-    Forwarded(Edits, Vec<(&'static str, String)>),
+    Forwarded(Edits, ResponseHeaders),
     Observed(Edits),
     /// It passes, and its body is watched up to a cap.
     Watched(Box<Exchange>, Edits, usize),
@@ -247,7 +249,8 @@ impl Gate {
         let mut all = vec![(":method", method), (":path", path), (":authority", "gateway.example.com")];
         all.extend(headers);
         let all: Vec<(&[u8], &[u8])> = all.iter().map(|(n, v)| (n.as_bytes(), v.as_bytes())).collect();
-        let (exchange, decision) = self.world(|world| Exchange::AwaitHeaders.on_headers(world, &all));
+        let (exchange, decision) =
+            self.world(|world| Exchange::AwaitHeaders.on_headers(world, Headers::of(&all)));
         let (exchange, decision) = match decision {
             Decision::Read(_) => self.world(|world| exchange.on_body(world, body)),
             decision => (exchange, decision),
@@ -260,7 +263,8 @@ impl Gate {
             vec![(b":method", method.as_bytes()), (b":path", path), (b":authority", b"gateway.example.com")];
         all.push((b"x-request-id", b"req-1"));
         all.extend(headers);
-        let (exchange, decision) = self.world(|world| Exchange::AwaitHeaders.on_headers(world, &all));
+        let (exchange, decision) =
+            self.world(|world| Exchange::AwaitHeaders.on_headers(world, Headers::of(&all)));
         match decision {
             // It has none.
             Decision::Read(_) if method != "POST" => {
@@ -321,7 +325,7 @@ impl Gate {
         let mut all: Vec<(&[u8], &[u8])> =
             vec![(b":method", b"GET"), (b":path", path.as_bytes()), (b":authority", b"gateway.example.com")];
         all.extend(headers.iter().map(|(name, value)| (name.as_bytes(), value.as_bytes())));
-        let (exchange, _) = self.world(|world| Exchange::AwaitHeaders.on_headers(world, &all));
+        let (exchange, _) = self.world(|world| Exchange::AwaitHeaders.on_headers(world, Headers::of(&all)));
         let (exchange, decision) = self.world(|world| exchange.on_body(world, Some(b"")));
         self.settle(exchange, decision)
     }
@@ -330,7 +334,8 @@ impl Gate {
         match decision {
             Decision::Forward(permit) => {
                 self.note(&exchange);
-                (Got::Forwarded(permit.edits().clone(), permit.response().clone()), exchange)
+                let got = Got::Forwarded(permit.edits().clone(), exchange.response().to_vec());
+                (got, exchange)
             }
             decision => (self.got(exchange, decision), Exchange::AwaitHeaders),
         }
@@ -338,14 +343,15 @@ impl Gate {
 
     fn note(&mut self, exchange: &Exchange) {
         if let Some(facts) = exchange.facts() {
-            self.record = serde_json::from_str(&facts.to_json(None, self.now_ms * 1000, 5)).unwrap();
+            let record = facts.to_json(&self.policy, Secret(1, 2), None, self.now_ms * 1000, 5);
+            self.record = serde_json::from_str(&record).unwrap();
         }
     }
 
     fn got(&mut self, exchange: Exchange, decision: Decision) -> Got {
         self.note(&exchange);
         match decision {
-            Decision::Forward(permit) => Got::Forwarded(permit.edits().clone(), permit.response().clone()),
+            Decision::Forward(permit) => Got::Forwarded(permit.edits().clone(), exchange.response().to_vec()),
             Decision::Reply(reply) => Got::Replied(reply),
             Decision::Observe(Observed { edits, watch: None }) => Got::Observed(edits),
             Decision::Observe(Observed { edits, watch: Some(cap) }) => {
@@ -392,7 +398,7 @@ impl Got {
             Self::Replied(reply) => &reply.headers,
             other => panic!("no answer: {other:?}"),
         };
-        headers.iter().find(|(n, _)| *n == name).map(|(_, v)| v.as_str())
+        headers.iter().find(|(n, _)| *n == name).map(|(_, v)| v.as_ref())
     }
 
     pub fn body(&self) -> Value {

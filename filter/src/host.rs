@@ -6,6 +6,7 @@
     reason = "the proxy-wasm ABI 0.2.1 is a C interface; this file is the only place that speaks it"
 )]
 
+use gatewaystack_core::request::Headers;
 use std::ptr::null_mut;
 
 /// A status other than OK.
@@ -189,51 +190,36 @@ pub fn set_buffer(buffer: Buffer, bytes: &[u8]) -> Result<(), Status> {
     check(unsafe { proxy_set_buffer_bytes(buffer as u32, 0, usize::MAX, bytes.as_ptr(), bytes.len()) })
 }
 
-/// Header pairs in one allocation.
-#[derive(Debug, Default)]
-pub struct Headers {
-    bytes: Vec<u8>,
-    spans: Vec<[usize; 3]>,
-}
-
-impl Headers {
-    /// Names and values in wire order.
-    pub fn pairs(&self) -> Vec<(&[u8], &[u8])> {
-        let span = |from: usize, to: usize| self.bytes.get(from..to).unwrap_or_default();
+fn decode(bytes: Vec<u8>) -> Option<Headers> {
+    if bytes.is_empty() {
+        return Some(Headers::default());
+    }
+    let word = |at: usize| {
+        let word = bytes.get(at..at.checked_add(4)?)?.try_into().ok()?;
+        usize::try_from(u32::from_le_bytes(word)).ok()
+    };
+    let count = word(0)?;
+    let mut at = count.checked_mul(8)?.checked_add(4).filter(|start| *start <= bytes.len())?;
+    let mut spans = Vec::with_capacity(count);
+    for pair in 0..count {
+        let name_ends = at.checked_add(word(4 + 8 * pair)?)?;
+        let value_at = name_ends.checked_add(1)?;
+        let ends = value_at.checked_add(word(8 + 8 * pair)?)?;
         // A zero byte ends each name and each value.
-        self.spans.iter().map(|[name, value, end]| (span(*name, *value - 1), span(*value, *end))).collect()
-    }
-
-    fn decode(bytes: Vec<u8>) -> Option<Self> {
-        if bytes.is_empty() {
-            return Some(Self::default());
+        if bytes.get(name_ends) != Some(&0) || bytes.get(ends) != Some(&0) {
+            return None;
         }
-        let word = |at: usize| {
-            let word = bytes.get(at..at.checked_add(4)?)?.try_into().ok()?;
-            usize::try_from(u32::from_le_bytes(word)).ok()
-        };
-        let count = word(0)?;
-        let mut at = count.checked_mul(8)?.checked_add(4).filter(|start| *start <= bytes.len())?;
-        let mut spans = Vec::with_capacity(count);
-        for pair in 0..count {
-            let (name, value) = (word(4 + 8 * pair)?, word(8 + 8 * pair)?);
-            let value_at = at.checked_add(name)?.checked_add(1)?;
-            let end = value_at.checked_add(value)?;
-            if bytes.get(value_at - 1) != Some(&0) || bytes.get(end) != Some(&0) {
-                return None;
-            }
-            spans.push([at, value_at, end]);
-            at = end + 1;
-        }
-        Some(Self { bytes, spans })
+        spans.push([at, name_ends, value_at, ends]);
+        at = ends.checked_add(1)?;
     }
+    Some(Headers::new(bytes, spans))
 }
 
 /// All pairs of a map.
 pub fn headers(map: Map) -> Result<Headers, Status> {
     // SAFETY: see `fetch`.
     let bytes = fetch(|data, size| unsafe { proxy_get_header_map_pairs(map as u32, data, size) })?;
-    Headers::decode(bytes).ok_or(GARBAGE)
+    decode(bytes).ok_or(GARBAGE)
 }
 
 /// The first value of a header; `None`: absent.

@@ -306,7 +306,7 @@ fn strip_trailers(worker: &Worker) -> Result<(), Status> {
 }
 
 pub(crate) fn answer(reply: &Reply) -> Result<(), Status> {
-    let mut headers: Vec<(&str, &str)> = reply.headers.iter().map(|(n, v)| (*n, v.as_str())).collect();
+    let mut headers: Vec<(&str, &str)> = reply.headers.iter().map(|(n, v)| (*n, v.as_ref())).collect();
     let (grpc_status, body) = match &reply.grpc {
         Some((status, message)) => {
             // Envoy writes the body of a gRPC answer as `grpc-message`, and its own content type.
@@ -338,8 +338,7 @@ impl HttpContext for HttpFilter {
         };
         let decision = match host::headers(Map::RequestHeaders) {
             Ok(headers) => {
-                let pairs = headers.pairs();
-                let step = |exchange: Exchange, world: &World<'_>| exchange.on_headers(world, &pairs);
+                let step = |exchange: Exchange, world: &World<'_>| exchange.on_headers(world, headers);
                 self.stream.decide_at(worker, now, step, Exchange::fault)
             }
             Err(_) => self.stream.decide(worker, Exchange::fault),
@@ -421,7 +420,8 @@ impl HttpContext for HttpFilter {
         let now = host::now_ns().unwrap_or_default();
         let latency = now.saturating_sub(self.stream.started_ns.get()) / 1_000;
         let status = Some(self.stream.status.get()).filter(|status| *status != 0).or_else(code);
-        let _ = host::set_property("gatewaystack", &facts.to_json(status, now / 1_000, latency));
+        let record = facts.to_json(&worker.policy, worker.secret, status, now / 1_000, latency);
+        let _ = host::set_property("gatewaystack", &record);
         worker.metrics.count(&worker.policy, facts);
     }
 }

@@ -1,7 +1,7 @@
 //! Envoy statistics: all names are made at configuration, from the policy and closed sets, never from what clients send.
 
 use crate::host::{self, Metric};
-use gatewaystack_core::config::policy::{IssuerId, Mode, Policy};
+use gatewaystack_core::config::policy::{IssuerId, Mode, Policy, RouteId};
 use gatewaystack_core::record::Facts;
 use gatewaystack_core::refusal::REASONS;
 use std::cell::Cell;
@@ -71,7 +71,8 @@ impl Metrics {
             None => self.decisions.get(&facts.outcome()),
         };
         let Some(ids) = found else { return };
-        if let Some(id) = ids.get(facts.route_at.unwrap_or(policy.routes.len())) {
+        let route = facts.route.map_or(policy.routes.len(), |RouteId(at)| at);
+        if let Some(id) = ids.get(route) {
             host::increment_metric(*id, 1);
         }
     }

@@ -3,13 +3,13 @@
 use super::mcp::{self, McpRoute};
 use super::observe;
 use super::respond::Rewrite;
-use super::{AwaitBody, AwaitKeys, Exchange, Forwarded, Kept, Progress, World};
+use super::{AwaitBody, AwaitKeys, Came, Exchange, Forwarded, Kept, Progress, Watched, World};
 use crate::authenticate::{Caller, Fetched, authenticate};
 use crate::authorize;
 use crate::bearer::Bearer;
 use crate::config::policy::{Access, Builtin, IssuerId, Mode, Route, RouteId};
 use crate::cors::{self, ResponseHeaders};
-use crate::decision::{Decision, Permit, Read};
+use crate::decision::{Decision, Observed, Permit, Read};
 use crate::hash;
 use crate::jwt::VerifiedClaims;
 use crate::metadata;
@@ -35,60 +35,73 @@ pub(super) struct Case<'a> {
     pub request: &'a Request<'a>,
     pub found: Match,
     pub route: Option<(RouteId, &'a Route)>,
-    pub fetched: Fetched,
+    pub came: Came<'a>,
     pub cors: &'a ResponseHeaders,
     /// Whether the decision will be enforced, or only recorded.
     pub mode: Mode,
 }
 
-pub(super) fn step(
-    world: &World<'_>,
-    headers: Pairs<'_>,
-    fetched: Fetched,
-    mut progress: Progress,
-) -> (Exchange, Decision) {
-    let mut facts = Facts::new(world.policy);
-    let request = match request::parse(headers, &world.policy.identity) {
+impl Case<'_> {
+    /// What became of a fetch that the request waited for.
+    pub fn fetched(&self) -> Fetched {
+        match self.came {
+            Came::Keys(fetched) => fetched,
+            Came::Headers | Came::Body(_) => Fetched::NotAsked,
+        }
+    }
+}
+
+pub(super) fn step(world: &World<'_>, kept: Kept, came: Came<'_>) -> (Exchange, Decision) {
+    let Kept { mut facts, headers, mut progress } = kept;
+    let pairs = headers.pairs();
+    let request = match request::parse(&pairs, &world.policy.identity) {
         Ok(request) => request,
         Err(fault) => {
-            facts.describe_unparsed(headers);
+            facts.describe_unparsed(&pairs);
             if facts.request_id.is_empty() {
-                facts.request_id = made_up_id(world, headers);
+                facts.request_id = made_up_id(world, &pairs);
             }
-            return observe::refuse_unparsed(world, facts, headers, fault);
+            return observe::refuse_unparsed(world, facts, &pairs, fault);
         }
     };
-    facts.describe(&request);
+    match came {
+        Came::Headers => facts.describe(&request),
+        Came::Keys(_) | Came::Body(_) => facts.judge_again(),
+    }
     if facts.request_id.is_empty() {
-        facts.request_id = made_up_id(world, headers);
+        facts.request_id = made_up_id(world, &pairs);
     }
     let found = route::find(world.policy, request.method, request.host, &request.target.path);
     let route = match found {
         Match::Route(id) | Match::WrongMethod(id) => world.policy.routes.get(id.0).map(|route| (id, route)),
         Match::None | Match::Ambiguous => None,
     };
-    facts.route = route.map(|(_, route)| route.name.clone());
-    facts.route_at = route.map(|(RouteId(at), _)| at);
+    facts.route = route.map(|(id, _)| id);
     let cors = cors::answer(&world.policy.cors, request.origin);
     let mode = shadow::mode(world.policy, &shadow::Asked::by(&request), found);
-    let case = Case { request: &request, found, route, fetched, cors: &cors, mode };
+    let case = Case { request: &request, found, route, came, cors: &cors, mode };
     let verdict = judge(world, &case, &mut progress, &mut facts);
     if mode == Mode::Shadow {
-        return observe::observe(world, &case, headers, verdict, facts, progress);
+        let (edits, watch) = observe::observe(world, &case, verdict, &mut facts);
+        let exchange = match watch {
+            Some(_) => Exchange::Watched(Watched { kept: Kept { facts, headers, progress } }),
+            None => observe::passed(facts),
+        };
+        return (exchange, Decision::Observe(Observed { edits, watch }));
     }
     match verdict {
-        Ok(Verdict::Forward(permit, claims, rewrite)) => {
-            facts.allow(claims.as_deref());
-            let response = permit.response().clone();
+        Ok(Verdict::Forward(mut permit, claims, rewrite)) => {
+            facts.allow(claims.is_some());
+            let response = permit.take_response();
             (Exchange::Forwarded(Forwarded { facts, response, rewrite }), Decision::Forward(permit))
         }
         Ok(Verdict::Answer(reply)) => (Exchange::Replied(facts), Decision::Reply(reply)),
         Ok(Verdict::Await(issuer)) => {
-            let kept = Kept::new(headers, facts, progress);
+            let kept = Kept { facts, headers, progress };
             (Exchange::AwaitKeys(AwaitKeys { issuer, since_ms: world.now_ms, kept }), Decision::Await(issuer))
         }
         Ok(Verdict::Read(read)) => {
-            let kept = Kept::new(headers, facts, progress);
+            let kept = Kept { facts, headers, progress };
             (Exchange::AwaitBody(AwaitBody { kept }), Decision::Read(read))
         }
         Err(refusal) => {
@@ -107,7 +120,7 @@ fn judge(
     progress: &mut Progress,
     facts: &mut Facts,
 ) -> Result<Verdict, Refusal> {
-    let Case { request, found, route, fetched, cors, mode: _ } = *case;
+    let Case { request, found, route, came: _, cors, mode: _ } = *case;
     match request.bearer {
         Bearer::Doubled => {
             return Err(counted_failure(
@@ -143,13 +156,13 @@ fn judge(
         let permit = authorize::public(world, request, route, counted, cors.clone())?;
         return forward_or_answer(world, case, route, facts, permit, None);
     }
-    let claims = match authenticate(world, route, request.bearer, fetched)
+    let claims = match authenticate(world, route, request.bearer, case.fetched())
         .map_err(|r| counted_failure(world, progress, r))?
     {
         Caller::Known(claims) => claims,
         Caller::NeedsKeys(issuer) => return Ok(Verdict::Await(issuer)),
     };
-    facts.identify(world.policy, world.counters.secret, &claims);
+    facts.identify(&claims);
     let Some((id, route)) = case.route else {
         return Err(Refusal::Denied(if found == Match::Ambiguous { Denied::Case } else { Denied::NoRoute }));
     };

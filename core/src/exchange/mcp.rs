@@ -4,13 +4,12 @@
 use super::World;
 use super::judge::{Case, Verdict, counted_failure};
 use super::respond::Rewrite;
-use super::{Progress, request_of};
+use super::{Came, Progress};
 use crate::authenticate::{Caller, authenticate};
 use crate::authorize;
 use crate::bearer::Bearer;
-use crate::config::policy::{ChallengeMode, Mcp, Mode, Policy, Route, RouteId};
+use crate::config::policy::{ChallengeMode, Mcp, Mode, Route, RouteId};
 use crate::decision::Read;
-use crate::jwt::VerifiedClaims;
 use crate::mcp::era::Era;
 use crate::mcp::json_rpc::{BodyFault, Target};
 use crate::mcp::needs::Needs;
@@ -19,8 +18,8 @@ use crate::rate_limit::LimitState;
 use crate::record::Facts;
 use crate::refusal::Refusal;
 use crate::reply::AskedMcp;
-use crate::request::{Pairs, Request};
-use std::rc::Rc;
+use crate::request::Request;
+use std::borrow::Cow;
 
 /// The methods of an MCP route (Streamable HTTP).
 const METHODS: &str = "POST, GET, DELETE, OPTIONS";
@@ -42,12 +41,12 @@ impl<'a> McpRoute<'a> {
 
     /// What an answer depends on: the operation that the body, or else the headers, tell of.
     pub fn asked(&self, request: &Request<'_>, progress: &Progress) -> AskedMcp {
-        let read = progress.operation.as_ref().and_then(|read| read.as_ref().ok()).cloned();
-        let Some(era) = era(request) else { return Self::asked_in_vain(request, read.as_ref()) };
+        let read = progress.operation.as_ref().and_then(|read| read.as_ref().ok());
+        let Some(era) = era(request) else { return Self::asked_in_vain(request, read) };
         let operation = match read {
-            Some(operation) => Some(operation),
-            None if request.method == "POST" => Operation::of_headers(request, era),
-            None => Some(Operation::without_body(request.method, era)),
+            Some(operation) => Some(Cow::Borrowed(operation)),
+            None if request.method == "POST" => Operation::of_headers(request, era).map(Cow::Owned),
+            None => Some(Cow::Owned(Operation::without_body(request.method, era))),
         };
         let Some(operation) = operation else { return Self::asked_nothing() };
         let needs = Needs::of(&operation, self.route, self.mcp);
@@ -86,10 +85,8 @@ impl<'a> McpRoute<'a> {
 }
 
 /// What the body of a request says.
-pub(super) fn read(headers: Pairs<'_>, policy: &Policy, body: Option<&[u8]>) -> Result<Operation, BodyFault> {
-    // It was parsed before, or nothing would have been read.
-    let request = request_of(headers, policy).ok_or(BodyFault::Message)?;
-    let Some(era) = era(&request) else { return Operation::of_unknown(body.ok_or(BodyFault::TooLarge)?) };
+fn read(request: &Request<'_>, body: Option<&[u8]>) -> Result<Operation, BodyFault> {
+    let Some(era) = era(request) else { return Operation::of_unknown(body.ok_or(BodyFault::TooLarge)?) };
     if request.method != "POST" {
         // There are servers that would read a call from it, whatever the method.
         let is_empty = body.is_some_and(<[u8]>::is_empty);
@@ -99,7 +96,7 @@ pub(super) fn read(headers: Pairs<'_>, policy: &Policy, body: Option<&[u8]>) -> 
             Err(BodyFault::Message)
         };
     }
-    Operation::of_body(&request, era, body.ok_or(BodyFault::TooLarge)?)
+    Operation::of_body(request, era, body.ok_or(BodyFault::TooLarge)?)
 }
 
 pub(super) fn judge(
@@ -114,6 +111,9 @@ pub(super) fn judge(
     if !METHODS.split(", ").any(|method| method == request.method) {
         return Err(Refusal::Method(METHODS.to_owned()));
     }
+    if let (Came::Body(body), None) = (case.came, &progress.operation) {
+        progress.operation = Some(read(request, body));
+    }
     let Some(era) = era(request) else { return unknown_version(world, case, route, progress) };
     check_origin(route.mcp, request)?;
     if progress.operation.is_none() {
@@ -124,8 +124,13 @@ pub(super) fn judge(
             progress.operation = Some(Ok(Operation::without_body(request.method, era)));
         }
     }
-    match progress.operation.clone() {
-        Some(operation) => decide(world, case, route, &operation, counted, progress, facts),
+    match progress.operation.take() {
+        Some(operation) => {
+            let decided = decide(world, case, route, &operation, counted, progress, facts);
+            // For an answer, and for the next time.
+            progress.operation = Some(operation);
+            decided
+        }
         None => before_body(world, case, route, era, progress, facts),
     }
 }
@@ -169,7 +174,9 @@ fn decide(
         Some(Caller::Known(claims)) => Some(claims),
         None => None,
     };
-    identify(world, facts, claims.as_ref());
+    if let Some(claims) = &claims {
+        facts.identify(claims);
+    }
     let operation = operation.as_ref().map_err(|fault| Refusal::Body(*fault))?;
     let around = (counted, case.cors.clone());
     let permit = authorize::operation(
@@ -211,7 +218,7 @@ fn before_body(
             // The keys are waited for once the body is there.
             Some(Caller::NeedsKeys(_)) => {}
             Some(Caller::Known(claims)) => {
-                identify(world, facts, Some(&claims));
+                facts.identify(&claims);
                 if request.method != "POST" || !world.policy.hold_headers {
                     let claims = Some(claims.as_ref());
                     authorize::check_operation(world.policy, route.route, route.mcp, claims, &operation)?;
@@ -231,7 +238,7 @@ fn before_body(
         // body's challenge.
         let claims = match known {
             Some(claims) => Some(claims),
-            None => match authenticate(world, Some(route.route), request.bearer, case.fetched) {
+            None => match authenticate(world, Some(route.route), request.bearer, case.fetched()) {
                 Ok(Caller::Known(claims)) => Some(claims),
                 Ok(Caller::NeedsKeys(issuer)) => return Ok(Verdict::Await(issuer)),
                 // A method that is open may need none.
@@ -258,15 +265,9 @@ fn caller(
     if is_open && matches!(case.request.bearer, Bearer::Absent) {
         return Ok(None);
     }
-    authenticate(world, Some(route.route), case.request.bearer, case.fetched)
+    authenticate(world, Some(route.route), case.request.bearer, case.fetched())
         .map(Some)
         .map_err(|refusal| counted_failure(world, progress, refusal))
-}
-
-fn identify(world: &World<'_>, facts: &mut Facts, claims: Option<&Rc<VerifiedClaims>>) {
-    if let Some(claims) = claims {
-        facts.identify(world.policy, world.counters.secret, claims);
-    }
 }
 
 /// `None`: a version that nobody knows.

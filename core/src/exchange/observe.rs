@@ -2,10 +2,10 @@
 
 use super::judge::{Case, Verdict};
 use super::mcp::McpRoute;
-use super::{Exchange, Forwarded, Kept, Progress, Watched, World};
+use super::{Exchange, Forwarded, World};
 use crate::config::policy::{Mode, Route, RouteId};
 use crate::cors;
-use crate::decision::{Decision, Observed};
+use crate::decision::{Decision, Edits, Observed};
 use crate::path;
 use crate::record::Facts;
 use crate::refusal::Refusal;
@@ -19,15 +19,13 @@ use crate::shadow;
 pub(super) fn observe(
     world: &World<'_>,
     case: &Case<'_>,
-    headers: Pairs<'_>,
     verdict: Result<Verdict, Refusal>,
-    mut facts: Facts,
-    progress: Progress,
-) -> (Exchange, Decision) {
+    facts: &mut Facts,
+) -> (Edits, Option<usize>) {
     let (mut caller, mut watch) = (None, None);
     match &verdict {
         Ok(Verdict::Forward(_, claims, _)) => {
-            facts.allow(claims.as_deref());
+            facts.allow(claims.is_some());
             caller = claims.as_deref();
         }
         Ok(Verdict::Answer(_)) => {}
@@ -43,11 +41,7 @@ pub(super) fn observe(
     let in_query = case.route.is_some_and(|(_, route)| route.builtin.is_none());
     let edits = shadow::edits(world.policy, case.request, caller, in_query);
     facts.shadow();
-    let exchange = match watch {
-        Some(_) => Exchange::Watched(Watched { kept: Kept::new(headers, facts, progress) }),
-        None => passed(facts),
-    };
-    (exchange, Decision::Observe(Observed { edits, watch }))
+    (edits, watch)
 }
 
 /// Refuses what can't be judged; in shadow mode it passes without what clients say of themselves.
@@ -93,6 +87,6 @@ fn mcp_route<'p>(
     }
 }
 
-fn passed(facts: Facts) -> Exchange {
+pub(super) fn passed(facts: Facts) -> Exchange {
     Exchange::Forwarded(Forwarded { facts, response: Vec::new(), rewrite: None })
 }

@@ -99,7 +99,11 @@ fn escaped(json: &str) -> String {
             _ => {}
         }
         let is_plain_e = inside && !after_backslash && c == 'e';
-        if is_plain_e { out.push_str("\\u0065") } else { out.push(c) }
+        if is_plain_e {
+            out.push_str("\\u0065")
+        } else {
+            out.push(c)
+        }
         after_backslash = c == '\\' && !after_backslash;
     }
     out

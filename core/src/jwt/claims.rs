@@ -131,10 +131,7 @@ pub fn parse(payload: &[u8], policy: &Policy, now_ms: u64) -> Result<UnverifiedC
     Ok(UnverifiedClaims { issuer: id, claims })
 }
 
-fn find_issuer<'p>(
-    claims: &Members<'_>,
-    policy: &'p Policy,
-) -> Result<(IssuerId, &'p Issuer), TokenFault> {
+fn find_issuer<'p>(claims: &Members<'_>, policy: &'p Policy) -> Result<(IssuerId, &'p Issuer), TokenFault> {
     let iss = claims.get("iss").and_then(View::as_str).ok_or(TokenFault::Issuer)?;
     let bare = |s: &str| -> usize { s.len() - usize::from(s.ends_with('/')) };
     let same = |a: &str, b: &str| a.get(..bare(a)) == b.get(..bare(b));

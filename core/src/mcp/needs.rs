@@ -21,44 +21,47 @@ pub enum Need<'a> {
 const NO_SCOPES: &ScopeRule = &ScopeRule { all: Vec::new(), any: Vec::new() };
 
 /// What an operation needs in all.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy)]
 pub struct Needs<'a> {
-    needs: Vec<Need<'a>>,
+    calls: &'a [Call],
     route: &'a ScopeRule,
+    mcp: &'a Mcp,
 }
 
 impl<'a> Needs<'a> {
     /// The needs of `operation` on `route`.
-    pub fn of(operation: &Operation, route: &'a Route, mcp: &'a Mcp) -> Self {
-        let mut needs: Vec<Need<'a>> = operation.calls.iter().map(|call| need(mcp, call)).collect();
-        if needs.is_empty() {
-            needs.push(Need::Token(NO_SCOPES));
-        }
-        Self { needs, route: &route.scopes }
+    pub fn of(operation: &'a Operation, route: &'a Route, mcp: &'a Mcp) -> Self {
+        Self { calls: &operation.calls, route: &route.scopes, mcp }
+    }
+
+    /// What each call needs; without one, a token.
+    fn each(self) -> impl Iterator<Item = Need<'a>> {
+        let none = self.calls.is_empty().then_some(Need::Token(NO_SCOPES));
+        self.calls.iter().map(move |call| need(self.mcp, call)).chain(none)
     }
 
     /// Whether no token is fine.
-    pub fn is_open(&self) -> bool {
-        self.needs.iter().all(|need| *need == Need::Open)
+    pub fn is_open(self) -> bool {
+        self.each().all(|need| need == Need::Open)
     }
 
     /// Whether there is something that nothing allows.
-    pub fn has_unlisted(&self) -> bool {
-        self.needs.contains(&Need::Unlisted)
+    pub fn has_unlisted(self) -> bool {
+        self.each().any(|need| need == Need::Unlisted)
     }
 
     /// Whether these scopes are enough.
-    pub fn are_met(&self, scopes: &[String]) -> bool {
-        self.needs.iter().all(|need| is_met(*need, self.route, Some(scopes)))
+    pub fn are_met(self, scopes: &[String]) -> bool {
+        self.each().all(|need| is_met(need, self.route, Some(scopes)))
     }
 
     /// The smallest set of scopes that is enough, for a challenge; empty where something is unlisted: no scope would help.
-    pub fn scopes(&self) -> Vec<String> {
+    pub fn scopes(self) -> Vec<String> {
         if self.has_unlisted() || self.is_open() {
             return Vec::new();
         }
         let mut all = challenge::needed(self.route);
-        for need in &self.needs {
+        for need in self.each() {
             if let Need::Token(rule) = need {
                 all.extend(challenge::needed(rule));
             }

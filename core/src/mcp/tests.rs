@@ -84,7 +84,7 @@ fn tools_are_denied_by_default_and_each_rule_decides_in_every_era() {
             if status == 200 {
                 let user = token.map(|_| ("x-user-id".to_owned(), "auth0|ann".to_owned()));
                 assert_eq!(got.edits().set.first(), user.as_ref(), "{era} {name}");
-                assert_eq!(got.edits().remove.contains(&b"authorization".to_vec()), token.is_some());
+                assert_eq!(got.edits().removes("authorization"), token.is_some());
             } else {
                 // Without a good token the headers are enough.
                 let id = if era == NEWEST && status == 401 { Value::Null } else { json!(7) };

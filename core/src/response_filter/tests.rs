@@ -2,6 +2,7 @@
 
 use super::{Filtered, Unfilterable, filter};
 use crate::config::policy::ResponseFilter;
+use crate::testing::{gate, token};
 use serde_json::json;
 #[cfg(target_arch = "wasm32")]
 use wasm_bindgen_test::wasm_bindgen_test as test;
@@ -128,5 +129,26 @@ mod properties {
         fn arbitrary_bytes_never_panic(body in proptest::collection::vec(any::<u8>(), 0..200)) {
             let _ = filter(&body, &rule(&[], false), "ann");
         }
+    }
+}
+
+#[test]
+fn what_asks_for_less_than_the_whole_is_taken_out_where_an_answer_is_read() {
+    let mut gate = gate(json!({"routes": [
+        {"path": "/notes", "response_filter": {"items": "/", "owner": "/owner"}},
+        {"path": "/mcp", "mcp": {"tools": {"t": []}}},
+        {"path": "/plain"},
+    ]}));
+    let bearer = format!("Bearer {}", token().mint());
+    let all = ["accept-encoding", "range", "if-range", "if-none-match", "if-modified-since"];
+    for (path, gone) in [("/notes", &all[..]), ("/mcp", &all[..1]), ("/plain", &[])] {
+        let mut headers = vec![("authorization", bearer.as_str())];
+        headers.extend(all.map(|name| (name, "x")));
+        let got = gate.send("GET", path, &headers);
+        for name in all {
+            assert_eq!(got.edits().removes(name), gone.contains(&name), "{path} {name}");
+        }
+        let got = gate.send("GET", path, &headers[..1]);
+        assert_eq!(got.edits().remove, [b"authorization".to_vec()], "{path}: nothing more to take out");
     }
 }

@@ -6,7 +6,7 @@ use super::call::VERSION;
 use gatewaystack_core::authenticate::{Caller, Fetched, authenticate};
 use gatewaystack_core::authorize;
 use gatewaystack_core::bearer;
-use gatewaystack_core::config::policy::{Builtin, ChallengeMode, IssuerId, Mode, Policy, Route};
+use gatewaystack_core::config::policy::{Builtin, ChallengeMode, IssuerId, Mode, Policy, Route, RouteId};
 use gatewaystack_core::decision::Decision;
 use gatewaystack_core::exchange::{Exchange, World};
 use gatewaystack_core::hash::Secret;
@@ -16,7 +16,7 @@ use gatewaystack_core::jwt::{TokenFault, VerifiedClaims};
 use gatewaystack_core::rate_limit::Counters;
 use gatewaystack_core::refusal::Refusal;
 use gatewaystack_core::reply::Reply;
-use gatewaystack_core::request;
+use gatewaystack_core::request::{self, Headers};
 use gatewaystack_core::shared::MemoryTable;
 use serde_json::Value;
 use std::cell::{Cell, RefCell};
@@ -102,7 +102,8 @@ impl Bench {
             (b"authorization", bearer.as_bytes()),
         ];
         self.world(|world| {
-            let (mut exchange, mut decision) = Exchange::AwaitHeaders.on_headers(world, &headers);
+            let (mut exchange, mut decision) =
+                Exchange::AwaitHeaders.on_headers(world, Headers::of(&headers));
             let mut has_waited = self.fetched == Fetched::NotAsked;
             loop {
                 (exchange, decision) = match decision {
@@ -114,7 +115,9 @@ impl Bench {
                     _ => break,
                 };
             }
-            let route = exchange.facts().and_then(|facts| facts.route.clone());
+            let route = exchange.facts().and_then(|facts| facts.route);
+            let route =
+                route.and_then(|RouteId(at)| world.policy.routes.get(at)).map(|route| route.name.clone());
             let reason = exchange.facts().map_or("", |facts| facts.outcome().1);
             let verdict = match decision {
                 Decision::Forward(_) | Decision::Observe(_) => Verdict::Allowed(reason),

@@ -78,8 +78,7 @@ fn a_refusal_has_envoys_request_id_where_it_can_be_shown() {
             (&json!("req-1"), &json!("req-1"))
         );
     }
-    let policy = policy(json!({"routes": []}));
-    let mut facts = crate::record::Facts::new(&policy);
+    let mut facts = crate::record::Facts::default();
     facts.describe_unparsed(&[(b"x-request-id", b"\"<script>")]);
     assert_eq!(facts.request_id, "");
 }
