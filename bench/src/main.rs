@@ -1,8 +1,10 @@
-//! The servers and tokens of `cargo xtask bench`, on loopback only. In: `upstream PORT`, `authz PORT` or `tokens ISSUER AUDIENCE SCOPE COUNT
-//! USERS`. Out: a server that runs until it is ended, or tokens on standard output, one a line.
+//! The servers and tokens of `cargo xtask bench`, on loopback only. In: `upstream PORT`, `authz PORT`, `tokens ISSUER AUDIENCE SCOPE COUNT
+//! USERS` or `ask ADDRESS PATH TOKENS CONNECTIONS REQUESTS`. Out: a server that runs until it is ended; tokens on standard output, one a line; what a
+//! load gave.
 //!
 //! Each server has one thread, as the Envoy worker in front of it has: its CPU time is little, and is counted where it belongs to a chain.
 
+mod ask;
 mod authz;
 mod tokens;
 mod upstream;
@@ -10,6 +12,8 @@ mod upstream;
 use std::{env, io, process::ExitCode};
 
 use tokio::runtime;
+
+const USAGE: &str = "upstream PORT | authz PORT | tokens ISSUER AUDIENCE SCOPE COUNT USERS | ask ADDRESS PATH TOKENS CONNECTIONS REQUESTS";
 
 fn main() -> ExitCode {
     let arguments: Vec<String> = env::args().skip(1).collect();
@@ -32,10 +36,16 @@ fn run(words: &[&str]) -> io::Result<()> {
             let wanted = tokens::Wanted { issuer, audience, scope, users: number(users)? };
             tokens::print(&wanted, number(count)?)
         }
-        _ => Err(io::Error::other("upstream PORT | authz PORT | tokens ISSUER AUDIENCE SCOPE COUNT USERS")),
+        ["ask", address, path, tokens, connections, requests] => {
+            let (connections, requests) = (number(connections)?, number(requests)?);
+            let wanted = ask::Wanted { address: number(address)?, path, tokens, connections, requests };
+            println!("{}", runtime.block_on(ask::run(&wanted))?);
+            Ok(())
+        }
+        _ => Err(io::Error::other(USAGE)),
     }
 }
 
 fn number<N: std::str::FromStr>(text: &str) -> io::Result<N> {
-    text.parse().map_err(|_| io::Error::other(format!("{text} is no number that fits")))
+    text.parse().map_err(|_| io::Error::other(format!("{text} is not what fits")))
 }

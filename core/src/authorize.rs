@@ -102,7 +102,7 @@ pub fn check_operation(
     if needs.are_met(have) {
         Ok(())
     } else {
-        Err(Refusal::Scope { needed: needs.scopes(), have: have.to_vec() })
+        Err(Refusal::Scope { needed: needs.scopes(), have: have.names().to_vec() })
     }
 }
 
@@ -219,11 +219,11 @@ fn check_scopes(request: &Request<'_>, route: &Route, claims: &VerifiedClaims) -
 }
 
 fn check_rule(rule: &ScopeRule, claims: &VerifiedClaims) -> Result<(), Refusal> {
-    let has = |scope: &String| claims.scopes().contains(scope);
-    if rule.all.iter().all(has) && (rule.any.is_empty() || rule.any.iter().any(has)) {
+    let have = claims.scopes();
+    if rule.is_met(have) {
         return Ok(());
     }
-    Err(Refusal::Scope { needed: challenge::needed(rule), have: claims.scopes().to_vec() })
+    Err(Refusal::Scope { needed: challenge::needed(rule), have: have.names().to_vec() })
 }
 
 /// RFC 6749 §3.3 `scope`, at most 256 bytes: it is shown again in a challenge.

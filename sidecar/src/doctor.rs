@@ -156,7 +156,7 @@ fn all(text: &mut String, bench: &Bench, token: &str, auth0: bool) -> (bool, Opt
     let _ = writeln!(text, "\nthe token alone");
     let (verdict, claims) = bench.token(token);
     if let Some(claims) = claims {
-        line(text, "scopes", &token::list(claims.scopes()));
+        line(text, "scopes", &token::list(claims.scopes().names()));
         line(text, "machine", if claims.is_machine() { "yes" } else { "no" });
     }
     let (alone, reason) = conclude(text, &verdict, auth0);

@@ -23,6 +23,8 @@ mod ratio;
 mod report;
 mod table;
 mod chart;
+mod scale;
+mod plot;
 
 use std::{fs, path::Path, process::ExitCode, time::Duration};
 
@@ -46,8 +48,12 @@ pub fn run(arguments: &BenchArguments) -> Result<ExitCode> {
         let suite = instructions::check(&Workspace::find()?, arguments.accept)?;
         return Ok(if suite.failed == 0 { ExitCode::SUCCESS } else { ExitCode::FAILURE });
     }
-    let chains = chosen(arguments)?;
     debian::require("wrk", "wrk")?;
+    if arguments.scale {
+        scale::run(&Workspace::find()?)?;
+        return Ok(ExitCode::SUCCESS);
+    }
+    let chains = chosen(arguments)?;
     if chains.iter().any(|chain| chain.load.protocol == Protocol::Http2) {
         debian::require("h2load", "nghttp2-client")?;
     }

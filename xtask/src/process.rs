@@ -125,22 +125,12 @@ impl Stack {
 
     /// Ends all: asks them, waits, then ends them.
     pub fn stop(&mut self) {
-        let mut children: Vec<Child> = Vec::new();
-        for part in self.parts.drain(..) {
-            if let State::Running { child, .. } = part.state {
-                ask_to_end(&child);
-                children.push(child);
-            }
-        }
-        let deadline = Instant::now() + GRACE;
-        while Instant::now() < deadline && !children.is_empty() {
-            children.retain_mut(|child| matches!(child.try_wait(), Ok(None)));
-            thread::sleep(PAUSE);
-        }
-        for mut child in children {
-            // An error means that it has ended meanwhile.
-            let _ = child.kill().and_then(|()| child.wait());
-        }
+        end(self.parts.drain(..));
+    }
+
+    /// Ends one part in the same way.
+    pub fn stop_one(&mut self, name: &str) {
+        end(self.parts.extract_if(.., |part| part.name == name));
     }
 }
 
@@ -176,6 +166,25 @@ impl Part {
             State::Waiting { .. } => {}
         }
         Ok(())
+    }
+}
+
+fn end(parts: impl Iterator<Item = Part>) {
+    let mut children: Vec<Child> = Vec::new();
+    for part in parts {
+        if let State::Running { child, .. } = part.state {
+            ask_to_end(&child);
+            children.push(child);
+        }
+    }
+    let deadline = Instant::now() + GRACE;
+    while Instant::now() < deadline && !children.is_empty() {
+        children.retain_mut(|child| matches!(child.try_wait(), Ok(None)));
+        thread::sleep(PAUSE);
+    }
+    for mut child in children {
+        // An error means that it has ended meanwhile.
+        let _ = child.kill().and_then(|()| child.wait());
     }
 }
 

@@ -1,6 +1,7 @@
 //! The compiled policy: what the rest of the core works with. It is only built by [`super::compile`], from a
 //! policy without errors, so nothing here needs checking again.
 
+use crate::jwt::Scopes;
 use std::sync::Arc;
 
 /// Everything that one gateway enforces.
@@ -230,6 +231,14 @@ pub struct ScopeRule {
     pub all: Vec<String>,
     /// At least one of these, where not empty.
     pub any: Vec<String>,
+}
+
+impl ScopeRule {
+    /// Whether these are enough.
+    pub fn is_met(&self, by: &Scopes) -> bool {
+        let has = |scope: &String| by.has(scope);
+        self.all.iter().all(has) && (self.any.is_empty() || self.any.iter().any(has))
+    }
 }
 
 /// The response post-filter of a route (CONTRACT §8).

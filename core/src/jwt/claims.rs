@@ -3,6 +3,7 @@
 
 use super::TokenFault;
 use super::header::MAX_DEPTH;
+use super::scopes::Scopes;
 use super::signature::Proof;
 use crate::config::policy::{Issuer, IssuerId, Policy};
 use crate::json::{self, Members, View};
@@ -30,9 +31,9 @@ struct Claims {
     user: String,
     tenant: Option<String>,
     audiences: Vec<String>,
-    scopes: Vec<String>,
+    scopes: Scopes,
     /// What was consented to, where that is less than all that the user may.
-    consented: Option<Vec<String>>,
+    consented: Option<Scopes>,
     machine: bool,
     /// First second at which the token is refused, leeway included.
     ends: f64,
@@ -51,7 +52,7 @@ impl UnverifiedClaims {
 
     #[cfg(test)]
     pub(super) fn scopes(&self) -> &[String] {
-        &self.claims.scopes
+        self.claims.scopes.names()
     }
 
     /// Turns into verified claims; a [`Proof`] only comes out of a signature verification.
@@ -78,13 +79,13 @@ impl VerifiedClaims {
         &self.claims.audiences
     }
     /// Scopes that the issuer granted and may grant.
-    pub fn scopes(&self) -> &[String] {
+    pub fn scopes(&self) -> &Scopes {
         &self.claims.scopes
     }
     /// Scopes that count on MCP routes: `permissions` lists all that the user may, not what was consented to, and counts there only where no other
     /// claim is present.
-    pub fn consented_scopes(&self) -> &[String] {
-        self.claims.consented.as_deref().unwrap_or(&self.claims.scopes)
+    pub fn consented_scopes(&self) -> &Scopes {
+        self.claims.consented.as_ref().unwrap_or(&self.claims.scopes)
     }
     /// Whether the token belongs to a machine.
     pub fn is_machine(&self) -> bool {
@@ -183,13 +184,13 @@ fn strings(value: Option<&View<'_>>) -> Option<Vec<String>> {
     }
 }
 
-fn consented(claims: &Members<'_>, issuer: &Issuer) -> Option<Vec<String>> {
+fn consented(claims: &Members<'_>, issuer: &Issuer) -> Option<Scopes> {
     let is_other = |name: &str| name != "permissions";
     let other = issuer.scope_claims.iter().any(|name| is_other(name) && claims.contains_key(name));
     (other && claims.contains_key("permissions")).then(|| scopes(claims, issuer, is_other))
 }
 
-fn scopes(claims: &Members<'_>, issuer: &Issuer, counts: impl Fn(&str) -> bool) -> Vec<String> {
+fn scopes(claims: &Members<'_>, issuer: &Issuer, counts: impl Fn(&str) -> bool) -> Scopes {
     let mut found: Vec<String> = Vec::new();
     // The signature isn't verified yet: whoever forges a token may name thousands, and looking through all for each would cost a hundred
     // times what the signature does.
@@ -208,7 +209,7 @@ fn scopes(claims: &Members<'_>, issuer: &Issuer, counts: impl Fn(&str) -> bool) 
             }
         }
     }
-    found
+    Scopes::new(found)
 }
 
 fn is_machine(claims: &Members<'_>) -> bool {

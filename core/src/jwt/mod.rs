@@ -2,9 +2,11 @@
 
 pub mod header;
 pub mod claims;
+pub mod scopes;
 pub mod signature;
 
 pub use claims::VerifiedClaims;
+pub use scopes::Scopes;
 
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;

@@ -7,6 +7,7 @@ use super::needs::{self, Need};
 use super::splice::{Part, Splices};
 use crate::config::policy::{Mcp, McpRules, Route, ScopeRule};
 use crate::json::{self, write_string};
+use crate::jwt::Scopes;
 
 /// A list that can't be filtered: it isn't shown at all.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -73,7 +74,7 @@ pub struct Lens<'a> {
     /// Its rules.
     pub mcp: &'a Mcp,
     /// The caller's scopes; `None`: nobody has signed in.
-    pub caller: Option<&'a [String]>,
+    pub caller: Option<&'a Scopes>,
     /// The era.
     pub era: Era,
     /// Ids (as JSON) of the list calls, and what each lists.

@@ -5,6 +5,7 @@ use super::json_rpc::{Call, Target};
 use super::operation::Operation;
 use crate::challenge;
 use crate::config::policy::{Mcp, McpRule, McpRules, Route, ScopeRule};
+use crate::jwt::Scopes;
 
 /// What one call needs.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -51,7 +52,7 @@ impl<'a> Needs<'a> {
     }
 
     /// Whether these scopes are enough.
-    pub fn are_met(self, scopes: &[String]) -> bool {
+    pub fn are_met(self, scopes: &Scopes) -> bool {
         self.each().all(|need| is_met(need, self.route, Some(scopes)))
     }
 
@@ -98,15 +99,10 @@ pub fn by_rule<'a>(rules: &'a McpRules, name: &str) -> Need<'a> {
 }
 
 /// Whether a caller with these scopes may; without a token (`None`) only what is open.
-pub fn is_met(need: Need<'_>, route: &ScopeRule, scopes: Option<&[String]>) -> bool {
+pub fn is_met(need: Need<'_>, route: &ScopeRule, scopes: Option<&Scopes>) -> bool {
     match (need, scopes) {
         (Need::Open, _) => true,
         (Need::Unlisted, _) | (Need::Token(_), None) => false,
-        (Need::Token(rule), Some(scopes)) => holds(rule, scopes) && holds(route, scopes),
+        (Need::Token(rule), Some(scopes)) => rule.is_met(scopes) && route.is_met(scopes),
     }
-}
-
-fn holds(rule: &ScopeRule, scopes: &[String]) -> bool {
-    let has = |scope: &String| scopes.contains(scope);
-    rule.all.iter().all(has) && (rule.any.is_empty() || rule.any.iter().any(has))
 }

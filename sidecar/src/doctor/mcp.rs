@@ -92,7 +92,7 @@ impl McpRoute<'_> {
         others.push(if others.is_empty() { "any" } else { "any other" }.to_owned());
         let mut text = String::new();
         if claims.scopes() != claims.consented_scopes() {
-            let have = super::token::list(claims.consented_scopes());
+            let have = super::token::list(claims.consented_scopes().names());
             line(
                 &mut text,
                 "counts",
@@ -118,7 +118,7 @@ impl McpRoute<'_> {
     }
 
     fn why(&self, claims: &VerifiedClaims, rule: &McpRule, refusal: &Refusal) -> String {
-        let have = claims.consented_scopes();
+        let have = claims.consented_scopes().names();
         let own = match rule {
             McpRule::Token(rule) => lacks(rule, have),
             McpRule::Public => None,

@@ -15,7 +15,7 @@ pub const GET: Load = Load {
     body: "",
     bearer: Bearer::Known,
 };
-const NEW: Load = Load { bearer: Bearer::New, ..GET };
+pub const NEW: Load = Load { bearer: Bearer::New, ..GET };
 const FORGED: Load = Load { bearer: Bearer::Forged, ..GET };
 const HTTP2: Load = Load { protocol: Protocol::Http2, ..GET };
 
@@ -53,7 +53,7 @@ const fn list(path: &'static str) -> Load {
 }
 
 /// The whole gateway; Envoy answers what it lets through.
-const OURS: Setup = Setup {
+pub const OURS: Setup = Setup {
     policy: Policy::Full,
     filters: Filters::Ours,
     answer: Answer::Direct(200),

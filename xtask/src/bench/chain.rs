@@ -41,6 +41,8 @@ pub enum Policy {
     Mcp,
     /// So many routes; the last one is `/r/N/*`.
     Routes(usize),
+    /// So many issuers; the last one signs the tokens.
+    Issuers(usize),
     /// Counters: 64 limits per user, so that few users have many.
     Counters,
 }

@@ -19,6 +19,9 @@ impl Policy {
                 .replace("{{few_tools}}", &tools(10))
                 .replace("{{tools}}", &tools(TOOLS)),
             Self::Routes(count) => include_str!("chains/routes.yaml").replace("{{routes}}", &routes(count)),
+            Self::Issuers(count) => {
+                include_str!("chains/issuers.yaml").replace("{{issuers}}", &issuers(count))
+            }
             Self::Counters => {
                 let further =
                     (1..COUNTERS).map(|n| format!("  - {{ by: user, max: {n}000, window: 30d }}\n"));
@@ -43,6 +46,21 @@ fn routes(count: usize) -> String {
     routes.collect::<Value>().to_string()
 }
 
+/// All have the same keys. The last one is the upstream itself, which signs what is sent.
+fn issuers(count: usize) -> String {
+    let issuer = |number: usize| {
+        let path = if number == count { String::new() } else { format!("/other/{number}") };
+        json!({
+            "issuer": format!("http://127.0.0.1:{{{{upstream}}}}{path}"),
+            "audiences": ["https://gateway.example.com/api"],
+            "jwks_uri": "http://127.0.0.1:{{upstream}}/.well-known/jwks.json",
+            // Only the first one's users go without.
+            "user_prefix": (number > 1).then(|| format!("i{number}:")),
+        })
+    };
+    (1..=count).map(issuer).collect::<Value>().to_string()
+}
+
 #[cfg(test)]
 mod tests {
     use serde_json::Value;
@@ -63,6 +81,7 @@ mod tests {
         assert_eq!(policy(Policy::Failures)["rate_limits"][1]["on"], "failures");
         assert_eq!(policy(Policy::Counters)["rate_limits"].as_array().unwrap().len(), COUNTERS);
         assert_eq!(policy(Policy::Routes(1000))["routes"][999]["path"], "/r/1000/*");
+        assert_eq!(policy(Policy::Issuers(100))["issuers"][99]["issuer"], "http://127.0.0.1:3333");
         let mcp = policy(Policy::Mcp);
         let tools = mcp["routes"][2]["mcp"]["tools"].as_object().unwrap();
         assert_eq!(tools.len(), TOOLS);

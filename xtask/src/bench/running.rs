@@ -119,7 +119,7 @@ impl Running {
     }
 
     /// Gigabytes would come together. Envoy appends, so it goes on at the start.
-    fn empty_log(&self) -> Result<()> {
+    pub fn empty_log(&self) -> Result<()> {
         if self.log.exists() {
             let file = OpenOptions::new().write(true).open(&self.log);
             file.and_then(|file| file.set_len(0))
@@ -128,7 +128,7 @@ impl Running {
         Ok(())
     }
 
-    fn cpu(&self) -> Result<Duration> {
+    pub fn cpu(&self) -> Result<Duration> {
         self.processes.iter().map(|process| cpu(*process)).sum()
     }
 

@@ -3,11 +3,12 @@
 
 use std::{
     fs,
+    io::{BufRead, BufReader},
     path::{Path, PathBuf},
     process::Command,
 };
 
-use anyhow::{Context, Result};
+use anyhow::{Context, Result, ensure};
 
 use super::chain::Bearer;
 use crate::run::output;
@@ -37,10 +38,14 @@ pub enum Sent<'a> {
 
 /// Signs tokens of as many users.
 pub fn sign(program: &Path, issuer: u16, count: usize, users: usize) -> Result<Vec<String>> {
+    Ok(output(&mut signer(program, issuer, count, users))?.lines().map(str::to_owned).collect())
+}
+
+fn signer(program: &Path, issuer: u16, count: usize, users: usize) -> Command {
     let mut command = Command::new(program);
     command.args(["tokens", &format!("http://127.0.0.1:{issuer}"), "https://gateway.example.com/api"]);
     command.args(["tool:read tool:write", &count.to_string(), &users.to_string()]);
-    Ok(output(&mut command)?.lines().map(str::to_owned).collect())
+    command
 }
 
 impl Tokens {
@@ -72,6 +77,17 @@ impl Tokens {
 }
 
 impl File {
+    /// Signs tokens of as many users into a file.
+    pub fn sign(path: PathBuf, program: &Path, issuer: u16, count: usize) -> Result<Self> {
+        let shown = || format!("can't write {}", path.display());
+        let file = fs::File::create(&path).with_context(shown)?;
+        let status = signer(program, issuer, count, count).stdout(file).status().context("signing")?;
+        ensure!(status.success(), "signing failed ({status})");
+        let mut first = String::new();
+        BufReader::new(fs::File::open(&path).with_context(shown)?).read_line(&mut first)?;
+        Ok(Self { path, first: first.trim_end().to_owned() })
+    }
+
     pub fn write(path: PathBuf, tokens: &[String]) -> Result<Self> {
         fs::write(&path, tokens.join("\n") + "\n")
             .with_context(|| format!("can't write {}", path.display()))?;

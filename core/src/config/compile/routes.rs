@@ -6,7 +6,7 @@ use crate::config::policy::{Access, Issuer, IssuerId, Mcp, Mode, Pattern, Respon
 use crate::config::raw::{RawAccess, RawAudience, RawOnMissing, RawPolicy, RawRoute, RawUpgrade};
 use crate::config::values::{duration, name, pattern, url};
 
-const MAX_ROUTES: usize = 1_000;
+const MAX_ROUTES: usize = 10_000;
 /// Time to response headers where neither route nor policy says one (CONTRACT §7).
 const TIMEOUT_MS: u64 = 5_000;
 const MCP_TIMEOUT_MS: u64 = 60_000;
