@@ -27,7 +27,7 @@ pub fn public(
     request: &Request<'_>,
     route: &Route,
     counted: Option<LimitState>,
-    cors: ResponseHeaders,
+    cors: &ResponseHeaders,
 ) -> Result<Permit, Refusal> {
     check_upgrade(request, route)?;
     let edits = edits(world.policy, request, Some(route), None);
@@ -44,7 +44,7 @@ pub fn caller(
     route: &Route,
     claims: &VerifiedClaims,
     counted: Option<LimitState>,
-    cors: ResponseHeaders,
+    cors: &ResponseHeaders,
 ) -> Result<Permit, Refusal> {
     check_caller(world.policy, route, claims)?;
     check_scopes(request, route, claims)?;
@@ -66,7 +66,7 @@ pub fn operation(
     mcp: &Mcp,
     claims: Option<&VerifiedClaims>,
     operation: &Operation,
-    around: (Option<LimitState>, ResponseHeaders),
+    around: (Option<LimitState>, &ResponseHeaders),
 ) -> Result<Permit, Refusal> {
     let (counted, cors) = around;
     check_operation(world.policy, route, mcp, claims, operation)?;
@@ -265,7 +265,10 @@ fn count(
     }
 }
 
-fn response(mut headers: ResponseHeaders, counted: Option<LimitState>) -> ResponseHeaders {
-    headers.extend(counted.iter().flat_map(reply::limit_headers));
+fn response(cors: &ResponseHeaders, counted: Option<LimitState>) -> ResponseHeaders {
+    let limit = counted.as_ref().map(reply::limit_headers);
+    let mut headers = Vec::with_capacity(cors.len() + limit.as_ref().map_or(0, |limit| limit.len()));
+    headers.extend(cors.iter().cloned());
+    headers.extend(limit.into_iter().flatten());
     headers
 }

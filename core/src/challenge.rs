@@ -52,9 +52,12 @@ pub fn write(
 /// The URL under which the client sees us: a listed host that it names, in our spelling, else the configured one.
 pub fn external_url(policy: &Policy, host: &str) -> String {
     let named = bare_host(host);
-    let listed = policy.public_hosts.iter().find(|h| !named.is_empty() && bare_host(h) == named);
+    let listed =
+        policy.public_hosts.iter().find(|h| !named.is_empty() && bare_host(h).eq_ignore_ascii_case(named));
     match (listed, policy.public_url.split_once("://")) {
-        (Some(host), Some((scheme, own))) if bare_host(own) != named => format!("{scheme}://{host}"),
+        (Some(host), Some((scheme, own))) if !bare_host(own).eq_ignore_ascii_case(named) => {
+            format!("{scheme}://{host}")
+        }
         _ => policy.public_url.clone(),
     }
 }

@@ -8,6 +8,7 @@ use crate::mcp::era::{self, Era};
 use crate::mcp::json_rpc::BodyFault;
 use crate::rate_limit::LimitState;
 use crate::refusal::Refusal;
+use std::borrow::Cow;
 
 /// A local answer.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -148,7 +149,7 @@ pub fn preflight(headers: ResponseHeaders) -> Reply {
 }
 
 /// `RateLimit-*` headers (draft-ietf-httpapi-ratelimit-headers-06).
-pub fn limit_headers(state: &LimitState) -> ResponseHeaders {
+pub fn limit_headers(state: &LimitState) -> [(&'static str, Cow<'static, str>); 4] {
     let number = |number: u64| {
         let mut out = String::with_capacity(10);
         write_number(&mut out, number);
@@ -159,7 +160,7 @@ pub fn limit_headers(state: &LimitState) -> ResponseHeaders {
     policy.push_str(&limit);
     policy.push_str(";w=");
     write_number(&mut policy, state.window_s);
-    vec![
+    [
         ("ratelimit-policy", policy.into()),
         ("ratelimit-limit", limit.into()),
         ("ratelimit-remaining", number(state.remaining.into()).into()),

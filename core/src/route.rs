@@ -85,7 +85,7 @@ pub fn find(policy: &Policy, method: &str, host: &str, path: &str) -> Match {
             }
             continue;
         }
-        if !takes_host(route, &host) {
+        if !takes_host(route, host) {
             continue;
         }
         let mut earlier = policy.index.candidates(&segments).take_while(|earlier| *earlier < at);
@@ -127,7 +127,7 @@ fn takes_method(route: &Route, method: &str) -> bool {
 }
 
 fn takes_host(route: &Route, host: &str) -> bool {
-    route.hosts.is_empty() || route.hosts.iter().any(|h| h == host)
+    route.hosts.is_empty() || route.hosts.iter().any(|h| h.eq_ignore_ascii_case(host))
 }
 
 fn differs_by_case_alone(route: &Route, segments: &[&str]) -> bool {
@@ -153,15 +153,14 @@ pub fn segments(path: &str) -> Vec<&str> {
     if path.is_empty() { Vec::new() } else { path.split('/').collect() }
 }
 
-/// A host in lower case without its port.
-pub fn bare_host(host: &str) -> String {
+/// A host without its port. Case doesn't tell hosts apart.
+pub fn bare_host(host: &str) -> &str {
     // Envoy's routes take the same for a port, or they would choose another route than was judged. (The colons of an IPv6 address stand
     // inside brackets.)
-    let bare = match host.rsplit_once(':') {
+    match host.rsplit_once(':') {
         Some((name, port)) if port.bytes().all(|b| b.is_ascii_digit()) => name,
         _ => host,
-    };
-    bare.to_ascii_lowercase()
+    }
 }
 
 #[cfg(test)]

@@ -153,7 +153,7 @@ fn judge(
     let route = route.map(|(_, route)| route);
     if let Some(route) = route.filter(|r| r.access == Access::Public || r.builtin == Some(Builtin::Unjudged))
     {
-        let permit = authorize::public(world, request, route, counted, cors.clone())?;
+        let permit = authorize::public(world, request, route, counted, cors)?;
         return forward_or_answer(world, case, route, facts, permit, None);
     }
     let claims = match authenticate(world, route, request.bearer, case.fetched())
@@ -166,7 +166,7 @@ fn judge(
     let Some((id, route)) = case.route else {
         return Err(Refusal::Denied(if found == Match::Ambiguous { Denied::Case } else { Denied::NoRoute }));
     };
-    let permit = authorize::caller(world, request, route, &claims, counted, cors.clone())?;
+    let permit = authorize::caller(world, request, route, &claims, counted, cors)?;
     forward_or_answer(world, case, route, facts, permit, Some((id, claims)))
 }
 

@@ -178,7 +178,7 @@ fn decide(
         facts.identify(claims);
     }
     let operation = operation.as_ref().map_err(|fault| Refusal::Body(*fault))?;
-    let around = (counted, case.cors.clone());
+    let around = (counted, case.cors);
     let permit = authorize::operation(
         world,
         case.request,

@@ -8,7 +8,7 @@ use wasm_bindgen_test::wasm_bindgen_test as test;
 #[test]
 fn only_a_port_is_cut_off() {
     for (host, bare) in [
-        ("Notes.Example.COM", "notes.example.com"),
+        ("Notes.Example.COM:443", "Notes.Example.COM"),
         ("notes.example.com:8443", "notes.example.com"),
         ("notes.example.com:", "notes.example.com"),
         ("notes.example.com:https", "notes.example.com:https"),

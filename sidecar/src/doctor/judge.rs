@@ -164,7 +164,7 @@ impl Bench {
         }
         let judged = match self.authenticate(world, Some(route), token) {
             Ok(Caller::Known(claims)) => {
-                authorize::caller(world, &request, route, &claims, None, Vec::new()).map(drop)
+                authorize::caller(world, &request, route, &claims, None, &Vec::new()).map(drop)
             }
             Ok(Caller::NeedsKeys(_)) => return Verdict::Undecided,
             Err(refusal) => Err(refusal),

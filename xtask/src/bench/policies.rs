@@ -50,13 +50,16 @@ fn routes(count: usize) -> String {
 fn issuers(count: usize) -> String {
     let issuer = |number: usize| {
         let path = if number == count { String::new() } else { format!("/other/{number}") };
-        json!({
-            "issuer": format!("http://127.0.0.1:{{{{upstream}}}}{path}"),
-            "audiences": ["https://gateway.example.com/api"],
-            "jwks_uri": "http://127.0.0.1:{{upstream}}/.well-known/jwks.json",
-            // Only the first one's users go without.
-            "user_prefix": (number > 1).then(|| format!("i{number}:")),
-        })
+        let mut issuer = Map::new();
+        let mut set = |name: &str, value: Value| issuer.insert(name.to_owned(), value);
+        set("issuer", format!("http://127.0.0.1:{{{{upstream}}}}{path}").into());
+        set("audiences", json!(["https://gateway.example.com/api"]));
+        set("jwks_uri", "http://127.0.0.1:{{upstream}}/.well-known/jwks.json".into());
+        // Only the first one's users go without.
+        if number > 1 {
+            set("user_prefix", format!("i{number}:").into());
+        }
+        Value::from(issuer)
     };
     (1..=count).map(issuer).collect::<Value>().to_string()
 }

@@ -5,7 +5,7 @@ use crate::config::policy::{HttpUrl, Issuer, JwksSource};
 use crate::config::raw::{RawDuration, RawIssuer, RawPolicy};
 use crate::config::values::{duration, name, url};
 
-const MAX_ISSUERS: usize = 64;
+const MAX_ISSUERS: usize = 100;
 
 /// Compiles `issuers`.
 pub fn compile(raw: &RawPolicy, errors: &mut Errors) -> Vec<Issuer> {

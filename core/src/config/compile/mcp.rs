@@ -235,7 +235,9 @@ fn origins(policy: &RawPolicy, raw: &RawMcp, path: &str, errors: &mut Errors) ->
         let scheme = if url.tls { "https" } else { "http" };
         origins.push(url::origin(&url));
         let hosts = policy.public_hosts.iter().flatten();
-        origins.extend(hosts.map(|host| format!("{scheme}://{}", crate::route::bare_host(host))));
+        origins.extend(
+            hosts.map(|host| format!("{scheme}://{}", crate::route::bare_host(host).to_ascii_lowercase())),
+        );
     }
     origins
 }

@@ -170,7 +170,7 @@ fn hosts(raw: &RawRoute, path: &str, errors: &mut Errors) -> Vec<String> {
         errors.push(format!("{path}.hosts"), "expected at least one host; leave it out for all");
     }
     let hosts = super::hosts(Some(list), &format!("{path}.hosts"), errors);
-    hosts.iter().map(|host| crate::route::bare_host(host)).collect()
+    hosts.iter().map(|host| crate::route::bare_host(host).to_ascii_lowercase()).collect()
 }
 
 /// On an MCP route its resource is one of them, with `strict`, too.
