@@ -1,25 +1,42 @@
 //! `gatewaystack check`: a policy in; every error at once, or what it probably doesn't mean to say, out.
 
+mod host;
 mod online;
 mod warnings;
 
 use crate::settings::{Fault, Source};
 use gatewaystack_core::config;
+use gatewaystack_core::config::error::ConfigError;
+use gatewaystack_core::config::policy::Policy;
 use std::io::Write as _;
 use std::path::Path;
 
+pub use host::Host;
 pub use online::{Findings, online};
 pub use warnings::warnings;
 
-/// Checks `file`. The process's environment doesn't count: the same file gets the same answer everywhere.
+/// Checks `file`, as what runs on `host` understands it. The process's environment doesn't count: the same file gets the same answer
+/// everywhere.
 ///
 /// # Errors
 /// Every error; `with_issuers`, each issuer whose keys can't be had.
-pub fn run(file: &Path, env_file: Option<&Path>, with_issuers: bool) -> Result<(), Vec<Fault>> {
+pub fn run(
+    file: &Path,
+    env_file: Option<&Path>,
+    host: Option<Host>,
+    with_issuers: bool,
+) -> Result<(), Vec<Fault>> {
     let source = Source::read(Some(file), env_file, false)?;
-    let (policy, _) = config::load_value(source.policy.clone(), &source.env).map_err(|e| source.name(e))?;
+    let policy = load(&source, host).map_err(|e| source.name(e))?;
+    let mut found = warnings(&policy);
+    if let (Some(host), Some(written)) = (host, &source.policy) {
+        let bytes = std::fs::metadata(file).map_or(0, |about| about.len());
+        host::fits(host, written, usize::try_from(bytes).unwrap_or(usize::MAX))
+            .map_err(|e| source.name(vec![e]))?;
+        found.extend(host::warnings(host, written, &policy));
+    }
     let mut out = std::io::stdout().lock();
-    for warning in source.name(warnings(&policy)) {
+    for warning in source.name(found) {
         let _ = writeln!(out, "warning: {warning}");
     }
     let own = policy.routes.iter().filter(|r| r.builtin.is_none()).count();
@@ -43,6 +60,16 @@ pub fn run(file: &Path, env_file: Option<&Path>, with_issuers: bool) -> Result<(
         let _ = writeln!(out, "{line}");
     }
     if bad.is_empty() { Ok(()) } else { Err(source.name(bad)) }
+}
+
+/// In a mesh nobody renders: the filter has the policy as it is written.
+fn load(source: &Source, host: Option<Host>) -> Result<Policy, Vec<ConfigError>> {
+    match (host, &source.policy) {
+        (Some(Host::Istio | Host::Eg), Some(written)) => {
+            config::load_filter(Some(written.to_string().as_bytes()), Some(&source.env))
+        }
+        _ => config::load_value(source.policy.clone(), &source.env).map(|(policy, _)| policy),
+    }
 }
 
 #[cfg(test)]

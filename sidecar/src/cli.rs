@@ -48,6 +48,9 @@ enum Command {
         /// Variables to fold in, as a dotenv file
         #[arg(long, value_name = "FILE")]
         env_file: Option<PathBuf>,
+        /// Where the filter runs: also says what that place can't take
+        #[arg(long)]
+        host: Option<check::Host>,
         /// Also fetches each issuer's keys, and compares how it spells its name
         #[arg(long)]
         online: bool,
@@ -155,7 +158,9 @@ pub fn run(arguments: Arguments) -> ExitCode {
     let done = match arguments.command {
         Command::Render { configuration, wasm, out } => render(&configuration, wasm, out),
         Command::Serve { configuration, state } => serve(&configuration, &state),
-        Command::Check { file, env_file, online } => check::run(&file, env_file.as_deref(), online),
+        Command::Check { file, env_file, host, online } => {
+            check::run(&file, env_file.as_deref(), host, online)
+        }
         Command::Webhook { action: WebhookAction::List { configuration, json } } => {
             webhook(&configuration, Action::List { json })
         }

@@ -1,0 +1,119 @@
+//! `check --host`: a policy as it is written in; what the place where it is kept can't take, and what nobody reads there, out.
+//!
+//! | place | what it takes at most | whose limit |
+//! |---|---|---|
+//! | a ConfigMap (own gateway) | 1 MiB of names and values together | Kubernetes |
+//! | any object (`pluginConfig`, `config`, `EnvoyFilter`) | 1.5 MiB as a request | etcd's `--max-request-bytes`, by its default |
+//! | the annotation of `kubectl apply` | 256 KiB for all annotations | Kubernetes |
+
+use gatewaystack_core::config::error::ConfigError;
+use gatewaystack_core::config::policy::Policy;
+use serde_json::Value;
+
+/// Where the filter runs, and with it where its policy is kept.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, clap::ValueEnum)]
+pub enum Host {
+    /// An own gateway in Kubernetes: the policy is in a ConfigMap
+    Kubernetes,
+    /// Istio: the policy is a WasmPlugin's pluginConfig, or in an EnvoyFilter
+    Istio,
+    /// Envoy Gateway: the policy is an EnvoyExtensionPolicy's config
+    Eg,
+}
+
+const CONFIG_MAP: usize = 1024 * 1024;
+const ETCD: usize = 1536 * 1024;
+const ANNOTATIONS: usize = 256 * 1024;
+/// For the rest of an object: names, labels, what the API server adds.
+const ROOM: usize = 8 * 1024;
+/// What Envoy buffers of a body where nobody says otherwise.
+const BUFFER: usize = 1024 * 1024;
+
+/// Members that `render` and the sidecar read (POLICY.md, "(own)").
+const OWN: [&str; 5] = ["listen", "sidecar", "upstreams", "timeout", "webhook"];
+const OWN_IN_ROUTES: [&str; 3] = ["upstream", "strip_prefix", "timeout"];
+
+/// Whether the policy fits. `written` is the file's length.
+///
+/// # Errors
+/// The limit that it is over, and what to do about it.
+pub fn fits(host: Host, policy: &Value, written: usize) -> Result<(), ConfigError> {
+    let (size, most, what) = match host {
+        // The chart writes JSON with indents, somebody else perhaps the file.
+        Host::Kubernetes => {
+            let pretty = serde_json::to_string_pretty(policy).map_or(0, |text| text.len());
+            (pretty.max(written), CONFIG_MAP, "a ConfigMap takes 1 MiB")
+        }
+        Host::Istio | Host::Eg => (
+            in_object(host, policy),
+            ETCD,
+            "an object of Kubernetes takes 1.5 MiB (etcd's limit of a request, unless --max-request-bytes says otherwise)",
+        ),
+    };
+    if size + ROOM <= most {
+        return Ok(());
+    }
+    let most = most - ROOM;
+    Err(ConfigError::new(
+        "",
+        format!(
+            "{size} bytes as it is kept there, expected at most {most}: {what}, and 8 KiB are for the rest of it; make one route of \
+             those that share their rules, or divide the hosts among several gateways"
+        ),
+    ))
+}
+
+/// What nobody reads there, and what needs a hand.
+pub fn warnings(host: Host, source: &Value, policy: &Policy) -> Vec<ConfigError> {
+    let mut all = Vec::new();
+    if in_object(host, source) + ROOM > ANNOTATIONS {
+        all.push(ConfigError::new(
+            "",
+            "is too long for `kubectl apply`, which keeps the whole object in an annotation (256 KiB): use `kubectl apply --server-side`, \
+             or Helm",
+        ));
+    }
+    if host == Host::Kubernetes {
+        return all;
+    }
+    let unread = "is read by an own gateway alone; here routes and upstreams are the proxies'";
+    let top = OWN.iter().filter(|name| source.get(name).is_some());
+    all.extend(top.map(|name| ConfigError::new(*name, unread)));
+    let routes = source.get("routes").and_then(Value::as_array);
+    for (at, route) in routes.into_iter().flatten().enumerate() {
+        let members = OWN_IN_ROUTES.iter().filter(|name| route.get(name).is_some());
+        all.extend(members.map(|name| ConfigError::new(format!("routes[{at}].{name}"), unread)));
+    }
+    if host == Host::Istio && !policy.hold_headers {
+        all.extend(unbuffered(source));
+    }
+    all
+}
+
+/// Caps over what the proxies buffer: a WasmPlugin can't change that, an EnvoyFilter does.
+fn unbuffered(source: &Value) -> impl Iterator<Item = ConfigError> {
+    let routes = source.get("routes").and_then(Value::as_array).into_iter().flatten().enumerate();
+    let caps = routes.flat_map(|(at, route)| {
+        [("mcp", "max_body"), ("response_filter", "max_bytes")].map(|(rule, cap)| {
+            let bytes = route.get(rule).and_then(|rule| rule.get(cap)).and_then(Value::as_u64);
+            (format!("routes[{at}].{rule}.{cap}"), bytes)
+        })
+    });
+    let over = caps.filter(|(_, bytes)| bytes.is_some_and(|bytes| bytes > BUFFER as u64));
+    over.map(|(path, _)| {
+        ConfigError::new(
+            path,
+            "is more than Istio's proxies buffer (1 MiB), so that Envoy answers first: with `hold_headers: true` the chart raises that",
+        )
+    })
+}
+
+/// As it stands in the object's JSON: in an EnvoyFilter as a text, its quotes escaped.
+fn in_object(host: Host, policy: &Value) -> usize {
+    let text = policy.to_string();
+    let held = policy.get("hold_headers") == Some(&Value::Bool(true));
+    match host {
+        Host::Istio if held => Value::String(text).to_string().len(),
+        _ => text.len(),
+    }
+}
