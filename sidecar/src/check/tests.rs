@@ -49,7 +49,10 @@ fn a_policy_over_the_limits_of_its_place_is_told_which() {
     ] {
         assert_eq!(host::fits(host, &sized(most - ROOM, held), 0), Ok(()), "{host:?}");
         let error = host::fits(host, &sized(most - ROOM + 1, held), 0).unwrap_err();
-        assert!(error.message.contains(says) && error.message.contains("expected at most 1564672"), "{error:?}");
+        assert!(
+            error.message.contains(says) && error.message.contains("expected at most 1564672"),
+            "{error:?}"
+        );
     }
     // A ConfigMap keeps the file, or the same with indents.
     assert_eq!(host::fits(Host::Kubernetes, &sized(1_000, false), 1_048_576 - ROOM), Ok(()));
