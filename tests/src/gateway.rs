@@ -146,7 +146,7 @@ async fn serve(rendered: &Rendered, env: &BTreeMap<String, String>) -> JoinHandl
 }
 
 /// Envoy with this bootstrap.
-pub(crate) fn spawn(folder: &TempDir, bootstrap: &str, workers: usize) -> Child {
+pub fn spawn(folder: &TempDir, bootstrap: &str, workers: usize) -> Child {
     let (config, log) = (folder.path().join("envoy.yaml"), folder.path().join("envoy.log"));
     std::fs::write(&config, bootstrap).unwrap();
     Command::new(from_environment("ENVOY_BIN"))

@@ -6,10 +6,11 @@ pub mod tally;
 
 use std::{
     io::{self, IsTerminal},
+    path::PathBuf,
     process::{Command, ExitCode},
 };
 
-use anyhow::Result;
+use anyhow::{Context, Result};
 
 use self::tally::{Suite, Tally};
 use crate::{
@@ -18,7 +19,7 @@ use crate::{
     demo,
     progress::Step,
     run::{run as build, tee},
-    tools::{chromium, envoy, nextest, node, python, wasm, wasm_bindgen},
+    tools::{chromium, envoy, helm, nextest, node, python, wasm, wasm_bindgen},
     workspace::Workspace,
 };
 
@@ -47,14 +48,15 @@ pub fn run(arguments: &TestArguments) -> Result<ExitCode> {
     Ok(if tally.all_good() { ExitCode::SUCCESS } else { ExitCode::FAILURE })
 }
 
-/// The whole workspace on this machine, with the real Envoy; with `--all` also the foreign clients and the browser, which are
-/// ignored else.
+/// The whole workspace on this machine, with the real Envoy; with `--all` also the foreign clients, the browser and the Helm chart, which
+/// are ignored else.
 fn native(workspace: &Workspace, arguments: &TestArguments, tally: &mut Tally) -> Result<()> {
     // What says at once that something is missing comes before what takes minutes.
     let envoy = envoy::envoy()?;
-    let modules = node::modules(workspace)?;
+    let modules = node::modules(workspace, "tests/node")?;
     let clients = arguments.all.then(|| python::environment(workspace)).transpose()?;
     let browser = arguments.all.then(chromium::chromium).transpose()?;
+    let chart = arguments.all.then(|| Chart::tools(workspace)).transpose()?;
     let runner = nextest::runner();
     let wasm = wasm::filter(workspace)?;
     let step = Step::begin("native binaries", "building");
@@ -77,7 +79,25 @@ fn native(workspace: &Workspace, arguments: &TestArguments, tally: &mut Tally) -
     if let Some(browser) = browser {
         command.env(chromium::VARIABLE, browser);
     }
+    if let Some(Chart { helm, schemas }) = chart {
+        command.env(helm::VARIABLE, helm).env("GATEWAYSTACK_SCHEMAS", schemas);
+    }
     suite(&mut command, "native", tally)
+}
+
+/// What the tests of the Helm chart need.
+struct Chart {
+    helm: PathBuf,
+    /// The packages that `tests/schemas` names.
+    schemas: PathBuf,
+}
+
+impl Chart {
+    fn tools(workspace: &Workspace) -> Result<Self> {
+        let schemas =
+            node::modules(workspace, "tests/schemas")?.context("tests/schemas/package-lock.json")?;
+        Ok(Self { helm: helm::helm()?, schemas })
+    }
 }
 
 /// Writes what the tests found to the document. A document that changes is a failure: it has to be committed.

@@ -6,6 +6,7 @@ pub mod cargo_tool;
 pub mod chromium;
 pub mod debian;
 pub mod envoy;
+pub mod helm;
 pub mod nextest;
 pub mod node;
 pub mod python;

@@ -1,0 +1,449 @@
+//! A mesh's proxy: what Istio and Envoy Gateway make of the chart's objects, in a bootstrap for the real Envoy. What they leave to Envoy stays
+//! as the chart has it; only the filter's code, which their agents fetch, is a file here, and the issuer's cluster leads to the tests' issuer.
+
+use super::chart::{NAMESPACE, Objects, cases, policy, root};
+use gatewaystack_tests::gateway::{from_environment, spawn};
+use gatewaystack_tests::*;
+use serde_json::{Value, json};
+use std::path::Path;
+use std::process::{Child, Command};
+use tempfile::TempDir;
+
+const ISSUER: &str = "https://tenant.eu.auth0.com/";
+const AUDIENCE: &str = "https://gateway.example.com/api";
+const WASM: &str = "type.googleapis.com/envoy.extensions.filters.http.wasm.v3.Wasm";
+
+/// The filter as its host hands it to Envoy, the names of the clusters for keys, and what besides.
+struct Filter {
+    http_filter: Value,
+    clusters: Vec<String>,
+    listener: Value,
+    /// Routes enable it, as Envoy Gateway does.
+    per_route: bool,
+    /// The access log's format, and which requests it is for.
+    access_log: (String, Option<String>),
+}
+
+/// The format that MeshConfig has to have, as the documents and the chart's notes say it.
+fn mesh_format() -> (String, Option<String>) {
+    let line = r#"logFormat: { text: "%FILTER_STATE(wasm.gatewaystack:PLAIN)%\n" }"#;
+    for document in ["docs/kubernetes.md", "deploy/helm/templates/NOTES.txt"] {
+        let text = std::fs::read_to_string(root().join(document)).unwrap();
+        assert!(text.contains(line), "{document}");
+    }
+    ("%FILTER_STATE(wasm.gatewaystack:PLAIN)%\n".to_owned(), None)
+}
+
+fn local_code() -> Value {
+    json!({ "local": { "filename": from_environment("GATEWAYSTACK_WASM") } })
+}
+
+fn clusters(configuration: &Value) -> Vec<String> {
+    let issuers = configuration["issuers"].as_array().unwrap();
+    issuers
+        .iter()
+        .map(|issuer| issuer["jwks_cluster"].as_str().expect("the chart names it").to_owned())
+        .collect()
+}
+
+fn string_value(text: String) -> Value {
+    json!({ "@type": "type.googleapis.com/google.protobuf.StringValue", "value": text })
+}
+
+/// As Istio's pilot makes it of a WasmPlugin.
+fn wasm_plugin(plugin: &Value) -> Filter {
+    let spec = &plugin["spec"];
+    let environment: serde_json::Map<String, Value> = spec["vmConfig"]["env"]
+        .as_array()
+        .into_iter()
+        .flatten()
+        .map(|variable| (variable["name"].as_str().unwrap().to_owned(), variable["value"].clone()))
+        .collect();
+    let policy = match spec["failStrategy"].as_str().unwrap() {
+        "FAIL_CLOSE" => "FAIL_CLOSED",
+        other => other,
+    };
+    let config = json!({
+        "name": format!("{NAMESPACE}.{}", plugin["metadata"]["name"].as_str().unwrap()),
+        "root_id": spec["pluginName"],
+        "failure_policy": policy,
+        "configuration": string_value(spec["pluginConfig"].to_string()),
+        "vm_config": {
+            "runtime": "envoy.wasm.runtime.v8", "code": local_code(), "environment_variables": { "key_values": environment },
+        },
+    });
+    Filter {
+        http_filter: json!({ "name": "wasm-plugin", "typed_config": { "@type": WASM, "config": config } }),
+        clusters: clusters(&spec["pluginConfig"]),
+        listener: json!({}),
+        per_route: false,
+        access_log: mesh_format(),
+    }
+}
+
+/// As Istio's pilot puts an EnvoyFilter's patches in, and its agent then changes the code and takes its own variables out.
+fn envoy_filter(filter: &Value) -> Filter {
+    let patches = filter["spec"]["configPatches"].as_array().unwrap();
+    let of = |kind: &str| -> &Value {
+        let found =
+            patches.iter().find(|patch| patch["applyTo"] == kind).unwrap_or_else(|| panic!("no {kind}"));
+        &found["patch"]["value"]
+    };
+    let (extension, listed) = (of("EXTENSION_CONFIG"), of("HTTP_FILTER"));
+    assert_eq!(extension["name"], listed["name"], "the filter finds its configuration by this name");
+    assert_eq!(listed["config_discovery"]["type_urls"], json!([extension["typed_config"]["@type"]]));
+    let mut typed = extension["typed_config"].clone();
+    let vm = &mut typed["config"]["vm_config"];
+    assert!(vm["code"]["remote"]["http_uri"]["uri"].as_str().unwrap().starts_with("oci://"));
+    vm["code"] = local_code();
+    vm["environment_variables"]["key_values"]
+        .as_object_mut()
+        .unwrap()
+        .retain(|name, _| !name.starts_with("ISTIO_META_"));
+    let configuration = typed["config"]["configuration"]["value"].as_str().unwrap();
+    Filter {
+        clusters: clusters(&serde_json::from_str(configuration).unwrap()),
+        http_filter: json!({ "name": extension["name"], "typed_config": typed }),
+        listener: of("LISTENER").clone(),
+        per_route: false,
+        access_log: mesh_format(),
+    }
+}
+
+/// As Envoy Gateway makes it of an EnvoyExtensionPolicy, and patches it.
+fn extension_policy(objects: &Objects) -> Filter {
+    let policy = objects.one("EnvoyExtensionPolicy");
+    let wasm = &policy["spec"]["wasm"][0];
+    let id =
+        format!("envoyextensionpolicy/{NAMESPACE}/{}/wasm/0", policy["metadata"]["name"].as_str().unwrap());
+    let config = json!({
+        "name": wasm["name"],
+        "root_id": wasm["rootID"],
+        "fail_open": wasm["failOpen"],
+        "configuration": string_value(wasm["config"].to_string()),
+        "vm_config": { "vm_id": id, "runtime": "envoy.wasm.runtime.v8", "code": local_code() },
+    });
+    let mut http_filter = json!({
+        "name": format!("envoy.filters.http.wasm/{id}"), "disabled": true,
+        "typed_config": { "@type": WASM, "config": config },
+    });
+    for patch in objects.all("EnvoyPatchPolicy").flat_map(|p| p["spec"]["jsonPatches"].as_array().unwrap()) {
+        let operation = &patch["operation"];
+        let name = http_filter["name"].as_str().unwrap();
+        let path = format!("..http_filters[?(@.name=='{name}')].typed_config.config");
+        assert_eq!((&operation["op"], &operation["jsonPath"]), (&json!("add"), &json!(path)));
+        let member = operation["path"].as_str().unwrap().strip_prefix('/').unwrap();
+        http_filter["typed_config"]["config"][member] = operation["value"].clone();
+    }
+    // The routes of the HTTPRoute are named after its rules: that is where the clusters' names come from.
+    let rules = objects.one("HTTPRoute")["spec"]["rules"].as_array().unwrap().len();
+    // Where one route is guarded, that of the keys has to be guarded, too: it would lead past the filter.
+    let targets = policy["spec"]["targetRefs"].as_array().unwrap();
+    let is_guarded =
+        |kind: &str, name: &Value| targets.iter().any(|t| t["kind"] == kind && t["name"] == *name);
+    let keys = objects.one("HTTPRoute");
+    let gateway = &keys["spec"]["parentRefs"][0]["name"];
+    assert!(
+        is_guarded("Gateway", gateway) || is_guarded("HTTPRoute", &keys["metadata"]["name"]),
+        "{targets:?}"
+    );
+    let clusters = clusters(&wasm["config"]);
+    let route = objects.one("HTTPRoute")["metadata"]["name"].as_str().unwrap();
+    let expected: Vec<String> =
+        (0..rules).map(|at| format!("httproute/{NAMESPACE}/{route}/rule/{at}")).collect();
+    assert_eq!(clusters, expected);
+    let limit = objects.one("ClientTrafficPolicy")["spec"]["connection"]["bufferLimit"].as_str().unwrap();
+    let kibibytes: u64 = limit.strip_suffix("Ki").unwrap().parse().unwrap();
+    let log = &objects.one("EnvoyProxy")["spec"]["telemetry"]["accessLog"]["settings"][0];
+    let text = |value: &Value| value.as_str().unwrap().to_owned();
+    Filter {
+        http_filter,
+        clusters,
+        listener: json!({ "per_connection_buffer_limit_bytes": kibibytes * 1024 }),
+        per_route: true,
+        access_log: (text(&log["format"]["text"]), Some(text(&log["matches"][0]))),
+    }
+}
+
+fn filter_of(case: &str) -> Filter {
+    let objects = Objects::of(case);
+    match case {
+        _ if case.starts_with("envoy-gateway") => extension_policy(&objects),
+        _ if objects.all("EnvoyFilter").next().is_some() => envoy_filter(objects.one("EnvoyFilter")),
+        _ => wasm_plugin(objects.one("WasmPlugin")),
+    }
+}
+
+fn access_log((format, expression): (String, Option<String>), file: &Path) -> Value {
+    let any = |name: &str| format!("type.googleapis.com/envoy.extensions.access_loggers.{name}");
+    let mut log = json!({
+        "name": "envoy.access_loggers.file",
+        "typed_config": {
+            "@type": any("file.v3.FileAccessLog"), "path": file,
+            "log_format": { "text_format_source": { "inline_string": format }, "omit_empty_values": true },
+        },
+    });
+    if let Some(expression) = expression {
+        log["filter"] = json!({ "extension_filter": {
+            "name": "envoy.access_loggers.extension_filters.cel",
+            "typed_config": { "@type": any("filters.cel.v3.ExpressionFilter"), "expression": expression },
+        } });
+    }
+    log
+}
+
+fn bootstrap(filter: Filter, (port, admin): (u16, u16), to: (&str, &str), folder: &Path) -> Value {
+    let (issuer, upstream) = to;
+    let any = |name: &str| format!("type.googleapis.com/envoy.extensions.filters.{name}");
+    let address = |to: &str| {
+        let (host, port) = to.trim_start_matches("http://").trim_end_matches('/').rsplit_once(':').unwrap();
+        json!({ "socket_address": { "address": host, "port_value": port.parse::<u16>().unwrap() } })
+    };
+    let cluster = |name: &str, to: &str| {
+        json!({ "name": name, "load_assignment": { "cluster_name": name, "endpoints": [
+            { "lb_endpoints": [{ "endpoint": { "address": address(to) } }] },
+        ] } })
+    };
+    let mut route = json!({ "match": { "prefix": "/" }, "route": { "cluster": "upstream" } });
+    if filter.per_route {
+        let name = filter.http_filter["name"].as_str().unwrap();
+        let enabled =
+            json!({ "@type": "type.googleapis.com/envoy.config.route.v3.FilterConfig", "config": {} });
+        route["typed_per_filter_config"] = json!({ name: enabled });
+    }
+    let manager = json!({
+        "@type": any("network.http_connection_manager.v3.HttpConnectionManager"),
+        "stat_prefix": "mesh",
+        "access_log": [access_log(filter.access_log, &folder.join("decisions.jsonl"))],
+        "route_config": { "virtual_hosts": [{ "name": "all", "domains": ["*"], "routes": [route] }] },
+        "http_filters": [
+            filter.http_filter,
+            { "name": "envoy.filters.http.router", "typed_config": { "@type": any("http.router.v3.Router") } },
+        ],
+    });
+    let mut listener = json!({
+        "address": address(&format!("127.0.0.1:{port}")),
+        "filter_chains": [{ "filters": [{ "name": "envoy.filters.network.http_connection_manager", "typed_config": manager }] }],
+    });
+    for (name, value) in filter.listener.as_object().unwrap() {
+        listener[name] = value.clone();
+    }
+    let keys = filter.clusters.iter().map(|name| cluster(name, issuer));
+    let clusters: Vec<Value> = keys.chain([cluster("upstream", upstream)]).collect();
+    json!({
+        "admin": { "address": address(&format!("127.0.0.1:{admin}")) },
+        "static_resources": { "listeners": [listener], "clusters": clusters },
+    })
+}
+
+/// The configuration that the filter gets.
+fn configuration(filter: &Filter) -> Value {
+    let text = &filter.http_filter["typed_config"]["config"]["configuration"]["value"];
+    serde_json::from_str(text.as_str().unwrap()).unwrap()
+}
+
+#[test]
+#[ignore = "Helm and schemas: cargo xtask test --all fetches them"]
+fn the_policy_is_handed_on_as_it_is_with_the_clusters_that_the_chart_makes() {
+    for case in cases().iter().filter(|case| !case.starts_with("gateway")) {
+        let (objects, policy) = (Objects::of(case), policy(case));
+        let mut got = configuration(&filter_of(case));
+        for (at, issuer) in policy["issuers"].as_array().unwrap().iter().enumerate() {
+            if issuer.get("jwks_cluster").is_some() {
+                continue; // it has to come out as it went in
+            }
+            let cluster = got["issuers"][at].as_object_mut().unwrap().remove("jwks_cluster").unwrap();
+            let cluster = cluster.as_str().unwrap().to_owned();
+            if let [direction, port, "", host] = cluster.split('|').collect::<Vec<_>>()[..] {
+                let is_it = |entry: &&Value| {
+                    entry["spec"]["hosts"] == json!([host])
+                        && entry["spec"]["ports"][0]["number"] == json!(port.parse::<u16>().unwrap())
+                };
+                let in_the_cluster = host.ends_with(".svc.cluster.local");
+                assert_eq!(direction, "outbound", "{case}");
+                assert_eq!(
+                    objects.all("ServiceEntry").any(|e| is_it(&e)),
+                    !in_the_cluster,
+                    "{case}: {cluster}"
+                );
+            } else {
+                assert!(case.starts_with("envoy-gateway"), "{case}: {cluster}");
+            }
+        }
+        assert_eq!(got, policy, "{case}");
+    }
+}
+
+/// A proxy that runs; it ends with this value.
+struct Proxy {
+    envoy: Child,
+    folder: TempDir,
+    address: String,
+    admin: String,
+    issuer: TestIssuer,
+    upstream: Upstream,
+}
+
+impl Proxy {
+    async fn of(case: &str) -> Self {
+        let (issuer, upstream) = (TestIssuer::start().await, Upstream::start().await);
+        // Its name in the policy; the cluster leads to the tests' issuer.
+        issuer.set_configuration(json!({ "issuer": ISSUER, "jwks_uri": format!("{ISSUER}jwks") }));
+        let ports = [(); 2].map(|()| gatewaystack::render::ports::free("127.0.0.1").unwrap());
+        let [port, admin] = ports.each_ref().map(|held| held.local_addr().unwrap().port());
+        drop(ports);
+        let folder = tempfile::tempdir().unwrap();
+        let to = (issuer.url.as_str(), upstream.url.as_str());
+        let bootstrap = bootstrap(filter_of(case), (port, admin), to, folder.path());
+        // JSON is YAML.
+        let envoy = spawn(&folder, &bootstrap.to_string(), 1);
+        let [address, admin] = [port, admin].map(|port| format!("127.0.0.1:{port}"));
+        let ready = admin.clone();
+        let mut proxy = Self { envoy, folder, address, admin, issuer, upstream };
+        eventually("the proxy", || {
+            assert_eq!(proxy.envoy.try_wait().unwrap(), None, "{case}: {}", proxy.log());
+            async {
+                tokio::net::TcpStream::connect(&ready).await.ok()?;
+                let answer =
+                    client::raw(&ready, b"GET /ready HTTP/1.1\r\nhost: a\r\nconnection: close\r\n\r\n").await;
+                (answer.status == 200).then_some(())
+            }
+        })
+        .await;
+        proxy
+    }
+
+    fn log(&self) -> String {
+        std::fs::read_to_string(self.folder.path().join("envoy.log")).unwrap_or_default()
+    }
+
+    /// The decisions of the first so many requests, as the access log has them.
+    async fn decisions(&self, count: usize) -> Vec<String> {
+        eventually("decision records", || async {
+            let text =
+                std::fs::read_to_string(self.folder.path().join("decisions.jsonl")).unwrap_or_default();
+            let records: Vec<Value> =
+                text.lines().map_while(|line| serde_json::from_str(line).ok()).collect();
+            let of = |record: &Value| record["decision"].as_str().unwrap().to_owned();
+            (records.len() >= count).then(|| records.iter().take(count).map(of).collect())
+        })
+        .await
+    }
+
+    /// How many requests Envoy has begun to send to the upstream.
+    async fn sent(&self) -> u64 {
+        let request = b"GET /stats?filter=cluster.upstream.upstream_rq_total HTTP/1.1\r\nhost: a\r\nconnection: close\r\n\r\n";
+        let stats = client::raw(&self.admin, request).await.body;
+        stats.trim().rsplit_once(": ").unwrap().1.parse().unwrap()
+    }
+
+    fn token(&self, scope: &str) -> String {
+        token().claim("aud", AUDIENCE).scope(scope).mint_as(ISSUER, &self.issuer.first_key())
+    }
+
+    async fn get(&self, path: &str, headers: &str) -> Response {
+        let request =
+            format!("GET {path} HTTP/1.1\r\nhost: gateway.example.com\r\nconnection: close\r\n{headers}\r\n");
+        client::raw(&self.address, request.as_bytes()).await
+    }
+
+    async fn call(&self, tool: &str, scope: &str) -> Response {
+        let call = json!({ "jsonrpc": "2.0", "id": 1, "method": "tools/call", "params": { "name": tool } });
+        let authorization = format!("Bearer {}", self.token(scope));
+        let headers =
+            [("authorization", authorization.as_str()), ("accept", "application/json, text/event-stream")];
+        client::post_json(&self.address, "/mcp", &headers, &call.to_string()).await
+    }
+}
+
+impl Drop for Proxy {
+    fn drop(&mut self) {
+        let _ = self.envoy.kill();
+        let _ = self.envoy.wait();
+    }
+}
+
+async fn guards(case: &str) -> Proxy {
+    let proxy = Proxy::of(case).await;
+    let refused = proxy.get("/v1/tools/x", "").await;
+    assert_eq!(refused.status, 401, "{case}: {refused:?}\n{}", proxy.log());
+    let challenge = refused.header("www-authenticate").unwrap();
+    assert!(
+        challenge.contains("https://gateway.example.com/.well-known/oauth-protected-resource"),
+        "{challenge}"
+    );
+    let document = proxy.get("/.well-known/oauth-protected-resource", "").await;
+    assert_eq!(document.json()["authorization_servers"][0], ISSUER, "the filter serves it: {document:?}");
+    assert_eq!(proxy.upstream.seen(), [Value::Null; 0], "{case}");
+    // By keys that were fetched through the cluster that the chart names.
+    let authorization = format!("authorization: Bearer {}\r\n", proxy.token("tool:read"));
+    let allowed = proxy.get("/v1/tools/x", &authorization).await;
+    assert_eq!(allowed.status, 200, "{case}: {allowed:?}\n{}", proxy.log());
+    assert_eq!(allowed.json()["headers"]["x-user-id"], json!(["ann"]), "{case}");
+    assert_eq!(proxy.get("/elsewhere", &authorization).await.status, 403, "{case}");
+    assert_eq!(proxy.decisions(4).await, ["deny", "allow", "allow", "deny"], "{case}");
+    proxy
+}
+
+/// Here the upstream sees the headers of what is refused by its body, and no more.
+async fn lets_headers_go(case: &str) {
+    let proxy = guards(case).await;
+    let (sent, seen) = (proxy.sent().await, proxy.upstream.seen().len());
+    let refused = proxy.call("list_notes", "other").await;
+    assert_eq!(refused.status, 403, "{case}: {refused:?}");
+    assert_eq!((proxy.sent().await, proxy.upstream.seen().len()), (sent + 1, seen), "{case}");
+}
+
+#[tokio::test]
+#[ignore = "Helm and schemas: cargo xtask test --all fetches them"]
+async fn a_wasm_plugins_configuration_is_loaded_as_it_is() {
+    lets_headers_go("istio-gateway").await;
+}
+
+#[tokio::test]
+#[ignore = "Helm and schemas: cargo xtask test --all fetches them"]
+async fn an_extension_policys_configuration_is_loaded_as_it_is() {
+    lets_headers_go("envoy-gateway").await;
+}
+
+/// What is refused by its body hasn't been sent to the upstream at all.
+async fn holds_headers(case: &str) {
+    let proxy = guards(case).await;
+    let before = proxy.sent().await;
+    let refused = proxy.call("list_notes", "other").await;
+    assert_eq!(refused.status, 403, "{case}: {refused:?}");
+    assert_eq!(proxy.sent().await, before, "{case}");
+    let allowed = proxy.call("list_notes", "tool:read").await;
+    assert_eq!(allowed.status, 200, "{case}: {allowed:?}");
+    assert_eq!(proxy.sent().await, before + 1, "{case}");
+}
+
+#[tokio::test]
+#[ignore = "Helm and schemas: cargo xtask test --all fetches them"]
+async fn an_envoy_filter_holds_headers() {
+    holds_headers("istio-hold-headers").await;
+}
+
+#[tokio::test]
+#[ignore = "Helm and schemas: cargo xtask test --all fetches them"]
+async fn a_patch_policy_holds_headers() {
+    holds_headers("envoy-gateway-hold-headers").await;
+}
+
+#[test]
+#[ignore = "Helm and schemas: cargo xtask test --all fetches them"]
+fn envoy_accepts_what_the_other_meshes_get() {
+    let started = ["istio-gateway", "istio-hold-headers", "envoy-gateway", "envoy-gateway-hold-headers"];
+    for case in
+        cases().iter().filter(|case| !case.starts_with("gateway") && !started.contains(&case.as_str()))
+    {
+        let folder = tempfile::tempdir().unwrap();
+        let file = folder.path().join("envoy.json");
+        let to = ("http://127.0.0.1:3", "http://127.0.0.1:4");
+        let bootstrap = bootstrap(filter_of(case), (1, 2), to, folder.path());
+        std::fs::write(&file, bootstrap.to_string()).unwrap();
+        let mut envoy = Command::new(from_environment("ENVOY_BIN"));
+        let output = envoy.args(["--mode", "validate", "-l", "error", "-c"]).arg(&file).output().unwrap();
+        assert!(output.status.success(), "{case}: {}", String::from_utf8_lossy(&output.stderr));
+    }
+}

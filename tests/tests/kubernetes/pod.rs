@@ -1,0 +1,217 @@
+//! An own gateway's pod, container by container on this machine: the commands, variables and files are those of the Deployment; only the
+//! folders that are mounted lie elsewhere, and the images' programs are those that were built here.
+
+use super::chart::{Objects, file, text, yaml};
+use gatewaystack_tests::gateway::from_environment;
+use gatewaystack_tests::*;
+use serde_json::{Value, json};
+use std::fs::{self, File};
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, Stdio};
+use tempfile::TempDir;
+
+/// The pod of a Deployment.
+struct Pod {
+    spec: Value,
+    folder: TempDir,
+}
+
+impl Pod {
+    /// With its volumes filled: the policy from the ConfigMap, each secret, a certificate.
+    fn of(objects: &Objects) -> Self {
+        let spec = objects.one("Deployment")["spec"]["template"]["spec"].clone();
+        let pod = Self { spec, folder: tempfile::tempdir().unwrap() };
+        for volume in pod.spec["volumes"].as_array().unwrap() {
+            let folder = pod.volume(volume["name"].as_str().unwrap());
+            fs::create_dir(&folder).unwrap();
+            if volume["configMap"]["name"] == objects.one("ConfigMap")["metadata"]["name"] {
+                for (name, content) in objects.one("ConfigMap")["data"].as_object().unwrap() {
+                    fs::write(folder.join(name), content.as_str().unwrap()).unwrap();
+                }
+            }
+            for source in volume["projected"]["sources"].as_array().into_iter().flatten() {
+                let path = source["secret"]["items"][0]["path"].as_str().unwrap();
+                fs::write(folder.join(path), "S3cr3t-of-the-tests-20e1c7d4").unwrap();
+            }
+            if !volume["secret"]["secretName"].is_null() {
+                let signed = rcgen::generate_simple_self_signed(["gateway.example.com".to_owned()]).unwrap();
+                fs::write(folder.join("tls.crt"), signed.cert.pem()).unwrap();
+                fs::write(folder.join("tls.key"), signed.signing_key.serialize_pem()).unwrap();
+            }
+        }
+        pod
+    }
+
+    fn volume(&self, name: &str) -> PathBuf {
+        self.folder.path().join(name)
+    }
+
+    /// A path in a container as it is here. A volume is mounted at one path in all of them.
+    fn here(&self, text: &str) -> String {
+        let containers = ["initContainers", "containers"].map(|kind| self.spec[kind].as_array().unwrap());
+        let containers = containers.into_iter().flatten();
+        let mut mounts = containers.flat_map(|container| container["volumeMounts"].as_array().unwrap());
+        let mounted = mounts.find_map(|mount| {
+            let rest = text.strip_prefix(mount["mountPath"].as_str().unwrap())?;
+            let folder = self.volume(mount["name"].as_str().unwrap());
+            (rest.is_empty() || rest.starts_with('/')).then(|| format!("{}{rest}", folder.display()))
+        });
+        let program = match text {
+            "/usr/local/share/gatewaystack/gatewaystack.wasm" => Some("GATEWAYSTACK_WASM"),
+            "gatewaystack" => Some("GATEWAYSTACK_BIN"),
+            "envoy" => Some("ENVOY_BIN"),
+            _ => None,
+        };
+        mounted
+            .or(program.map(|name| from_environment(name).display().to_string()))
+            .unwrap_or_else(|| text.to_owned())
+    }
+
+    fn container(&self, kind: &str, name: &str) -> &Value {
+        let all = self.spec[kind].as_array().unwrap();
+        all.iter()
+            .find(|container| container["name"] == name)
+            .unwrap_or_else(|| panic!("no container {name}"))
+    }
+
+    fn command(&self, container: &Value, more: &[&str]) -> Command {
+        let words = container["command"].as_array().unwrap().iter().map(|word| word.as_str().unwrap());
+        let words: Vec<String> = words.map(|word| self.here(word)).collect();
+        let mut command = Command::new(&words[0]);
+        command.args(&words[1..]).args(more).env_clear().env("PATH", "/usr/bin:/bin").stdin(Stdio::null());
+        for variable in container["env"].as_array().into_iter().flatten() {
+            let value = self.here(variable["value"].as_str().unwrap());
+            command.env(variable["name"].as_str().unwrap(), value);
+        }
+        command
+    }
+
+    /// Runs the containers that come before the others, in their order.
+    fn prepare(&self) {
+        for container in self.spec["initContainers"].as_array().unwrap() {
+            let output = self.command(container, &[]).output().unwrap();
+            assert!(output.status.success(), "{container:#}: {}", String::from_utf8_lossy(&output.stderr));
+        }
+    }
+}
+
+#[test]
+#[ignore = "Helm and schemas: cargo xtask test --all fetches them"]
+fn envoy_accepts_the_bootstrap_that_the_pod_renders() {
+    for case in ["gateway", "gateway-full"] {
+        let pod = Pod::of(&Objects::of(case));
+        pod.prepare();
+        let envoy = pod.container("containers", "envoy");
+        let output = pod.command(envoy, &["--mode", "validate"]).output().unwrap();
+        assert!(output.status.success(), "{case}: {}", String::from_utf8_lossy(&output.stderr));
+    }
+}
+
+/// Processes that end with this value.
+struct Running(Vec<Child>);
+
+impl Drop for Running {
+    fn drop(&mut self) {
+        for child in &mut self.0 {
+            let _ = child.kill();
+            let _ = child.wait();
+        }
+    }
+}
+
+async fn get(address: &str, path: &str, headers: &str) -> Response {
+    let request = format!("GET {path} HTTP/1.1\r\nhost: a\r\nconnection: close\r\n{headers}\r\n");
+    client::raw(address, request.as_bytes()).await
+}
+
+/// The path and the port of a container's probe.
+fn probe(container: &Value, kind: &str) -> String {
+    container[kind]["httpGet"]["path"].as_str().unwrap().to_owned()
+}
+
+fn values(folder: &Path, issuer: &TestIssuer, upstream: &Upstream, ports: &[u16; 4]) -> String {
+    let [port, admin, sidecar, operator] = ports;
+    let policy = json!({
+        "public_url": "https://gateway.example.com",
+        "listen": { "port": port, "admin_port": admin },
+        "sidecar": { "port": sidecar },
+        "issuers": [{ "issuer": issuer.url, "audiences": [AUDIENCE], "jwks_uri": format!("{}jwks", issuer.url) }],
+        "upstreams": { "default": upstream.url },
+        "routes": [{ "path": "/v1/tools/*", "scopes": ["tool:read"] }],
+    });
+    let values = json!({
+        "mode": "gateway", "policy": policy,
+        "gateway": { "bind": "127.0.0.1", "operatorPort": operator, "concurrency": 1 },
+    });
+    let file = folder.join("values.json");
+    fs::write(&file, values.to_string()).unwrap();
+    file.display().to_string()
+}
+
+#[tokio::test]
+#[ignore = "Helm and schemas: cargo xtask test --all fetches them"]
+async fn the_pod_of_an_own_gateway_serves_and_shows_the_operator_what_it_needs_and_no_more() {
+    let (issuer, upstream) = (TestIssuer::start().await, Upstream::start().await);
+    let ports = [(); 4].map(|()| gatewaystack::render::ports::free("127.0.0.1").unwrap());
+    let numbers = ports.each_ref().map(|held| held.local_addr().unwrap().port());
+    let [gateway, operator] = [numbers[0], numbers[3]].map(|port| format!("127.0.0.1:{port}"));
+    drop(ports);
+    let folder = tempfile::tempdir().unwrap();
+    let values = values(folder.path(), &issuer, &upstream, &numbers);
+    let pod = Pod::of(&Objects(yaml(&text(&values, &[]))));
+    pod.prepare();
+    let (records, log) = (folder.path().join("stdout"), folder.path().join("stderr"));
+    let [envoy, sidecar] = ["envoy", "sidecar"].map(|name| pod.container("containers", name));
+    let mut running = Running(Vec::new());
+    let mut command = pod.command(envoy, &["--use-dynamic-base-id", "--file-flush-interval-msec", "50"]);
+    command.stdout(File::create(&records).unwrap()).stderr(File::create(&log).unwrap());
+    running.0.push(command.spawn().unwrap());
+    running.0.push(pod.command(sidecar, &[]).stdout(Stdio::null()).stderr(Stdio::null()).spawn().unwrap());
+
+    for (container, kind) in [(envoy, "startupProbe"), (envoy, "readinessProbe"), (sidecar, "readinessProbe")]
+    {
+        let path = probe(container, kind);
+        let told = || format!("{path}: {}", fs::read_to_string(&log).unwrap_or_default());
+        eventually(&told(), || async {
+            tokio::net::TcpStream::connect(&operator).await.ok()?;
+            (get(&operator, &path, "").await.status == 200).then_some(())
+        })
+        .await;
+    }
+    assert_eq!(get(&gateway, "/v1/tools/x", "").await.status, 401);
+    let authorization = format!("authorization: Bearer {}\r\n", token().mint(&issuer));
+    let allowed = get(&gateway, "/v1/tools/x", &authorization).await;
+    assert_eq!((allowed.status, upstream.seen().len()), (200, 1), "{allowed:?}");
+    assert_eq!(get(&gateway, "/health", "").await.status, 200);
+
+    let statistics = get(&operator, "/stats/prometheus", "").await.body;
+    assert!(statistics.contains("gatewaystack_decisions_total{"), "{statistics}");
+    assert_eq!(get(&operator, "/sidecar/metrics", "").await.status, 200);
+    for path in
+        ["/", "/config_dump", "/quitquitquit", "/stats", "/sidecar/health", "/ready/..", "/v1/tools/x"]
+    {
+        assert_eq!(get(&operator, path, &authorization).await.status, 404, "{path}");
+    }
+    let post = client::post_json(&operator, "/ready", &[], "{}").await;
+    assert_eq!(post.status, 404, "the admin interface takes commands as POST");
+
+    let decisions = eventually("decision records on standard output", || async {
+        let text = fs::read_to_string(&records).unwrap();
+        let records: Vec<Value> = text.lines().filter_map(|line| serde_json::from_str(line).ok()).collect();
+        (records.len() >= 3)
+            .then(|| records.into_iter().map(|record| record["decision"].clone()).collect::<Vec<_>>())
+    })
+    .await;
+    assert_eq!(decisions, ["deny", "allow", "allow"]);
+}
+
+#[test]
+#[ignore = "Helm and schemas: cargo xtask test --all fetches them"]
+fn a_policy_that_changes_rolls_out() {
+    let checksum = |more: &[&str]| {
+        let objects = Objects(yaml(&text(&file("gateway"), more)));
+        objects.one("Deployment")["spec"]["template"]["metadata"]["annotations"]["checksum/policy"].clone()
+    };
+    assert_eq!(checksum(&[]), checksum(&["--set", "gateway.replicas=5"]));
+    assert_ne!(checksum(&[]), checksum(&["--set", "policy.realm=other"]));
+}
