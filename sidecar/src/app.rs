@@ -1,4 +1,4 @@
-//! The sidecar's server: the built-in routes that a filter can't answer (CONTRACT §4, §5). It listens on loopback; Envoy sends it
+//! The sidecar's server: the built-in routes that a filter can't answer (CONTRACT §4, §5). It listens on loopback, or where `SIDECAR_HOST` says; Envoy sends it
 //! what the filter has judged, with the verified user in the identity header.
 //!
 //! The identity routes answer only to Envoy, which shows a secret made by `render`: another process on this machine
@@ -28,7 +28,6 @@ use gatewaystack_core::config::policy::Policy;
 use gatewaystack_core::metadata;
 use relay::Relay;
 use serde_json::json;
-use std::net::{Ipv4Addr, SocketAddr};
 use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
@@ -58,6 +57,8 @@ pub struct Settings {
     pub health_secret: Option<Secret>,
     /// Of the Management API.
     pub management: Option<Credentials>,
+    /// Where to listen, an address or a name (`SIDECAR_HOST`); loopback where empty.
+    pub host: String,
     /// `LOG_LEVEL`.
     pub log_level: String,
 }
@@ -209,17 +210,18 @@ pub async fn serve(listener: TcpListener, app: Shared) -> Result<(), String> {
     }
 }
 
-/// Listens on the policy's port on loopback, and serves.
+/// Listens on the policy's port, and serves.
 ///
 /// # Errors
 /// Why it can't listen.
 pub async fn run(policy: Arc<Policy>, settings: Settings) -> Result<(), String> {
     fetch::install_provider();
-    let address = SocketAddr::from((Ipv4Addr::LOCALHOST, policy.own.sidecar_port));
+    let host = if settings.host.is_empty() { "127.0.0.1" } else { &settings.host };
+    let (host, port) = (host.to_owned(), policy.own.sidecar_port);
     let app = App::new(policy, settings)?;
-    let listener = TcpListener::bind(address)
-        .await
-        .map_err(|e| format!("SIDECAR_PORT: can't listen on {address}: {e}"))?;
+    let failed = |e: std::io::Error| format!("SIDECAR_PORT: can't listen on {host}:{port}: {e}");
+    let listener = TcpListener::bind((host.as_str(), port)).await.map_err(failed)?;
+    let address = listener.local_addr().map_err(failed)?;
     tracing::info!(%address, webhook = app.queue.is_some(), management = app.promoter.is_some(), "serving");
     serve(listener, app).await
 }

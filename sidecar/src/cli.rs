@@ -1,10 +1,11 @@
 //! The command line (POLICY.md, "The commands"): arguments in, an exit code out; errors one a line on standard error.
 
+use crate::connect::ConnectTo;
 use crate::doctor::Call;
-use crate::render::{RenderInput, write};
+use crate::render::{RenderInput, copy_filter, kept_secret, write};
 use crate::settings::{self, Fault, Source};
 use crate::webhook::command::{self as promotions, Action};
-use crate::{app, check, doctor, log, smoke};
+use crate::{app, check, doctor, fetch, log, smoke};
 use clap::builder::NonEmptyStringValueParser;
 use clap::{Args, Parser, Subcommand};
 use gatewaystack_core::config;
@@ -32,6 +33,9 @@ enum Command {
         /// The folder to write into
         #[arg(long, value_name = "FOLDER")]
         out: PathBuf,
+        /// For containers that share the folder alone: also puts the filter there, and keeps the secret that is there
+        #[arg(long)]
+        shared: bool,
     },
     /// Answers the built-in routes that Envoy sends to the sidecar
     Serve {
@@ -81,6 +85,12 @@ enum Command {
         offline: bool,
         /// The access token; `-` reads it from standard input, so that no shell remembers it
         token: String,
+    },
+    /// Exit 0 where each URL answers a GET with 200, as a health check of containers
+    Probe {
+        /// The URLs: http://127.0.0.1:8081/ready
+        #[arg(required = true)]
+        urls: Vec<String>,
     },
     /// Tries a running gateway as a client does, and shows what it answered as a table; exit 0 where each row is as it should be
     Smoke(smoke::Arguments),
@@ -156,7 +166,7 @@ impl Configuration {
 /// Runs a command.
 pub fn run(arguments: Arguments) -> ExitCode {
     let done = match arguments.command {
-        Command::Render { configuration, wasm, out } => render(&configuration, wasm, out),
+        Command::Render { configuration, wasm, out, shared } => render(&configuration, wasm, out, shared),
         Command::Serve { configuration, state } => serve(&configuration, &state),
         Command::Check { file, env_file, host, online } => {
             check::run(&file, env_file.as_deref(), host, online)
@@ -172,6 +182,7 @@ pub fn run(arguments: Arguments) -> ExitCode {
             let question = doctor::Question { token, method, path, call, host, offline, auth0: false };
             configuration.read().and_then(|source| doctor::run(&source, question))
         }
+        Command::Probe { urls } => probe(&urls),
         Command::Smoke(arguments) => smoke::run(&arguments),
     };
     match done {
@@ -186,9 +197,19 @@ pub fn run(arguments: Arguments) -> ExitCode {
     }
 }
 
-fn render(configuration: &Configuration, wasm: PathBuf, out: PathBuf) -> Result<(), Vec<Fault>> {
+fn render(
+    configuration: &Configuration,
+    wasm: PathBuf,
+    out: PathBuf,
+    shared: bool,
+) -> Result<(), Vec<Fault>> {
     let source = Source::read(configuration.policy.as_deref(), configuration.env_file.as_deref(), true)?;
-    let input = RenderInput { policy: source.policy.clone(), env: source.env.clone(), wasm, state_dir: out };
+    let (wasm, secret) = match shared {
+        true => (copy_filter(&wasm, &out).map_err(|e| vec![Fault::text(e)])?, kept_secret(&out)),
+        false => (wasm, None),
+    };
+    let (policy, env) = (source.policy.clone(), source.env.clone());
+    let input = RenderInput { policy, env, wasm, state_dir: out, secret };
     let rendered = crate::render::render(&input).map_err(|errors| source.name(errors))?;
     write(&rendered, &input.state_dir).map_err(|e| vec![Fault::text(e)])?;
     let mut stdout = std::io::stdout().lock();
@@ -199,10 +220,19 @@ fn render(configuration: &Configuration, wasm: PathBuf, out: PathBuf) -> Result<
 fn serve(configuration: &Configuration, state: &std::path::Path) -> Result<(), Vec<Fault>> {
     let source = Source::read(configuration.policy.as_deref(), configuration.env_file.as_deref(), true)?;
     let (policy, settings) = settings::for_serving(&source, state)?;
+    fetch::connect_to(ConnectTo::read(&source.env).map_err(|e| source.name(vec![e]))?);
     log::install(&settings.log_level);
     let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build();
     let runtime = runtime.map_err(|e| vec![Fault::text(format!("no runtime: {e}"))])?;
     runtime.block_on(app::run(policy, settings)).map_err(|e| vec![Fault::text(e)])
+}
+
+fn probe(urls: &[String]) -> Result<(), Vec<Fault>> {
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
+    let runtime = runtime.map_err(|e| vec![Fault::text(format!("no runtime: {e}"))])?;
+    let answers = urls.iter().map(|url| runtime.block_on(fetch::get(url, 1024 * 1024)));
+    let faults: Vec<Fault> = answers.filter_map(Result::err).map(Fault::text).collect();
+    if faults.is_empty() { Ok(()) } else { Err(faults) }
 }
 
 fn webhook(configuration: &Configuration, action: Action) -> Result<(), Vec<Fault>> {

@@ -1,7 +1,8 @@
 //! Fetching from identity providers: a URL in, a small body out. No redirects, no proxies, one time-out, verified against the system's roots.
 
+use crate::connect::ConnectTo;
 use reqwest::RequestBuilder;
-use reqwest::header::HeaderMap;
+use reqwest::header::{HOST, HeaderMap};
 use std::sync::{Once, OnceLock};
 use std::time::Duration;
 
@@ -12,6 +13,13 @@ pub fn install_provider() {
     static ONCE: Once = Once::new();
     // Where another part of the process has chosen, that choice holds.
     ONCE.call_once(|| drop(rustls::crypto::ring::default_provider().install_default()));
+}
+
+static ELSEWHERE: OnceLock<ConnectTo> = OnceLock::new();
+
+/// Where the servers are that URLs call loopback, from now on; said once a process.
+pub fn connect_to(elsewhere: ConnectTo) {
+    drop(ELSEWHERE.set(elsewhere));
 }
 
 /// `GET`s `url`; a body over `max` bytes, a status but 200 and no answer in time are errors.
@@ -28,7 +36,11 @@ pub async fn get(url: &str, max: usize) -> Result<Vec<u8>, String> {
 /// # Errors
 /// As [`get`], but a status is none.
 pub async fn send(url: &str, max: usize) -> Result<(u16, Vec<u8>), String> {
-    let request = client()?.get(url).header("accept", "application/json");
+    let request = match ELSEWHERE.get().and_then(|elsewhere| elsewhere.url(url)) {
+        Some((elsewhere, host)) => client()?.get(elsewhere).header(HOST, host),
+        None => client()?.get(url),
+    };
+    let request = request.header("accept", "application/json");
     answer(request, url, max).await.map(|answer| (answer.status, answer.body))
 }
 

@@ -15,6 +15,7 @@ pub mod secret;
 mod clock;
 pub mod doctor;
 pub mod smoke;
+mod connect;
 mod fetch;
 mod log;
 mod probe;

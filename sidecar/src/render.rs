@@ -8,7 +8,8 @@ mod model;
 pub mod ports;
 mod routes;
 
-pub use files::write;
+use crate::connect::{ConnectTo, sidecar_host};
+pub use files::{copy_filter, kept_secret, write};
 use gatewaystack_core::config::error::ConfigError;
 use gatewaystack_core::config::{self, Environment};
 use serde_json::{Value, json};
@@ -28,6 +29,8 @@ pub struct RenderInput {
     pub wasm: PathBuf,
     /// The folder that [`write`] will write into.
     pub state_dir: PathBuf,
+    /// The sidecar's secret, where an earlier one must hold; else a new one is made.
+    pub secret: Option<String>,
 }
 
 /// A bootstrap and what goes with it.
@@ -47,7 +50,7 @@ pub struct Rendered {
     pub health: bool,
     /// Whether the gateway speaks TLS.
     pub tls: bool,
-    /// Shows the sidecar that a request passed the filter; made anew at each start.
+    /// Shows the sidecar that a request passed the filter; made anew at each start, unless the input has one.
     pub secret: String,
     /// The folder of the decision records.
     pub data_dir: PathBuf,
@@ -81,7 +84,9 @@ pub fn render(input: &RenderInput) -> Result<Rendered, Vec<ConfigError>> {
     if !wasm.is_file() {
         return Err(vec![ConfigError::new("", format!("no filter at {}", wasm.display()))]);
     }
-    let secret = secret().map_err(|e| vec![e])?;
+    let secret = input.secret.clone().map_or_else(secret, Ok).map_err(|e| vec![e])?;
+    let elsewhere = ConnectTo::read(&input.env).map_err(|e| vec![e])?;
+    let sidecar_host = sidecar_host(&input.env).map_err(|e| vec![e])?;
     let data_dir = absolute(Path::new(&policy.own.data_dir));
     let places = model::Places {
         wasm: &wasm,
@@ -89,6 +94,8 @@ pub fn render(input: &RenderInput) -> Result<Rendered, Vec<ConfigError>> {
         roots: clusters::roots(&input.env),
         secret: &secret,
         policy: folded.to_string(),
+        sidecar_host: &sidecar_host,
+        elsewhere: &elsewhere,
     };
     let model = model::model(&policy, &places)?;
     let own = &policy.own;
@@ -97,7 +104,7 @@ pub fn render(input: &RenderInput) -> Result<Rendered, Vec<ConfigError>> {
             .map_err(|e| vec![ConfigError::new("", format!("the bootstrap's template: {e:#}"))])?,
         policy_json: folded,
         listen: address(&own.bind, own.port),
-        sidecar: address("127.0.0.1", own.sidecar_port),
+        sidecar: address(&sidecar_host, own.sidecar_port),
         admin: address("127.0.0.1", own.admin_port),
         health: own.health,
         tls: own.tls.is_some(),

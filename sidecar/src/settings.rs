@@ -6,6 +6,7 @@ mod secrets;
 
 use crate::app::Settings;
 use crate::auth0::Credentials;
+use crate::connect;
 use crate::secret::Secret;
 use gatewaystack_core::config::error::ConfigError;
 use gatewaystack_core::config::policy::Policy;
@@ -141,6 +142,7 @@ pub fn of(policy: &Policy, env: &Environment, secret: Secret) -> Result<Settings
         management: client_id
             .zip(secrets::find(env, "AUTH0_MGMT_CLIENT_SECRET")?)
             .map(|(client_id, secret)| Credentials { client_id, secret }),
+        host: connect::sidecar_host(env)?,
         log_level: text(&["LOG_LEVEL"]).unwrap_or_else(|| "info".to_owned()),
     })
 }

@@ -102,6 +102,7 @@ impl Builder {
         let mut env = self.env.clone();
         env.insert("DATA_DIR".to_owned(), folder.path().join("data").display().to_string());
         RenderInput {
+            secret: None,
             policy,
             env,
             wasm: from_environment("GATEWAYSTACK_WASM"),

@@ -1,6 +1,7 @@
 //! Clusters: where Envoy connects to. One for the sidecar, one per issuer, and per upstream one for each protocol that a route needs.
 
 use super::routes::NO_UPSTREAM;
+use crate::connect::ConnectTo;
 use gatewaystack_core::config::Environment;
 use gatewaystack_core::config::error::ConfigError;
 use gatewaystack_core::config::policy::{HttpUrl, JwksSource, Policy};
@@ -55,27 +56,31 @@ pub fn name(upstream: &str, protocol: Protocol) -> String {
 ///
 /// # Errors
 /// Cluster names of issuers that are taken.
-pub fn clusters(policy: &Policy) -> Result<Vec<Cluster>, Vec<ConfigError>> {
-    let mut all = vec![sidecar(policy.own.sidecar_port)];
+pub fn clusters(
+    policy: &Policy,
+    sidecar_host: &str,
+    elsewhere: &ConnectTo,
+) -> Result<Vec<Cluster>, Vec<ConfigError>> {
+    let mut all = vec![sidecar(sidecar_host, policy.own.sidecar_port)];
     all.push(Cluster {
         name: NO_UPSTREAM.to_owned(),
         what: "For routes without an upstream: nobody is there, so the answer is 502.".to_owned(),
         host: None,
-        ..sidecar(0)
+        ..sidecar("127.0.0.1", 0)
     });
     for (upstream, url) in &policy.own.upstreams {
         let protocols: &[Protocol] =
             if url.tls { &[Protocol::Usual, Protocol::Http1] } else { &[Protocol::Usual, Protocol::Http2] };
         for protocol in protocols {
             let what = format!("upstream {upstream}");
-            all.push(cluster(name(upstream, *protocol), what, url, *protocol, false));
+            all.push(cluster(name(upstream, *protocol), what, &connected(url, elsewhere), *protocol, false));
         }
     }
     let mut errors = Vec::new();
     for (at, issuer) in policy.issuers.iter().enumerate() {
         let (JwksSource::Uri(url) | JwksSource::Discover(url)) = &issuer.jwks;
-        let cluster =
-            cluster(issuer.jwks_cluster.clone(), "keys of an issuer".to_owned(), url, Protocol::Usual, true);
+        let (name, what) = (issuer.jwks_cluster.clone(), "keys of an issuer".to_owned());
+        let cluster = cluster(name, what, &connected(url, elsewhere), Protocol::Usual, true);
         match all.iter().find(|c| c.name == cluster.name) {
             None => all.push(cluster),
             Some(same) if *same == cluster => {}
@@ -88,14 +93,23 @@ pub fn clusters(policy: &Policy) -> Result<Vec<Cluster>, Vec<ConfigError>> {
     if errors.is_empty() { Ok(all) } else { Err(errors) }
 }
 
-fn sidecar(port: u16) -> Cluster {
+/// The URL with the address to connect to. Under TLS the name is the certificate's, and stays.
+fn connected(url: &HttpUrl, elsewhere: &ConnectTo) -> HttpUrl {
+    match elsewhere.of(&url.host, url.port).filter(|_| !url.tls) {
+        Some((host, port)) => HttpUrl { host: host.to_owned(), port, ..url.clone() },
+        None => url.clone(),
+    }
+}
+
+fn sidecar(host: &str, port: u16) -> Cluster {
+    let (discovery, family) = discovery(host, false);
     Cluster {
         name: SIDECAR.to_owned(),
-        what: "the companion process, on this machine".to_owned(),
-        discovery: "STATIC",
-        family: None,
+        what: "the companion process".to_owned(),
+        discovery,
+        family,
         protocol: "http1",
-        host: Some("127.0.0.1".to_owned()),
+        host: Some(host.to_owned()),
         port,
         tls: None,
     }

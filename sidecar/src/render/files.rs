@@ -3,7 +3,7 @@
 use super::Rendered;
 use std::fs::{DirBuilder, OpenOptions};
 use std::io::Write as _;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 /// Writes `envoy.yaml`, `policy.json` and `sidecar-secret` into `folder`, and makes the folder of the decision records.
 ///
@@ -16,9 +16,27 @@ pub fn write(rendered: &Rendered, folder: &Path) -> Result<(), String> {
     for (name, content) in
         [("envoy.yaml", &rendered.envoy_yaml), ("policy.json", &policy), ("sidecar-secret", &rendered.secret)]
     {
-        private(&folder.join(name), content)?;
+        private(&folder.join(name), content.as_bytes())?;
     }
     Ok(())
+}
+
+/// Puts a copy of the filter into `folder`, for an Envoy that sees that folder alone, and gives its path.
+///
+/// # Errors
+/// What can't be read or written.
+pub fn copy_filter(wasm: &Path, folder: &Path) -> Result<PathBuf, String> {
+    make(folder)?;
+    let filter = std::fs::read(wasm).map_err(|e| format!("can't read {}: {e}", wasm.display()))?;
+    let copy = folder.join("gatewaystack.wasm");
+    private(&copy, &filter)?;
+    Ok(copy)
+}
+
+/// The secret that an earlier [`write`] left in `folder`: parts that run already hold it.
+pub fn kept_secret(folder: &Path) -> Option<String> {
+    let secret = std::fs::read_to_string(folder.join("sidecar-secret")).ok()?;
+    (secret.len() == 64 && secret.bytes().all(|b| b.is_ascii_hexdigit())).then_some(secret)
 }
 
 fn make(folder: &Path) -> Result<(), String> {
@@ -30,7 +48,7 @@ fn make(folder: &Path) -> Result<(), String> {
 }
 
 /// Written beside and moved into place: a reader never sees half a file, and the file's mode is ours from its beginning.
-fn private(file: &Path, content: &str) -> Result<(), String> {
+fn private(file: &Path, content: &[u8]) -> Result<(), String> {
     let failed = |e: std::io::Error| format!("can't write {}: {e}", file.display());
     let mut beside = file.as_os_str().to_owned();
     beside.push(format!(".{}", std::process::id()));
@@ -40,6 +58,6 @@ fn private(file: &Path, content: &str) -> Result<(), String> {
     #[cfg(unix)]
     std::os::unix::fs::OpenOptionsExt::mode(&mut options, 0o600);
     let mut out = options.open(&beside).map_err(failed)?;
-    out.write_all(content.as_bytes()).and_then(|()| out.sync_all()).map_err(failed)?;
+    out.write_all(content).and_then(|()| out.sync_all()).map_err(failed)?;
     std::fs::rename(&beside, file).map_err(failed)
 }

@@ -2,6 +2,7 @@
 
 use super::clusters::{self, Cluster};
 use super::routes::{self, Route};
+use crate::connect::ConnectTo;
 use gatewaystack_core::config::error::ConfigError;
 use gatewaystack_core::config::policy::{Mode, Policy};
 use serde::Serialize;
@@ -33,6 +34,10 @@ pub struct Places<'a> {
     pub secret: &'a str,
     /// The folded policy, as JSON.
     pub policy: String,
+    /// The sidecar's host.
+    pub sidecar_host: &'a str,
+    /// Where servers are that the policy calls loopback.
+    pub elsewhere: &'a ConnectTo,
 }
 
 /// The template's values.
@@ -83,6 +88,6 @@ pub fn model(policy: &Policy, places: &Places<'_>) -> Result<Model, Vec<ConfigEr
         secret: places.secret.to_owned(),
         roots: places.roots.clone(),
         routes: routes::routes(policy),
-        clusters: clusters::clusters(policy)?,
+        clusters: clusters::clusters(policy, places.sidecar_host, places.elsewhere)?,
     })
 }

@@ -1,6 +1,6 @@
 //! What a bootstrap says, as data; that Envoy takes it is `tests/validate.rs`.
 
-use super::{RenderInput, Rendered, render, write};
+use super::{RenderInput, Rendered, copy_filter, kept_secret, render, write};
 use gatewaystack_core::config::Environment;
 use serde_json::{Value, json};
 use std::path::PathBuf;
@@ -12,7 +12,7 @@ fn input(policy: Option<Value>, variables: &[(&str, &str)]) -> RenderInput {
         env.insert("AUTH_AUDIENCE".into(), "https://gateway.local/api".into());
     }
     // Any file: what is in it is Envoy's business.
-    RenderInput { policy, env, wasm: PathBuf::from("Cargo.toml"), state_dir: "state".into() }
+    RenderInput { policy, env, wasm: PathBuf::from("Cargo.toml"), state_dir: "state".into(), secret: None }
 }
 
 fn rendered(policy: Option<Value>, variables: &[(&str, &str)]) -> (Rendered, Value) {
@@ -209,4 +209,51 @@ fn files_with_a_secret_are_for_their_owner_alone() {
         }
     }
     assert!(data.is_dir());
+}
+
+#[test]
+fn in_containers_only_the_addresses_are_others() {
+    let variables = [
+        ("DEMO_MODE", "true"),
+        ("OAUTH_ISSUER_DEMO", "http://127.0.0.1:5051"),
+        ("OAUTH_AUDIENCE_DEMO", "a"),
+        ("OAUTH_JWKS_URI_DEMO", "http://127.0.0.1:5051/jwks"),
+        ("OAUTH_SCOPES_DEMO", "openid"),
+        ("PROXY_TARGET", "http://127.0.0.1:3333"),
+    ];
+    let places = [
+        ("CONNECT_TO", "127.0.0.1:5051=demo:5051,127.0.0.1:3333=demo:3333"),
+        ("ALLOW_INSECURE_JWKS", "true"),
+        ("SIDECAR_HOST", "sidecar"),
+    ];
+    let (there, bootstrap) = rendered(None, &[&variables[..], &places[..]].concat());
+    let clusters = bootstrap["static_resources"]["clusters"].as_array().unwrap();
+    for (name, host, port) in [
+        ("gatewaystack_sidecar", "sidecar", 8081),
+        ("gatewaystack_jwks_0", "demo", 5051),
+        ("upstream_proxy_target", "demo", 3333),
+    ] {
+        let cluster = clusters.iter().find(|cluster| cluster["name"] == name).unwrap();
+        let address = &cluster["load_assignment"]["endpoints"][0]["lb_endpoints"][0]["endpoint"]["address"];
+        assert_eq!(address["socket_address"], json!({ "address": host, "port_value": port }), "{name}");
+        assert!(cluster["type"].as_str().unwrap().ends_with("_DNS"), "{name}");
+    }
+    assert_eq!(there.sidecar, "sidecar:8081");
+    let (here, _) = rendered(None, &[&variables[..], &[("ALLOW_INSECURE_JWKS", "true")]].concat());
+    assert_eq!(there.policy_json, here.policy_json, "the filter knows of no container");
+}
+
+#[test]
+fn parts_that_share_a_folder_get_the_filter_and_keep_their_secret() {
+    let folder = tempfile::tempdir().unwrap();
+    let out = folder.path().join("state");
+    let variables = [("DATA_DIR", folder.path().to_str().unwrap())];
+    assert_eq!(kept_secret(&out), None);
+    let wasm = copy_filter(&PathBuf::from("Cargo.toml"), &out).unwrap();
+    assert_eq!(std::fs::read(&wasm).unwrap(), std::fs::read("Cargo.toml").unwrap());
+    let first = render(&RenderInput { wasm: wasm.clone(), ..input(None, &variables) }).unwrap();
+    assert!(first.envoy_yaml.contains(wasm.to_str().unwrap()));
+    write(&first, &out).unwrap();
+    let again = RenderInput { secret: kept_secret(&out), ..input(None, &variables) };
+    assert_eq!(render(&again).unwrap().secret, first.secret);
 }
