@@ -8,6 +8,7 @@ use axum::extract::DefaultBodyLimit;
 use axum::routing::get;
 use serde_json::json;
 use std::io;
+use std::net::IpAddr;
 
 /// The connector.
 pub struct Apps;
@@ -15,7 +16,12 @@ pub struct Apps;
 impl Apps {
     /// Listens on 127.0.0.1 at `port`, or at a free port for 0; the connector is at `/apps`.
     pub async fn start(port: u16) -> io::Result<Running> {
-        server::start(port, |_| router()).await
+        Self::start_on(server::HERE, port).await
+    }
+
+    /// The same on another address: in a container.
+    pub async fn start_on(bind: IpAddr, port: u16) -> io::Result<Running> {
+        server::start(bind, port, |_| router()).await
     }
 }
 

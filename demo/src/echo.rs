@@ -15,6 +15,7 @@ use futures_util::stream;
 use serde_json::{Map, Value, json};
 use std::convert::Infallible;
 use std::io;
+use std::net::IpAddr;
 use std::time::Duration;
 
 /// Larger bodies get 413.
@@ -29,7 +30,12 @@ pub struct Echo;
 impl Echo {
     /// Listens on 127.0.0.1 at `port`, or at a free port for 0.
     pub async fn start(port: u16) -> io::Result<Running> {
-        server::start(port, |_| router()).await
+        Self::start_on(server::HERE, port).await
+    }
+
+    /// The same on another address: in a container.
+    pub async fn start_on(bind: IpAddr, port: u16) -> io::Result<Running> {
+        server::start(bind, port, |_| router()).await
     }
 }
 

@@ -1,4 +1,4 @@
-//! A router in, a listening server on 127.0.0.1 out (HTTP/1.1 and HTTP/2 without TLS). Written by hand over `hyper`
+//! A router in, a listening server out (HTTP/1.1 and HTTP/2 without TLS). Written by hand over `hyper`
 //! rather than with `axum::serve` for two reasons: a handler can have its connection closed without an answer
 //! ([`Abort`]), and stopping ends open connections too.
 
@@ -11,6 +11,7 @@ use hyper_util::rt::{TokioExecutor, TokioIo};
 use hyper_util::server::conn::auto::Builder;
 use hyper_util::service::TowerToHyperService;
 use std::io;
+use std::net::{IpAddr, Ipv4Addr};
 use std::sync::Arc;
 use std::time::Duration;
 use tokio::net::{TcpListener, TcpStream};
@@ -46,10 +47,18 @@ impl Drop for Running {
     }
 }
 
-/// Takes `port` (0: a free one) before the router is made, because an issuer's documents name their own address.
-pub(crate) async fn start(port: u16, router: impl FnOnce(&str) -> Router) -> io::Result<Running> {
-    let listener = TcpListener::bind(("127.0.0.1", port)).await?;
-    let url = format!("http://{}", listener.local_addr()?);
+/// Where a server listens that nothing else is said of.
+pub(crate) const HERE: IpAddr = IpAddr::V4(Ipv4Addr::LOCALHOST);
+
+/// Takes `port` of `bind` (0: a free one) before the router is made, because an issuer's documents name their own address. That is
+/// always the one on loopback: in a container, whose port is published there, too.
+pub(crate) async fn start(
+    bind: IpAddr,
+    port: u16,
+    router: impl FnOnce(&str) -> Router,
+) -> io::Result<Running> {
+    let listener = TcpListener::bind((bind, port)).await?;
+    let url = format!("http://127.0.0.1:{}", listener.local_addr()?.port());
     let task = tokio::spawn(accept(listener, router(&url)));
     Ok(Running { url, task })
 }

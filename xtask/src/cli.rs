@@ -37,6 +37,9 @@ pub struct DemoArguments {
     /// Instead walk through every example of the original's README, write docs/parity.md, and exit
     #[arg(long)]
     pub check: bool,
+    /// Instead walk through the demo's guide and the README, against what runs on the demo's ports (docker compose up), and exit
+    #[arg(long, conflicts_with = "check")]
+    pub walk: bool,
 }
 
 /// The demos. `mcp` and `apps` start the same servers and tell of another one first; `echo` is the gateway by the environment

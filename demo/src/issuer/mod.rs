@@ -22,6 +22,7 @@ use axum::{Router, middleware};
 use keys::KeyRing;
 use serde_json::json;
 use std::io;
+use std::net::IpAddr;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Instant, SystemTime, UNIX_EPOCH};
 use store::Store;
@@ -60,8 +61,14 @@ impl Issuer {
     /// Makes a 2048-bit key and listens on 127.0.0.1 at `port`, or at a free port for 0. The issuer identifier is the
     /// address, without a trailing slash.
     pub async fn start(self, port: u16) -> io::Result<Running> {
+        self.start_on(server::HERE, port).await
+    }
+
+    /// The same on another address: in a container. The identifier stays the one on loopback, and so does the only name that it answers
+    /// under.
+    pub async fn start_on(self, bind: IpAddr, port: u16) -> io::Result<Running> {
         let keys = KeyRing::generate().await?;
-        server::start(port, |url| {
+        server::start(bind, port, |url| {
             let state = State {
                 url: url.to_string(),
                 audience: self.audience,

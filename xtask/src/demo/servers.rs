@@ -15,6 +15,9 @@ use crate::{
     process::{Stack, Stop, program},
 };
 
+/// What `docker compose up` reads, too.
+const CONFIGURATION: &str = include_str!("../../../demo/demo.env");
+
 /// The ports of a demo.
 pub struct Place {
     pub issuer: u16,
@@ -56,27 +59,20 @@ impl Place {
     /// The gateway's configuration, as the original's `.env` has it. `extra` comes last and wins.
     pub fn environment(&self, data: &Path, extra: &[(&str, &str)]) -> Vec<(String, String)> {
         let Self { issuer, echo, gateway, sidecar, admin, apps: _ } = self;
+        let demo = CONFIGURATION
+            .replace("127.0.0.1:5051", &format!("127.0.0.1:{issuer}"))
+            .replace("127.0.0.1:3333", &format!("127.0.0.1:{echo}"));
+        let lines = demo.lines().filter(|line| !line.starts_with('#'));
+        let mut all: Vec<_> = lines.filter_map(|line| line.split_once('=')).map(owned).collect();
         let variables = [
-            ("DEMO_MODE", "true".to_owned()),
-            ("OAUTH_ISSUER_DEMO", format!("http://127.0.0.1:{issuer}")),
-            ("OAUTH_AUDIENCE_DEMO", "https://gateway.local/api".to_owned()),
-            ("OAUTH_JWKS_URI_DEMO", format!("http://127.0.0.1:{issuer}/.well-known/jwks.json")),
-            ("OAUTH_SCOPES_DEMO", "openid email profile".to_owned()),
-            ("TOOL_SCOPES", "tool:read,tool:write".to_owned()),
-            ("CORS_ORIGIN", "http://localhost:5173,http://localhost:3000,http://localhost:6274".to_owned()),
-            ("PROXY_TARGET", format!("http://127.0.0.1:{echo}")),
-            ("PROXY_INJECT_HEADER", "X-User-Id".to_owned()),
-            ("PROXY_INJECT_QUERY", "userId".to_owned()),
-            ("ENABLE_TEST_ROUTES", "true".to_owned()),
-            ("MODE", "demo".to_owned()),
             ("PORT", gateway.to_string()),
             ("SIDECAR_PORT", sidecar.to_string()),
             ("ADMIN_PORT", admin.to_string()),
             ("DATA_DIR", data.display().to_string()),
         ];
-        let mut all: Vec<_> = variables.map(|(name, value)| (name.to_owned(), value)).into();
+        all.extend(variables.map(|(name, value)| (name.to_owned(), value)));
         all.retain(|(name, _)| !extra.iter().any(|(other, _)| other == name));
-        all.extend(extra.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned())));
+        all.extend(extra.iter().copied().map(owned));
         all
     }
 }
@@ -99,6 +95,10 @@ impl Servers<'_> {
         }
         Ok(true)
     }
+}
+
+fn owned((name, value): (&str, &str)) -> (String, String) {
+    (name.to_owned(), value.to_owned())
 }
 
 pub fn loopback(port: u16) -> SocketAddr {
