@@ -19,7 +19,7 @@ use crate::{
     demo,
     progress::Step,
     run::{run as build, tee},
-    tools::{chromium, envoy, helm, nextest, node, python, wasm, wasm_bindgen},
+    tools::{chromium, docker, envoy, helm, nextest, node, python, wasm, wasm_bindgen},
     workspace::Workspace,
 };
 
@@ -48,7 +48,7 @@ pub fn run(arguments: &TestArguments) -> Result<ExitCode> {
     Ok(if tally.all_good() { ExitCode::SUCCESS } else { ExitCode::FAILURE })
 }
 
-/// The whole workspace on this machine, with the real Envoy; with `--all` also the foreign clients, the browser and the Helm chart, which
+/// The whole workspace on this machine, with the real Envoy; with `--all` also the foreign clients, the browser, the containers and the Helm chart, which
 /// are ignored else.
 fn native(workspace: &Workspace, arguments: &TestArguments, tally: &mut Tally) -> Result<()> {
     // What says at once that something is missing comes before what takes minutes.
@@ -57,6 +57,7 @@ fn native(workspace: &Workspace, arguments: &TestArguments, tally: &mut Tally) -
     let clients = arguments.all.then(|| python::environment(workspace)).transpose()?;
     let browser = arguments.all.then(chromium::chromium).transpose()?;
     let chart = arguments.all.then(|| Chart::tools(workspace)).transpose()?;
+    let containers = arguments.all.then(|| docker::containers(workspace)).transpose()?;
     let runner = nextest::runner();
     let wasm = wasm::filter(workspace)?;
     let step = Step::begin("native binaries", "building");
@@ -81,6 +82,9 @@ fn native(workspace: &Workspace, arguments: &TestArguments, tally: &mut Tally) -
     }
     if let Some(Chart { helm, schemas }) = chart {
         command.env(helm::VARIABLE, helm).env("GATEWAYSTACK_SCHEMAS", schemas);
+    }
+    if let Some(containers) = &containers {
+        containers.apply(&mut command)?;
     }
     suite(&mut command, "native", tally)
 }

@@ -5,6 +5,7 @@ pub mod cache;
 pub mod cargo_tool;
 pub mod chromium;
 pub mod debian;
+pub mod docker;
 pub mod envoy;
 pub mod helm;
 pub mod nextest;
