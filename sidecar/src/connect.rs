@@ -1,15 +1,17 @@
 //! For containers, where each part has a loopback of its own: variables in, the address to connect to out.
 //!
-//! `SIDECAR_HOST` says under which name Envoy finds the sidecar, which listens there. `CONNECT_TO` says where the servers are that
+//! `STATS_PORT` is where Envoy serves its statistics to other containers. `SIDECAR_HOST` says under which name Envoy finds the sidecar, which listens there. `CONNECT_TO` says where the servers are that
 //! the configuration calls loopback: `127.0.0.1:5051=demo:5051`, a comma list. Only the connection goes elsewhere; URL and
 //! `Host` stay as configured, so that an issuer has the one name that its tokens and the user's browser know it by.
 
 use gatewaystack_core::config::Environment;
 use gatewaystack_core::config::error::ConfigError;
+use gatewaystack_core::config::policy::Own;
 use std::net::IpAddr;
 
 const CONNECT_TO: &str = "CONNECT_TO";
 const SIDECAR_HOST: &str = "SIDECAR_HOST";
+const STATS_PORT: &str = "STATS_PORT";
 
 /// Where servers are that the configuration calls loopback.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -75,6 +77,20 @@ pub fn sidecar_host(env: &Environment) -> Result<String, ConfigError> {
             SIDECAR_HOST,
             "expected an address, or a host without a dot or under .svc, .svc.cluster.local or .internal",
         )),
+    }
+}
+
+/// The port of the listener that serves Envoy's statistics alone, at `/stats/prometheus`; none where nothing is said.
+///
+/// # Errors
+/// What was expected of the variable.
+pub fn stats_port(env: &Environment, own: &Own) -> Result<Option<u16>, ConfigError> {
+    let Some(text) = set(env, STATS_PORT) else { return Ok(None) };
+    let port = text.parse().ok().filter(|port| *port > 0);
+    let taken = [own.port, own.sidecar_port, own.admin_port];
+    match port.filter(|port| !taken.contains(port)) {
+        Some(port) => Ok(Some(port)),
+        None => Err(ConfigError::new(STATS_PORT, "expected a port from 1 to 65535 that no other part has")),
     }
 }
 

@@ -8,7 +8,7 @@ mod model;
 pub mod ports;
 mod routes;
 
-use crate::connect::{ConnectTo, sidecar_host};
+use crate::connect::{ConnectTo, sidecar_host, stats_port};
 pub use files::{copy_filter, kept_secret, write};
 use gatewaystack_core::config::error::ConfigError;
 use gatewaystack_core::config::{self, Environment};
@@ -86,6 +86,7 @@ pub fn render(input: &RenderInput) -> Result<Rendered, Vec<ConfigError>> {
     }
     let secret = input.secret.clone().map_or_else(secret, Ok).map_err(|e| vec![e])?;
     let elsewhere = ConnectTo::read(&input.env).map_err(|e| vec![e])?;
+    let stats_port = stats_port(&input.env, &policy.own).map_err(|e| vec![e])?;
     let sidecar_host = sidecar_host(&input.env).map_err(|e| vec![e])?;
     let data_dir = absolute(Path::new(&policy.own.data_dir));
     let places = model::Places {
@@ -95,6 +96,7 @@ pub fn render(input: &RenderInput) -> Result<Rendered, Vec<ConfigError>> {
         secret: &secret,
         policy: folded.to_string(),
         sidecar_host: &sidecar_host,
+        stats_port,
         elsewhere: &elsewhere,
     };
     let model = model::model(&policy, &places)?;

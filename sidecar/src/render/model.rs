@@ -36,6 +36,8 @@ pub struct Places<'a> {
     pub policy: String,
     /// The sidecar's host.
     pub sidecar_host: &'a str,
+    /// Where the statistics alone are served, too.
+    pub stats_port: Option<u16>,
     /// Where servers are that the policy calls loopback.
     pub elsewhere: &'a ConnectTo,
 }
@@ -46,6 +48,7 @@ pub struct Model {
     bind: String,
     port: u16,
     admin_port: u16,
+    stats_port: Option<u16>,
     trusted_hops: u32,
     shadow: bool,
     tls: Option<Tls>,
@@ -77,6 +80,7 @@ pub fn model(policy: &Policy, places: &Places<'_>) -> Result<Model, Vec<ConfigEr
         bind: own.bind.clone(),
         port: own.port,
         admin_port: own.admin_port,
+        stats_port: places.stats_port,
         trusted_hops: own.trusted_hops,
         shadow: policy.mode == Mode::Shadow,
         tls: own.tls.as_ref().map(|(cert, key)| Tls { cert_file: file(cert), key_file: file(key) }),

@@ -35,8 +35,8 @@ pub fn hadolint(file: &str) -> String {
     String::from_utf8(output.stdout).unwrap() + &String::from_utf8_lossy(&output.stderr)
 }
 
-/// What Compose makes of `docker-compose.yml` and these files. `.env` is the example, in a copy of what the files name.
-pub fn compose_config(files: &[&str]) -> Value {
+/// What Compose makes of `docker-compose.yml` and these arguments. `.env` is the example, in a copy of what the files name.
+pub fn compose_config(arguments: &[&str]) -> Value {
     let folder = tempfile::tempdir().unwrap();
     for file in
         ["docker-compose.yml", "demo/demo.env", "deploy/compose/own.yml", "deploy/compose/secrets.yml"]
@@ -48,8 +48,7 @@ pub fn compose_config(files: &[&str]) -> Value {
     std::fs::copy(root().join(".env.example"), folder.path().join(".env")).unwrap();
     let mut command = Command::new(from_environment("GATEWAYSTACK_COMPOSE"));
     command.current_dir(folder.path()).args(["--file", "docker-compose.yml"]);
-    command.args(files.iter().flat_map(|file| ["--file", file]));
-    serde_json::from_str(&output(command.args(["config", "--format", "json"]))).unwrap()
+    serde_json::from_str(&output(command.args(arguments).args(["config", "--format", "json"]))).unwrap()
 }
 
 impl Docker {

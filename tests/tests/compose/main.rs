@@ -6,6 +6,7 @@
 
 mod docker;
 mod images;
+mod observe;
 mod asking;
 
 use asking::{Asking, Watch};
@@ -47,7 +48,9 @@ fn hadolint_has_nothing_to_say_of_the_dockerfiles() {
 fn compose_understands_every_way_to_put_the_files_together() {
     let demo = compose_config(&[]);
     assert_eq!(services(&demo), ["demo", "envoy", "render", "sidecar"]);
-    let own = compose_config(&["deploy/compose/own.yml"]);
+    let observe = compose_config(&["--profile", "observe"]);
+    assert_eq!(services(&observe), ["collector", "demo", "envoy", "prometheus", "render", "sidecar"]);
+    let own = compose_config(&["--file", "deploy/compose/own.yml"]);
     assert_eq!(services(&own), ["envoy", "render", "sidecar"]);
     for service in ["render", "sidecar"] {
         let environment = &own["services"][service]["environment"];
@@ -58,7 +61,8 @@ fn compose_understands_every_way_to_put_the_files_together() {
         }
     }
     assert!(own["configs"]["policy"]["file"].as_str().unwrap().ends_with("/gateway.yaml"), "{own:#}");
-    let secrets = compose_config(&["deploy/compose/own.yml", "deploy/compose/secrets.yml"]);
+    let secrets =
+        compose_config(&["--file", "deploy/compose/own.yml", "--file", "deploy/compose/secrets.yml"]);
     let sidecar = &secrets["services"]["sidecar"];
     assert_eq!(sidecar["secrets"].as_array().unwrap().len(), 3, "{sidecar:#}");
     assert_eq!(sidecar["environment"]["CONNECT_TO"], "", "both files hold: {sidecar:#}");
@@ -87,6 +91,7 @@ fn compose_starts_what_serves_the_walk_recovers_and_leaves_nothing() {
 
     confined(&docker);
     asking.walk();
+    observe::check(&docker);
     for service in ["demo", "sidecar", "envoy"] {
         killed(&docker, &asking, service);
     }
