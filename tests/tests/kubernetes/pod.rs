@@ -57,8 +57,8 @@ impl Pod {
             (rest.is_empty() || rest.starts_with('/')).then(|| format!("{}{rest}", folder.display()))
         });
         let program = match text {
-            "/usr/local/share/gatewaystack/gatewaystack.wasm" => Some("GATEWAYSTACK_WASM"),
-            "gatewaystack" => Some("GATEWAYSTACK_BIN"),
+            "/gatewaystack.wasm" => Some("GATEWAYSTACK_WASM"),
+            "/gatewaystack" => Some("GATEWAYSTACK_BIN"),
             "envoy" => Some("ENVOY_BIN"),
             _ => None,
         };
