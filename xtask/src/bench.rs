@@ -49,8 +49,8 @@ pub fn run(arguments: &BenchArguments) -> Result<ExitCode> {
         return Ok(if suite.failed == 0 { ExitCode::SUCCESS } else { ExitCode::FAILURE });
     }
     debian::require("wrk", "wrk")?;
-    if arguments.scale {
-        scale::run(&Workspace::find()?)?;
+    if let Some(growing) = &arguments.scale {
+        scale::run(&Workspace::find()?, growing)?;
         return Ok(ExitCode::SUCCESS);
     }
     let chains = chosen(arguments)?;

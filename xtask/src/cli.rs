@@ -81,15 +81,23 @@ pub struct BenchArguments {
     /// Only these chains, separated by commas; ratios are told where both chains are among them
     #[arg(long, value_name = "NAME", value_delimiter = ',')]
     pub only: Vec<String>,
-    /// Instead show how time and memory grow with tokens and users, routes and issuers: half an hour, most of it for signing a million tokens
-    #[arg(long, conflicts_with_all = ["quick", "rounds", "only"])]
-    pub scale: bool,
+    /// Instead show how time and memory grow with these, or with all: half an hour, most of it for signing a million users' tokens
+    #[arg(long, value_name = "WHAT", value_delimiter = ',', num_args = 0.., conflicts_with_all = ["quick", "rounds", "only"])]
+    pub scale: Option<Vec<Growing>>,
     /// Instead count the instructions of the core's hot functions, and hold them to bench/instructions.json
     #[arg(long, conflicts_with_all = ["quick", "rounds", "only", "scale"])]
     pub instructions: bool,
     /// Make what is counted now what later runs are held to
     #[arg(long, requires = "instructions")]
     pub accept: bool,
+}
+
+/// What `bench --scale` lets grow.
+#[derive(Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub enum Growing {
+    Routes,
+    Issuers,
+    Users,
 }
 
 impl Cli {

@@ -1,12 +1,12 @@
-//! Curves as a picture. In: the curves. Out: an SVG with a row for each: CPU time and latency on its left, resident memory on its right. Counts
-//! are on a logarithmic axis, all else begins at zero.
+//! A curve as a picture. In: the curve. Out: an SVG with CPU time and latency on its left, resident memory on its right. Counts are on a
+//! logarithmic axis, all else begins at zero. A latency stands as its sixteenth, since as many requests are under way at a time.
 
 use std::fmt::Write as _;
 
 use super::{sample::Sample, scale::Curve};
 
 const WIDTH: f64 = 860.0;
-const ROW: f64 = 230.0;
+const HEIGHT: f64 = 230.0;
 /// Of a panel: its width, its height, the room for the figures beside it.
 const PANEL: (f64, f64) = (340.0, 140.0);
 const LEFT: f64 = 60.0;
@@ -22,25 +22,16 @@ const TIMES: [Line; 3] = [
 ];
 const MEMORY: [Line; 1] = [("resident MB", "#6b4fa0", |s| s.rss_mb)];
 
-pub fn svg(curves: &[Curve]) -> String {
-    let height = ROW * curves.len() as f64;
+pub fn svg(curve: &Curve) -> String {
+    // The names are ours, and hold nothing that XML would escape.
     let mut out = format!(
-        "<svg xmlns=\"http://www.w3.org/2000/svg\" viewBox=\"0 0 {WIDTH} {height}\" font-family=\"sans-serif\" font-size=\"12\">\n\
-         <rect width=\"{WIDTH}\" height=\"{height}\" fill=\"#fff\"/>\n"
+        "<svg xmlns=\"http://www.w3.org/2000/svg\" viewBox=\"0 0 {WIDTH} {HEIGHT}\" font-family=\"sans-serif\" font-size=\"12\">\n\
+         <rect width=\"{WIDTH}\" height=\"{HEIGHT}\" fill=\"#fff\"/>\n\
+         <text x=\"{LEFT}\" y=\"24\" font-size=\"15\">{}: {}</text>\n",
+        curve.name, curve.about
     );
-    for (at, curve) in curves.iter().enumerate() {
-        let top = ROW * at as f64 + TOP;
-        // The names are ours, and hold nothing that XML would escape.
-        let _ = writeln!(
-            out,
-            "<text x=\"{LEFT}\" y=\"{}\" font-size=\"15\">{}: {}</text>",
-            top - 24.0,
-            curve.name,
-            curve.about
-        );
-        panel(&mut out, curve, &TIMES, LEFT, top);
-        panel(&mut out, curve, &MEMORY, LEFT + PANEL.0 + 80.0, top);
-    }
+    panel(&mut out, curve, &TIMES, LEFT, TOP);
+    panel(&mut out, curve, &MEMORY, LEFT + PANEL.0 + 80.0, TOP);
     out + "</svg>\n"
 }
 
@@ -106,11 +97,11 @@ fn short(count: usize) -> String {
 #[cfg(test)]
 mod tests {
     use super::{nice, short, svg};
-    use crate::bench::scale::tests::curves;
+    use crate::bench::scale::tests::curve;
 
     #[test]
     fn every_line_has_every_point_within_its_panel() {
-        let picture = svg(&curves());
+        let picture = svg(&curve());
         assert_eq!(picture.matches("<polyline").count(), 4, "{picture}");
         // 80 of 100 µs at a thousand: the right end, a fifth below the top.
         assert!(picture.contains("400.0,76.0\" fill=\"none\" stroke=\"#2563a8\""), "{picture}");

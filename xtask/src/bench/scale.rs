@@ -1,5 +1,5 @@
 //! `cargo xtask bench --scale`. In: the sources. Out: how CPU time, latency and memory of the gateway's Envoy grow with tokens and users, with
-//! routes, with issuers: a table on standard output; `scale.json`, `scale.md` and `scale.svg` in `target/bench/`.
+//! routes, with issuers: tables on standard output; `scale-routes.json`, `.md` and `.svg` and so on in `target/bench/`.
 //!
 //! Each point is an Envoy of its own that has served nothing else.
 
@@ -20,7 +20,7 @@ use super::{
     stand::Stand,
     tokens::{File, Sent, Tokens},
 };
-use crate::{process::Stop, progress::Step, run::output, workspace::Workspace};
+use crate::{cli::Growing, process::Stop, progress::Step, run::output, workspace::Workspace};
 
 /// What grows.
 pub struct Curve {
@@ -73,28 +73,42 @@ static ROUTES: Points<5> = [
 static ISSUERS: Points<3> =
     [(1, issuers("issuers_1", 1)), (10, issuers("issuers_10", 10)), (100, issuers("issuers_100", 100))];
 
-pub fn run(workspace: &Workspace) -> Result<()> {
+/// Lets these grow; all, where none is named.
+pub fn run(workspace: &Workspace, growing: &[Growing]) -> Result<()> {
     let parts = Parts::build(workspace)?;
     let folder = workspace.target.join("bench");
     fs::create_dir_all(&folder).context("the bench's folder")?;
     let stop = Stop::on_signals()?;
     let mut stand = Stand::start(&parts, &folder, &stop)?;
     let tokens = Tokens::make(&parts.program, stand.upstream, &folder)?;
-    let mut point =
-        |(count, chain): &'static (usize, Chain)| Ok((*count, repeated(&mut stand, chain, &tokens)?));
-    let routes = ROUTES.iter().map(&mut point).collect::<Result<_>>()?;
-    let issuers = ISSUERS.iter().map(&mut point).collect::<Result<_>>()?;
-    let users =
-        USERS.iter().map(|(count, chain)| Ok((*count, distinct(&mut stand, chain, *count, &tokens)?)));
-    let users = users.collect::<Result<_>>()?;
+    let all = [Growing::Routes, Growing::Issuers, Growing::Users];
+    for one in all.into_iter().filter(|one| growing.is_empty() || growing.contains(one)) {
+        write(&folder, &curve(&mut stand, one, &tokens)?)?;
+    }
     stand.stack.stop();
-    let curve = |name, about, points| Curve { name, about, points };
-    let curves = [
-        curve("tokens and users", "as many tokens, each of a user of its own, in turn", users),
-        curve("routes", "the same token each time, for the last route", routes),
-        curve("issuers", "every token verified, of the last issuer", issuers),
-    ];
-    write(&folder, &curves)
+    Ok(())
+}
+
+fn curve(stand: &mut Stand<'_>, growing: Growing, tokens: &Tokens) -> Result<Curve> {
+    let mut repeated =
+        |(count, chain): &'static (usize, Chain)| Ok((*count, repeated(stand, chain, tokens)?));
+    let (name, about, points) = match growing {
+        Growing::Routes => {
+            let points: Result<_> = ROUTES.iter().map(&mut repeated).collect();
+            ("routes", "the same token each time, for the last route", points)
+        }
+        Growing::Issuers => {
+            let points: Result<_> = ISSUERS.iter().map(&mut repeated).collect();
+            ("issuers", "every token verified, of the last issuer", points)
+        }
+        Growing::Users => {
+            let point = |(count, chain): &'static (usize, Chain)| {
+                Ok((*count, distinct(stand, chain, *count, tokens)?))
+            };
+            ("users", "a token for each, all sent in turn", USERS.iter().map(point).collect())
+        }
+    };
+    Ok(Curve { name, about, points: points? })
 }
 
 /// Requests that may repeat: medians of some rounds.
@@ -177,41 +191,37 @@ fn ask(program: &Path, running: &Running, file: &File, requests: usize) -> Resul
     })
 }
 
-fn write(folder: &Path, curves: &[Curve]) -> Result<()> {
-    let table = markdown(curves);
+fn write(folder: &Path, curve: &Curve) -> Result<()> {
+    let table = markdown(curve);
     print!("{table}");
-    for (name, text) in [
-        ("scale.md", table),
-        ("scale.json", format!("{:#}\n", report(curves))),
-        ("scale.svg", plot::svg(curves)),
-    ] {
-        fs::write(folder.join(name), text).with_context(|| format!("can't write {name}"))?;
+    let report = format!("{:#}\n", report(curve));
+    for (kind, text) in [("md", table), ("json", report), ("svg", plot::svg(curve))] {
+        let name = format!("scale-{}.{kind}", curve.name);
+        fs::write(folder.join(&name), text).with_context(|| format!("can't write {name}"))?;
     }
     Ok(())
 }
 
-fn markdown(curves: &[Curve]) -> String {
+fn markdown(curve: &Curve) -> String {
     let titles: Vec<&str> = COLUMNS.iter().map(|(_, title, _)| *title).collect();
     let mut out =
-        format!("| what | how many | {} |\n|---|---:|{}\n", titles.join(" | "), "---:|".repeat(titles.len()));
-    for Curve { name, points, .. } in curves {
-        for (count, sample) in points {
-            let cells: Vec<_> = COLUMNS.iter().map(|(_, _, value)| format!("{:.0}", value(sample))).collect();
-            let _ = writeln!(out, "| {name} | {count} | {} |", cells.join(" | "));
-        }
+        format!("| {} | {} |\n|---:|{}\n", curve.name, titles.join(" | "), "---:|".repeat(titles.len()));
+    for (count, sample) in &curve.points {
+        let cells: Vec<_> = COLUMNS.iter().map(|(_, _, value)| format!("{:.0}", value(sample))).collect();
+        let _ = writeln!(out, "| {count} | {} |", cells.join(" | "));
     }
     out
 }
 
-fn report(curves: &[Curve]) -> Value {
+fn report(curve: &Curve) -> Value {
     let point = |(count, sample): &(usize, Sample)| {
         let columns = COLUMNS.iter().map(|(name, _, value)| ((*name).to_owned(), json!(value(sample))));
         let mut point: serde_json::Map<_, _> = columns.collect();
         point.insert("count".to_owned(), json!(count));
         Value::Object(point)
     };
-    let curve = |curve: &Curve| json!({"name": curve.name, "about": curve.about, "points": curve.points.iter().map(point).collect::<Value>()});
-    json!({"machine": machine(), "curves": curves.iter().map(curve).collect::<Value>()})
+    let points: Value = curve.points.iter().map(point).collect();
+    json!({"machine": machine(), "name": curve.name, "about": curve.about, "points": points})
 }
 
 #[cfg(test)]
@@ -219,20 +229,19 @@ pub mod tests {
     use super::{Curve, markdown, report};
     use crate::bench::sample::Sample;
 
-    pub fn curves() -> Vec<Curve> {
+    pub fn curve() -> Curve {
         let sample =
             |us: f64| Sample { cpu_us: us, rps: 1e6 / us, p50_us: us, p99_us: 2.0 * us, rss_mb: 140.0 };
         let points = vec![(10, sample(50.0)), (100, sample(60.0)), (1_000, sample(80.0))];
-        vec![Curve { name: "routes", about: "the last one", points }]
+        Curve { name: "routes", about: "the last one", points }
     }
 
     #[test]
     fn every_point_is_a_row_and_an_object() {
-        let curves = curves();
-        let table = markdown(&curves);
-        assert!(table.contains("| routes | 1000 | 80 | 12500 | 80 | 160 | 140 |"), "{table}");
-        let report = report(&curves);
-        assert_eq!(report["curves"][0]["points"][2]["cpu_us"], 80.0);
-        assert_eq!(report["curves"][0]["points"][0]["count"], 10);
+        let table = markdown(&curve());
+        assert!(table.contains("| 1000 | 80 | 12500 | 80 | 160 | 140 |"), "{table}");
+        let report = report(&curve());
+        assert_eq!(report["points"][2]["cpu_us"], 80.0);
+        assert_eq!(report["points"][0]["count"], 10);
     }
 }
