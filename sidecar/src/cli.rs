@@ -2,7 +2,7 @@
 
 use crate::connect::ConnectTo;
 use crate::doctor::Call;
-use crate::render::{RenderInput, copy_filter, kept_secret, write};
+use crate::render::{RenderInput, copy_filter, kept_secret, render_reloadable, write, write_reloadable};
 use crate::settings::{self, Fault, Source};
 use crate::webhook::command::{self as promotions, Action};
 use crate::{app, check, doctor, fetch, log, smoke};
@@ -33,9 +33,12 @@ enum Command {
         /// The folder to write into
         #[arg(long, value_name = "FOLDER")]
         out: PathBuf,
-        /// For containers that share the folder alone: also puts the filter there, and keeps the secret that is there
+        /// For containers that share the folder alone: also puts the filter there, and keeps the secret that is there (as --reloadable does)
         #[arg(long)]
         shared: bool,
+        /// Listener and clusters in files that Envoy watches: the same command once more gives a running Envoy the new policy
+        #[arg(long, conflicts_with = "shared")]
+        reloadable: bool,
     },
     /// Answers the built-in routes that Envoy sends to the sidecar
     Serve {
@@ -166,7 +169,16 @@ impl Configuration {
 /// Runs a command.
 pub fn run(arguments: Arguments) -> ExitCode {
     let done = match arguments.command {
-        Command::Render { configuration, wasm, out, shared } => render(&configuration, wasm, out, shared),
+        Command::Render { configuration, wasm, out, shared, reloadable } => {
+            let kept = if reloadable {
+                Kept::Reloadable
+            } else if shared {
+                Kept::Shared
+            } else {
+                Kept::Nothing
+            };
+            render(&configuration, wasm, out, kept)
+        }
         Command::Serve { configuration, state } => serve(&configuration, &state),
         Command::Check { file, env_file, host, online } => {
             check::run(&file, env_file.as_deref(), host, online)
@@ -197,24 +209,45 @@ pub fn run(arguments: Arguments) -> ExitCode {
     }
 }
 
+/// What of an earlier rendering stays.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Kept {
+    Nothing,
+    Shared,
+    Reloadable,
+}
+
 fn render(
     configuration: &Configuration,
     wasm: PathBuf,
     out: PathBuf,
-    shared: bool,
+    kept: Kept,
 ) -> Result<(), Vec<Fault>> {
     let source = Source::read(configuration.policy.as_deref(), configuration.env_file.as_deref(), true)?;
-    let (wasm, secret) = match shared {
-        true => (copy_filter(&wasm, &out).map_err(|e| vec![Fault::text(e)])?, kept_secret(&out)),
-        false => (wasm, None),
+    let failed = |e: String| vec![Fault::text(e)];
+    let (wasm, secret) = match kept {
+        Kept::Shared => (copy_filter(&wasm, &out).map_err(failed)?, kept_secret(&out)),
+        Kept::Nothing | Kept::Reloadable => (wasm, None),
     };
     let (policy, env) = (source.policy.clone(), source.env.clone());
     let input = RenderInput { policy, env, wasm, state_dir: out, secret };
-    let rendered = crate::render::render(&input).map_err(|errors| source.name(errors))?;
-    write(&rendered, &input.state_dir).map_err(|e| vec![Fault::text(e)])?;
+    let line = if kept == Kept::Reloadable {
+        let reloadable = render_reloadable(&input).map_err(|errors| source.name(errors))?;
+        if write_reloadable(&reloadable).map_err(failed)? {
+            let mut err = std::io::stderr().lock();
+            let _ = writeln!(
+                err,
+                "the bootstrap has changed: an Envoy that runs follows it when it is started again"
+            );
+        }
+        reloadable.rendered.summary()
+    } else {
+        let rendered = crate::render::render(&input).map_err(|errors| source.name(errors))?;
+        write(&rendered, &input.state_dir).map_err(failed)?;
+        rendered.summary()
+    };
     let mut stdout = std::io::stdout().lock();
-    let line = rendered.summary();
-    writeln!(stdout, "{line}").and_then(|()| stdout.flush()).map_err(|e| vec![Fault::text(e.to_string())])
+    writeln!(stdout, "{line}").and_then(|()| stdout.flush()).map_err(|e| failed(e.to_string()))
 }
 
 fn serve(configuration: &Configuration, state: &std::path::Path) -> Result<(), Vec<Fault>> {

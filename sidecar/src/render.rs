@@ -6,12 +6,14 @@ mod clusters;
 mod files;
 mod model;
 pub mod ports;
+mod reload;
 mod routes;
 
 use crate::connect::{ConnectTo, sidecar_host, stats_port};
 pub use files::{copy_filter, kept_secret, write};
 use gatewaystack_core::config::error::ConfigError;
 use gatewaystack_core::config::{self, Environment};
+pub use reload::{Reloadable, render_reloadable, write_reloadable};
 use serde_json::{Value, json};
 use std::path::{Path, PathBuf};
 
@@ -54,13 +56,16 @@ pub struct Rendered {
     pub secret: String,
     /// The folder of the decision records.
     pub data_dir: PathBuf,
+    /// The policy's revision, as records and the filter's log have it.
+    pub revision: String,
 }
 
 impl Rendered {
     /// One line for whoever starts Envoy and the sidecar.
     pub fn summary(&self) -> Value {
         json!({
-            "listen": self.listen, "sidecar": self.sidecar, "admin": self.admin, "health": self.health, "tls": self.tls
+            "listen": self.listen, "sidecar": self.sidecar, "admin": self.admin, "health": self.health, "tls": self.tls,
+            "policy": self.revision
         })
     }
 }
@@ -70,6 +75,19 @@ impl Rendered {
 /// # Errors
 /// Everything that is wrong with policy and environment, each with its path or the name of its variable.
 pub fn render(input: &RenderInput) -> Result<Rendered, Vec<ConfigError>> {
+    rendered(input, &Given { wasm: absolute(&input.wasm), secret: None, ports_stay: false })
+}
+
+/// What isn't chosen anew.
+struct Given {
+    /// Where Envoy finds the filter.
+    wasm: PathBuf,
+    secret: Option<String>,
+    /// Whether a port that is 0 is an error.
+    ports_stay: bool,
+}
+
+fn rendered(input: &RenderInput, given: &Given) -> Result<Rendered, Vec<ConfigError>> {
     let secrets = crate::settings::check_secrets(&input.env);
     let folded = config::load_value(input.policy.clone(), &input.env);
     let (_, mut folded) = match (folded, secrets) {
@@ -77,20 +95,22 @@ pub fn render(input: &RenderInput) -> Result<Rendered, Vec<ConfigError>> {
         (Ok(_), Err(error)) => return Err(vec![error]),
         (Err(errors), secrets) => return Err(errors.into_iter().chain(secrets.err()).collect()),
     };
+    if given.ports_stay {
+        ports::require(&folded)?;
+    }
     ports::choose(&mut folded).map_err(|e| vec![e])?;
     // Compiled once more, so that the revision is that of what filter and sidecar will load.
     let (policy, folded) = config::load_value(Some(folded), &Environment::new())?;
-    let wasm = absolute(&input.wasm);
-    if !wasm.is_file() {
-        return Err(vec![ConfigError::new("", format!("no filter at {}", wasm.display()))]);
+    if !input.wasm.is_file() {
+        return Err(vec![ConfigError::new("", format!("no filter at {}", absolute(&input.wasm).display()))]);
     }
-    let secret = input.secret.clone().map_or_else(secret, Ok).map_err(|e| vec![e])?;
+    let secret = given.secret.clone().or_else(|| input.secret.clone()).map_or_else(secret, Ok).map_err(|e| vec![e])?;
     let elsewhere = ConnectTo::read(&input.env).map_err(|e| vec![e])?;
     let stats_port = stats_port(&input.env, &policy.own).map_err(|e| vec![e])?;
     let sidecar_host = sidecar_host(&input.env).map_err(|e| vec![e])?;
     let data_dir = absolute(Path::new(&policy.own.data_dir));
     let places = model::Places {
-        wasm: &wasm,
+        wasm: &given.wasm,
         data_dir: &data_dir,
         roots: clusters::roots(&input.env),
         secret: &secret,
@@ -112,6 +132,7 @@ pub fn render(input: &RenderInput) -> Result<Rendered, Vec<ConfigError>> {
         tls: own.tls.is_some(),
         secret,
         data_dir,
+        revision: policy.revision.to_string(),
     })
 }
 

@@ -2,12 +2,12 @@
 
 use crate::client::{self, Response};
 use crate::{AUDIENCE, TestIssuer, eventually};
-use gatewaystack::render::{RenderInput, Rendered, render};
+use gatewaystack::render::{RenderInput, Rendered, render, render_reloadable, write, write_reloadable};
 use gatewaystack::{app, settings};
-use gatewaystack_core::config;
+use gatewaystack_core::config::{self, error::ConfigError};
 use serde_json::{Value, json};
 use std::collections::BTreeMap;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::sync::Arc;
 use tempfile::TempDir;
@@ -22,6 +22,7 @@ pub struct Builder {
     issuers: Vec<Value>,
     upstream: Option<String>,
     lets_headers_go: bool,
+    is_reloadable: bool,
 }
 
 /// A gateway with one worker and no routes.
@@ -34,6 +35,7 @@ pub fn gateway() -> Builder {
         issuers: Vec::new(),
         upstream: None,
         lets_headers_go: false,
+        is_reloadable: false,
     }
 }
 
@@ -77,6 +79,12 @@ impl Builder {
         self
     }
 
+    /// As `gatewaystack render --reloadable` starts it; connections are asked to go as soon as there is a new policy.
+    pub fn reloadable(mut self) -> Self {
+        self.is_reloadable = true;
+        self
+    }
+
     fn bootstrap(&self, rendered: &Rendered) -> String {
         if !self.lets_headers_go {
             return rendered.envoy_yaml.clone();
@@ -116,7 +124,15 @@ impl Builder {
         let rendered = render(&self.input(&folder)).unwrap_or_else(|errors| panic!("{errors:#?}"));
         std::fs::create_dir_all(&rendered.data_dir).unwrap();
         let sidecar = serve(&rendered, &self.env).await;
-        let envoy = spawn(&folder, &self.bootstrap(&rendered), self.workers);
+        let envoy = if self.is_reloadable {
+            let state = folder.path().join(STATE);
+            // Its secret, for the sidecar has it, and its ports: what is rendered again keeps both.
+            write(&rendered, &state).unwrap();
+            let bootstrap = rerender(&state, &rendered.policy_json).unwrap();
+            spawn_with(&folder, &bootstrap, self.workers, &["--drain-strategy", "immediate"])
+        } else {
+            spawn(&folder, &self.bootstrap(&rendered), self.workers)
+        };
         let mut gateway = Gateway { folder, rendered, envoy, sidecar };
         gateway.wait().await;
         gateway
@@ -137,6 +153,20 @@ impl Builder {
     }
 }
 
+/// The folder that a reloadable gateway watches.
+const STATE: &str = "state";
+
+fn rerender(state: &Path, policy: &Value) -> Result<String, Vec<ConfigError>> {
+    let reloadable = render_reloadable(&RenderInput {
+        policy: Some(policy.clone()),
+        env: BTreeMap::new(),
+        wasm: from_environment("GATEWAYSTACK_WASM"),
+        state_dir: state.to_owned(),
+    })?;
+    write_reloadable(&reloadable).unwrap();
+    Ok(reloadable.rendered.envoy_yaml)
+}
+
 async fn serve(rendered: &Rendered, env: &BTreeMap<String, String>) -> JoinHandle<()> {
     let policy = config::load(Some(rendered.policy_json.to_string().as_bytes()), None).unwrap();
     let settings = settings::of(&policy, env, rendered.secret.as_str().into()).unwrap();
@@ -148,6 +178,10 @@ async fn serve(rendered: &Rendered, env: &BTreeMap<String, String>) -> JoinHandl
 
 /// Envoy with this bootstrap.
 pub fn spawn(folder: &TempDir, bootstrap: &str, workers: usize) -> Child {
+    spawn_with(folder, bootstrap, workers, &[])
+}
+
+fn spawn_with(folder: &TempDir, bootstrap: &str, workers: usize, options: &[&str]) -> Child {
     let (config, log) = (folder.path().join("envoy.yaml"), folder.path().join("envoy.log"));
     std::fs::write(&config, bootstrap).unwrap();
     Command::new(from_environment("ENVOY_BIN"))
@@ -162,10 +196,22 @@ pub fn spawn(folder: &TempDir, bootstrap: &str, workers: usize) -> Child {
             "info",
         ])
         .args(["--file-flush-interval-msec", "50"])
+        .args(options)
         .stdout(Stdio::null())
         .stderr(std::fs::File::create(log).unwrap())
         .spawn()
         .unwrap()
+}
+
+/// Envoy's version: the tests run against each that is supported, and some lack something.
+pub fn envoy_version() -> (u32, u32, u32) {
+    let output = Command::new(from_environment("ENVOY_BIN")).arg("--version").output().unwrap();
+    let said = String::from_utf8(output.stdout).unwrap();
+    // `envoy  version: <commit>/1.40.0/Clean/RELEASE/BoringSSL`
+    let version =
+        said.split('/').find(|part| part.starts_with(|c: char| c.is_ascii_digit()) && part.contains('.'));
+    let mut numbers = version.unwrap().split('.').map(|n| n.split('-').next().unwrap().parse().unwrap());
+    (numbers.next().unwrap(), numbers.next().unwrap(), numbers.next().unwrap())
 }
 
 /// A path that `cargo xtask test` has set.
@@ -208,6 +254,21 @@ impl Gateway {
     /// Host and port.
     pub fn address(&self) -> &str {
         &self.rendered.listen
+    }
+
+    /// Renders a reloadable gateway again, with its policy changed, as an operator does.
+    ///
+    /// # Errors
+    /// What is wrong with the policy.
+    pub fn reload(&self, change: impl FnOnce(&mut Value)) -> Result<(), Vec<ConfigError>> {
+        let mut policy = self.rendered.policy_json.clone();
+        change(&mut policy);
+        rerender(&self.state(), &policy).map(drop)
+    }
+
+    /// The folder that a reloadable gateway watches.
+    pub fn state(&self) -> PathBuf {
+        self.folder.path().join(STATE)
     }
 
     /// Envoy's log.

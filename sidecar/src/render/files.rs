@@ -5,6 +5,11 @@ use std::fs::{DirBuilder, OpenOptions};
 use std::io::Write as _;
 use std::path::{Path, PathBuf};
 
+/// Envoy's bootstrap.
+pub const BOOTSTRAP: &str = "envoy.yaml";
+/// The sidecar's secret.
+pub const SECRET: &str = "sidecar-secret";
+
 /// Writes `envoy.yaml`, `policy.json` and `sidecar-secret` into `folder`, and makes the folder of the decision records.
 ///
 /// # Errors
@@ -14,7 +19,7 @@ pub fn write(rendered: &Rendered, folder: &Path) -> Result<(), String> {
     make(&rendered.data_dir)?;
     let policy = serde_json::to_string_pretty(&rendered.policy_json).map_err(|e| e.to_string())?;
     for (name, content) in
-        [("envoy.yaml", &rendered.envoy_yaml), ("policy.json", &policy), ("sidecar-secret", &rendered.secret)]
+        [(BOOTSTRAP, &rendered.envoy_yaml), ("policy.json", &policy), (SECRET, &rendered.secret)]
     {
         private(&folder.join(name), content.as_bytes())?;
     }
@@ -35,11 +40,12 @@ pub fn copy_filter(wasm: &Path, folder: &Path) -> Result<PathBuf, String> {
 
 /// The secret that an earlier [`write`] left in `folder`: parts that run already hold it.
 pub fn kept_secret(folder: &Path) -> Option<String> {
-    let secret = std::fs::read_to_string(folder.join("sidecar-secret")).ok()?;
+    let secret = std::fs::read_to_string(folder.join(SECRET)).ok()?;
     (secret.len() == 64 && secret.bytes().all(|b| b.is_ascii_hexdigit())).then_some(secret)
 }
 
-fn make(folder: &Path) -> Result<(), String> {
+/// A folder for its owner alone.
+pub fn make(folder: &Path) -> Result<(), String> {
     let mut builder = DirBuilder::new();
     builder.recursive(true);
     #[cfg(unix)]
@@ -48,7 +54,7 @@ fn make(folder: &Path) -> Result<(), String> {
 }
 
 /// Written beside and moved into place: a reader never sees half a file, and the file's mode is ours from its beginning.
-fn private(file: &Path, content: &[u8]) -> Result<(), String> {
+pub fn private(file: &Path, content: &[u8]) -> Result<(), String> {
     let failed = |e: std::io::Error| format!("can't write {}: {e}", file.display());
     let mut beside = file.as_os_str().to_owned();
     beside.push(format!(".{}", std::process::id()));

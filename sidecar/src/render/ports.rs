@@ -5,15 +5,33 @@ use serde_json::{Value, json};
 use std::hash::{BuildHasher as _, Hasher as _, RandomState};
 use std::net::TcpListener;
 
+/// Where the ports stand: section, member, and the address that is bound to.
+fn places(bind: &str) -> [(&'static str, &'static str, &str); 3] {
+    [("listen", "port", bind), ("sidecar", "port", "127.0.0.1"), ("listen", "admin_port", "127.0.0.1")]
+}
+
+fn slot<'a>(folded: &'a Value, (section, member): (&str, &str)) -> Option<&'a Value> {
+    folded.get(section)?.get(member)
+}
+
+/// Refuses each port that is 0: a gateway that is reloaded keeps its ports.
+pub fn require(folded: &Value) -> Result<(), Vec<ConfigError>> {
+    let zero = places("")
+        .into_iter()
+        .filter(|(section, member, _)| slot(folded, (section, member)).is_some_and(|port| *port == json!(0)));
+    let error = |(section, member, _): (&str, &str, &str)| {
+        let path = format!("{section}.{member}");
+        ConfigError::new(path, "0 is another port each time; a gateway that is reloaded needs one that stays")
+    };
+    let errors: Vec<_> = zero.map(error).collect();
+    if errors.is_empty() { Ok(()) } else { Err(errors) }
+}
+
 /// Replaces each port that is 0. All are held at once, so that they differ.
 pub fn choose(folded: &mut Value) -> Result<(), ConfigError> {
     let bind = folded.pointer("/listen/bind").and_then(Value::as_str).unwrap_or("127.0.0.1").to_owned();
     let mut held = Vec::new();
-    for (section, member, host) in [
-        ("listen", "port", bind.as_str()),
-        ("sidecar", "port", "127.0.0.1"),
-        ("listen", "admin_port", "127.0.0.1"),
-    ] {
+    for (section, member, host) in places(&bind) {
         let Some(slot) = folded.get_mut(section).and_then(|s| s.get_mut(member)) else { continue };
         if *slot != json!(0) {
             continue;

@@ -1,6 +1,8 @@
 //! What a bootstrap says, as data; that Envoy takes it is `tests/validate.rs`.
 
-use super::{RenderInput, Rendered, copy_filter, kept_secret, render, write};
+use super::{
+    Reloadable, RenderInput, Rendered, copy_filter, kept_secret, render, render_reloadable, write, write_reloadable,
+};
 use gatewaystack_core::config::Environment;
 use serde_json::{Value, json};
 use std::path::PathBuf;
@@ -256,4 +258,90 @@ fn parts_that_share_a_folder_get_the_filter_and_keep_their_secret() {
     write(&first, &out).unwrap();
     let again = RenderInput { secret: kept_secret(&out), ..input(None, &variables) };
     assert_eq!(render(&again).unwrap().secret, first.secret);
+}
+
+/// In a folder of its own, with a filter of these bytes.
+fn reloadable(
+    folder: &tempfile::TempDir,
+    filter: &[u8],
+    change: impl FnOnce(&mut Value),
+) -> Result<Reloadable, Vec<String>> {
+    let wasm = folder.path().join("filter.wasm");
+    std::fs::write(&wasm, filter).unwrap();
+    let mut policy = policy(json!([{ "path": "/a" }]));
+    change(&mut policy);
+    let variables = [("DATA_DIR", folder.path().join("data").display().to_string())];
+    let variables = variables.each_ref().map(|(name, value)| (*name, value.as_str()));
+    let input =
+        RenderInput { wasm, state_dir: folder.path().join("state"), ..input(Some(policy), &variables) };
+    render_reloadable(&input).map_err(|errors| errors.into_iter().map(|error| error.path).collect())
+}
+
+fn listener(reloadable: &Reloadable) -> Value {
+    serde_json::from_str::<Value>(&reloadable.listeners).unwrap()["resources"][0].clone()
+}
+
+fn code(reloadable: &Reloadable) -> String {
+    let manager = &listener(reloadable)["filter_chains"][0]["filters"][0]["typed_config"];
+    let config = &manager["http_filters"][0]["typed_config"]["config"];
+    config["vm_config"]["code"]["local"]["filename"].as_str().unwrap().to_owned()
+}
+
+#[test]
+fn what_is_rendered_again_changes_what_envoy_watches_and_nothing_else() {
+    let folder = tempfile::tempdir().unwrap();
+    let first = reloadable(&folder, b"one", |_| ()).unwrap();
+    assert!(!write_reloadable(&first).unwrap(), "nothing was there");
+    let bootstrap: Value = serde_saphyr::from_str(&first.rendered.envoy_yaml).unwrap();
+    assert_eq!(bootstrap["static_resources"], Value::Null);
+    let state = folder.path().join("state");
+    for (source, file) in [("lds_config", "listeners.json"), ("cds_config", "clusters.json")] {
+        let source = &bootstrap["dynamic_resources"][source]["path_config_source"];
+        assert_eq!(source, &json!({ "path": state.join(file), "watched_directory": { "path": state } }));
+        let written: Value = serde_json::from_slice(&std::fs::read(state.join(file)).unwrap()).unwrap();
+        assert_eq!(written["version_info"], json!(first.rendered.revision), "{file}");
+        assert!(written["resources"][0]["@type"].is_string(), "{file}");
+    }
+    assert!(!first.rendered.envoy_yaml.contains(&first.rendered.secret));
+
+    let second = reloadable(&folder, b"one", |policy| policy["realm"] = json!("other")).unwrap();
+    assert_ne!((&second.listeners, &second.rendered.revision), (&first.listeners, &first.rendered.revision));
+    assert_eq!(second.rendered.secret, first.rendered.secret, "the sidecar that runs knows this one");
+    assert!(!write_reloadable(&second).unwrap(), "the bootstrap is the same");
+    let third =
+        reloadable(&folder, b"one", |policy| policy["listen"] = json!({ "admin_port": 9999 })).unwrap();
+    assert!(write_reloadable(&third).unwrap(), "the bootstrap is another");
+}
+
+#[test]
+fn a_filter_is_named_by_its_content_so_that_another_one_is_loaded() {
+    let folder = tempfile::tempdir().unwrap();
+    let names = [b"one", b"two", b"one"].map(|filter| {
+        let rendered = reloadable(&folder, filter, |_| ()).unwrap();
+        write_reloadable(&rendered).unwrap();
+        let name = code(&rendered);
+        assert_eq!(std::fs::read(&name).unwrap(), filter, "{name}");
+        name
+    });
+    assert_eq!((names[0] == names[1], names[0] == names[2]), (false, true), "{names:?}");
+}
+
+#[test]
+fn a_bad_policy_or_a_port_that_would_move_leaves_everything_as_it_is() {
+    let folder = tempfile::tempdir().unwrap();
+    write_reloadable(&reloadable(&folder, b"one", |_| ()).unwrap()).unwrap();
+    let all = || {
+        let files = std::fs::read_dir(folder.path().join("state")).unwrap();
+        let mut all: Vec<_> =
+            files.map(|file| file.unwrap().path()).map(|p| (std::fs::read(&p).unwrap(), p)).collect();
+        all.sort();
+        all
+    };
+    let before = all();
+    let bad = reloadable(&folder, b"two", |policy| policy["surprise"] = json!(true));
+    assert_eq!(bad.unwrap_err(), ["surprise"]);
+    let moving =
+        reloadable(&folder, b"two", |policy| policy["listen"] = json!({ "port": 0, "admin_port": 0 }));
+    assert_eq!(moving.unwrap_err(), ["listen.port", "listen.admin_port"]);
+    assert_eq!(all(), before);
 }
