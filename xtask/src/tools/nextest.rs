@@ -28,6 +28,25 @@ pub fn runner() -> Runner {
 }
 
 impl Runner {
+    /// The arguments of cargo that run these test binaries of a package, without the tests whose names contain one of `left_out`.
+    pub fn binaries(&self, command: &mut Command, package: &str, names: &[&str], left_out: &[&str]) {
+        match self {
+            Self::Nextest(folder) => {
+                if let Some(folder) = folder {
+                    prepend_path(command, folder);
+                }
+                command.args(["nextest", "run", "--no-fail-fast"]);
+            }
+            Self::CargoTest => {
+                command.args(["test", "--no-fail-fast"]);
+            }
+        }
+        command.args(["--package", package]);
+        command.args(names.iter().flat_map(|name| ["--test", *name]));
+        // Both understand it.
+        command.arg("--").args(left_out.iter().flat_map(|part| ["--skip", *part]));
+    }
+
     /// The arguments of cargo that run the workspace's tests, or those whose name contains `filter`; with `ignored` also
     /// those that are left out otherwise.
     pub fn arguments(&self, command: &mut Command, filter: Option<&str>, ignored: bool) {
