@@ -65,6 +65,15 @@ fn bad_filters(folder: &Path) -> Vec<(&'static str, Value)> {
     ]
 }
 
+/// The filter with an empty custom section more.
+fn other_code(gateway: &Gateway) -> PathBuf {
+    let copy = gateway.state().join("copy.wasm");
+    let mut code = fs::read(gateway::from_environment("GATEWAYSTACK_WASM")).unwrap();
+    code.extend([0, 2, 1, b'x']);
+    fs::write(&copy, code).unwrap();
+    copy
+}
+
 fn merge(into: &mut Value, from: &Value) {
     match (into, from) {
         (Value::Object(into), Value::Object(from)) => {
@@ -118,9 +127,22 @@ async fn a_new_policy_under_load_loses_no_request_and_keeps_keys_and_counters() 
     assert_eq!(remaining(got), "1999999", "another rule counts from its beginning");
     assert_eq!(gateway.get("/new").bearer(&ann).send().await.status, 403);
 
+    // Other code, too.
+    let file = gateway.state().join("listeners.json");
+    let mut listeners = read(&file);
+    let config = &mut filter(&mut listeners)["typed_config"]["config"];
+    let mut policy: Value = serde_json::from_str(config["configuration"]["value"].as_str().unwrap()).unwrap();
+    policy["identity"]["user_header"] = json!("X-Fourth");
+    config["configuration"]["value"] = json!(policy.to_string());
+    config["vm_config"]["code"]["local"]["filename"] = json!(other_code(&gateway));
+    replace(&file, listeners.to_string());
+    load.sees("the fourth policy, in other code", named_by("x-fourth")).await;
+    let got = gateway.get("/v1/x").bearer(&ann).send().await;
+    assert_eq!(remaining(got), "1999998", "the counters are everybody's");
+
     let answers = load.end().await;
     let seen = upstream.seen().iter().filter(|seen| seen["target"] == "/v1/x").count();
-    assert_eq!(seen as u64, answers + 4, "each once");
+    assert_eq!(seen as u64, answers + 5, "each once");
     assert_eq!(issuer.fetches(), 1, "the keys that were there are used");
     assert_eq!(gateway.stat(&["listener_manager.lds.update_rejected"]).await, 0);
     assert!(!gateway.log().contains("panicked"), "{}", gateway.log());
@@ -242,13 +264,8 @@ async fn a_filter_that_is_discovered_is_replaced_under_load_policy_and_code() {
     alone.name_by("X-Caller");
     load.sees("the second policy", named_by("x-caller")).await;
 
-    // Other code: an empty custom section more.
-    let copy = gateway.state().join("copy.wasm");
-    let mut code = fs::read(gateway::from_environment("GATEWAYSTACK_WASM")).unwrap();
-    code.extend([0, 2, 1, b'x']);
-    fs::write(&copy, code).unwrap();
     let mut plugin = alone.plugin();
-    plugin["config"]["vm_config"]["code"]["local"]["filename"] = json!(copy);
+    plugin["config"]["vm_config"]["code"]["local"]["filename"] = json!(other_code(gateway));
     alone.put(&plugin);
     stat_is(gateway, &["extension_config_discovery", "update_success"], 3).await;
     alone.name_by("X-Third");
