@@ -217,12 +217,7 @@ enum Kept {
     Reloadable,
 }
 
-fn render(
-    configuration: &Configuration,
-    wasm: PathBuf,
-    out: PathBuf,
-    kept: Kept,
-) -> Result<(), Vec<Fault>> {
+fn render(configuration: &Configuration, wasm: PathBuf, out: PathBuf, kept: Kept) -> Result<(), Vec<Fault>> {
     let source = Source::read(configuration.policy.as_deref(), configuration.env_file.as_deref(), true)?;
     let failed = |e: String| vec![Fault::text(e)];
     let (wasm, secret) = match kept {

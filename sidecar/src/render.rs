@@ -104,7 +104,8 @@ fn rendered(input: &RenderInput, given: &Given) -> Result<Rendered, Vec<ConfigEr
     if !input.wasm.is_file() {
         return Err(vec![ConfigError::new("", format!("no filter at {}", absolute(&input.wasm).display()))]);
     }
-    let secret = given.secret.clone().or_else(|| input.secret.clone()).map_or_else(secret, Ok).map_err(|e| vec![e])?;
+    let secret =
+        given.secret.clone().or_else(|| input.secret.clone()).map_or_else(secret, Ok).map_err(|e| vec![e])?;
     let elsewhere = ConnectTo::read(&input.env).map_err(|e| vec![e])?;
     let stats_port = stats_port(&input.env, &policy.own).map_err(|e| vec![e])?;
     let sidecar_host = sidecar_host(&input.env).map_err(|e| vec![e])?;

@@ -162,6 +162,7 @@ fn rerender(state: &Path, policy: &Value) -> Result<String, Vec<ConfigError>> {
         env: BTreeMap::new(),
         wasm: from_environment("GATEWAYSTACK_WASM"),
         state_dir: state.to_owned(),
+        secret: None,
     })?;
     write_reloadable(&reloadable).unwrap();
     Ok(reloadable.rendered.envoy_yaml)

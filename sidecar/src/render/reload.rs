@@ -4,7 +4,7 @@
 //! The listener goes over as a whole, filter and routes together: were the filter alone replaced, its routes and Envoy's would for a moment
 //! be two. The ports, the sidecar's secret and the bootstrap stay as they are, so that what runs goes on.
 
-use super::files::{self, BOOTSTRAP, SECRET};
+use super::files::{self, BOOTSTRAP};
 use super::{Given, RenderInput, Rendered, absolute, rendered};
 use gatewaystack_core::config::error::ConfigError;
 use serde_json::{Value, json};
@@ -41,16 +41,12 @@ pub fn render_reloadable(input: &RenderInput) -> Result<Reloadable, Vec<ConfigEr
     // Envoy reads a filter once for each of its names: another one needs another name, and one that runs must not change.
     let name = Sha256::digest(&bytes).iter().take(8).map(|byte| format!("{byte:02x}")).collect::<String>();
     let filter = folder.join(format!("{}{name}{}", FILTER.0, FILTER.1));
-    let secret = std::fs::read_to_string(folder.join(SECRET)).ok().filter(|kept| is_secret(kept));
+    let secret = files::kept_secret(&folder);
     let mut rendered = rendered(input, &Given { wasm: filter.clone(), secret, ports_stay: true })?;
     let Split { bootstrap, listeners, clusters } =
         split(&rendered, &folder).map_err(|why| failed(format!("the bootstrap's template: {why}")))?;
     rendered.envoy_yaml = bootstrap;
     Ok(Reloadable { rendered, listeners, clusters, folder, filter: (filter, bytes) })
-}
-
-fn is_secret(text: &str) -> bool {
-    text.len() == 64 && text.bytes().all(|byte| byte.is_ascii_hexdigit())
 }
 
 struct Split {

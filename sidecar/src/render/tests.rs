@@ -1,7 +1,8 @@
 //! What a bootstrap says, as data; that Envoy takes it is `tests/validate.rs`.
 
 use super::{
-    Reloadable, RenderInput, Rendered, copy_filter, kept_secret, render, render_reloadable, write, write_reloadable,
+    Reloadable, RenderInput, Rendered, copy_filter, kept_secret, render, render_reloadable, write,
+    write_reloadable,
 };
 use gatewaystack_core::config::Environment;
 use serde_json::{Value, json};

@@ -25,7 +25,7 @@ fn versions_are_those_of_the_sources() {
     assert!(
         read("deploy/images/Dockerfile").contains(&format!("FROM rust:{rust}-slim-bookworm AS source\n"))
     );
-    let envoy = between(&read("xtask/src/tools/envoy.rs"), "const VERSION: &str = \"", "\"");
+    let envoy = between(&read("envoy/versions.yaml"), "\ndefault: ", "\n");
     assert_eq!(images::ENVOY, format!("envoyproxy/envoy:v{envoy}"));
     assert!(read("docker-compose.yml").contains(&format!("image: {}\n", images::ENVOY)));
     assert!(read("tests/docker/envoy.Dockerfile").contains(images::ENVOY));
