@@ -12,6 +12,8 @@ pub const SLOTS: u64 = 65_536;
 /// Entries of one slot.
 pub const WAYS: usize = 10;
 const ENTRY: usize = 24;
+/// Longest time between reading the clock and counting, for a worker that gets no processor in between.
+const LATE_MS: u64 = 10_000;
 
 /// The tables.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -93,8 +95,10 @@ fn count_in(
     window: u64,
     now: u64,
 ) -> Counted {
-    // An end further off than the window comes from a clock that was set back: it would shut its user out for as long.
-    entries.retain(|e| e.ends > now && (e.key != key || e.ends <= now.saturating_add(window)));
+    // An end much further off than the window comes from a clock that was set back: it would shut its user out for as long. A little
+    // further off it is where another worker, which read the clock later, was first: that window is everybody's.
+    let furthest = now.saturating_add(window).saturating_add(LATE_MS);
+    entries.retain(|e| e.ends > now && (e.key != key || e.ends <= furthest));
     if let Some(entry) = entries.iter_mut().find(|e| e.key == key) {
         let over = entry.count.saturating_add(weight) > max;
         entry.count += if over { 0 } else { weight };

@@ -41,6 +41,16 @@ fn a_clock_that_was_set_back_shuts_nobody_out() {
     assert!(!count(&table, Kind::Callers, 7, 1, 1, WINDOW, 5).unwrap().over);
 }
 
+/// Each worker reads the clock before it counts, and another may come between.
+#[test]
+fn a_worker_that_read_the_clock_before_the_window_began_counts_in_it() {
+    let table = MemoryTable::default();
+    assert!(!count(&table, Kind::Callers, 7, 2, 1, WINDOW, 10_000).unwrap().over);
+    assert_eq!(count(&table, Kind::Callers, 7, 2, 1, WINDOW, 9_999).unwrap().count, 2);
+    assert!(count(&table, Kind::Callers, 7, 2, 1, WINDOW, 9_000).unwrap().over);
+    assert!(count(&table, Kind::Callers, 7, 2, 1, WINDOW, 10_000).unwrap().over);
+}
+
 #[test]
 fn a_full_slot_drops_what_is_nearest_its_end_and_what_is_at_its_limit_last() {
     let table = MemoryTable::default();
