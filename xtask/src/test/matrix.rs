@@ -99,17 +99,29 @@ fn without_wasm(workspace: &Workspace, release: &Release) -> Suite {
     }
 }
 
-/// What an Envoy says of a bootstrap with a filter, whatever the filter: the runtime comes first.
+/// What an Envoy says of a bootstrap with a filter. It looks for the runtime first, whatever the filter is.
 fn refusal(workspace: &Workspace, binary: &Path) -> Result<String> {
-    let plugin = json!({
-        "@type": "type.googleapis.com/envoy.extensions.wasm.v3.WasmService",
+    let kind = |name: &str| format!("type.googleapis.com/envoy.extensions.filters.{name}");
+    let wasm = json!({
+        "@type": kind("http.wasm.v3.Wasm"),
         "config": {"vm_config": {
             "runtime": "envoy.wasm.runtime.v8",
             "code": {"local": {"filename": workspace.target.join("gatewaystack.wasm")}},
         }},
     });
-    let bootstrap =
-        json!({"bootstrap_extensions": [{"name": "envoy.bootstrap.wasm", "typed_config": plugin}]});
+    let manager = json!({
+        "@type": kind("network.http_connection_manager.v3.HttpConnectionManager"),
+        "stat_prefix": "a",
+        "route_config": {},
+        "http_filters": [
+            {"name": "wasm", "typed_config": wasm},
+            {"name": "router", "typed_config": {"@type": kind("http.router.v3.Router")}},
+        ],
+    });
+    let bootstrap = json!({"static_resources": {"listeners": [{
+        "address": {"socket_address": {"address": "127.0.0.1", "port_value": 0}},
+        "filter_chains": [{"filters": [{"name": "manager", "typed_config": manager}]}],
+    }]}});
     let mut command = Command::new(binary);
     command.args(["--mode", "validate", "--use-dynamic-base-id", "--config-yaml"]).arg(bootstrap.to_string());
     Ok(tee(&mut command)?.1)
