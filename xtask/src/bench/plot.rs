@@ -1,5 +1,5 @@
-//! A curve as a picture. In: the curve. Out: an SVG with CPU time and latency on its left, resident memory on its right. Counts are on a
-//! logarithmic axis, all else begins at zero. A latency stands as its sixteenth, since as many requests are under way at a time.
+//! A curve as a picture. In: the curve. Out: an SVG with CPU time, latency and resident memory side by side. Counts are on a logarithmic axis, all
+//! else begins at zero.
 
 use std::fmt::Write as _;
 
@@ -8,18 +8,17 @@ use super::{sample::Sample, scale::Curve};
 const WIDTH: f64 = 860.0;
 const HEIGHT: f64 = 230.0;
 /// Of a panel: its width, its height, the room for the figures beside it.
-const PANEL: (f64, f64) = (340.0, 140.0);
+const PANEL: (f64, f64) = (210.0, 140.0);
+/// From a panel to the next.
+const STEP: f64 = 280.0;
 const LEFT: f64 = 60.0;
 const TOP: f64 = 48.0;
 
 /// A line: its name, its colour, its value at a point.
 type Line = (&'static str, &'static str, fn(&Sample) -> f64);
 
-const TIMES: [Line; 3] = [
-    ("CPU µs", "#2563a8", |s| s.cpu_us),
-    ("p50 µs ÷ 16", "#3b8a5a", |s| s.p50_us / 16.0),
-    ("p99 µs ÷ 16", "#b0562b", |s| s.p99_us / 16.0),
-];
+const CPU: [Line; 1] = [("CPU µs per request", "#2563a8", |s| s.cpu_us)];
+const LATENCY: [Line; 2] = [("p50 µs", "#3b8a5a", |s| s.p50_us), ("p99 µs", "#b0562b", |s| s.p99_us)];
 const MEMORY: [Line; 1] = [("resident MB", "#6b4fa0", |s| s.rss_mb)];
 
 pub fn svg(curve: &Curve) -> String {
@@ -30,8 +29,9 @@ pub fn svg(curve: &Curve) -> String {
          <text x=\"{LEFT}\" y=\"24\" font-size=\"15\">{}: {}</text>\n",
         curve.name, curve.about
     );
-    panel(&mut out, curve, &TIMES, LEFT, TOP);
-    panel(&mut out, curve, &MEMORY, LEFT + PANEL.0 + 80.0, TOP);
+    panel(&mut out, curve, &CPU, LEFT, TOP);
+    panel(&mut out, curve, &LATENCY, LEFT + STEP, TOP);
+    panel(&mut out, curve, &MEMORY, LEFT + 2.0 * STEP, TOP);
     out + "</svg>\n"
 }
 
@@ -74,7 +74,7 @@ fn panel(out: &mut String, curve: &Curve, lines: &[Line], left: f64, top: f64) {
         let _ = writeln!(
             out,
             "<text x=\"{:.1}\" y=\"{:.1}\" fill=\"{color}\">{name}</text>",
-            left + 110.0 * at as f64,
+            left + 70.0 * at as f64,
             top - 6.0
         );
     }
@@ -104,7 +104,7 @@ mod tests {
         let picture = svg(&curve());
         assert_eq!(picture.matches("<polyline").count(), 4, "{picture}");
         // 80 of 100 µs at a thousand: the right end, a fifth below the top.
-        assert!(picture.contains("400.0,76.0\" fill=\"none\" stroke=\"#2563a8\""), "{picture}");
+        assert!(picture.contains("270.0,76.0\" fill=\"none\" stroke=\"#2563a8\""), "{picture}");
         assert!(picture.contains(">1k</text>") && picture.ends_with("</svg>\n"), "{picture}");
     }
 
