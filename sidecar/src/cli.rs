@@ -220,12 +220,14 @@ enum Kept {
 fn render(configuration: &Configuration, wasm: PathBuf, out: PathBuf, kept: Kept) -> Result<(), Vec<Fault>> {
     let source = Source::read(configuration.policy.as_deref(), configuration.env_file.as_deref(), true)?;
     let failed = |e: String| vec![Fault::text(e)];
-    let (wasm, secret) = match kept {
-        Kept::Shared => (copy_filter(&wasm, &out).map_err(failed)?, kept_secret(&out)),
-        Kept::Nothing | Kept::Reloadable => (wasm, None),
-    };
     let (policy, env) = (source.policy.clone(), source.env.clone());
-    let input = RenderInput { policy, env, wasm, state_dir: out, secret };
+    let mut input = RenderInput { policy, env, wasm, state_dir: out, secret: None };
+    if kept == Kept::Shared {
+        // What is refused must leave the filter that is there.
+        crate::render::render(&input).map_err(|errors| source.name(errors))?;
+        input.secret = kept_secret(&input.state_dir);
+        input.wasm = copy_filter(&input.wasm, &input.state_dir).map_err(failed)?;
+    }
     let line = if kept == Kept::Reloadable {
         let reloadable = render_reloadable(&input).map_err(|errors| source.name(errors))?;
         if write_reloadable(&reloadable).map_err(failed)? {

@@ -112,7 +112,9 @@ fn is_loopback(host: &str) -> bool {
 fn is_inside(host: &str) -> bool {
     let is_name = !host.is_empty() && host.bytes().all(|b| b.is_ascii_alphanumeric() || b"-_.".contains(&b));
     let inside = [".svc", ".svc.cluster.local", ".internal"];
-    is_name && (!host.contains('.') || inside.iter().any(|end| host.ends_with(end)))
+    // Digits alone are an address to some resolvers.
+    let is_number = host.bytes().all(|b| b.is_ascii_digit());
+    is_name && !is_number && (!host.contains('.') || inside.iter().any(|end| host.ends_with(end)))
 }
 
 #[cfg(test)]

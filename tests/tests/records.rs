@@ -18,6 +18,10 @@ async fn each_request_leaves_exactly_one_record() {
     gateway.get("/v1/../x").bearer(&good).send().await;
     // Refused by Envoy before the filter sees it.
     gateway.get("/v1/x").header("x_underscore", "1").send().await;
+    for header in ["", "content-type: text/plain\r\n"] {
+        let request = format!("OPTIONS * HTTP/1.1\r\nhost: a\r\nconnection: close\r\n{header}\r\n");
+        assert_eq!(client::raw(gateway.address(), request.as_bytes()).await.status, 404);
+    }
     // A client that goes away while the upstream thinks.
     let mut stream = tokio::net::TcpStream::connect(gateway.address()).await.unwrap();
     let request = format!("GET /hang HTTP/1.1\r\nhost: a\r\nauthorization: Bearer {good}\r\n\r\n");
@@ -28,7 +32,7 @@ async fn each_request_leaves_exactly_one_record() {
     .await;
     drop(stream);
 
-    let records = gateway.records(7).await;
+    let records = gateway.records(9).await;
     let seen: Vec<_> =
         records.iter().map(|r| (r["decision"].as_str().unwrap(), r["reason"].as_str().unwrap())).collect();
     for expect in [
@@ -40,8 +44,8 @@ async fn each_request_leaves_exactly_one_record() {
     ] {
         assert!(seen.contains(&expect), "{expect:?} in {seen:?}");
     }
-    assert!(seen.iter().any(|(d, r)| *d == "error" && r.starts_with("envoy:")), "{seen:?}");
-    assert_eq!(records.len(), 7, "{records:#?}");
+    assert_eq!(seen.iter().filter(|(d, r)| *d == "error" && r.starts_with("envoy:")).count(), 3, "{seen:?}");
+    assert_eq!(records.len(), 9, "{records:#?}");
     let allowed = records.iter().find(|r| r["path"] == "/v1/x" && r["decision"] == "allow").unwrap();
     assert_eq!(
         (&allowed["sub"], &allowed["tenant"], &allowed["status"]),

@@ -9,6 +9,7 @@ use super::{Given, RenderInput, Rendered, absolute, rendered};
 use gatewaystack_core::config::error::ConfigError;
 use serde_json::{Value, json};
 use sha2::{Digest as _, Sha256};
+use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
 const LISTENERS: &str = "listeners.json";
@@ -66,8 +67,10 @@ fn split(rendered: &Rendered, folder: &Path) -> Result<Split, String> {
         }
         Ok::<_, String>(std::mem::take(list))
     };
-    let clusters = take("clusters", "cluster.v3.Cluster")?;
+    let mut clusters = take("clusters", "cluster.v3.Cluster")?;
     let mut listeners = take("listeners", "listener.v3.Listener")?;
+    let names = name_by_content(&mut clusters);
+    listeners.iter_mut().for_each(|listener| rename(listener, &names));
     for listener in &mut listeners {
         // Nothing says which of the two files Envoy reads first; each cluster that is named here stands in the other.
         let routes = listener
@@ -93,6 +96,43 @@ fn split(rendered: &Rendered, folder: &Path) -> Result<Split, String> {
         listeners: text(&response(listeners))?,
         clusters: text(&response(clusters))?,
     })
+}
+
+/// A connection of the old listener goes on under the old policy, but clusters are Envoy's, not a listener's. An upstream that moves gets
+/// another name, so that what the old policy allowed never reaches the new place: it gets 502.
+fn name_by_content(clusters: &mut [Value]) -> BTreeMap<String, String> {
+    let mut names = BTreeMap::new();
+    for cluster in clusters {
+        let digest = Sha256::digest(cluster.to_string());
+        let Some(Value::String(name)) = cluster.get_mut("name") else { continue };
+        if !name.starts_with("upstream_") {
+            continue;
+        }
+        let mark = digest.iter().take(4).map(|byte| format!("{byte:02x}")).collect::<String>();
+        let new = format!("{name}_{mark}");
+        names.insert(std::mem::replace(name, new.clone()), new);
+    }
+    names
+}
+
+/// Has every route name its cluster anew.
+fn rename(value: &mut Value, names: &BTreeMap<String, String>) {
+    match value {
+        Value::Object(members) => {
+            for (member, value) in members {
+                match value {
+                    Value::String(name) if member == "cluster" => {
+                        if let Some(new) = names.get(name) {
+                            name.clone_from(new);
+                        }
+                    }
+                    value => rename(value, names),
+                }
+            }
+        }
+        Value::Array(items) => items.iter_mut().for_each(|item| rename(item, names)),
+        _ => {}
+    }
 }
 
 /// Writes what Envoy watches, then what a start needs. `true`: the bootstrap differs from the one that was there, so that what runs has to

@@ -156,8 +156,8 @@ fn certificates_of_others_are_verified_by_name() {
     let (_, bootstrap) =
         rendered(Some(policy(json!([{ "path": "/a" }]))), &[("SSL_CERT_FILE", "/roots.pem")]);
     let clusters = bootstrap["static_resources"]["clusters"].as_array().unwrap();
-    let of = |name: &str| clusters.iter().find(|c| c["name"] == name).unwrap();
-    for (name, host) in [("upstream_notes", "notes.example"), ("gatewaystack_jwks_0", "idp.example")] {
+    let of = |name: &str| clusters.iter().find(|c| c["name"].as_str().unwrap().starts_with(name)).unwrap();
+    for (name, host) in [("upstream_notes", "notes.example"), ("gatewaystack_jwks_", "idp.example")] {
         let tls = &of(name)["transport_socket"]["typed_config"];
         assert_eq!(tls["sni"], host);
         let context = &tls["common_tls_context"]["validation_context"];
@@ -233,10 +233,11 @@ fn in_containers_only_the_addresses_are_others() {
     let clusters = bootstrap["static_resources"]["clusters"].as_array().unwrap();
     for (name, host, port) in [
         ("gatewaystack_sidecar", "sidecar", 8081),
-        ("gatewaystack_jwks_0", "demo", 5051),
+        ("gatewaystack_jwks_", "demo", 5051),
         ("upstream_proxy_target", "demo", 3333),
     ] {
-        let cluster = clusters.iter().find(|cluster| cluster["name"] == name).unwrap();
+        let cluster =
+            clusters.iter().find(|cluster| cluster["name"].as_str().unwrap().starts_with(name)).unwrap();
         let address = &cluster["load_assignment"]["endpoints"][0]["lb_endpoints"][0]["endpoint"]["address"];
         assert_eq!(address["socket_address"], json!({ "address": host, "port_value": port }), "{name}");
         assert!(cluster["type"].as_str().unwrap().ends_with("_DNS"), "{name}");
@@ -345,4 +346,32 @@ fn a_bad_policy_or_a_port_that_would_move_leaves_everything_as_it_is() {
         reloadable(&folder, b"two", |policy| policy["listen"] = json!({ "port": 0, "admin_port": 0 }));
     assert_eq!(moving.unwrap_err(), ["listen.port", "listen.admin_port"]);
     assert_eq!(all(), before);
+}
+
+#[test]
+fn an_upstream_or_an_issuer_that_moves_leaves_nothing_under_its_old_name() {
+    let folder = tempfile::tempdir().unwrap();
+    let at = |host: &str| {
+        let host = host.to_owned();
+        reloadable(&folder, b"one", move |policy| {
+            policy["upstreams"] = json!({ "default": format!("https://{host}") });
+            policy["issuers"][0]["issuer"] = json!(format!("https://{host}"));
+        })
+        .unwrap()
+    };
+    let names = |rendered: &Reloadable| -> Vec<String> {
+        let clusters: Value = serde_json::from_str(&rendered.clusters).unwrap();
+        let names = clusters["resources"].as_array().unwrap().iter().map(|c| c["name"].as_str().unwrap());
+        names
+            .filter(|name| name.starts_with("upstream_") || name.contains("_jwks_"))
+            .map(str::to_owned)
+            .collect()
+    };
+    let (here, there) = (at("here.example"), at("there.example"));
+    assert_eq!(names(&here).len(), 3, "HTTP/1.1, what TLS negotiates, the keys: {:?}", names(&here));
+    assert!(names(&here).iter().all(|name| !names(&there).contains(name)), "{:?}", names(&there));
+    assert_eq!(names(&here), names(&at("here.example")));
+    let routes =
+        &listener(&here)["filter_chains"][0]["filters"][0]["typed_config"]["route_config"].to_string();
+    assert!(names(&here).iter().any(|name| routes.contains(&format!("\"cluster\":\"{name}\""))), "{routes}");
 }

@@ -4,6 +4,7 @@ use super::Errors;
 use crate::config::policy::{HttpUrl, Issuer, JwksSource};
 use crate::config::raw::{RawDuration, RawIssuer, RawPolicy};
 use crate::config::values::{duration, name, url};
+use crate::hash;
 
 const MAX_ISSUERS: usize = 100;
 
@@ -32,16 +33,17 @@ fn one(at: usize, raw: &RawIssuer, insecure: bool, errors: &mut Errors) -> Issue
     let max_stale_ms =
         timing.ms("max_stale", raw.max_stale.as_ref(), 86_400_000, refresh_ms, 30 * 86_400_000);
     let leeway_s = timing.ms("leeway", raw.leeway.as_ref(), 60_000, 0, 300_000).div_ceil(1_000);
+    let jwks = match &raw.jwks_uri {
+        Some(text) => {
+            JwksSource::Uri(jwks_uri(text, &path, insecure, errors).unwrap_or_else(|| base.clone()))
+        }
+        None => JwksSource::Discover(base),
+    };
     Issuer {
         issuer,
         audiences: audiences(raw, &path, errors),
-        jwks: match &raw.jwks_uri {
-            Some(text) => {
-                JwksSource::Uri(jwks_uri(text, &path, insecure, errors).unwrap_or_else(|| base.clone()))
-            }
-            None => JwksSource::Discover(base),
-        },
-        jwks_cluster: jwks_cluster(raw, at, &path, errors),
+        jwks_cluster: jwks_cluster(raw, &jwks, &path, errors),
+        jwks,
         refresh_ms,
         max_stale_ms,
         leeway_s,
@@ -117,13 +119,18 @@ fn jwks_uri(text: &str, path: &str, insecure: bool, errors: &mut Errors) -> Opti
     None
 }
 
-fn jwks_cluster(raw: &RawIssuer, at: usize, path: &str, errors: &mut Errors) -> String {
+/// Where nothing is said the name tells the place: under another policy it can't lead elsewhere while this one is still in use.
+fn jwks_cluster(raw: &RawIssuer, jwks: &JwksSource, path: &str, errors: &mut Errors) -> String {
     match &raw.jwks_cluster {
         Some(cluster) => {
             errors.keep(format!("{path}.jwks_cluster"), name::check_cluster(cluster));
             cluster.clone()
         }
-        None => format!("gatewaystack_jwks_{at}"),
+        None => {
+            let (JwksSource::Uri(url) | JwksSource::Discover(url)) = jwks;
+            let place = [&[u8::from(url.tls)], url.host.as_bytes(), &url.port.to_le_bytes()];
+            format!("gatewaystack_jwks_{:016x}", hash::fnv1a(&place))
+        }
     }
 }
 
