@@ -75,14 +75,13 @@ impl Rendered {
 /// # Errors
 /// Everything that is wrong with policy and environment, each with its path or the name of its variable.
 pub fn render(input: &RenderInput) -> Result<Rendered, Vec<ConfigError>> {
-    rendered(input, &Given { wasm: absolute(&input.wasm), secret: None, ports_stay: false })
+    rendered(input, &Given { wasm: absolute(&input.wasm), ports_stay: false })
 }
 
 /// What isn't chosen anew.
 struct Given {
     /// Where Envoy finds the filter.
     wasm: PathBuf,
-    secret: Option<String>,
     /// Whether a port that is 0 is an error.
     ports_stay: bool,
 }
@@ -104,8 +103,7 @@ fn rendered(input: &RenderInput, given: &Given) -> Result<Rendered, Vec<ConfigEr
     if !input.wasm.is_file() {
         return Err(vec![ConfigError::new("", format!("no filter at {}", absolute(&input.wasm).display()))]);
     }
-    let secret =
-        given.secret.clone().or_else(|| input.secret.clone()).map_or_else(secret, Ok).map_err(|e| vec![e])?;
+    let secret = input.secret.clone().map_or_else(secret, Ok).map_err(|e| vec![e])?;
     let elsewhere = ConnectTo::read(&input.env).map_err(|e| vec![e])?;
     let stats_port = stats_port(&input.env, &policy.own).map_err(|e| vec![e])?;
     let sidecar_host = sidecar_host(&input.env).map_err(|e| vec![e])?;

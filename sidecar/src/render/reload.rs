@@ -42,8 +42,8 @@ pub fn render_reloadable(input: &RenderInput) -> Result<Reloadable, Vec<ConfigEr
     // Envoy reads a filter once for each of its names: another one needs another name, and one that runs must not change.
     let name = Sha256::digest(&bytes).iter().take(8).map(|byte| format!("{byte:02x}")).collect::<String>();
     let filter = folder.join(format!("{}{name}{}", FILTER.0, FILTER.1));
-    let secret = files::kept_secret(&folder);
-    let mut rendered = rendered(input, &Given { wasm: filter.clone(), secret, ports_stay: true })?;
+    let input = RenderInput { secret: files::kept_secret(&folder), ..input.clone() };
+    let mut rendered = rendered(&input, &Given { wasm: filter.clone(), ports_stay: true })?;
     let Split { bootstrap, listeners, clusters } =
         split(&rendered, &folder).map_err(|why| failed(format!("the bootstrap's template: {why}")))?;
     rendered.envoy_yaml = bootstrap;
