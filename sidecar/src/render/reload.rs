@@ -69,7 +69,7 @@ fn split(rendered: &Rendered, folder: &Path) -> Result<Split, String> {
     };
     let mut clusters = take("clusters", "cluster.v3.Cluster")?;
     let mut listeners = take("listeners", "listener.v3.Listener")?;
-    let names = name_by_content(&mut clusters);
+    let names = name_by_content(&mut clusters, &rendered.policy_json);
     listeners.iter_mut().for_each(|listener| rename(listener, &names));
     for listener in &mut listeners {
         // Nothing says which of the two files Envoy reads first; each cluster that is named here stands in the other.
@@ -99,13 +99,17 @@ fn split(rendered: &Rendered, folder: &Path) -> Result<Split, String> {
 }
 
 /// A connection of the old listener goes on under the old policy, but clusters are Envoy's, not a listener's. An upstream that moves gets
-/// another name, so that what the old policy allowed never reaches the new place: it gets 502.
-fn name_by_content(clusters: &mut [Value]) -> BTreeMap<String, String> {
+/// another name, so that what the old policy allowed never reaches the new place: it gets 502. A name that the policy gives to an issuer's
+/// cluster stays, for the filter knows it by that.
+fn name_by_content(clusters: &mut [Value], policy: &Value) -> BTreeMap<String, String> {
+    let issuers = policy.get("issuers").and_then(Value::as_array).into_iter().flatten();
+    let given: Vec<&str> =
+        issuers.filter_map(|issuer| issuer.get("jwks_cluster").and_then(Value::as_str)).collect();
     let mut names = BTreeMap::new();
     for cluster in clusters {
         let digest = Sha256::digest(cluster.to_string());
         let Some(Value::String(name)) = cluster.get_mut("name") else { continue };
-        if !name.starts_with("upstream_") {
+        if !name.starts_with("upstream_") || given.contains(&name.as_str()) {
             continue;
         }
         let mark = digest.iter().take(4).map(|byte| format!("{byte:02x}")).collect::<String>();

@@ -360,12 +360,8 @@ fn an_upstream_or_an_issuer_that_moves_leaves_nothing_under_its_old_name() {
         .unwrap()
     };
     let names = |rendered: &Reloadable| -> Vec<String> {
-        let clusters: Value = serde_json::from_str(&rendered.clusters).unwrap();
-        let names = clusters["resources"].as_array().unwrap().iter().map(|c| c["name"].as_str().unwrap());
-        names
-            .filter(|name| name.starts_with("upstream_") || name.contains("_jwks_"))
-            .map(str::to_owned)
-            .collect()
+        let all = cluster_names(rendered).into_iter();
+        all.filter(|name| name.starts_with("upstream_") || name.contains("_jwks_")).collect()
     };
     let (here, there) = (at("here.example"), at("there.example"));
     assert_eq!(names(&here).len(), 3, "HTTP/1.1, what TLS negotiates, the keys: {:?}", names(&here));
@@ -374,4 +370,16 @@ fn an_upstream_or_an_issuer_that_moves_leaves_nothing_under_its_old_name() {
     let routes =
         &listener(&here)["filter_chains"][0]["filters"][0]["typed_config"]["route_config"].to_string();
     assert!(names(&here).iter().any(|name| routes.contains(&format!("\"cluster\":\"{name}\""))), "{routes}");
+    let named = reloadable(&folder, b"one", |policy| {
+        policy["issuers"][0]["jwks_cluster"] = json!("upstream_of_keys");
+    });
+    assert!(
+        cluster_names(&named.unwrap()).contains(&"upstream_of_keys".to_owned()),
+        "the filter asks for it by that"
+    );
+}
+
+fn cluster_names(rendered: &Reloadable) -> Vec<String> {
+    let clusters: Value = serde_json::from_str(&rendered.clusters).unwrap();
+    clusters["resources"].as_array().unwrap().iter().map(|c| c["name"].as_str().unwrap().to_owned()).collect()
 }
