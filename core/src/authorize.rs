@@ -12,11 +12,31 @@ use crate::mcp::json_rpc::{Call, Target};
 use crate::mcp::needs::Needs;
 use crate::mcp::operation::Operation;
 use crate::query;
+use crate::rate_limit::service::{self, Answer, Question, Verdict};
 use crate::rate_limit::{LimitState, Outcome};
 use crate::refusal::{Denied, Fault, Refusal};
 use crate::reply;
 use crate::request::Request;
 use std::borrow::Cow;
+
+/// A permit, or what has to be found out before there can be one.
+#[derive(Debug)]
+pub enum Permitted {
+    /// It may pass.
+    Permit(Permit),
+    /// The rate limit service is to be asked.
+    Ask(Question),
+}
+
+/// What a request has been counted by so far.
+pub struct Counting<'a> {
+    /// Its address, where a limit wants that.
+    pub address: Option<LimitState>,
+    /// Its caller, by this gateway's own limits: `None`: not yet.
+    pub caller: &'a mut Option<Option<LimitState>>,
+    /// What the rate limit service said.
+    pub answer: Option<&'a Answer>,
+}
 
 /// Permits a request to a public route, or to one whose `Authorization` isn't a token.
 ///
@@ -43,16 +63,19 @@ pub fn caller(
     request: &Request<'_>,
     route: &Route,
     claims: &VerifiedClaims,
-    counted: Option<LimitState>,
+    counting: Counting<'_>,
     cors: &ResponseHeaders,
-) -> Result<Permit, Refusal> {
+) -> Result<Permitted, Refusal> {
     check_caller(world.policy, route, claims)?;
     check_scopes(request, route, claims)?;
     check_upgrade(request, route)?;
     // A rule about tools is about MCP calls alone.
-    let state = count(world, route, claims, &|rule| u32::from(rule.tools.is_none()), counted)?;
+    let state = match count(world, route, claims, &|rule| u32::from(rule.tools.is_none()), counting)? {
+        Counted::By(state) => state,
+        Counted::Ask(question) => return Ok(Permitted::Ask(question)),
+    };
     let edits = edits(world.policy, request, Some(route), Some(claims));
-    Ok(Permit::new(edits, response(cors, state)))
+    Ok(Permitted::Permit(Permit::new(edits, response(cors, state))))
 }
 
 /// Permits an MCP operation; `claims`: `None` where nobody has signed in, which only what is open permits.
@@ -66,17 +89,20 @@ pub fn operation(
     mcp: &Mcp,
     claims: Option<&VerifiedClaims>,
     operation: &Operation,
-    around: (Option<LimitState>, &ResponseHeaders),
-) -> Result<Permit, Refusal> {
-    let (counted, cors) = around;
+    around: (Counting<'_>, &ResponseHeaders),
+) -> Result<Permitted, Refusal> {
+    let (counting, cors) = around;
     check_operation(world.policy, route, mcp, claims, operation)?;
     check_upgrade(request, route)?;
     let state = match claims {
-        Some(claims) => count(world, route, claims, &|rule| weight(rule, operation), counted)?,
-        None => counted,
+        Some(claims) => match count(world, route, claims, &|rule| weight(rule, operation), counting)? {
+            Counted::By(state) => state,
+            Counted::Ask(question) => return Ok(Permitted::Ask(question)),
+        },
+        None => counting.address,
     };
     let edits = edits(world.policy, request, Some(route), claims);
-    Ok(Permit::new(edits, response(cors, state)))
+    Ok(Permitted::Permit(Permit::new(edits, response(cors, state))))
 }
 
 /// Whether the policy allows an MCP operation; nothing is counted.
@@ -246,23 +272,41 @@ pub fn check_upgrade(request: &Request<'_>, route: &Route) -> Result<(), Refusal
     }
 }
 
+/// What counting a caller came to.
+enum Counted {
+    /// Within all limits; the tightest.
+    By(Option<LimitState>),
+    /// The rate limit service has to count it, too.
+    Ask(Question),
+}
+
+/// Counts a caller by this gateway's own limits, once, and then by those over machines: who is over the former isn't asked about.
 fn count(
     world: &World<'_>,
     route: &Route,
     claims: &VerifiedClaims,
     weight: &dyn Fn(&RateLimit) -> u32,
-    counted: Option<LimitState>,
-) -> Result<Option<LimitState>, Refusal> {
-    match world.counters.count_caller(world.policy, route, claims, weight, world.now_ms) {
-        Err(_) => Err(Refusal::Internal(Fault::SharedTable)),
-        Ok(Outcome::Over(state)) => Err(Refusal::Limited(state)),
-        Ok(Outcome::Within(state)) => Ok(Some(
-            counted
-                .filter(|c| (c.remaining, u64::MAX - c.reset_s) < (state.remaining, u64::MAX - state.reset_s))
-                .unwrap_or(state),
-        )),
-        Ok(Outcome::Unlimited) => Ok(counted),
-    }
+    counting: Counting<'_>,
+) -> Result<Counted, Refusal> {
+    let here = match *counting.caller {
+        Some(here) => here,
+        None => match world.counters.count_caller(world.policy, route, claims, weight, world.now_ms) {
+            Err(_) => return Err(Refusal::Internal(Fault::SharedTable)),
+            Ok(Outcome::Over(state)) => return Err(Refusal::Limited(state)),
+            Ok(Outcome::Within(state)) => Some(state),
+            Ok(Outcome::Unlimited) => None,
+        },
+    };
+    *counting.caller = Some(here);
+    let shared = match service::judge(world.policy, route, claims, weight, counting.answer) {
+        Verdict::Free => None,
+        Verdict::Within(state) => state,
+        Verdict::Ask(question) => return Ok(Counted::Ask(question)),
+        Verdict::Over(state) => return Err(Refusal::Limited(state)),
+        Verdict::Away => return Err(Refusal::LimitsUnavailable),
+    };
+    let all = [counting.address, here, shared].into_iter().flatten();
+    Ok(Counted::By(all.min_by_key(|state| (state.remaining, u64::MAX - state.reset_s))))
 }
 
 fn response(cors: &ResponseHeaders, counted: Option<LimitState>) -> ResponseHeaders {

@@ -2,6 +2,7 @@
 
 use crate::config::policy::IssuerId;
 use crate::cors::ResponseHeaders;
+use crate::rate_limit::service::Question;
 use crate::reply::Reply;
 use std::borrow::Cow;
 
@@ -16,6 +17,8 @@ pub enum Decision {
     Observe(Observed),
     /// Hold it until the keys of this issuer were fetched.
     Await(IssuerId),
+    /// Hold it until the rate limit service has answered this.
+    Ask(Question),
     /// Read its body.
     Read(Read),
 }

@@ -7,6 +7,7 @@ mod observe;
 pub mod respond;
 
 use crate::authenticate::Fetched;
+use crate::authorize::Counting;
 use crate::config::policy::{IssuerId, LimitKey, Policy};
 use crate::cors::ResponseHeaders;
 use crate::decision::Decision;
@@ -14,6 +15,7 @@ use crate::jwks::KeyRing;
 use crate::jwt::signature::SignatureVerifier;
 use crate::mcp::json_rpc::BodyFault;
 use crate::mcp::operation::Operation;
+use crate::rate_limit::service::Answer;
 use crate::rate_limit::{Counters, LimitState};
 use crate::record::Facts;
 use crate::refusal::{Fault, Refusal};
@@ -65,6 +67,8 @@ pub enum Exchange {
     AwaitHeaders,
     /// The request is held until keys come.
     AwaitKeys(AwaitKeys),
+    /// The request is held until the rate limit service has answered.
+    AwaitLimits(AwaitLimits),
     /// The request's body is being read.
     AwaitBody(AwaitBody),
     /// The request passes whatever it says; its body is copied on the way, and judged for the record.
@@ -82,6 +86,12 @@ pub struct AwaitKeys {
     pub issuer: IssuerId,
     /// Since when, Unix milliseconds.
     pub since_ms: u64,
+    kept: Kept,
+}
+
+/// A request that is held while its limits are counted elsewhere.
+#[derive(Debug)]
+pub struct AwaitLimits {
     kept: Kept,
 }
 
@@ -123,6 +133,8 @@ enum Came<'a> {
     Headers,
     /// The fetch that it waited for has ended.
     Keys(Fetched),
+    /// The rate limit service has answered.
+    Limits,
     /// Its body is here; `None`: it is over the cap.
     Body(Option<&'a [u8]>),
 }
@@ -132,12 +144,22 @@ enum Came<'a> {
 struct Progress {
     /// It was counted by its address, where a rule wants that: once.
     counted: Option<Option<LimitState>>,
+    /// Its caller was counted here: once.
+    caller: Option<Option<LimitState>>,
+    /// What the rate limit service said.
+    answer: Option<Answer>,
     /// What its body says, where it was read.
     operation: Option<Result<Operation, BodyFault>>,
     /// Its failed authentication was counted.
     failed: bool,
     /// Why its token was refused when its headers left, which name nobody then: nothing may follow them.
     refused: Option<Refusal>,
+}
+
+impl Progress {
+    fn counting(&mut self, address: Option<LimitState>) -> Counting<'_> {
+        Counting { address, caller: &mut self.caller, answer: self.answer.as_ref() }
+    }
 }
 
 impl Exchange {
@@ -160,6 +182,17 @@ impl Exchange {
         }
     }
 
+    /// The rate limit service has answered, or hasn't.
+    pub fn on_limits(self, world: &World<'_>, answer: Answer) -> (Self, Decision) {
+        match self {
+            Self::AwaitLimits(AwaitLimits { mut kept }) => {
+                kept.progress.answer = Some(answer);
+                judge::step(world, kept, Came::Limits)
+            }
+            other => other.fault(world),
+        }
+    }
+
     /// The request's body is here, whole; `None`: it is over the cap.
     pub fn on_body(self, world: &World<'_>, body: Option<&[u8]>) -> (Self, Decision) {
         match self {
@@ -176,6 +209,7 @@ impl Exchange {
             Self::Forwarded(forwarded) => forwarded.facts,
             Self::Replied(facts) => facts,
             Self::AwaitKeys(AwaitKeys { kept, .. })
+            | Self::AwaitLimits(AwaitLimits { kept })
             | Self::AwaitBody(AwaitBody { kept })
             | Self::Watched(Watched { kept }) => kept.facts,
             Self::AwaitHeaders => Facts::default(),
@@ -192,6 +226,7 @@ impl Exchange {
             Self::Forwarded(forwarded) => Some(&forwarded.facts),
             Self::Replied(facts) => Some(facts),
             Self::AwaitKeys(AwaitKeys { kept, .. })
+            | Self::AwaitLimits(AwaitLimits { kept })
             | Self::AwaitBody(AwaitBody { kept })
             | Self::Watched(Watched { kept }) => Some(&kept.facts),
             Self::AwaitHeaders => None,
@@ -204,6 +239,7 @@ impl Exchange {
             Self::Forwarded(forwarded) => &forwarded.response,
             Self::AwaitHeaders
             | Self::AwaitKeys(_)
+            | Self::AwaitLimits(_)
             | Self::AwaitBody(_)
             | Self::Watched(_)
             | Self::Replied(_) => &[],

@@ -66,6 +66,8 @@ pub enum Refusal {
     KeyPending(u32),
     /// The upstream's answer can't be filtered safely.
     NotFilterable,
+    /// The limits over machines can't be counted, and one says that nothing passes then.
+    LimitsUnavailable,
     /// Our own fault.
     Internal(Fault),
 }
@@ -125,7 +127,10 @@ impl Refusal {
             Self::NoDocument | Self::NotOwner => 404,
             Self::Method(_) => 405,
             Self::Limited(_) | Self::AddressLimited(_) => 429,
-            Self::Internal(Fault::SharedTable) | Self::KeysUnavailable(_) | Self::KeyPending(_) => 503,
+            Self::Internal(Fault::SharedTable)
+            | Self::LimitsUnavailable
+            | Self::KeysUnavailable(_)
+            | Self::KeyPending(_) => 503,
             Self::NotFilterable => 502,
             Self::Internal(Fault::Verifier | Fault::Host) => 500,
         }
@@ -148,7 +153,9 @@ impl Refusal {
             Self::Origin => "origin_not_allowed",
             Self::NotFilterable => "response_not_filterable",
             Self::Limited(_) | Self::AddressLimited(_) => "rate_limited",
-            Self::KeysUnavailable(_) | Self::KeyPending(_) => "temporarily_unavailable",
+            Self::KeysUnavailable(_) | Self::KeyPending(_) | Self::LimitsUnavailable => {
+                "temporarily_unavailable"
+            }
             Self::Internal(_) => "internal_error",
         }
     }
@@ -171,7 +178,7 @@ impl Refusal {
         match self {
             Self::Limited(state) | Self::AddressLimited(state) => Some(state.reset_s.max(1)),
             Self::KeysUnavailable(s) | Self::KeyPending(s) => Some(u64::from(*s).max(1)),
-            Self::Internal(Fault::SharedTable) => Some(1),
+            Self::LimitsUnavailable | Self::Internal(Fault::SharedTable) => Some(1),
             _ => None,
         }
     }
@@ -190,9 +197,11 @@ impl Refusal {
     pub fn decision(&self) -> &'static str {
         match self {
             Self::Limited(_) | Self::AddressLimited(_) => "limited",
-            Self::KeysUnavailable(_) | Self::KeyPending(_) | Self::NotFilterable | Self::Internal(_) => {
-                "error"
-            }
+            Self::KeysUnavailable(_)
+            | Self::KeyPending(_)
+            | Self::LimitsUnavailable
+            | Self::NotFilterable
+            | Self::Internal(_) => "error",
             _ => "deny",
         }
     }
@@ -231,6 +240,7 @@ impl Refusal {
             Self::AddressLimited(_) => "address_limited",
             Self::KeysUnavailable(_) => "keys_unavailable",
             Self::KeyPending(_) => "key_pending",
+            Self::LimitsUnavailable => "limits_unavailable",
             Self::Internal(Fault::SharedTable) => "fault_shared_table",
             Self::Internal(Fault::Verifier) => "fault_verifier",
             Self::Internal(Fault::Host) => "fault_host",
@@ -270,6 +280,7 @@ impl Refusal {
             Self::Limited(s) | Self::AddressLimited(s) => format!("Too many requests; retry in {} s", s.reset_s.max(1)),
             Self::KeysUnavailable(_) => "The identity provider's keys are not available yet; retry shortly".into(),
             Self::KeyPending(_) => "The token's key is not known yet; retry shortly".into(),
+            Self::LimitsUnavailable => "The limits of all gateways can't be counted now; retry shortly".into(),
             Self::Internal(_) => "The gateway could not judge the request; retry shortly".into(),
         }
     }
@@ -351,7 +362,7 @@ fn token_description(fault: TokenFault) -> &'static str {
 }
 
 /// Every reason that a record can have beside `allow`, with its decision: the closed set that statistics are made of.
-pub const REASONS: [(&str, &str); 48] = [
+pub const REASONS: [(&str, &str); 49] = [
     ("deny", "unsafe_path"),
     ("deny", "unsafe_method"),
     ("deny", "unsafe_headers"),
@@ -396,6 +407,7 @@ pub const REASONS: [(&str, &str); 48] = [
     ("limited", "address_limited"),
     ("error", "keys_unavailable"),
     ("error", "key_pending"),
+    ("error", "limits_unavailable"),
     ("error", "fault_shared_table"),
     ("error", "fault_verifier"),
     ("error", "fault_host"),

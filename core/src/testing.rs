@@ -10,6 +10,7 @@ use crate::hash::Secret;
 use crate::jwks::{self, KeyRing, control};
 use crate::jwt::signature::Portable;
 use crate::rate_limit::Counters;
+use crate::rate_limit::service::Answer;
 use crate::reply::Reply;
 use crate::request::Headers;
 use crate::shared::MemoryTable;
@@ -147,6 +148,8 @@ pub enum Got {
     Watched(Box<Exchange>, Edits, usize),
     Replied(Reply),
     Held(Box<Exchange>),
+    /// The rate limit service is asked.
+    Asks(Box<Exchange>, Vec<u8>),
     /// The body is to be read; the edits of headers that leave before it.
     Reads(Box<Exchange>, Option<Edits>),
 }
@@ -281,6 +284,13 @@ impl Gate {
         self.got(exchange, decision)
     }
 
+    /// The rate limit service answers.
+    pub fn answer(&mut self, asks: Exchange, message: Option<&[u8]>) -> Got {
+        let answer = message.map_or(Answer::Nothing, Answer::read);
+        let (exchange, decision) = self.world(|world| asks.on_limits(world, answer));
+        self.got(exchange, decision)
+    }
+
     /// Sends a POST with a body: what came of it in the end, and the exchange where it was forwarded.
     pub fn post(&mut self, path: &str, headers: &[(&str, &str)], body: &[u8]) -> (Got, Exchange) {
         self.post_body(path, headers, Some(body))
@@ -358,6 +368,7 @@ impl Gate {
                 Got::Watched(Box::new(exchange), edits, cap)
             }
             Decision::Await(_) => Got::Held(Box::new(exchange)),
+            Decision::Ask(question) => Got::Asks(Box::new(exchange), question.message),
             Decision::Read(read) => Got::Reads(Box::new(exchange), read.let_go),
         }
     }
@@ -373,7 +384,7 @@ impl Got {
         match self {
             Self::Forwarded(..) | Self::Observed(_) | Self::Watched(..) => 200,
             Self::Replied(reply) => reply.status,
-            Self::Held(_) | Self::Reads(..) => 102,
+            Self::Held(_) | Self::Asks(..) | Self::Reads(..) => 102,
         }
     }
 

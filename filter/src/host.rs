@@ -1,4 +1,4 @@
-//! Every call to the host but `dispatch_http_call`, whose answers the SDK must know of. Bytes in and out; each status is a `Result`, so that
+//! Every call to the host but `dispatch_http_call` and `dispatch_grpc_call`, whose answers the SDK must know of. Bytes in and out; each status is a `Result`, so that
 //! nothing that the host answers can end in a panic (the SDK panics on statuses and bytes that it doesn't expect).
 
 #![allow(
@@ -44,6 +44,8 @@ pub enum Buffer {
     ResponseBody = 1,
     /// Body of the answer to a call of ours.
     CallResponseBody = 4,
+    /// The answer to a gRPC call of ours.
+    GrpcAnswer = 5,
     /// The plugin's configuration.
     PluginConfiguration = 7,
 }

@@ -9,6 +9,8 @@ use gatewaystack_core::authenticate::Fetched;
 use gatewaystack_core::config::policy::IssuerId;
 use gatewaystack_core::decision::{Decision, Edits, Observed, Read};
 use gatewaystack_core::exchange::{Exchange, World};
+use gatewaystack_core::rate_limit::service::Answer as Counted;
+use gatewaystack_core::rate_limit::service::Question;
 use gatewaystack_core::rate_limit::{Counters, address};
 use gatewaystack_core::reply::Reply;
 use gatewaystack_core::request;
@@ -40,6 +42,8 @@ pub struct Stream {
     pub(crate) reading: RefCell<Reading>,
     /// It has waited for keys.
     waited: Cell<bool>,
+    /// What the rate limit service was asked for it, while it hasn't answered.
+    pub(crate) asked: Cell<Option<u32>>,
     pub(crate) answering: RefCell<Answering>,
 }
 
@@ -75,6 +79,7 @@ impl HttpFilter {
             trailers: Cell::new(false),
             reading: RefCell::default(),
             waited: Cell::new(false),
+            asked: Cell::new(None),
             answering: RefCell::new(Answering::Passing),
         };
         Self { stream: Rc::new(stream), worker }
@@ -85,9 +90,7 @@ impl HttpFilter {
         if !worker.hold(&self.stream, issuer, self.stream.started_ns.get() / 1_000_000) {
             return self.stream.give_up(worker);
         }
-        // Envoy's 413 would be untrue for a body that is only too large to wait: the bootstrap tells them apart by this.
-        let _ = host::set_property(HELD, "1");
-        Action::Pause
+        held()
     }
 
     /// Held or answered: nothing of the request may go on.
@@ -99,6 +102,10 @@ impl HttpFilter {
     fn follow(&self, worker: &Rc<Worker>, decision: Decision) -> Action {
         match decision {
             Decision::Await(issuer) => self.hold(worker, issuer),
+            Decision::Ask(question) => match self.stream.ask(worker, &question) {
+                None => held(),
+                Some(decision) => self.follow(worker, decision),
+            },
             decision => self.stream.apply(worker, decision).unwrap_or_else(|_| reset()),
         }
     }
@@ -119,9 +126,32 @@ impl HttpFilter {
 
 impl Stream {
     /// The fetch that this request waited for has ended: runs in the root, with this context in effect. Answers whose keys it still needs.
-    pub fn resume(&self, worker: &Worker, fetched: Fetched) -> Option<IssuerId> {
+    pub fn resume(self: &Rc<Self>, worker: &Worker, fetched: Fetched) -> Option<IssuerId> {
         self.waited.set(true);
         let decided = self.decide(worker, |exchange, world| exchange.on_keys(world, fetched));
+        self.follow_held(worker, decided)
+    }
+
+    /// The rate limit service has answered, or hasn't: runs with this context in effect. Answers whose keys the request needs now.
+    pub fn count(self: &Rc<Self>, worker: &Worker, answer: Counted) -> Option<IssuerId> {
+        let decided = self.decide(worker, |exchange, world| exchange.on_limits(world, answer));
+        self.follow_held(worker, decided)
+    }
+
+    /// Has the rate limit service asked; where that can't be: what is decided without it.
+    fn ask(self: &Rc<Self>, worker: &Worker, question: &Question) -> Option<Decision> {
+        if worker.ask(self, question) {
+            return None;
+        }
+        Some(self.decide(worker, |exchange, world| exchange.on_limits(world, Counted::Nothing)))
+    }
+
+    /// Does what was decided about a request that was held.
+    fn follow_held(self: &Rc<Self>, worker: &Worker, decided: Decision) -> Option<IssuerId> {
+        let decided = match decided {
+            Decision::Ask(question) => self.ask(worker, &question)?,
+            decided => decided,
+        };
         if let Decision::Await(issuer) = &decided {
             return Some(*issuer);
         }
@@ -139,9 +169,16 @@ impl Stream {
     }
 
     /// Judges the body that a request without one has.
-    fn judge_nothing(&self, worker: &Worker) -> Result<Action, Status> {
+    fn judge_nothing(self: &Rc<Self>, worker: &Worker) -> Result<Action, Status> {
         self.reading.take();
-        match self.decide(worker, |exchange, world| exchange.on_body(world, Some(b""))) {
+        let decided = match self.decide(worker, |exchange, world| exchange.on_body(world, Some(b""))) {
+            Decision::Ask(question) => match self.ask(worker, &question) {
+                None => return Ok(Action::Pause),
+                Some(decided) => decided,
+            },
+            decided => decided,
+        };
+        match decided {
             // It has waited once.
             Decision::Await(_) => Ok(self.give_up(worker)),
             decision => self.apply(worker, decision),
@@ -237,7 +274,7 @@ impl Stream {
             }
             Decision::Reply(reply) => answer(&reply).map(|()| Action::Pause),
             // The caller holds the request.
-            Decision::Await(_) => Ok(Action::Pause),
+            Decision::Await(_) | Decision::Ask(_) => Ok(Action::Pause),
             Decision::Read(Read { cap, let_go }) => {
                 // The host can't hold the headers: they leave as they may, and the body waits.
                 if let Some(edits) = &let_go
@@ -325,7 +362,13 @@ pub(crate) fn answer(reply: &Reply) -> Result<(), Status> {
     host::send_local_response(&answer)
 }
 
-impl Context for HttpFilter {}
+impl Context for HttpFilter {
+    fn on_grpc_call_response(&mut self, token: u32, status: u32, size: usize) {
+        if let Some(worker) = &self.worker {
+            worker.answered(token, status, size);
+        }
+    }
+}
 
 impl HttpContext for HttpFilter {
     fn on_http_request_headers(&mut self, _headers: usize, end: bool) -> Action {
@@ -426,6 +469,12 @@ impl HttpContext for HttpFilter {
     }
 }
 
+/// Envoy's 413 would be untrue for a body that is only too large to wait: the bootstrap tells them apart by this.
+fn held() -> Action {
+    let _ = host::set_property(HELD, "1");
+    Action::Pause
+}
+
 pub(crate) fn reset() -> Action {
     host::reset();
     Action::Pause
@@ -434,7 +483,7 @@ pub(crate) fn reset() -> Action {
 impl Drop for HttpFilter {
     fn drop(&mut self) {
         if let Some(worker) = &self.worker {
-            worker.forget(self.stream.id);
+            worker.forget(&self.stream);
         }
     }
 }

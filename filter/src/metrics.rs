@@ -27,6 +27,8 @@ pub struct Metrics {
     fetch_failures: Vec<u32>,
     cache_hits: u32,
     evictions: u32,
+    /// Questions to the rate limit service, and those that came to nothing.
+    asked: [u32; 2],
     native: u32,
     hits: Cell<u32>,
 }
@@ -59,6 +61,9 @@ impl Metrics {
             fetch_failures: per_issuer(Metric::Counter, "gatewaystack_key_fetch_failures_total"),
             cache_hits: define(Metric::Counter, "gatewaystack_token_cache_hits_total"),
             evictions: define(Metric::Counter, "gatewaystack_table_evictions_total"),
+            asked: ["gatewaystack_limits_asked_total", "gatewaystack_limits_unanswered_total"].map(|name| {
+                if policy.limit_service.is_some() { define(Metric::Counter, name) } else { u32::MAX }
+            }),
             native: define(Metric::Gauge, "gatewaystack_native_verifier"),
             hits: Cell::new(0),
         }
@@ -90,6 +95,16 @@ impl Metrics {
     /// Counts live counters that had to go.
     pub fn add_evictions(&self, evictions: u32) {
         host::increment_metric(self.evictions, evictions);
+    }
+
+    /// The rate limit service was asked.
+    pub fn count_asked(&self) {
+        host::increment_metric(self.asked[0], 1);
+    }
+
+    /// It didn't answer, or nothing that can be used.
+    pub fn count_unanswered(&self) {
+        host::increment_metric(self.asked[1], 1);
     }
 
     /// A fetch failed.

@@ -16,9 +16,12 @@ use gatewaystack_core::jwks::control::{self, Control, FETCH_TIMEOUT_MS};
 use gatewaystack_core::jwks::discovery::{Fetch, Next, Request};
 use gatewaystack_core::jwks::{self, KeyRing, MAX_DOCUMENT};
 use gatewaystack_core::jwt::signature::{self, Portable, SignatureVerifier};
+use gatewaystack_core::protobuf;
+use gatewaystack_core::rate_limit::service::{self, Answer, Question};
 use gatewaystack_core::shared::swap;
 use gatewaystack_core::token_cache::TokenCache;
 use policy::{IssuerId, Policy};
+use proxy_wasm::hostcalls;
 use proxy_wasm::traits::{Context, HttpContext, RootContext};
 use proxy_wasm::types::ContextType;
 use std::cell::{Cell, RefCell};
@@ -54,6 +57,8 @@ pub struct Worker {
     holder: u64,
     mailbox: Mailbox,
     waiters: RefCell<BTreeMap<u32, Waiter>>,
+    /// Requests whose limits are being counted elsewhere, by their call. The cluster's circuit breaker and the call's time-out bound them.
+    asking: RefCell<BTreeMap<u32, Rc<Stream>>>,
     tick: Cell<u32>,
 }
 
@@ -86,10 +91,65 @@ impl Worker {
         true
     }
 
-    /// A held request is gone.
-    pub fn forget(&self, stream: u32) {
-        let gone = self.waiters.try_borrow_mut().ok().and_then(|mut waiters| waiters.remove(&stream));
+    /// A request is gone.
+    pub fn forget(&self, stream: &Stream) {
+        let gone = self.waiters.try_borrow_mut().ok().and_then(|mut waiters| waiters.remove(&stream.id));
         drop(gone);
+        if let (Some(token), Ok(mut asking)) = (stream.asked.take(), self.asking.try_borrow_mut()) {
+            asking.remove(&token);
+        }
+    }
+
+    /// Asks the rate limit service on behalf of a request, whose context is in effect; whether that could be done. The call belongs to the root:
+    /// it goes on when the client has gone, so that the SDK, which keeps a note of each call until its answer, can drop it.
+    pub fn ask(&self, stream: &Rc<Stream>, question: &Question) -> bool {
+        let Some(service) = &self.policy.limit_service else { return false };
+        if host::set_effective_context(self.root).is_err() {
+            return false;
+        }
+        let call = hostcalls::dispatch_grpc_call(
+            &envoy_grpc(&service.cluster),
+            service::SERVICE,
+            service::METHOD,
+            Vec::new(),
+            Some(&question.message),
+            Duration::from_millis(service.timeout_ms),
+        );
+        // If this fails, the answer finds the request all the same.
+        let _ = host::set_effective_context(stream.id);
+        self.metrics.count_asked();
+        let Ok(token) = call else {
+            self.metrics.count_unanswered();
+            return false;
+        };
+        stream.asked.set(Some(token));
+        self.asking.borrow_mut().insert(token, Rc::clone(stream));
+        true
+    }
+
+    /// The rate limit service has answered, or won't: the request goes on, or doesn't.
+    pub fn answered(&self, token: u32, status: u32, size: usize) {
+        let Some(stream) = self.asking.borrow_mut().remove(&token) else { return };
+        stream.asked.set(None);
+        let answer = if status == 0 { self.read_answer(size) } else { Answer::Nothing };
+        if answer == Answer::Nothing {
+            self.metrics.count_unanswered();
+        }
+        if host::set_effective_context(stream.id).is_ok()
+            && let Some(issuer) = stream.count(self, answer)
+            && !self.hold(&stream, issuer, host::now_ns().unwrap_or(0) / 1_000_000)
+        {
+            stream.give_up(self);
+        }
+        let _ = host::set_effective_context(self.root);
+    }
+
+    /// The answer is the root's, as the call was.
+    fn read_answer(&self, size: usize) -> Answer {
+        if size > service::MAX_ANSWER || host::set_effective_context(self.root).is_err() {
+            return Answer::Nothing;
+        }
+        host::buffer(Buffer::GrpcAnswer, size).map_or(Answer::Nothing, |message| Answer::read(&message))
     }
 
     fn control(&self, issuer: IssuerId) -> Option<Control> {
@@ -204,6 +264,7 @@ impl Root {
             holder,
             mailbox: Mailbox::new(holder),
             waiters: RefCell::default(),
+            asking: RefCell::default(),
             tick: Cell::new(TICKS.0),
             policy,
             secret,
@@ -305,7 +366,22 @@ fn choose_verifier(choice: policy::Verifier) -> Result<bool, String> {
     }
 }
 
+/// `envoy.config.core.v3.GrpcService { envoy_grpc = 1 { cluster_name = 1 } }`. A bare name would do, but for one that happens to be a message.
+fn envoy_grpc(cluster: &str) -> String {
+    let (mut grpc, mut service) = (Vec::new(), Vec::new());
+    protobuf::bytes(&mut grpc, 1, cluster.as_bytes());
+    protobuf::bytes(&mut service, 1, &grpc);
+    // A name has at most 256 visible ASCII characters: lengths of a byte or two, the second of which isn't ASCII.
+    String::from_utf8(service).unwrap_or_else(|_| cluster.to_owned())
+}
+
 impl Context for Root {
+    fn on_grpc_call_response(&mut self, token: u32, status: u32, size: usize) {
+        if let Some(worker) = &self.worker {
+            worker.answered(token, status, size);
+        }
+    }
+
     fn on_http_call_response(&mut self, token: u32, _headers: usize, body_size: usize, _trailers: usize) {
         let (Some(worker), Some((id, fetch))) = (self.worker.clone(), self.fetches.remove(&token)) else {
             return;

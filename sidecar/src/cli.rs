@@ -5,7 +5,7 @@ use crate::doctor::Call;
 use crate::render::{RenderInput, copy_filter, kept_secret, render_reloadable, write, write_reloadable};
 use crate::settings::{self, Fault, Source};
 use crate::webhook::command::{self as promotions, Action};
-use crate::{app, check, doctor, fetch, log, smoke};
+use crate::{app, check, doctor, fetch, limits, log, smoke};
 use clap::builder::NonEmptyStringValueParser;
 use clap::{Args, Parser, Subcommand};
 use gatewaystack_core::config;
@@ -88,6 +88,14 @@ enum Command {
         offline: bool,
         /// The access token; `-` reads it from standard input, so that no shell remembers it
         token: String,
+    },
+    /// Prints what a rate limit service has to be told of the policy's limits over machines (`scope: global`)
+    Limits {
+        #[command(flatten)]
+        configuration: Configuration,
+        /// Which service
+        #[arg(long = "for", value_name = "SERVICE")]
+        service: limits::Service,
     },
     /// Exit 0 where each URL answers a GET with 200, as a health check of containers
     Probe {
@@ -194,6 +202,7 @@ pub fn run(arguments: Arguments) -> ExitCode {
             let question = doctor::Question { token, method, path, call, host, offline, auth0: false };
             configuration.read().and_then(|source| doctor::run(&source, question))
         }
+        Command::Limits { configuration, service } => limits(&configuration, service),
         Command::Probe { urls } => probe(&urls),
         Command::Smoke(arguments) => smoke::run(&arguments),
     };
@@ -243,8 +252,7 @@ fn render(configuration: &Configuration, wasm: PathBuf, out: PathBuf, kept: Kept
         write(&rendered, &input.state_dir).map_err(failed)?;
         rendered.summary()
     };
-    let mut stdout = std::io::stdout().lock();
-    writeln!(stdout, "{line}").and_then(|()| stdout.flush()).map_err(|e| failed(e.to_string()))
+    print(&line.to_string())
 }
 
 fn serve(configuration: &Configuration, state: &std::path::Path) -> Result<(), Vec<Fault>> {
@@ -255,6 +263,18 @@ fn serve(configuration: &Configuration, state: &std::path::Path) -> Result<(), V
     let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build();
     let runtime = runtime.map_err(|e| vec![Fault::text(format!("no runtime: {e}"))])?;
     runtime.block_on(app::run(policy, settings)).map_err(|e| vec![Fault::text(e)])
+}
+
+fn limits(configuration: &Configuration, service: limits::Service) -> Result<(), Vec<Fault>> {
+    let source = Source::read(configuration.policy.as_deref(), configuration.env_file.as_deref(), true)?;
+    let (policy, _) = config::load_value(source.policy.clone(), &source.env).map_err(|e| source.name(e))?;
+    let text = limits::configuration(&policy, service).map_err(|why| vec![Fault::text(why)])?;
+    print(text.trim_end())
+}
+
+fn print(text: &str) -> Result<(), Vec<Fault>> {
+    let mut stdout = std::io::stdout().lock();
+    writeln!(stdout, "{text}").and_then(|()| stdout.flush()).map_err(|e| vec![Fault::text(e.to_string())])
 }
 
 fn probe(urls: &[String]) -> Result<(), Vec<Fault>> {

@@ -17,5 +17,6 @@ pub mod doctor;
 pub mod smoke;
 mod connect;
 mod fetch;
+pub mod limits;
 mod log;
 mod probe;

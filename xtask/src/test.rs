@@ -23,7 +23,7 @@ use crate::{
     demo,
     progress::Step,
     run::{run as build, tee},
-    tools::{chromium, docker, envoy, helm, nextest, node, python, wasm, wasm_bindgen},
+    tools::{chromium, debian, docker, envoy, helm, nextest, node, python, wasm, wasm_bindgen},
     workspace::Workspace,
 };
 
@@ -83,6 +83,9 @@ fn native(workspace: &Workspace, arguments: &TestArguments, tally: &mut Tally) -
     let clients = arguments.all.then(|| python::environment(workspace)).transpose()?;
     let browser = arguments.all.then(chromium::chromium).transpose()?;
     let chart = arguments.all.then(|| Chart::tools(workspace)).transpose()?;
+    if arguments.all {
+        debian::require("redis-server", "redis-server")?;
+    }
     let containers = arguments.all.then(|| docker::containers(workspace)).transpose()?;
     let runner = nextest::runner();
     let wasm = artifacts(workspace)?;

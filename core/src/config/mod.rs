@@ -13,7 +13,6 @@ pub mod error;
 pub mod policy;
 pub mod raw;
 mod structure;
-mod not_yet;
 mod values;
 mod compile;
 pub mod overlap;

@@ -45,6 +45,8 @@ pub struct Policy {
     pub identity: Identity,
     /// Limits, all of which apply.
     pub rate_limits: Vec<RateLimit>,
+    /// Who counts those over machines.
+    pub limit_service: Option<LimitService>,
     /// How the decision record shows the subject.
     pub audit_subject: AuditSubject,
     /// The parts that `render` and the sidecar read, and the filter ignores.
@@ -364,6 +366,30 @@ pub struct RateLimit {
     pub tools: Option<Vec<String>>,
     /// Hash of the rule, part of its counters' keys.
     pub id: u64,
+    /// Whether it counts over machines: by the service.
+    pub shared: Option<SharedLimit>,
+}
+
+/// A limit that a rate limit service counts for all gateways.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct SharedLimit {
+    /// What the service knows it by: `user-10000-per-1h`.
+    pub name: String,
+    /// Whether requests pass while the service is away (`failure_mode: allow`).
+    pub passes_without: bool,
+}
+
+/// A rate limit service (`envoy.service.ratelimit.v3.RateLimitService`).
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct LimitService {
+    /// The Envoy cluster to ask through.
+    pub cluster: String,
+    /// (own) Where it is.
+    pub url: Option<HttpUrl>,
+    /// The domain under which it knows our limits.
+    pub domain: String,
+    /// How long an answer may take, in milliseconds.
+    pub timeout_ms: u64,
 }
 
 /// Whose requests a limit counts together.

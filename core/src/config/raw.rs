@@ -113,6 +113,7 @@ RawPolicy {
     /** Routes; the first match wins. */ routes: Vec<RawRoute>,
     /** Where the verified identity goes. */ identity: RawIdentity,
     /** Limits. */ rate_limits: Vec<RawRateLimit>,
+    /** Who counts the limits over machines. */ rate_limit_service: RawRateLimitService,
     /** The decision record. */ audit: RawAudit,
     /** (own) Client promotion. */ webhook: RawWebhook,
 });
@@ -227,6 +228,14 @@ RawRateLimit {
     /** Only these tools. */ tools: Vec<String>,
     /** Over machines. */ scope: RawLimitScope,
     /** What happens when the service is away. */ failure_mode: RawFailureMode,
+});
+
+raw!(/** `rate_limit_service` */
+RawRateLimitService {
+    /** (own) Where it is; a mesh names a cluster instead. */ url: String,
+    /** The Envoy cluster to ask through. */ cluster: String,
+    /** The domain under which it knows our limits. */ domain: String,
+    /** How long an answer may take. */ timeout: RawDuration,
 });
 
 raw!(/** `audit` */

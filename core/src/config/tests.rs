@@ -61,7 +61,7 @@ fn the_example_of_the_policys_description_loads() {
     let policy = load(Some(EXAMPLE.as_bytes()), None).unwrap();
     assert_eq!(policy.issuers.len(), 2);
     assert_eq!(policy.issuers[0].refresh_ms, 300_000);
-    assert_eq!(policy.rate_limits.len(), 4);
+    assert_eq!(policy.rate_limits.len(), 5);
     assert_eq!(policy.own.upstreams.len(), 2);
     let users = policy.routes.iter().find(|r| r.name == "/v1/users/*/notes").unwrap();
     assert_eq!(users.strip_prefix.as_deref(), Some("/v1"));

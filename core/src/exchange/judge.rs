@@ -3,9 +3,9 @@
 use super::mcp::{self, McpRoute};
 use super::observe;
 use super::respond::Rewrite;
-use super::{AwaitBody, AwaitKeys, Came, Exchange, Forwarded, Kept, Progress, Watched, World};
+use super::{AwaitBody, AwaitKeys, AwaitLimits, Came, Exchange, Forwarded, Kept, Progress, Watched, World};
 use crate::authenticate::{Caller, Fetched, authenticate};
-use crate::authorize;
+use crate::authorize::{self, Permitted};
 use crate::bearer::Bearer;
 use crate::config::policy::{Access, Builtin, IssuerId, Mode, Route, RouteId};
 use crate::cors::{self, ResponseHeaders};
@@ -13,6 +13,7 @@ use crate::decision::{Decision, Observed, Permit, Read};
 use crate::hash;
 use crate::jwt::VerifiedClaims;
 use crate::metadata;
+use crate::rate_limit::service::{Answer, Question};
 use crate::rate_limit::{LimitState, Outcome};
 use crate::record::Facts;
 use crate::refusal::{AuthorizationFault, Denied, Fault, Refusal};
@@ -27,6 +28,7 @@ pub(super) enum Verdict {
     Forward(Permit, Option<Rc<VerifiedClaims>>, Option<Rewrite>),
     Answer(Reply),
     Await(IssuerId),
+    Ask(Question),
     Read(Read),
 }
 
@@ -46,7 +48,7 @@ impl Case<'_> {
     pub fn fetched(&self) -> Fetched {
         match self.came {
             Came::Keys(fetched) => fetched,
-            Came::Headers | Came::Body(_) => Fetched::NotAsked,
+            Came::Headers | Came::Limits | Came::Body(_) => Fetched::NotAsked,
         }
     }
 }
@@ -66,7 +68,7 @@ pub(super) fn step(world: &World<'_>, kept: Kept, came: Came<'_>) -> (Exchange, 
     };
     match came {
         Came::Headers => facts.describe(&request),
-        Came::Keys(_) | Came::Body(_) => facts.judge_again(),
+        Came::Keys(_) | Came::Limits | Came::Body(_) => facts.judge_again(),
     }
     if facts.request_id.is_empty() {
         facts.request_id = made_up_id(world, &pairs);
@@ -79,6 +81,10 @@ pub(super) fn step(world: &World<'_>, kept: Kept, came: Came<'_>) -> (Exchange, 
     facts.route = route.map(|(id, _)| id);
     let cors = cors::answer(&world.policy.cors, request.origin);
     let mode = shadow::mode(world.policy, &shadow::Asked::by(&request), found);
+    if mode == Mode::Shadow {
+        // Nothing waits for what is only watched.
+        progress.answer = Some(Answer::NotAsked);
+    }
     let case = Case { request: &request, found, route, came, cors: &cors, mode };
     let verdict = judge(world, &case, &mut progress, &mut facts);
     if mode == Mode::Shadow {
@@ -99,6 +105,10 @@ pub(super) fn step(world: &World<'_>, kept: Kept, came: Came<'_>) -> (Exchange, 
         Ok(Verdict::Await(issuer)) => {
             let kept = Kept { facts, headers, progress };
             (Exchange::AwaitKeys(AwaitKeys { issuer, since_ms: world.now_ms, kept }), Decision::Await(issuer))
+        }
+        Ok(Verdict::Ask(question)) => {
+            let kept = Kept { facts, headers, progress };
+            (Exchange::AwaitLimits(AwaitLimits { kept }), Decision::Ask(question))
         }
         Ok(Verdict::Read(read)) => {
             let kept = Kept { facts, headers, progress };
@@ -166,8 +176,10 @@ fn judge(
     let Some((id, route)) = case.route else {
         return Err(Refusal::Denied(if found == Match::Ambiguous { Denied::Case } else { Denied::NoRoute }));
     };
-    let permit = authorize::caller(world, request, route, &claims, counted, cors)?;
-    forward_or_answer(world, case, route, facts, permit, Some((id, claims)))
+    match authorize::caller(world, request, route, &claims, progress.counting(counted), cors)? {
+        Permitted::Permit(permit) => forward_or_answer(world, case, route, facts, permit, Some((id, claims))),
+        Permitted::Ask(question) => Ok(Verdict::Ask(question)),
+    }
 }
 
 /// What is permitted goes to the upstream, but for the metadata documents that we serve.

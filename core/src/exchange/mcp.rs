@@ -6,7 +6,7 @@ use super::judge::{Case, Verdict, counted_failure};
 use super::respond::Rewrite;
 use super::{Came, Progress};
 use crate::authenticate::{Caller, authenticate};
-use crate::authorize;
+use crate::authorize::{self, Permitted};
 use crate::bearer::Bearer;
 use crate::config::policy::{ChallengeMode, Mcp, Mode, Route, RouteId};
 use crate::decision::Read;
@@ -178,8 +178,8 @@ fn decide(
         facts.identify(claims);
     }
     let operation = operation.as_ref().map_err(|fault| Refusal::Body(*fault))?;
-    let around = (counted, case.cors);
-    let permit = authorize::operation(
+    let around = (progress.counting(counted), case.cors);
+    let permitted = authorize::operation(
         world,
         case.request,
         route.route,
@@ -188,6 +188,10 @@ fn decide(
         operation,
         around,
     )?;
+    let permit = match permitted {
+        Permitted::Permit(permit) => permit,
+        Permitted::Ask(question) => return Ok(Verdict::Ask(question)),
+    };
     let rewrite = Rewrite::list(route.id, claims.as_ref(), operation);
     Ok(Verdict::Forward(permit, claims, rewrite))
 }

@@ -29,8 +29,8 @@ pub(super) fn observe(
             caller = claims.as_deref();
         }
         Ok(Verdict::Answer(_)) => {}
-        // Nothing waits: neither for keys nor for a body.
-        Ok(Verdict::Await(_)) => facts.unknown("keys_pending"),
+        // Nothing waits: neither for keys nor for a body, nor for a rate limit service, which isn't asked.
+        Ok(Verdict::Await(_) | Verdict::Ask(_)) => facts.unknown("keys_pending"),
         Ok(Verdict::Read(read)) => {
             // Until it has come to its end.
             facts.unknown("body_unread");

@@ -1,7 +1,7 @@
 //! The upstream's answer: its status and headers in, how it must be treated out; then its body in, what the caller may see of it out (CONTRACT §8, §12).
 
 use super::mcp::McpRoute;
-use super::{AwaitBody, AwaitKeys, Exchange, Forwarded};
+use super::{AwaitBody, AwaitKeys, AwaitLimits, Exchange, Forwarded};
 use crate::config::policy::{Policy, RouteId};
 use crate::jwt::VerifiedClaims;
 use crate::mcp::era::Era;
@@ -207,7 +207,9 @@ impl Exchange {
                 })
             }
             // The upstream has the headers alone and answers all the same: what it answers was asked for by nobody whom we know.
-            Self::AwaitKeys(AwaitKeys { kept, .. }) | Self::AwaitBody(AwaitBody { kept })
+            Self::AwaitKeys(AwaitKeys { kept, .. })
+            | Self::AwaitLimits(AwaitLimits { kept })
+            | Self::AwaitBody(AwaitBody { kept })
                 if (200..300).contains(&head.status) =>
             {
                 let mut facts = std::mem::take(&mut kept.facts);
@@ -219,6 +221,7 @@ impl Exchange {
             }
             Self::Forwarded(_)
             | Self::AwaitKeys(_)
+            | Self::AwaitLimits(_)
             | Self::AwaitBody(_)
             | Self::AwaitHeaders
             | Self::Watched(_)
@@ -271,7 +274,7 @@ impl Exchange {
     pub fn judges_answer(&self) -> bool {
         match self {
             Self::Forwarded(Forwarded { rewrite, .. }) => rewrite.is_some(),
-            Self::AwaitKeys(_) | Self::AwaitBody(_) => true,
+            Self::AwaitKeys(_) | Self::AwaitLimits(_) | Self::AwaitBody(_) => true,
             Self::AwaitHeaders | Self::Watched(_) | Self::Replied(_) => false,
         }
     }

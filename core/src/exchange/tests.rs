@@ -8,6 +8,7 @@ use wasm_bindgen_test::wasm_bindgen_test as test;
 
 mod answers;
 mod keys;
+mod shared_limits;
 mod shadow;
 mod tokens;
 

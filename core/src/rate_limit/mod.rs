@@ -2,6 +2,7 @@
 
 pub mod table;
 pub mod address;
+pub mod service;
 
 use crate::config::policy::{LimitKey, Policy, RateLimit, Route};
 use crate::hash::{self, Secret};
@@ -61,7 +62,7 @@ impl Counters<'_> {
         let issuer = caller.issuer().0.to_le_bytes();
         let mut outcome = Outcome::Unlimited;
         for by_tenant in [false, true] {
-            for rule in policy.rate_limits.iter().filter(|r| applies(r, route)) {
+            for rule in policy.rate_limits.iter().filter(|r| r.shared.is_none() && applies(r, route)) {
                 let (tag, key) = match (&rule.by, by_tenant, caller.tenant()) {
                     (LimitKey::User, false, _) => (b"u", caller.user()),
                     (LimitKey::Tenant, true, Some(tenant)) => (b"t", tenant),

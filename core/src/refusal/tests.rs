@@ -58,6 +58,7 @@ fn every() -> Vec<Refusal> {
         Refusal::AddressLimited(state),
         Refusal::KeysUnavailable(2),
         Refusal::KeyPending(2),
+        Refusal::LimitsUnavailable,
         Refusal::Internal(Fault::SharedTable),
         Refusal::Internal(Fault::Verifier),
         Refusal::Internal(Fault::Host),

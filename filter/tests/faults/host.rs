@@ -41,6 +41,12 @@ pub struct Host {
     pub lied: bool,
     /// Requests that the module sent.
     pub sent: Vec<String>,
+    /// gRPC calls that the module made, whose the last was, and its answer.
+    pub asked: Vec<String>,
+    pub grpc_owner: u32,
+    pub grpc_answer: Option<Vec<u8>>,
+    /// Whose headers and answers calls are about.
+    pub effective: u32,
     /// Status of the local answer.
     pub answered: Option<u32>,
     /// Whether the stream was reset.

@@ -5,6 +5,7 @@
 #![allow(clippy::unwrap_used, reason = "a test")]
 
 mod bodies;
+mod limits;
 mod watched;
 mod host;
 
@@ -28,6 +29,8 @@ unsafe extern "C" {
         body: usize,
         trailers: usize,
     );
+    safe fn proxy_on_grpc_receive(context: u32, token: u32, size: usize);
+    safe fn proxy_on_grpc_close(context: u32, token: u32, status: u32);
     safe fn proxy_on_request_headers(context: u32, headers: usize, end: bool) -> u32;
     safe fn proxy_on_request_body(context: u32, size: usize, end: bool) -> u32;
     safe fn proxy_on_request_trailers(context: u32, trailers: usize) -> u32;

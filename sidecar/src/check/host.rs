@@ -84,6 +84,13 @@ pub fn warnings(host: Host, source: &Value, policy: &Policy) -> Vec<ConfigError>
         let members = OWN_IN_ROUTES.iter().filter(|name| route.get(name).is_some());
         all.extend(members.map(|name| ConfigError::new(format!("routes[{at}].{name}"), unread)));
     }
+    if source.get("rate_limit_service").is_some_and(|service| service.get("cluster").is_none()) {
+        all.push(ConfigError::new(
+            "rate_limit_service.cluster",
+            "is what the filter asks through here: name the proxies' cluster of the service (Istio: \"outbound|8081||ratelimit.limits.svc.cluster.local\"); \
+             nothing makes one of its url",
+        ));
+    }
     if host == Host::Istio && !policy.hold_headers {
         all.extend(unbuffered(source));
     }

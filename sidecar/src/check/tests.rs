@@ -83,6 +83,12 @@ fn what_nobody_reads_in_a_mesh_is_told() {
     assert_eq!(paths(Host::Istio, &own), [&unread[..], &["routes[1].mcp.max_body"]].concat());
     let held = json!({ "hold_headers": true, "issuers": own["issuers"], "routes": [own["routes"][1]] });
     assert_eq!(paths(Host::Istio, &held), [""; 0]);
+    let mut limits =
+        json!({ "issuers": own["issuers"], "rate_limit_service": { "url": "http://limits:8081" } });
+    assert_eq!(paths(Host::Kubernetes, &limits), [""; 0]);
+    assert_eq!(paths(Host::Eg, &limits), ["rate_limit_service.cluster"]);
+    limits["rate_limit_service"]["cluster"] = json!("limits");
+    assert_eq!(paths(Host::Istio, &limits), [""; 0]);
 }
 
 #[test]

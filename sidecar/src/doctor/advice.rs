@@ -53,6 +53,7 @@ pub fn advice(reason: &str, auth0: bool) -> &'static str {
         "keys_unavailable" | "key_pending" => {
             "the way from the gateway to the issuer's keys (AUTH_JWKS_URI, network)"
         }
+        "limits_unavailable" => "the way from the gateway to the rate limit service (rate_limit_service)",
         "rate_limited" | "address_limited" => "nothing: wait",
         _ => "nothing at the identity provider: please report this",
     }

@@ -4,7 +4,7 @@
 use super::Question;
 use super::call::VERSION;
 use gatewaystack_core::authenticate::{Caller, Fetched, authenticate};
-use gatewaystack_core::authorize;
+use gatewaystack_core::authorize::{self, Counting};
 use gatewaystack_core::bearer;
 use gatewaystack_core::config::policy::{Builtin, ChallengeMode, IssuerId, Mode, Policy, Route, RouteId};
 use gatewaystack_core::decision::Decision;
@@ -14,6 +14,7 @@ use gatewaystack_core::jwks::{KeyRing, KeySet};
 use gatewaystack_core::jwt::signature::Portable;
 use gatewaystack_core::jwt::{TokenFault, VerifiedClaims};
 use gatewaystack_core::rate_limit::Counters;
+use gatewaystack_core::rate_limit::service::Answer;
 use gatewaystack_core::refusal::Refusal;
 use gatewaystack_core::reply::Reply;
 use gatewaystack_core::request::{self, Headers};
@@ -112,6 +113,7 @@ impl Bench {
                         exchange.on_keys(world, self.fetched)
                     }
                     Decision::Read(_) => exchange.on_body(world, Some(body)),
+                    Decision::Ask(_) => exchange.on_limits(world, Answer::NotAsked),
                     _ => break,
                 };
             }
@@ -124,7 +126,7 @@ impl Bench {
                 Decision::Await(_) if self.fetched == Fetched::Good => {
                     Verdict::Refused(from_refusal(&UNKNOWN_KEY))
                 }
-                Decision::Await(_) | Decision::Read(_) => Verdict::Undecided,
+                Decision::Await(_) | Decision::Ask(_) | Decision::Read(_) => Verdict::Undecided,
                 Decision::Reply(reply) if reply.status < 400 => Verdict::Allowed(reason),
                 Decision::Reply(reply) => Verdict::Refused(from_reply(&reply, reason)),
             };
@@ -164,7 +166,9 @@ impl Bench {
         }
         let judged = match self.authenticate(world, Some(route), token) {
             Ok(Caller::Known(claims)) => {
-                authorize::caller(world, &request, route, &claims, None, &Vec::new()).map(drop)
+                // Nothing is counted here, so that a question costs nobody a request.
+                let counting = Counting { address: None, caller: &mut None, answer: Some(&Answer::NotAsked) };
+                authorize::caller(world, &request, route, &claims, counting, &Vec::new()).map(drop)
             }
             Ok(Caller::NeedsKeys(_)) => return Verdict::Undecided,
             Err(refusal) => Err(refusal),

@@ -1,4 +1,5 @@
-//! Clusters: where Envoy connects to. One for the sidecar, one per issuer, and per upstream one for each protocol that a route needs.
+//! Clusters: where Envoy connects to. One for the sidecar, one per issuer, one for the rate limit service, and per upstream one for each
+//! protocol that a route needs.
 
 use super::routes::NO_UPSTREAM;
 use crate::connect::ConnectTo;
@@ -55,7 +56,7 @@ pub fn name(upstream: &str, protocol: Protocol) -> String {
 /// All clusters of a policy.
 ///
 /// # Errors
-/// Cluster names of issuers that are taken.
+/// Cluster names of issuers and of the rate limit service that are taken, and a service without a place.
 pub fn clusters(
     policy: &Policy,
     sidecar_host: &str,
@@ -81,16 +82,34 @@ pub fn clusters(
         let (JwksSource::Uri(url) | JwksSource::Discover(url)) = &issuer.jwks;
         let (name, what) = (issuer.jwks_cluster.clone(), "keys of an issuer".to_owned());
         let cluster = cluster(name, what, &connected(url, elsewhere), Protocol::Usual, true);
-        match all.iter().find(|c| c.name == cluster.name) {
-            None => all.push(cluster),
-            Some(same) if *same == cluster => {}
-            Some(_) => errors.push(ConfigError::new(
-                format!("issuers[{at}].jwks_cluster"),
-                "expected a name that no other cluster has, unless its host is the same",
+        add(&mut all, cluster, &format!("issuers[{at}].jwks_cluster"), &mut errors);
+    }
+    if let Some(service) = &policy.limit_service {
+        match &service.url {
+            Some(url) => {
+                let (name, what) = (service.cluster.clone(), "the rate limit service".to_owned());
+                let cluster = cluster(name, what, &connected(url, elsewhere), Protocol::Http2, false);
+                add(&mut all, cluster, "rate_limit_service.cluster", &mut errors);
+            }
+            None => errors.push(ConfigError::new(
+                "rate_limit_service.url",
+                "required: where the service is, such as http://ratelimit:8081 (a cluster alone is for meshes)",
             )),
         }
     }
     if errors.is_empty() { Ok(all) } else { Err(errors) }
+}
+
+/// A name stands for one place.
+fn add(all: &mut Vec<Cluster>, cluster: Cluster, path: &str, errors: &mut Vec<ConfigError>) {
+    match all.iter().find(|c| c.name == cluster.name) {
+        None => all.push(cluster),
+        Some(same) if *same == cluster => {}
+        Some(_) => errors.push(ConfigError::new(
+            path,
+            "expected a name that no other cluster has, unless its host is the same",
+        )),
+    }
 }
 
 /// The URL with the address to connect to. Under TLS the name is the certificate's, and stays.

@@ -99,12 +99,16 @@ fn split(rendered: &Rendered, folder: &Path) -> Result<Split, String> {
 }
 
 /// A connection of the old listener goes on under the old policy, but clusters are Envoy's, not a listener's. An upstream that moves gets
-/// another name, so that what the old policy allowed never reaches the new place: it gets 502. A name that the policy gives to an issuer's
-/// cluster stays, for the filter knows it by that.
+/// another name, so that what the old policy allowed never reaches the new place: it gets 502. A name that the policy gives to the cluster of
+/// an issuer or of the rate limit service stays, for the filter knows it by that.
 fn name_by_content(clusters: &mut [Value], policy: &Value) -> BTreeMap<String, String> {
     let issuers = policy.get("issuers").and_then(Value::as_array).into_iter().flatten();
-    let given: Vec<&str> =
-        issuers.filter_map(|issuer| issuer.get("jwks_cluster").and_then(Value::as_str)).collect();
+    let service = policy.pointer("/rate_limit_service/cluster");
+    let given: Vec<&str> = issuers
+        .filter_map(|issuer| issuer.get("jwks_cluster"))
+        .chain(service)
+        .filter_map(Value::as_str)
+        .collect();
     let mut names = BTreeMap::new();
     for cluster in clusters {
         let digest = Sha256::digest(cluster.to_string());

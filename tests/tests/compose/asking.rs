@@ -53,6 +53,20 @@ impl Asking {
         Some((status.parse().ok().filter(|status| *status > 0)?, body.to_owned()))
     }
 
+    /// So many requests of this user, one after another: their statuses, and what the last was answered.
+    pub fn statuses_of(&self, user: &str, count: usize) -> (Vec<u16>, String) {
+        let mint = format!("{ISSUER}/mint?sub={user}&scope=tool:read");
+        let (_, token) = self.ask(&["--header", "Accept: text/plain", &mint]).unwrap();
+        let (bearer, url) = (format!("Authorization: Bearer {token}"), format!("{GATEWAY}/protected"));
+        let mut last = String::new();
+        let statuses = (0..count).map(|_| {
+            let (status, answer) = self.ask(&["--include", "--header", &bearer, &url]).unwrap();
+            last = answer;
+            status
+        });
+        (statuses.collect(), last)
+    }
+
     /// Why not everything is served: nothing where it is.
     fn lacks(&self) -> Option<String> {
         let mint = format!("{ISSUER}/mint?sub=carol&scope=tool:read");

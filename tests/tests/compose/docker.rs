@@ -67,8 +67,14 @@ impl Docker {
 
     /// `docker compose` with the file as it stands.
     pub fn compose(&self, arguments: &[&str]) -> String {
+        self.compose_with(&[], arguments)
+    }
+
+    /// The same with variables.
+    pub fn compose_with(&self, variables: &[(&str, &str)], arguments: &[&str]) -> String {
         let mut command = Command::new(from_environment("GATEWAYSTACK_COMPOSE"));
         command.current_dir(root()).env("GATEWAYSTACK_VERSION", TAG).args(arguments);
+        command.envs(variables.iter().copied());
         let output = command.output().unwrap();
         if !output.status.success() {
             let said = String::from_utf8_lossy(&output.stderr);
@@ -94,7 +100,7 @@ impl Docker {
     }
 
     pub fn down(&self) {
-        self.compose(&["down", "--volumes", "--remove-orphans", "--timeout", "5"]);
+        self.compose(&["--profile", "*", "down", "--volumes", "--remove-orphans", "--timeout", "5"]);
     }
 
     /// What is left of the project in the engine.

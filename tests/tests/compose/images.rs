@@ -7,6 +7,8 @@ use std::path::Path;
 use std::process::Command;
 
 pub const ENVOY: &str = "envoyproxy/envoy:v1.40.0";
+pub const LIMITADOR: &str = "quay.io/kuadrant/limitador:v2.3.0";
+pub const REDIS: &str = "redis:8.2-bookworm";
 const DEBIAN: &str = "debian:bookworm-slim";
 /// An image of ours with all that is in it.
 const LARGEST_MB: u64 = 32;
@@ -36,6 +38,9 @@ pub fn build(docker: &Docker) -> Vec<String> {
         built.push(format!("{name} ({:.1} MB)", megabytes(size)));
     }
     wasm_is_as_istio_reads_it(docker, &format!("gatewaystack-wasm:{TAG}"), &programs);
+    for (name, from) in [(LIMITADOR, limitador(docker)), (REDIS, redis(docker))] {
+        built.push(format!("{name} ({:.1} MB, {from})", megabytes(size(docker, name))));
+    }
     let from = envoy(docker);
     built.push(format!("{ENVOY} ({:.1} MB, {from})", megabytes(size(docker, ENVOY))));
     built
@@ -66,10 +71,10 @@ fn is_stand_in(docker: &Docker, name: &str) -> bool {
     docker.docker(&["image", "inspect", "--format", format, name]).trim() == "true"
 }
 
-/// The real one where it can be had.
-fn envoy(docker: &Docker) -> &'static str {
-    let pull = || docker.command().args(["pull", "--quiet", ENVOY]).output().unwrap().status.success();
-    if (is_there(docker, ENVOY) && !is_stand_in(docker, ENVOY)) || pull() {
+/// The real one where it can be had; else what `put` puts into a folder, by this Dockerfile.
+fn public(docker: &Docker, name: &str, file: &str, put: impl FnOnce(&Path)) -> &'static str {
+    let pull = || docker.command().args(["pull", "--quiet", name]).output().unwrap().status.success();
+    if (is_there(docker, name) && !is_stand_in(docker, name)) || pull() {
         return "as published";
     }
     if !is_there(docker, DEBIAN) {
@@ -86,9 +91,41 @@ fn envoy(docker: &Docker) -> &'static str {
         ]);
     }
     let context = tempfile::tempdir().unwrap();
-    std::fs::copy(from_environment("ENVOY_BIN"), context.path().join("envoy")).unwrap();
-    make(docker, ENVOY, &root().join("tests/docker/envoy.Dockerfile"), context.path(), None, &[]);
+    put(context.path());
+    make(docker, name, &root().join("tests/docker").join(file), context.path(), None, &[]);
     "a stand-in"
+}
+
+fn copy(from: impl AsRef<Path>, to: impl AsRef<Path>) {
+    std::fs::copy(&from, to).unwrap_or_else(|error| panic!("{}: {error}", from.as_ref().display()));
+}
+
+fn envoy(docker: &Docker) -> &'static str {
+    public(docker, ENVOY, "envoy.Dockerfile", |to| copy(from_environment("ENVOY_BIN"), to.join("envoy")))
+}
+
+fn limitador(docker: &Docker) -> &'static str {
+    let program = env!("CARGO_BIN_EXE_limitador-stand-in");
+    public(docker, LIMITADOR, "limitador.Dockerfile", |to| copy(program, to.join("limitador-server")))
+}
+
+/// This machine's programs and their libraries: it is a Debian of the same release.
+fn redis(docker: &Docker) -> &'static str {
+    public(docker, REDIS, "redis.Dockerfile", |to| {
+        let (bin, lib) = (to.join("bin"), to.join("lib"));
+        std::fs::create_dir(&bin).unwrap();
+        std::fs::create_dir(&lib).unwrap();
+        for program in ["redis-server", "redis-cli"] {
+            let path = output(Command::new("sh").args(["-c", &format!("command -v {program}")]));
+            copy(path.trim(), bin.join(program));
+            let linked = output(Command::new("ldd").arg(path.trim()));
+            // `libssl.so.3 => /lib/x86_64-linux-gnu/libssl.so.3 (0x…)`
+            let libraries = linked.lines().filter_map(|line| line.split_once("=> ")?.1.split(' ').next());
+            for library in libraries.filter(|library| !library.contains("/libc.so")) {
+                copy(library, lib.join(Path::new(library).file_name().unwrap()));
+            }
+        }
+    })
 }
 
 /// The last layer is a gzipped tar with `plugin.wasm` in it; `docker save` has it unzipped.

@@ -6,6 +6,7 @@
 
 mod docker;
 mod images;
+mod limits;
 mod observe;
 mod asking;
 
@@ -37,8 +38,10 @@ fn versions_are_those_of_the_sources() {
 #[test]
 #[ignore = "hadolint: cargo xtask test --all fetches it"]
 fn hadolint_has_nothing_to_say_of_the_dockerfiles() {
-    for file in ["deploy/images/Dockerfile", "tests/docker/envoy.Dockerfile"] {
-        let said = hadolint(file);
+    let ours = std::fs::read_dir(root().join("tests/docker")).unwrap();
+    let ours = ours.map(|entry| format!("tests/docker/{}", entry.unwrap().file_name().display()));
+    for file in ours.chain(["deploy/images/Dockerfile".to_owned()]) {
+        let said = hadolint(&file);
         assert!(said.is_empty(), "{said}");
     }
 }
@@ -50,13 +53,18 @@ fn compose_understands_every_way_to_put_the_files_together() {
     assert_eq!(services(&demo), ["demo", "envoy", "render", "sidecar"]);
     let observe = compose_config(&["--profile", "observe"]);
     assert_eq!(services(&observe), ["collector", "demo", "envoy", "prometheus", "render", "sidecar"]);
+    let limits = compose_config(&["--profile", "limits"]);
+    assert_eq!(services(&limits), ["demo", "envoy", "ratelimit", "redis", "render", "sidecar"]);
+    for (service, image) in [("ratelimit", images::LIMITADOR), ("redis", images::REDIS)] {
+        assert_eq!(limits["services"][service]["image"], image);
+    }
     let own = compose_config(&["--file", "deploy/compose/own.yml"]);
     assert_eq!(services(&own), ["envoy", "render", "sidecar"]);
     for service in ["render", "sidecar"] {
         let environment = &own["services"][service]["environment"];
         assert_eq!(environment["CONNECT_TO"], "", "{environment:#}");
         assert_eq!(environment["AUTH_ISSUER"], "https://TENANT.eu.auth0.com/", "{environment:#}");
-        for of_demo in ["DEMO_MODE", "ALLOW_INSECURE_JWKS", "PROXY_TARGET"] {
+        for of_demo in ["DEMO_MODE", "ALLOW_INSECURE_JWKS", "PROXY_TARGET", "RATE_LIMIT_SERVICE_URL"] {
             assert!(environment.get(of_demo).is_none(), "{of_demo} of {service}: {environment:#}");
         }
     }
@@ -96,6 +104,7 @@ fn compose_starts_what_serves_the_walk_recovers_and_leaves_nothing() {
         killed(&docker, &asking, service);
     }
     again(&docker, &asking);
+    limits::check(&docker, &asking);
     docker.down();
     assert_eq!(docker.left(), Vec::<String>::new());
 }

@@ -1,15 +1,17 @@
 //! Rate limits (CONTRACT §6): the policy's rules, or without any 60 requests a minute per user and 300 failures per address.
 
 use super::Errors;
-use crate::config::not_yet;
 use crate::config::overlap;
-use crate::config::policy::{AddressRange, LimitKey, Pattern, RateLimit, Route};
-use crate::config::raw::{RawBy, RawOn, RawPolicy, RawRateLimit};
+use crate::config::policy::{AddressRange, LimitKey, Pattern, RateLimit, Route, SharedLimit};
+use crate::config::raw::{RawBy, RawFailureMode, RawOn, RawPolicy, RawRateLimit};
 use crate::config::values::{duration, name, pattern};
 use std::net::IpAddr;
 
 const MAX_RULES: usize = 64;
 const MAX_WINDOW_MS: u64 = 30 * 86_400_000;
+/// Windows that every rate limit service counts in, with their names.
+const SHARED_WINDOWS: [(u64, &str); 4] =
+    [(1_000, "1s"), (60_000, "1m"), (3_600_000, "1h"), (86_400_000, "1d")];
 
 /// Compiles `rate_limits`; `routes` are all, built-in and own.
 pub fn compile(raw: &RawPolicy, routes: &[Route], errors: &mut Errors) -> Vec<RateLimit> {
@@ -38,7 +40,6 @@ fn defaults() -> Vec<RateLimit> {
 }
 
 fn one(raw: &RawRateLimit, path: &str, routes: &[Route], errors: &mut Errors) -> RateLimit {
-    not_yet::rate_limit(raw, path, errors);
     let max = match raw.max {
         Some(max @ 1..=4_294_967_295) => u32::try_from(max).unwrap_or(u32::MAX),
         Some(_) => {
@@ -61,7 +62,62 @@ fn one(raw: &RawRateLimit, path: &str, routes: &[Route], errors: &mut Errors) ->
     };
     let (route, name) = route(raw, path, routes, errors).unzip();
     let tools = tools(raw, path, errors);
-    rule(key(raw, path, errors), max, window_ms.unwrap_or(60_000), route, &name.unwrap_or_default(), tools)
+    let by = key(raw, path, errors);
+    let window = window_ms.unwrap_or(60_000);
+    let mut rule = rule(by, max, window, route, &name.unwrap_or_default(), tools);
+    // A window that is wrong has been told of.
+    rule.shared = shared(raw, &rule, window_ms.is_some(), path, errors);
+    if rule.shared.is_some() {
+        // One that counts here is another.
+        rule.id = crate::hash::fnv1a(&[b"shared", &rule.id.to_le_bytes()]);
+    }
+    rule
+}
+
+/// A limit over machines. Its name tells the service's operator what it is; where a part of the requests alone counts, a hash tells it from others.
+fn shared(
+    raw: &RawRateLimit,
+    rule: &RateLimit,
+    has_window: bool,
+    path: &str,
+    errors: &mut Errors,
+) -> Option<SharedLimit> {
+    if raw.scope.is_none() {
+        if raw.failure_mode.is_some() {
+            errors.push(format!("{path}.failure_mode"), "belongs to `scope: global` alone");
+        }
+        return None;
+    }
+    let by = match rule.by {
+        LimitKey::User => "user",
+        LimitKey::Tenant => "tenant",
+        LimitKey::Address { .. } => {
+            errors.push(
+                format!("{path}.scope"),
+                "belongs to `by: user` and `by: tenant`: addresses are counted by each gateway",
+            );
+            "address"
+        }
+    };
+    let window = SHARED_WINDOWS.iter().find(|(ms, _)| *ms == rule.window_ms).map(|(_, name)| *name);
+    if window.is_none() && has_window {
+        errors.push(
+            format!("{path}.window"),
+            "expected 1s, 1m, 1h or 1d: every rate limit service counts in these",
+        );
+    }
+    if raw.failure_mode.is_none() {
+        errors.push(
+            format!("{path}.failure_mode"),
+            "required: what happens while the rate limit service is away: allow or deny",
+        );
+    }
+    let part = rule.route.is_some() || rule.tools.is_some();
+    let part = if part { format!("-{:08x}", rule.id >> 32) } else { String::new() };
+    Some(SharedLimit {
+        name: format!("{by}-{}-per-{}{part}", rule.max, window.unwrap_or_default()),
+        passes_without: raw.failure_mode == Some(RawFailureMode::Allow),
+    })
 }
 
 fn tools(raw: &RawRateLimit, path: &str, errors: &mut Errors) -> Option<Vec<String>> {
@@ -174,5 +230,5 @@ fn rule(
         name.as_bytes(),
         named.as_bytes(),
     ]);
-    RateLimit { by, max, window_ms, route, tools, id }
+    RateLimit { by, max, window_ms, route, tools, id, shared: None }
 }

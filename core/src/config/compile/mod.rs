@@ -4,6 +4,7 @@
 mod builtins;
 mod issuers;
 mod limits;
+mod limit_service;
 mod mcp;
 mod own;
 mod routes;
@@ -52,6 +53,7 @@ pub fn compile(raw: &RawPolicy, folded: &Value, place: Place) -> (Policy, Vec<Co
         builtins::compile(raw, &builtins::Groups { health, webhook, metadata: &metadata }, mode, &mut errors);
     routes.extend(routes::compile(raw, &routes, &issuers, mode, &mut errors));
     let scopes_supported = scopes_supported(raw, &routes, &mut errors);
+    let limit_service = limit_service::compile(raw, &mut errors);
     let promotion = webhook::compile(raw, &issuers, &scopes_supported, &mut errors);
     let policy = Policy {
         index: crate::route::Index::of(&routes),
@@ -77,6 +79,7 @@ pub fn compile(raw: &RawPolicy, folded: &Value, place: Place) -> (Policy, Vec<Co
         metadata,
         cors: cors(raw, &mut errors),
         rate_limits: limits::compile(raw, &routes, &mut errors),
+        limit_service,
         issuers,
         identity: identity(raw, &mut errors),
         audit_subject: match raw.audit.as_ref().and_then(|a| a.subject) {

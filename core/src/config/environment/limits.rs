@@ -1,4 +1,4 @@
-//! `RATE_LIMIT_*`: the plain rules, those without a route (CONTRACT §6).
+//! `RATE_LIMIT_*`: the plain rules, those without a route (CONTRACT §6), and the users' limit over machines.
 
 use super::Folded;
 use super::reader::Reader;
@@ -10,7 +10,8 @@ pub fn fold(reader: &mut Reader<'_>, folded: &mut Folded) {
     let max = reader.number("RATE_LIMIT_MAX");
     let tenant = reader.number("RATE_LIMIT_TENANT_MAX");
     let failures = reader.number("RATE_LIMIT_ADDRESS_FAILURES");
-    if window.is_none() && max.is_none() && tenant.is_none() && failures.is_none() {
+    let shared = shared(reader, folded);
+    if window.is_none() && max.is_none() && tenant.is_none() && failures.is_none() && shared.is_none() {
         return;
     }
     let absent = folded.value.get("rate_limits").is_none();
@@ -27,6 +28,43 @@ pub fn fold(reader: &mut Reader<'_>, folded: &mut Folded) {
     }
     if failures.is_some() {
         put(folded, &json!({ "by": "address", "on": "failures" }), 300, failures, None);
+    }
+    if let Some((max, mode)) = shared {
+        add_shared(folded, max, mode);
+    }
+}
+
+/// A variable and what it says.
+type Given<'e, T> = (&'e str, T);
+
+/// The service and the users' limit over machines: how many a minute, and what happens without the service.
+fn shared<'e>(
+    reader: &mut Reader<'e>,
+    folded: &mut Folded,
+) -> Option<(Given<'e, u64>, Option<Given<'e, &'static str>>)> {
+    if let Some((name, url)) = reader.text(&["RATE_LIMIT_SERVICE_URL"]) {
+        folded.set("rate_limit_service.url", json!(url), name);
+    }
+    let mode = reader.word("RATE_LIMIT_FAILURE_MODE", &["allow", "deny"]);
+    let max = reader.number("RATE_LIMIT_GLOBAL_MAX");
+    if let (Some((name, _)), None) = (mode, max) {
+        reader.error(name, "belongs to RATE_LIMIT_GLOBAL_MAX");
+    }
+    max.map(|max| (max, mode))
+}
+
+fn add_shared(folded: &mut Folded, max: Given<'_, u64>, mode: Option<Given<'_, &'static str>>) {
+    let Some(list) = folded.list("rate_limits") else { return };
+    let at = list.len();
+    let mut rule = json!({ "by": "user", "max": max.1, "window": "60s", "scope": "global" });
+    if let (Some((_, mode)), Some(rule)) = (mode, rule.as_object_mut()) {
+        rule.insert("failure_mode".to_owned(), json!(mode));
+    }
+    list.push(rule);
+    for (member, variable) in
+        [("max", max.0), ("failure_mode", "RATE_LIMIT_FAILURE_MODE"), ("scope", "RATE_LIMIT_SERVICE_URL")]
+    {
+        folded.origin(&format!("rate_limits[{at}].{member}"), variable);
     }
 }
 

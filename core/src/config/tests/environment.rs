@@ -202,3 +202,26 @@ fn an_mcp_server_is_a_target_a_path_and_the_scopes_of_its_tools() {
     assert_eq!(mcp.resource, "http://localhost:8080/agents/mcp");
     assert!(policy.routes.iter().any(|route| route.name == "/proxy/*"), "the others are there, too");
 }
+
+#[test]
+fn the_environment_gives_a_limit_over_machines() {
+    let all = [
+        ("RATE_LIMIT_SERVICE_URL", "http://limits:8081"),
+        ("RATE_LIMIT_GLOBAL_MAX", "100"),
+        ("RATE_LIMIT_FAILURE_MODE", "deny"),
+    ];
+    let policy = load(None, Some(&variables(&all))).unwrap();
+    let names: Vec<_> =
+        policy.rate_limits.iter().map(|r| r.shared.as_ref().map(|s| s.name.as_str())).collect();
+    assert_eq!(names, [None, None, Some("user-100-per-1m")], "what holds without variables holds with them");
+    assert!(!policy.rate_limits[2].shared.as_ref().unwrap().passes_without);
+    // Each that is missing is named.
+    for (at, path) in
+        [(0, "RATE_LIMIT_SERVICE_URL"), (1, "RATE_LIMIT_FAILURE_MODE"), (2, "RATE_LIMIT_FAILURE_MODE")]
+    {
+        let mut some = all.to_vec();
+        some.remove(at);
+        let errors = paths_of(load(None, Some(&variables(&some))).unwrap_err());
+        assert_eq!(errors, [path], "without {}", all[at].0);
+    }
+}

@@ -280,7 +280,7 @@ fn a_malformed_limit_names_its_member() {
         ("route", "rate_limits[0].route", json!("/v2/*")),
         ("tools", "rate_limits[0].tools", json!([])),
         ("tools", "rate_limits[0].tools[0]", json!([""])),
-        ("scope", "rate_limits[0].scope", json!("global")),
+        ("scope", "rate_limits[0].scope", json!("local")),
         ("failure_mode", "rate_limits[0].failure_mode", json!("allow")),
     ] {
         let mut policy = good();
@@ -305,4 +305,57 @@ fn a_malformed_limit_names_its_member() {
     let same = json!({ "by": "user", "max": 60, "window": "60s" });
     policy["rate_limits"] = json!([same, same]);
     assert_eq!(loaded(&policy).unwrap_err(), ["rate_limits[1]"]);
+}
+
+#[test]
+fn a_malformed_limit_over_machines_names_its_member() {
+    let rule = json!({ "by": "user", "max": 9, "window": "1h", "scope": "global", "failure_mode": "deny" });
+    let service = json!({ "url": "http://limits:8081" });
+    for (pointer, path, value) in [
+        ("/rate_limits/0/failure_mode", "rate_limits[0].failure_mode", json!("open")),
+        ("/rate_limits/0/window", "rate_limits[0].window", json!("90s")),
+        ("/rate_limits/0/window", "rate_limits[0].window", json!("2h")),
+        ("/rate_limits/0/by", "rate_limits[0].scope", json!("address")),
+        ("/rate_limit_service/url", "rate_limit_service.url", json!("limits:8081")),
+        ("/rate_limit_service/url", "rate_limit_service.url", json!("http://limits:8081/v1")),
+        ("/rate_limit_service/cluster", "rate_limit_service.cluster", json!("")),
+        ("/rate_limit_service/domain", "rate_limit_service.domain", json!("a b")),
+        ("/rate_limit_service/timeout", "rate_limit_service.timeout", json!("6s")),
+        ("/rate_limit_service/timeout", "rate_limit_service.timeout", json!("0")),
+        ("/rate_limit_service/retries", "rate_limit_service.retries", json!(3)),
+        ("/rate_limit_service", "rate_limit_service", json!({})),
+    ] {
+        let mut policy = good();
+        policy["rate_limits"] = json!([rule]);
+        policy["rate_limit_service"] = service.clone();
+        set(&mut policy, pointer, value.clone());
+        assert_eq!(loaded(&policy).unwrap_err(), [path], "{pointer} = {value}");
+    }
+    for (member, path) in
+        [("failure_mode", "rate_limits[0].failure_mode"), ("scope", "rate_limits[0].failure_mode")]
+    {
+        let mut policy = good();
+        policy["rate_limits"] = json!([rule]);
+        policy["rate_limit_service"] = service.clone();
+        policy["rate_limits"][0].as_object_mut().unwrap().remove(member);
+        assert_eq!(loaded(&policy).unwrap_err(), [path], "without {member}");
+    }
+    let mut policy = good();
+    policy["rate_limits"] = json!([rule]);
+    assert_eq!(loaded(&policy).unwrap_err(), ["rate_limits[0].scope"], "without a service");
+}
+
+#[test]
+fn a_limit_over_machines_and_one_of_the_gateways_own_may_say_the_same() {
+    let mut policy = good();
+    let here = json!({ "by": "user", "max": 9, "window": "1h" });
+    let shared =
+        json!({ "by": "user", "max": 9, "window": "60m", "scope": "global", "failure_mode": "deny" });
+    policy["rate_limits"] = json!([here, shared]);
+    policy["rate_limit_service"] = json!({ "url": "https://limits.example:8081", "timeout": "20ms" });
+    let policy = loaded(&policy).unwrap();
+    assert_eq!(policy.rate_limits[1].shared.as_ref().unwrap().name, "user-9-per-1h");
+    let service = policy.limit_service.unwrap();
+    assert_eq!((service.domain.as_str(), service.timeout_ms), ("gatewaystack", 20));
+    assert!(service.cluster.starts_with("gatewaystack_limits_"), "{}", service.cluster);
 }

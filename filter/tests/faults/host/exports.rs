@@ -30,6 +30,8 @@ unsafe extern "C" fn proxy_get_buffer_bytes(
             0 => host.request_body.as_ref().ok_or(1u32)?,
             1 => host.response_body.as_ref().ok_or(1u32)?,
             4 => &host.call_body,
+            // The answer is the context's that made the call, and no other's.
+            5 => host.grpc_answer.as_ref().filter(|_| host.effective == host.grpc_owner).ok_or(1u32)?,
             _ => &host.configuration,
         };
         let end = all.len().min(start.saturating_add(max));
@@ -255,8 +257,9 @@ unsafe extern "C" fn proxy_send_local_response(
     })
 }
 #[unsafe(no_mangle)]
-extern "C" fn proxy_set_effective_context(_: u32) -> u32 {
+extern "C" fn proxy_set_effective_context(context: u32) -> u32 {
     // The SDK itself calls this, and unwraps: Envoy only fails it for a context that is gone, and then doesn't call back.
+    host(|host| host.effective = context);
     0
 }
 #[unsafe(no_mangle)]
@@ -313,6 +316,34 @@ unsafe extern "C" fn proxy_http_call(
     })
 }
 
+#[unsafe(no_mangle)]
+unsafe extern "C" fn proxy_grpc_call(
+    _: *const u8,
+    _: usize,
+    service: *const u8,
+    service_size: usize,
+    _: *const u8,
+    _: usize,
+    _: *const u8,
+    _: usize,
+    _: *const u8,
+    _: usize,
+    _: u32,
+    token: *mut u32,
+) -> u32 {
+    let service = unsafe { text(service, service_size) };
+    host(|host| {
+        // The SDK panics on statuses other than these two; Envoy answers no other.
+        if host.fault().is_some() {
+            return 10;
+        }
+        host.asked.push(service);
+        host.grpc_owner = host.effective;
+        unsafe { *token = u32::try_from(host.asked.len()).unwrap() };
+        0
+    })
+}
+
 /// Calls that the SDK can make, and the filter doesn't.
 macro_rules! unused {
     ($($name:ident),*) => { $(
@@ -325,7 +356,6 @@ macro_rules! unused {
 unused!(
     proxy_get_log_level,
     proxy_set_header_map_pairs,
-    proxy_grpc_call,
     proxy_grpc_stream,
     proxy_grpc_send,
     proxy_grpc_cancel,
