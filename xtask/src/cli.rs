@@ -5,7 +5,7 @@ use std::{path::PathBuf, process::ExitCode};
 use anyhow::Result;
 use clap::{Parser, Subcommand, ValueEnum};
 
-use crate::{bench, demo, lint, test, up};
+use crate::{bench, demo, lint, release, test, up};
 
 /// The project's commands. Each one fetches or builds what it needs and keeps it in the user's cache folder.
 #[derive(Parser)]
@@ -25,8 +25,10 @@ enum Command {
     Test(TestArguments),
     /// Measure what the gateway costs, side by side with bare Envoy, Envoy's own filters and an ext_authz service
     Bench(BenchArguments),
-    /// Format, clippy, dependencies, links, tidiness
+    /// Format, clippy, dependencies, links, tidiness, workflows
     Lint,
+    /// Build what a release consists of, the same bytes each time: filter, programs, chart, bills of materials, checksums
+    Release(ReleaseArguments),
 }
 
 #[derive(clap::Args)]
@@ -103,6 +105,22 @@ pub enum Growing {
     Users,
 }
 
+#[derive(clap::Args)]
+pub struct ReleaseArguments {
+    /// The folder to write into, which must be empty; target/release-artifacts by default, which is emptied
+    #[arg(long, value_name = "FOLDER")]
+    pub out: Option<PathBuf>,
+    /// The tag of this release: refuse where it isn't that of the version
+    #[arg(long)]
+    pub tag: Option<String>,
+    /// Build the filter once more, in another folder from nothing, and compare
+    #[arg(long)]
+    pub verify: bool,
+    /// Also from sources that aren't committed
+    #[arg(long)]
+    pub allow_dirty: bool,
+}
+
 impl Cli {
     pub fn run(self) -> Result<ExitCode> {
         match self.command {
@@ -111,6 +129,7 @@ impl Cli {
             Command::Test(arguments) => test::run(&arguments),
             Command::Bench(arguments) => bench::run(&arguments),
             Command::Lint => lint::run(),
+            Command::Release(arguments) => release::run(&arguments),
         }
     }
 }

@@ -14,6 +14,7 @@ mod up;
 mod test;
 mod bench;
 mod lint;
+mod release;
 
 use std::process::ExitCode;
 

@@ -22,6 +22,7 @@ use crate::{
     cli::TestArguments,
     demo,
     progress::Step,
+    release,
     run::{run as build, tee},
     tools::{chromium, debian, docker, envoy, helm, nextest, node, python, wasm, wasm_bindgen},
     workspace::Workspace,
@@ -56,6 +57,7 @@ pub fn run(arguments: &TestArguments) -> Result<ExitCode> {
     if arguments.all && arguments.filter.is_none() {
         // Built already.
         matrix::run(&workspace, Form::Brief, &workspace.target.join("gatewaystack.wasm"), &mut tally)?;
+        tally.add("release", &released(&workspace));
     }
     Ok(close(&tally))
 }
@@ -138,6 +140,17 @@ fn supported(workspace: &Workspace) -> Suite {
         Err(error) => println!("docs/mcp-support.md: {error:#}"),
     }
     Suite { failed: 1, ..Suite::default() }
+}
+
+/// A whole release, and its filter twice.
+fn released(workspace: &Workspace) -> Suite {
+    match release::check(workspace) {
+        Ok(()) => Suite { passed: 1, ..Suite::default() },
+        Err(error) => {
+            println!("release: {error:#}");
+            Suite { failed: 1, ..Suite::default() }
+        }
+    }
 }
 
 /// The core's own tests once more, on the bare WebAssembly target.
