@@ -13,6 +13,7 @@ use crate::{
     run::run as succeed,
     tools::{
         cargo_tool::CargoTool,
+        python,
         wasm::{self, UNKNOWN, WASI},
     },
     workspace::Workspace,
@@ -24,10 +25,11 @@ const CARGO_DENY: CargoTool<'static> =
 pub fn run() -> Result<ExitCode> {
     let workspace = Workspace::find()?;
     wasm::targets(&workspace)?;
-    let steps: [(&str, &dyn Fn() -> Result<()>); 5] = [
+    let steps: [(&str, &dyn Fn() -> Result<()>); 6] = [
         ("format", &|| succeed(workspace.cargo().args(["fmt", "--all", "--check"]))),
         ("clippy", &|| clippy(&workspace)),
         ("dependencies", &|| dependencies(&workspace)),
+        ("workflows", &|| workflows(&workspace)),
         ("links", &|| report(&links::check(&workspace.root)?)),
         ("tidy", &|| report(&tidy::check(&workspace.root)?)),
     ];
@@ -70,6 +72,20 @@ fn dependencies(workspace: &Workspace) -> Result<()> {
     let mut command = std::process::Command::new(cargo_deny);
     command.current_dir(&workspace.root).args(["--log-level=error", "--workspace", "check"]);
     succeed(command.args(["bans", "licenses", "sources"]))
+}
+
+/// Those of GitHub: their form, actions that aren't pinned, permissions that nothing needs, text of others in a shell.
+fn workflows(workspace: &Workspace) -> Result<()> {
+    let zizmor = python::programs(workspace, "workflows", "zizmor")?.join("zizmor");
+    let mut command = std::process::Command::new(zizmor);
+    // What it can't read it would pass over.
+    command.current_dir(&workspace.root).args([
+        "--offline",
+        "--quiet",
+        "--no-progress",
+        "--strict-collection",
+    ]);
+    succeed(command.arg(".github/workflows"))
 }
 
 fn report(complaints: &[String]) -> Result<()> {

