@@ -177,6 +177,14 @@ pub fn router(app: Shared) -> Router {
 /// # Errors
 /// What the listener says.
 pub async fn serve(listener: TcpListener, app: Shared) -> Result<(), String> {
+    serve_until(listener, app, told_to_stop()).await
+}
+
+async fn serve_until(
+    listener: TcpListener,
+    app: Shared,
+    stop: impl Future<Output = ()>,
+) -> Result<(), String> {
     let (tell, told) = watch::channel(false);
     let worker = app.worker();
     let work = async {
@@ -197,7 +205,7 @@ pub async fn serve(listener: TcpListener, app: Shared) -> Result<(), String> {
         }
     };
     let signal = async {
-        told_to_stop().await;
+        stop.await;
         tracing::info!("stopping");
         let _ = tell.send(true);
         std::future::pending::<()>().await;
@@ -210,11 +218,15 @@ pub async fn serve(listener: TcpListener, app: Shared) -> Result<(), String> {
     }
 }
 
-/// Listens on the policy's port, and serves.
+/// Listens on the policy's port, and serves until `stop`.
 ///
 /// # Errors
 /// Why it can't listen.
-pub async fn run(policy: Arc<Policy>, settings: Settings) -> Result<(), String> {
+pub async fn run(
+    policy: Arc<Policy>,
+    settings: Settings,
+    stop: impl Future<Output = ()>,
+) -> Result<(), String> {
     fetch::install_provider();
     let host = if settings.host.is_empty() { "127.0.0.1" } else { &settings.host };
     let (host, port) = (host.to_owned(), policy.own.sidecar_port);
@@ -223,10 +235,11 @@ pub async fn run(policy: Arc<Policy>, settings: Settings) -> Result<(), String> 
     let listener = TcpListener::bind((host.as_str(), port)).await.map_err(failed)?;
     let address = listener.local_addr().map_err(failed)?;
     tracing::info!(%address, webhook = app.queue.is_some(), management = app.promoter.is_some(), "serving");
-    serve(listener, app).await
+    serve_until(listener, app, stop).await
 }
 
-async fn told_to_stop() {
+/// SIGTERM, or Ctrl-C.
+pub async fn told_to_stop() {
     let interrupt = tokio::signal::ctrl_c();
     #[cfg(unix)]
     {

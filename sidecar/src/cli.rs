@@ -5,10 +5,11 @@ use crate::doctor::Call;
 use crate::render::{RenderInput, copy_filter, kept_secret, render_reloadable, write, write_reloadable};
 use crate::settings::{self, Fault, Source};
 use crate::webhook::command::{self as promotions, Action};
-use crate::{app, check, doctor, fetch, limits, log, smoke};
+use crate::{app, check, doctor, fetch, limits, log, smoke, whole};
 use clap::builder::NonEmptyStringValueParser;
 use clap::{Args, Parser, Subcommand};
 use gatewaystack_core::config;
+use std::ffi::OsString;
 use std::io::Write as _;
 use std::path::PathBuf;
 use std::process::ExitCode;
@@ -47,6 +48,24 @@ enum Command {
         /// The folder that `render` wrote into
         #[arg(long, value_name = "FOLDER")]
         state: PathBuf,
+    },
+    /// The whole gateway, where one container or one service is all there is: renders, starts Envoy, and answers what `serve` does. When a part
+    /// ends, all do: whoever started it starts it again
+    Run {
+        #[command(flatten)]
+        configuration: Configuration,
+        /// The filter: gatewaystack.wasm
+        #[arg(long, value_name = "FILE")]
+        wasm: PathBuf,
+        /// The folder for Envoy's bootstrap, which holds a secret
+        #[arg(long, value_name = "FOLDER")]
+        state: PathBuf,
+        /// Envoy's program
+        #[arg(long, value_name = "FILE", default_value = "envoy")]
+        envoy: PathBuf,
+        /// More arguments for Envoy: -- --concurrency 2
+        #[arg(last = true, value_name = "ARGUMENT")]
+        more: Vec<OsString>,
     },
     /// Tells every error of a policy at once, and what it probably doesn't mean to say
     Check {
@@ -188,6 +207,9 @@ pub fn run(arguments: Arguments) -> ExitCode {
             render(&configuration, wasm, out, kept)
         }
         Command::Serve { configuration, state } => serve(&configuration, &state),
+        Command::Run { configuration, wasm, state, envoy, more } => {
+            whole(&configuration, wasm, state, whole::Envoy { program: envoy, more })
+        }
         Command::Check { file, env_file, host, online } => {
             check::run(&file, env_file.as_deref(), host, online)
         }
@@ -252,7 +274,7 @@ fn render(configuration: &Configuration, wasm: PathBuf, out: PathBuf, kept: Kept
         write(&rendered, &input.state_dir).map_err(failed)?;
         rendered.summary()
     };
-    print(&line.to_string())
+    say(&line)
 }
 
 fn serve(configuration: &Configuration, state: &std::path::Path) -> Result<(), Vec<Fault>> {
@@ -262,19 +284,42 @@ fn serve(configuration: &Configuration, state: &std::path::Path) -> Result<(), V
     log::install(&settings.log_level);
     let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build();
     let runtime = runtime.map_err(|e| vec![Fault::text(format!("no runtime: {e}"))])?;
-    runtime.block_on(app::run(policy, settings)).map_err(|e| vec![Fault::text(e)])
+    runtime.block_on(app::run(policy, settings, app::told_to_stop())).map_err(|e| vec![Fault::text(e)])
+}
+
+fn whole(
+    configuration: &Configuration,
+    wasm: PathBuf,
+    state: PathBuf,
+    envoy: whole::Envoy,
+) -> Result<(), Vec<Fault>> {
+    let source = configuration.read()?;
+    let failed = |e: String| vec![Fault::text(e)];
+    let (policy, env) = (source.policy.clone(), source.env.clone());
+    let input = RenderInput { policy, env, wasm, state_dir: state, secret: None };
+    let rendered = crate::render::render(&input).map_err(|errors| source.name(errors))?;
+    write(&rendered, &input.state_dir).map_err(failed)?;
+    let (policy, settings) = settings::for_serving(&source, &input.state_dir)?;
+    fetch::connect_to(ConnectTo::read(&source.env).map_err(|e| source.name(vec![e]))?);
+    log::install(&settings.log_level);
+    say(&rendered.summary())?;
+    let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build();
+    let runtime = runtime.map_err(|e| vec![Fault::text(format!("no runtime: {e}"))])?;
+    let parts = whole::Parts { policy, settings, envoy, state: input.state_dir, admin: rendered.admin };
+    runtime.block_on(whole::run(parts)).map_err(failed)
+}
+
+/// A line, or lines, on standard output.
+fn say(line: impl std::fmt::Display) -> Result<(), Vec<Fault>> {
+    let mut stdout = std::io::stdout().lock();
+    writeln!(stdout, "{line}").and_then(|()| stdout.flush()).map_err(|e| vec![Fault::text(e.to_string())])
 }
 
 fn limits(configuration: &Configuration, service: limits::Service) -> Result<(), Vec<Fault>> {
     let source = Source::read(configuration.policy.as_deref(), configuration.env_file.as_deref(), true)?;
     let (policy, _) = config::load_value(source.policy.clone(), &source.env).map_err(|e| source.name(e))?;
     let text = limits::configuration(&policy, service).map_err(|why| vec![Fault::text(why)])?;
-    print(text.trim_end())
-}
-
-fn print(text: &str) -> Result<(), Vec<Fault>> {
-    let mut stdout = std::io::stdout().lock();
-    writeln!(stdout, "{text}").and_then(|()| stdout.flush()).map_err(|e| vec![Fault::text(e.to_string())])
+    say(text.trim_end())
 }
 
 fn probe(urls: &[String]) -> Result<(), Vec<Fault>> {

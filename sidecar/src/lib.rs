@@ -1,5 +1,5 @@
 //! The companion of the filter: it writes Envoy's bootstrap from a policy and an environment (`render`), checks policies
-//! (`check`), answers what a filter can't (`serve`), and promotes new clients at Auth0 (`webhook`).
+//! (`check`), answers what a filter can't (`serve`), starts both and Envoy (`run`), and promotes new clients at Auth0 (`webhook`).
 
 pub mod settings;
 pub mod render;
@@ -20,3 +20,4 @@ mod fetch;
 pub mod limits;
 mod log;
 mod probe;
+mod whole;

@@ -46,6 +46,15 @@ pub fn build(docker: &Docker) -> Vec<String> {
     built
 }
 
+/// All in one, of the images that are there.
+pub fn gateway(docker: &Docker) -> String {
+    let name = format!("gatewaystack-gateway:{TAG}");
+    let programs = from_environment("GATEWAYSTACK_PROGRAMS");
+    let file = root().join("deploy/images/Dockerfile");
+    make(docker, &name, &file, &programs, Some("gateway"), &["PROGRAMS=prebuilt"]);
+    name
+}
+
 fn megabytes(bytes: u64) -> f64 {
     bytes as f64 / 1e6
 }

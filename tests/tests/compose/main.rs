@@ -1,6 +1,6 @@
 //! `docker-compose.yml` as it stands, in a real Docker engine: it serves the README's walk and the demo's guide, each service
 //! comes back when it is killed, nothing unverified is answered meanwhile, and nothing is left at the end. And the files themselves:
-//! Dockerfiles, and each way to put the compose files together.
+//! Dockerfiles, and each way to put the compose files together. And the image that has all in one.
 //!
 //! `cargo xtask test --all` runs them and sets what they need: an engine, Compose, hadolint, the programs of the images.
 
@@ -8,6 +8,7 @@ mod docker;
 mod images;
 mod limits;
 mod observe;
+mod one;
 mod asking;
 
 use asking::{Asking, Watch};
@@ -30,6 +31,7 @@ fn versions_are_those_of_the_sources() {
     assert_eq!(images::ENVOY, format!("envoyproxy/envoy:v{envoy}"));
     assert!(read("docker-compose.yml").contains(&format!("image: {}\n", images::ENVOY)));
     assert!(read("tests/docker/envoy.Dockerfile").contains(images::ENVOY));
+    assert!(read("deploy/images/Dockerfile").contains(&format!("FROM {} AS gateway\n", images::ENVOY)));
     for document in ["README.md", "docs/compose.md"] {
         assert!(read(document).contains("\ndocker compose up --wait"), "{document}");
     }
@@ -107,6 +109,7 @@ fn compose_starts_what_serves_the_walk_recovers_and_leaves_nothing() {
     limits::check(&docker, &asking);
     docker.down();
     assert_eq!(docker.left(), Vec::<String>::new());
+    println!("one container, from its start to a served request: {:.1} s", one::check(&docker).as_secs_f64());
 }
 
 /// A crash, as far as the engine can see: a `docker kill` would be an operator's wish, after which it starts nothing again.
