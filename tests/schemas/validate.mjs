@@ -15,6 +15,7 @@ const PACKAGES = {
   "gateway.networking.k8s.io": "@kubernetes-models/gateway-api/gateway.networking.k8s.io",
   "monitoring.coreos.com": "@kubernetes-models/prometheus-operator/monitoring.coreos.com",
   "networking.k8s.io": "kubernetes-models/networking.k8s.io",
+  "serving.knative.dev": "@kubernetes-models/knative/serving.knative.dev",
 };
 
 /** What may hold anything: the path's members without indices. */

@@ -170,8 +170,16 @@ fn the_webhooks_guide_says_what_to_do_for_each_reason() {
 #[test]
 fn commands_in_the_guides_are_commands_that_there_are() {
     let mut seen = BTreeSet::new();
-    for guide in ["docs/auth0/setup.md", "docs/auth0/dcr-log-webhook.md", "docs/operations.md"] {
-        for line in read(guide).lines().filter(|l| l.starts_with("gatewaystack ")) {
+    let guides = [
+        "auth0/setup",
+        "auth0/dcr-log-webhook",
+        "operations",
+        "deploy/cloud-run",
+        "deploy/render",
+        "deploy/fly",
+    ];
+    for guide in guides.map(|guide| format!("docs/{guide}.md")) {
+        for line in read(&guide).lines().filter(|l| l.starts_with("gatewaystack ")) {
             let words: Vec<&str> = line.split_whitespace().collect();
             seen.insert(words[1].to_owned());
             // The webhook's own commands come with the webhook.

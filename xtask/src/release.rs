@@ -4,7 +4,7 @@
 //! | file | what |
 //! |---|---|
 //! | `gatewaystack-VERSION.wasm` | the filter |
-//! | `gatewaystack-VERSION-TARGET.tar.gz` | the program without libraries, and the filter |
+//! | `gatewaystack-VERSION-TARGET.tar.gz` | the program without libraries, the filter, the units of systemd |
 //! | `gatewaystack-VERSION.tgz` | the Helm chart, under the name that Helm gives it |
 //! | `….cdx.json` | what the filter, and what the program is made of, as CycloneDX |
 //! | `SHA256SUMS` | for `sha256sum --check` |
@@ -37,7 +37,7 @@ use crate::{
 
 const SUMS: &str = "SHA256SUMS";
 /// What goes beside the program and the filter.
-const WITH_THEM: [&str; 3] = ["LICENSE", "CHANGELOG.md", ".env.example"];
+const WITH_THEM: [&str; 4] = ["LICENSE", "CHANGELOG.md", ".env.example", "deploy/systemd"];
 
 pub fn run(arguments: &ReleaseArguments) -> Result<ExitCode> {
     let workspace = Workspace::find()?;

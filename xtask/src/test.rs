@@ -87,6 +87,7 @@ fn native(workspace: &Workspace, arguments: &TestArguments, tally: &mut Tally) -
     let chart = arguments.all.then(|| Chart::tools(workspace)).transpose()?;
     if arguments.all {
         debian::require("redis-server", "redis-server")?;
+        debian::require("systemd-analyze", "systemd")?;
     }
     let containers = arguments.all.then(|| docker::containers(workspace)).transpose()?;
     let runner = nextest::runner();

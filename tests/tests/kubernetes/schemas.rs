@@ -41,6 +41,18 @@ fn what_the_chart_renders_fits_the_schemas_of_what_reads_it() {
 }
 
 #[test]
+#[ignore = "schemas: cargo xtask test --all fetches them"]
+fn cloud_runs_service_fits_knatives_schema() {
+    let file = std::fs::read_to_string(root().join("deploy/cloud-run/service.yaml")).unwrap();
+    let good: Value = serde_saphyr::from_str(&file).unwrap();
+    let mut bad = good.clone();
+    bad["spec"]["template"]["spec"]["containers"][0]["startupProb"] = json!({});
+    let found = complaints(&[good, bad]);
+    assert_eq!(found[0], [""; 0]);
+    assert!(found[1].iter().any(|complaint| complaint.contains("startupProb")), "{found:?}");
+}
+
+#[test]
 #[ignore = "Helm and schemas: cargo xtask test --all fetches them"]
 fn a_member_that_no_schema_knows_is_found() {
     // Of each schema one, with what is wrong and how it is told.
