@@ -4,6 +4,7 @@ use crate::config::policy::{AuditSubject, Policy, RouteId};
 use crate::hash::{self, Secret};
 use crate::json::{write_number, write_padded, write_string};
 use crate::jwt::VerifiedClaims;
+use crate::mcp::json_rpc::Target;
 use crate::mcp::operation::Operation;
 use crate::rate_limit::LimitState;
 use crate::refusal::Refusal;
@@ -26,10 +27,30 @@ pub struct Facts {
     path: String,
     caller: Option<Rc<VerifiedClaims>>,
     tool: Option<String>,
+    tools: Tools,
     operation: Option<String>,
     outcome: Outcome,
     /// What would have been decided, in shadow mode.
     shadow: Option<Outcome>,
+}
+
+/// Whether a request calls tools.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+enum Tools {
+    #[default]
+    None,
+    One,
+    /// A batch with calls of tools in it.
+    Batch,
+}
+
+/// What was refused.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum RefusedCall<'a> {
+    /// A call of the tool of this name, which is the client's word for it, cut as by [`cut`].
+    Tool(&'a str),
+    /// A batch with calls of tools in it: all of it was, for any of them.
+    Batch,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -56,6 +77,7 @@ impl Facts {
     /// What the first judgement came to is found out anew.
     pub(crate) fn judge_again(&mut self) {
         (self.caller, self.tool, self.operation, self.shadow) = (None, None, None, None);
+        self.tools = Tools::None;
         self.outcome = Outcome::default();
     }
 
@@ -74,6 +96,12 @@ impl Facts {
     }
 
     pub(crate) fn operate(&mut self, operation: &Operation) {
+        let mut tools = operation.calls.iter().filter(|call| matches!(call.target, Target::Tool(_)));
+        self.tools = match (tools.next(), operation.calls.len()) {
+            (None, _) => Tools::None,
+            (Some(_), 1) => Tools::One,
+            (Some(_), _) => Tools::Batch,
+        };
         (self.operation, self.tool) = match operation.calls.as_slice() {
             [call] => {
                 (Some(cut(&call.method).to_owned()), call.target.name().map(|name| cut(name).to_owned()))
@@ -120,6 +148,19 @@ impl Facts {
     /// The same of what would have been decided, where that is only recorded.
     pub fn observed(&self) -> Option<(&'static str, &'static str)> {
         self.shadow.map(|outcome| (outcome.decision, outcome.reason))
+    }
+
+    /// The call of a tool that was refused, or would have been: `None` for all else, and where the gateway itself is at fault.
+    pub fn refused_call(&self) -> Option<RefusedCall<'_>> {
+        let outcome = self.shadow.unwrap_or(self.outcome);
+        if !matches!(outcome.decision, "deny" | "limited") {
+            return None;
+        }
+        match self.tools {
+            Tools::None => None,
+            Tools::One => self.tool.as_deref().map(RefusedCall::Tool),
+            Tools::Batch => Some(RefusedCall::Batch),
+        }
     }
 
     /// The record. `status` is what the client got, where the host knows; times are in microseconds.
@@ -183,7 +224,8 @@ fn number(out: &mut String, before: &str, value: u64) {
     write_number(out, value);
 }
 
-fn cut(text: &str) -> &str {
+/// The start of a client's text, as far as records and statistics keep it.
+pub fn cut(text: &str) -> &str {
     let end = (0..=CUT.min(text.len())).rev().find(|at| text.is_char_boundary(*at)).unwrap_or(0);
     text.get(..end).unwrap_or_default()
 }

@@ -1,4 +1,6 @@
-//! Envoy statistics: all names are made at configuration, from the policy and closed sets, never from what clients send.
+//! Envoy statistics: all names are made from the policy and closed sets, never from what clients send; all but those of `tools` at configuration.
+
+mod tools;
 
 use crate::host::{self, Metric};
 use gatewaystack_core::config::policy::{IssuerId, Mode, Policy, RouteId};
@@ -6,6 +8,7 @@ use gatewaystack_core::record::Facts;
 use gatewaystack_core::refusal::REASONS;
 use std::cell::Cell;
 use std::collections::HashMap;
+use tools::Tools;
 
 /// Decisions and reasons beside the refusals'.
 const ALLOWED: [(&str, &str); 4] =
@@ -23,6 +26,8 @@ pub struct Metrics {
     decisions: Decisions,
     /// What would have been decided, where it is only recorded.
     observed: Decisions,
+    /// Refused calls, by tool.
+    tools: Tools,
     keys_age: Vec<u32>,
     fetch_failures: Vec<u32>,
     cache_hits: u32,
@@ -57,6 +62,7 @@ impl Metrics {
         Self {
             decisions: taken.collect(),
             observed: observed.map(decision("shadow_")).collect(),
+            tools: Tools::define(policy),
             keys_age: per_issuer(Metric::Gauge, "gatewaystack_keys_age_seconds"),
             fetch_failures: per_issuer(Metric::Counter, "gatewaystack_key_fetch_failures_total"),
             cache_hits: define(Metric::Counter, "gatewaystack_token_cache_hits_total"),
@@ -75,10 +81,12 @@ impl Metrics {
             Some(outcome) => self.observed.get(&outcome),
             None => self.decisions.get(&facts.outcome()),
         };
-        let Some(ids) = found else { return };
         let route = facts.route.map_or(policy.routes.len(), |RouteId(at)| at);
-        if let Some(id) = ids.get(route) {
+        if let Some(id) = found.and_then(|ids| ids.get(route)) {
             host::increment_metric(*id, 1);
+        }
+        if let Some(call) = facts.refused_call() {
+            self.tools.count(route, call, facts);
         }
     }
 

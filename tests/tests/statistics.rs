@@ -68,3 +68,112 @@ async fn decisions_keys_and_caches_are_counted_under_labels() {
     assert!(value(&lines, &["keys_age_seconds", "issuer=\"0\""]) < 60);
     assert!(lines.iter().all(|line| !line.contains("made-up")), "{lines:#?}");
 }
+
+/// A line's labels as Prometheus has them, in the order of these names, and its value.
+fn labels(line: &str, names: [&str; 4]) -> ([String; 4], u64) {
+    let value = |name: &str| {
+        let after = line.split_once(&format!("{name}=\"")).unwrap_or_else(|| panic!("{name} in {line}")).1;
+        after.split_once('"').unwrap().0.to_owned()
+    };
+    (names.map(value), line.rsplit_once(' ').unwrap().1.parse().unwrap())
+}
+
+fn call(tool: &str) -> serde_json::Value {
+    json!({"jsonrpc": "2.0", "id": 1, "method": "tools/call", "params": {"name": tool}})
+}
+
+#[tokio::test]
+async fn refused_calls_are_counted_by_tool_and_reason_under_the_policys_names_alone() {
+    let issuer = TestIssuer::start().await;
+    let upstream = Upstream::start().await;
+    let tools = json!({"whoami": [], "notes.list": ["tool:read"], "purge": {"any_scope": ["admin"]}, "help": "public"});
+    let policy = json!({
+        "mode": "shadow",
+        "routes": [{"path": "/mcp", "mcp": {"tools": tools}}, {"path": "/strict", "mode": "enforce", "mcp": {"tools": tools}}],
+        "rate_limits": [{"by": "user", "max": 1, "window": "1h", "tools": ["notes.list"]}],
+    });
+    let gateway = gateway().policy(policy).issuer(&issuer).upstream(&upstream.url).start().await;
+    let send = async |path: &str, token: Option<&str>, body: &serde_json::Value| {
+        let bearer = token.map(|token| format!("Bearer {token}"));
+        let headers: Vec<(&str, &str)> = bearer.iter().map(|b| ("authorization", b.as_str())).collect();
+        client::post_json(gateway.address(), path, &headers, &body.to_string()).await.status
+    };
+    let (ann, bob) =
+        (token().scope("tool:read").mint(&issuer), token().subject("bob").scope("x").mint(&issuer));
+    // The enforced route waits for the keys; from then on the other has them.
+    assert_eq!(send("/strict", Some(&bob), &call("purge")).await, 403);
+    assert_eq!(send("/strict", None, &call("made.up-by-a-client")).await, 401);
+    for (token, body) in [
+        (Some(&ann), call("whoami")),
+        (None, call("help")),
+        (None, call("whoami")),
+        (Some(&bob), call("notes.list")),
+        (Some(&bob), call("notes.list")),
+        (Some(&ann), call("notes.list")),
+        (Some(&ann), call("notes.list")),
+        (Some(&ann), call("made.up-by-a-client")),
+        (Some(&ann), call("unlisted")),
+        (Some(&ann), json!([call("whoami"), call("purge")])),
+        (
+            Some(&ann),
+            json!({"jsonrpc": "2.0", "id": 1, "method": "prompts/get", "params": {"name": "purge"}}),
+        ),
+        (Some(&"not.a.token".to_owned()), call("purge")),
+    ] {
+        assert_eq!(send("/mcp", token.map(String::as_str), &body).await, 200, "{body}");
+    }
+    let expected = [
+        ("/mcp", "(batch)", "shadow_deny", "insufficient_scope", 1),
+        ("/mcp", "notes_list", "shadow_deny", "insufficient_scope", 2),
+        ("/mcp", "notes_list", "shadow_limited", "rate_limited", 1),
+        ("/mcp", "purge", "shadow_deny", "token_malformed", 1),
+        ("/mcp", "unlisted", "shadow_deny", "unlisted", 2),
+        ("/mcp", "whoami", "shadow_deny", "no_token", 1),
+        ("/strict", "purge", "deny", "insufficient_scope", 1),
+        ("/strict", "unlisted", "deny", "no_token", 1),
+    ];
+    let expected = expected
+        .map(|(route, tool, decision, reason, n)| ([route, tool, decision, reason].map(str::to_owned), n));
+    let counted = eventually("the statistics of all refusals", || async {
+        let lines = prometheus(&gateway).await;
+        assert!(lines.iter().all(|line| !line.contains("made")), "{lines:#?}");
+        let of_tools = lines.iter().filter(|line| line.contains("tool_refusals_total{"));
+        let all: std::collections::BTreeMap<_, _> =
+            of_tools.map(|line| labels(line, ["route", "tool", "decision", "reason"])).collect();
+        (all.values().sum::<u64>() >= 10).then_some(all)
+    })
+    .await;
+    let grown: Vec<_> = counted.clone().into_iter().filter(|(_, count)| *count > 0).collect();
+    assert_eq!(grown, expected);
+    // What a tool's rule may refuse is there at zero, so that Prometheus sees the first refusal as growth; no name is there twice.
+    let zero = ["/mcp", "purge", "shadow_deny", "insufficient_scope"].map(str::to_owned);
+    assert_eq!(counted.get(&zero), Some(&0), "{counted:#?}");
+}
+
+#[tokio::test]
+async fn tools_after_the_first_thousand_are_counted_together() {
+    let issuer = TestIssuer::start().await;
+    let upstream = Upstream::start().await;
+    let tools: serde_json::Map<_, _> =
+        (0..1_002).map(|n| (format!("t{n:04}"), json!(["tool:read"]))).collect();
+    let policy = json!({"routes": [{"path": "/mcp", "mcp": {"tools": tools}}]});
+    let gateway = gateway().policy(policy).issuer(&issuer).upstream(&upstream.url).start().await;
+    for tool in ["t0999", "t1000", "t1001", "t9999"] {
+        let body = call(tool).to_string();
+        assert_eq!(client::post_json(gateway.address(), "/mcp", &[], &body).await.status, 401);
+    }
+    let expected =
+        [("(more)", 2), ("t0999", 1), ("unlisted", 1)].map(|(tool, count)| (tool.to_owned(), count));
+    eventually("the statistics of four refusals", || async {
+        let lines = prometheus(&gateway).await;
+        let of_tools =
+            lines.iter().filter(|line| line.contains("tool_refusals_total{") && !line.ends_with(" 0"));
+        let mut counted: Vec<_> = of_tools
+            .map(|line| labels(line, ["route", "tool", "decision", "reason"]))
+            .map(|([_, tool, ..], count)| (tool, count))
+            .collect();
+        counted.sort();
+        (counted == expected).then_some(())
+    })
+    .await;
+}

@@ -1,0 +1,115 @@
+//! Refused calls by route, tool, decision and reason. A tool's name comes from a client; those that are counted under their names are the
+//! policy's, so that the set is closed:
+//!
+//! | label `tool` | what |
+//! |---|---|
+//! | a name | one of the policy's first [`MAX_TOOLS`], by route and name |
+//! | `(more)` | a listed tool after those |
+//! | `unlisted` | a tool that the route doesn't list, however it is called |
+//! | `(batch)` | a batch with calls of tools in it, which is refused as a whole |
+//!
+//! What a tool's own rule is the reason of is there from the start: Prometheus sees no growth in a counter that begins with its first value. The rest
+//! is made at its first use, since a thousand tools with all reasons would be eighty thousand statistics that stay at zero.
+
+use super::label;
+use crate::host::{self, Metric};
+use gatewaystack_core::config::policy::{Mode, Policy};
+use gatewaystack_core::record::{self, Facts, RefusedCall};
+use std::cell::RefCell;
+use std::collections::HashMap;
+
+/// Tools that are counted under their names.
+const MAX_TOOLS: usize = 1_000;
+
+/// What a tool's rule or a limit refuses, and what having no rule does.
+const OF_LISTED: [(&str, &str); 3] =
+    [("deny", "no_token"), ("deny", "insufficient_scope"), ("limited", "rate_limited")];
+const OF_UNLISTED: [(&str, &str); 1] = [("deny", "unlisted")];
+
+/// The statistics of all MCP routes.
+#[derive(Debug, Default)]
+pub struct Tools {
+    /// By the route's place in the policy.
+    routes: HashMap<usize, Route>,
+    /// How the names of the statistics end: with tool and route.
+    ends: Vec<String>,
+    ids: RefCell<HashMap<Key, u32>>,
+}
+
+/// Places in [`Tools::ends`].
+#[derive(Debug)]
+struct Route {
+    named: HashMap<String, usize>,
+    unlisted: usize,
+    batch: usize,
+}
+
+/// A place in [`Tools::ends`], whether it is only watched, decision and reason.
+type Key = (usize, bool, &'static str, &'static str);
+
+impl Tools {
+    /// Defines what is there from the start.
+    pub fn define(policy: &Policy) -> Self {
+        let mut all = Self::default();
+        let mut left = MAX_TOOLS;
+        let mut unnamed = 0;
+        for (at, route) in policy.routes.iter().enumerate() {
+            let Some(mcp) = &route.mcp else { continue };
+            let is_watched = route.mode == Mode::Shadow;
+            let end = |tool: &str| format!("n.{tool}.t.{}", label(&route.name));
+            let more = all.place(end("(more)"));
+            let mut named = HashMap::new();
+            for name in mcp.tools.named.keys().map(|name| record::cut(name)) {
+                let place = if left > 0 { all.place(end(&label(name))) } else { more };
+                (left, unnamed) = (left.saturating_sub(1), unnamed + usize::from(left == 0));
+                all.prepare(place, is_watched, &OF_LISTED);
+                named.insert(name.to_owned(), place);
+            }
+            let unlisted = all.place(end("unlisted"));
+            all.prepare(unlisted, is_watched, &OF_UNLISTED);
+            let batch = all.place(end("(batch)"));
+            all.routes.insert(at, Route { named, unlisted, batch });
+        }
+        if unnamed > 0 {
+            log::warn!(
+                "gatewaystack: {unnamed} tools are counted as (more): statistics have the names of {MAX_TOOLS} at most"
+            );
+        }
+        all
+    }
+
+    /// Counts a refused call of the route at this place in the policy.
+    pub fn count(&self, route: usize, call: RefusedCall<'_>, facts: &Facts) {
+        let Some(route) = self.routes.get(&route) else { return };
+        let place = match call {
+            RefusedCall::Tool(name) => *route.named.get(name).unwrap_or(&route.unlisted),
+            RefusedCall::Batch => route.batch,
+        };
+        let observed = facts.observed();
+        let (decision, reason) = observed.unwrap_or_else(|| facts.outcome());
+        host::increment_metric(self.id((place, observed.is_some(), decision, reason)), 1);
+    }
+
+    fn place(&mut self, end: String) -> usize {
+        self.ends.push(end);
+        self.ends.len() - 1
+    }
+
+    fn prepare(&self, place: usize, is_watched: bool, reasons: &[(&'static str, &'static str)]) {
+        for (decision, reason) in reasons {
+            self.id((place, is_watched, *decision, *reason));
+        }
+    }
+
+    /// The metric's id; one that can't be defined is only missing.
+    fn id(&self, key: Key) -> u32 {
+        let (place, is_watched, decision, reason) = key;
+        let define = || {
+            let prefix = if is_watched { "shadow_" } else { "" };
+            let end = self.ends.get(place).map_or("", String::as_str);
+            let name = format!("gatewaystack_tool_refusals_total.d.{prefix}{decision}.r.{reason}.{end}");
+            host::define_metric(Metric::Counter, &name).unwrap_or(u32::MAX)
+        };
+        *self.ids.borrow_mut().entry(key).or_insert_with(define)
+    }
+}
