@@ -8,6 +8,7 @@ use crate::settings::{Fault, Source};
 use gatewaystack_core::config;
 use gatewaystack_core::config::error::ConfigError;
 use gatewaystack_core::config::policy::Policy;
+use serde_json::Value;
 use std::io::Write as _;
 use std::path::Path;
 
@@ -31,9 +32,8 @@ pub fn run(
     let mut found = warnings(&policy);
     if let (Some(host), Some(written)) = (host, &source.policy) {
         let bytes = std::fs::metadata(file).map_or(0, |about| about.len());
-        host::fits(host, written, usize::try_from(bytes).unwrap_or(usize::MAX))
-            .map_err(|e| source.name(vec![e]))?;
-        found.extend(host::warnings(host, written, &policy));
+        let bytes = usize::try_from(bytes).unwrap_or(usize::MAX);
+        found.extend(of_host(host, written, bytes, &policy).map_err(|e| source.name(vec![e]))?);
     }
     let mut out = std::io::stdout().lock();
     for warning in source.name(found) {
@@ -62,8 +62,25 @@ pub fn run(
     if bad.is_empty() { Ok(()) } else { Err(source.name(bad)) }
 }
 
+/// What nobody reads on `host` of a policy as it is `written`, in so many `bytes`.
+///
+/// # Errors
+/// It doesn't fit there.
+pub fn of_host(
+    host: Host,
+    written: &Value,
+    bytes: usize,
+    policy: &Policy,
+) -> Result<Vec<ConfigError>, ConfigError> {
+    host::fits(host, written, bytes)?;
+    Ok(host::warnings(host, written, policy))
+}
+
 /// In a mesh nobody renders: the filter has the policy as it is written.
-fn load(source: &Source, host: Option<Host>) -> Result<Policy, Vec<ConfigError>> {
+///
+/// # Errors
+/// All that is wrong with it.
+pub fn load(source: &Source, host: Option<Host>) -> Result<Policy, Vec<ConfigError>> {
     match (host, &source.policy) {
         (Some(Host::Istio | Host::Eg), Some(written)) => {
             config::load_filter(Some(written.to_string().as_bytes()), Some(&source.env))

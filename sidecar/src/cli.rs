@@ -5,7 +5,7 @@ use crate::doctor::Call;
 use crate::render::{RenderInput, copy_filter, kept_secret, render_reloadable, write, write_reloadable};
 use crate::settings::{self, Fault, Source};
 use crate::webhook::command::{self as promotions, Action};
-use crate::{app, check, doctor, fetch, limits, log, smoke, whole};
+use crate::{app, check, doctor, fetch, limits, log, merge, smoke, whole};
 use clap::builder::NonEmptyStringValueParser;
 use clap::{Args, Parser, Subcommand};
 use gatewaystack_core::config;
@@ -81,6 +81,25 @@ enum Command {
         #[arg(long)]
         online: bool,
     },
+    /// Prints the policy that a base and overrides make together (JSON, which is YAML, too), or tells every error and whose it is
+    #[command(after_help = MERGE_RULES)]
+    Merge {
+        /// The base policy: YAML or JSON
+        base: PathBuf,
+        /// What differs, one after the other
+        #[arg(required = true, value_name = "OVERRIDE")]
+        overrides: Vec<PathBuf>,
+        /// What overrides can't touch, with commas; an empty text locks nothing. Without it: version, mode, routes[].mode, hold_headers, verifier,
+        /// case, environment, issuers, allow_insecure_jwks, identity, rate_limits, audit
+        #[arg(long, value_name = "MEMBERS")]
+        locked: Option<String>,
+        /// Variables to fold in for the check, as a dotenv file; they aren't printed
+        #[arg(long, value_name = "FILE")]
+        env_file: Option<PathBuf>,
+        /// Where the filter runs: also says what that place can't take
+        #[arg(long)]
+        host: Option<check::Host>,
+    },
     /// Shows the promotions that wait for somebody, and has them tried again
     Webhook {
         #[command(subcommand)]
@@ -125,6 +144,13 @@ enum Command {
     /// Tries a running gateway as a client does, and shows what it answered as a table; exit 0 where each row is as it should be
     Smoke(smoke::Arguments),
 }
+
+const MERGE_RULES: &str = "\
+Rules:
+  objects are merged member by member, anything else replaces, null takes out (RFC 7396);
+  routes come before the base's, rate_limits after them; { replace: [ … ] } takes the place of such a list;
+  what is locked stays: it can't be named, and a locked list can only be added to, after the base's;
+  mode: enforce passes every lock.";
 
 const DOCTOR_EXAMPLES: &str = "\
 Examples:
@@ -212,6 +238,9 @@ pub fn run(arguments: Arguments) -> ExitCode {
         }
         Command::Check { file, env_file, host, online } => {
             check::run(&file, env_file.as_deref(), host, online)
+        }
+        Command::Merge { base, overrides, locked, env_file, host } => {
+            merge::run(&base, &overrides, locked.as_deref(), env_file.as_deref(), host)
         }
         Command::Webhook { action: WebhookAction::List { configuration, json } } => {
             webhook(&configuration, Action::List { json })

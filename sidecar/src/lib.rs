@@ -1,11 +1,13 @@
 //! The companion of the filter: it writes Envoy's bootstrap from a policy and an environment (`render`), checks policies
-//! (`check`), answers what a filter can't (`serve`), starts both and Envoy (`run`), and promotes new clients at Auth0 (`webhook`).
+//! (`check`), merges them (`merge`), answers what a filter can't (`serve`), starts both and Envoy (`run`), and promotes new clients at Auth0
+//! (`webhook`).
 
 pub mod settings;
 pub mod render;
 pub mod app;
 pub mod cli;
 pub mod check;
+pub mod merge;
 pub mod health;
 pub mod webhook;
 pub mod auth0;

@@ -31,6 +31,11 @@ impl Fault {
         Self { file: None, error: ConfigError::new("", message) }
     }
 
+    /// An error of a file, or of none.
+    pub fn new(file: Option<&Path>, error: ConfigError) -> Self {
+        Self { file: file.map(Path::to_owned), error }
+    }
+
     fn in_file(file: &Path, message: impl Into<String>) -> Self {
         Self { file: Some(file.to_owned()), error: ConfigError::new("", message) }
     }
@@ -56,6 +61,11 @@ pub struct Source {
 }
 
 impl Source {
+    /// A policy that comes from no file.
+    pub fn of(policy: Option<Value>, env: Environment) -> Self {
+        Self { file: None, policy, env }
+    }
+
     /// Reads the files; the process's own variables win over the file's where `process` says that they count.
     ///
     /// # Errors
