@@ -35,8 +35,8 @@ app.kubernetes.io/part-of: gatewaystack
 {{- end -}}
 
 {{/* The gateway's ports, as the policy has them. */}}
-{{- define "gatewaystack.port" -}}{{ dig "listen" "port" 8080 .Values.policy | int }}{{- end -}}
-{{- define "gatewaystack.adminPort" -}}{{ dig "listen" "admin_port" 9901 .Values.policy | int }}{{- end -}}
+{{- define "gatewaystack.port" -}}{{ dig "listen" "port" 8080 (include "gatewaystack.policy" . | fromJson) | int }}{{- end -}}
+{{- define "gatewaystack.adminPort" -}}{{ dig "listen" "admin_port" 9901 (include "gatewaystack.policy" . | fromJson) | int }}{{- end -}}
 
 {{/* A URL in, as JSON out: host, port, whether it is TLS. */}}
 {{- define "gatewaystack.url" -}}
@@ -46,35 +46,36 @@ app.kubernetes.io/part-of: gatewaystack
 {{- dict "host" $url.hostname "port" (default (ternary "443" "80" $tls) $port | int) "tls" $tls | toJson -}}
 {{- end -}}
 
-{{/* Where the issuers' keys are, as JSON: for each issuer host, port, tls and the cluster that the policy names. */}}
+{{/* Where the keys of a policy's issuers are, as JSON: for each issuer host, port, tls and the cluster that the policy names. */}}
 {{- define "gatewaystack.keys" -}}
 {{- $all := list -}}
-{{- range .Values.policy.issuers -}}
+{{- range .issuers -}}
 {{- $place := include "gatewaystack.url" (default .issuer .jwks_uri) | fromJson -}}
 {{- $all = append $all (set $place "cluster" (default "" .jwks_cluster)) -}}
 {{- end -}}
 {{- $all | toJson -}}
 {{- end -}}
 
-{{/* The places that need a cluster of ours, each once, as JSON: those of `keys` that the policy names no cluster for. */}}
+{{/* The places that need a cluster of ours, each once, as JSON: those of `keys` that no policy names a cluster for. In: a list of targets. */}}
 {{- define "gatewaystack.ownKeys" -}}
 {{- $places := list -}}
-{{- range include "gatewaystack.keys" . | fromJsonArray -}}
+{{- range . -}}
+{{- range include "gatewaystack.keys" .policy | fromJsonArray -}}
 {{- if not .cluster -}}
 {{- $places = append $places (omit . "cluster") -}}
+{{- end -}}
 {{- end -}}
 {{- end -}}
 {{- $places | uniq | toJson -}}
 {{- end -}}
 
 {{/*
-The plugin's configuration, as JSON: the policy as it is, with the clusters' names where it has none. In: (list . names), the names by
+The plugin's configuration, as JSON: the policy as it is, with the clusters' names where it has none. In: (list policy names), the names by
 `host:port`.
 */}}
 {{- define "gatewaystack.configuration" -}}
-{{- $root := index . 0 -}}
+{{- $policy := deepCopy (index . 0) -}}
 {{- $names := index . 1 -}}
-{{- $policy := deepCopy $root.Values.policy -}}
 {{- $issuers := list -}}
 {{- range $policy.issuers -}}
 {{- $place := include "gatewaystack.url" (default .issuer .jwks_uri) | fromJson -}}
@@ -88,11 +89,13 @@ The plugin's configuration, as JSON: the policy as it is, with the clusters' nam
 {{- set $policy "issuers" $issuers | toJson -}}
 {{- end -}}
 
-{{/* The largest body that a rule reads, and 64 KiB for headers: what `gatewaystack render` gives its own listener. */}}
+{{/* The largest body that a rule reads, and 64 KiB for headers: what `gatewaystack render` gives its own listener. In: a list of targets. */}}
 {{- define "gatewaystack.bufferBytes" -}}
 {{- $bytes := 1048576 -}}
-{{- range .Values.policy.routes -}}
+{{- range . -}}
+{{- range .policy.routes -}}
 {{- $bytes = max $bytes (dig "mcp" "max_body" 0 . | int64) (dig "response_filter" "max_bytes" 0 . | int64) -}}
+{{- end -}}
 {{- end -}}
 {{- add $bytes 65536 -}}
 {{- end -}}

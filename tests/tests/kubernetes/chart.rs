@@ -1,5 +1,6 @@
 //! Helm: value files in, objects out.
 
+use gatewaystack::merge::{DEFAULT, Locked, merge};
 use gatewaystack_tests::gateway::from_environment;
 use serde_json::Value;
 use std::path::{Path, PathBuf};
@@ -34,9 +35,31 @@ pub fn file(case: &str) -> String {
     format!("deploy/helm/ci/{case}.yaml")
 }
 
+/// A case's values.
+pub fn values(case: &str) -> Value {
+    yaml(&std::fs::read_to_string(root().join(file(case))).unwrap()).remove(0)
+}
+
 /// The policy in a case's values.
 pub fn policy(case: &str) -> Value {
-    yaml(&std::fs::read_to_string(root().join(file(case))).unwrap()).remove(0)["policy"].take()
+    values(case)["policy"].take()
+}
+
+/// What each target of a case has to get, by the name of its object: the policy, and what `gatewaystack merge` makes of it and an override.
+pub fn policies(case: &str) -> Vec<(String, Value)> {
+    let values = values(case);
+    let base = &values["policy"];
+    let locked = Locked::new(DEFAULT).unwrap();
+    let overrides = values["overrides"].as_array().into_iter().flatten();
+    let merged = |policies: &[Value]| merge(base, policies, &locked).unwrap().value;
+    if values["mode"] == "gateway" {
+        let all: Vec<Value> = overrides.map(|one| one["policy"].clone()).collect();
+        return vec![("gatewaystack".to_owned(), merged(&all))];
+    }
+    let named = |one: &Value| {
+        (format!("gatewaystack-{}", one["name"].as_str().unwrap()), merged(&[one["policy"].clone()]))
+    };
+    [("gatewaystack".to_owned(), base.clone())].into_iter().chain(overrides.map(named)).collect()
 }
 
 /// What is rendered, as text.
@@ -61,6 +84,16 @@ impl Objects {
 
     pub fn all<'a>(&'a self, kind: &'a str) -> impl Iterator<Item = &'a Value> {
         self.0.iter().filter(move |object| object["kind"] == kind)
+    }
+
+    /// The one of its kind and name.
+    pub fn named(&self, kind: &str, name: &str) -> &Value {
+        let found = self.find(kind, name);
+        found.unwrap_or_else(|| panic!("no {kind} {name}"))
+    }
+
+    pub fn find(&self, kind: &str, name: &str) -> Option<&Value> {
+        self.0.iter().find(|object| object["kind"] == kind && object["metadata"]["name"] == name)
     }
 
     /// The only one of its kind.

@@ -6,6 +6,7 @@
 mod chart;
 mod manifests;
 mod mesh;
+mod overrides;
 mod pod;
 mod schemas;
 mod values;

@@ -1,7 +1,7 @@
 //! A mesh's proxy: what Istio and Envoy Gateway make of the chart's objects, in a bootstrap for the real Envoy. What they leave to Envoy stays
 //! as the chart has it; only the filter's code, which their agents fetch, is a file here, and the issuer's cluster leads to the tests' issuer.
 
-use super::chart::{NAMESPACE, Objects, cases, policy, root};
+use super::chart::{NAMESPACE, Objects, cases, policies, root};
 use gatewaystack_tests::gateway::{from_environment, spawn};
 use gatewaystack_tests::*;
 use serde_json::{Value, json};
@@ -50,6 +50,10 @@ fn string_value(text: String) -> Value {
     json!({ "@type": "type.googleapis.com/google.protobuf.StringValue", "value": text })
 }
 
+fn namespace(object: &Value) -> &str {
+    object["metadata"]["namespace"].as_str().unwrap()
+}
+
 /// As Istio's pilot makes it of a WasmPlugin.
 fn wasm_plugin(plugin: &Value) -> Filter {
     let spec = &plugin["spec"];
@@ -64,7 +68,7 @@ fn wasm_plugin(plugin: &Value) -> Filter {
         other => other,
     };
     let config = json!({
-        "name": format!("{NAMESPACE}.{}", plugin["metadata"]["name"].as_str().unwrap()),
+        "name": format!("{}.{}", namespace(plugin), plugin["metadata"]["name"].as_str().unwrap()),
         "root_id": spec["pluginName"],
         "failure_policy": policy,
         "configuration": string_value(spec["pluginConfig"].to_string()),
@@ -111,11 +115,10 @@ fn envoy_filter(filter: &Value) -> Filter {
 }
 
 /// As Envoy Gateway makes it of an EnvoyExtensionPolicy, and patches it.
-fn extension_policy(objects: &Objects) -> Filter {
-    let policy = objects.one("EnvoyExtensionPolicy");
+fn extension_policy(objects: &Objects, name: &str) -> Filter {
+    let policy = objects.named("EnvoyExtensionPolicy", name);
     let wasm = &policy["spec"]["wasm"][0];
-    let id =
-        format!("envoyextensionpolicy/{NAMESPACE}/{}/wasm/0", policy["metadata"]["name"].as_str().unwrap());
+    let id = format!("envoyextensionpolicy/{}/{name}/wasm/0", namespace(policy));
     let config = json!({
         "name": wasm["name"],
         "root_id": wasm["rootID"],
@@ -127,7 +130,8 @@ fn extension_policy(objects: &Objects) -> Filter {
         "name": format!("envoy.filters.http.wasm/{id}"), "disabled": true,
         "typed_config": { "@type": WASM, "config": config },
     });
-    for patch in objects.all("EnvoyPatchPolicy").flat_map(|p| p["spec"]["jsonPatches"].as_array().unwrap()) {
+    let patches = objects.find("EnvoyPatchPolicy", name);
+    for patch in patches.into_iter().flat_map(|p| p["spec"]["jsonPatches"].as_array().unwrap()) {
         let operation = &patch["operation"];
         let name = http_filter["name"].as_str().unwrap();
         let path = format!("..http_filters[?(@.name=='{name}')].typed_config.config");
@@ -138,7 +142,9 @@ fn extension_policy(objects: &Objects) -> Filter {
     // The routes of the HTTPRoute are named after its rules: that is where the clusters' names come from.
     let rules = objects.one("HTTPRoute")["spec"]["rules"].as_array().unwrap().len();
     // Where one route is guarded, that of the keys has to be guarded, too: it would lead past the filter.
-    let targets = policy["spec"]["targetRefs"].as_array().unwrap();
+    let policies = objects.all("EnvoyExtensionPolicy").filter(|p| namespace(p) == NAMESPACE);
+    let targets: Vec<&Value> =
+        policies.flat_map(|policy| policy["spec"]["targetRefs"].as_array().unwrap()).collect();
     let is_guarded =
         |kind: &str, name: &Value| targets.iter().any(|t| t["kind"] == kind && t["name"] == *name);
     let keys = objects.one("HTTPRoute");
@@ -165,13 +171,16 @@ fn extension_policy(objects: &Objects) -> Filter {
     }
 }
 
-fn filter_of(case: &str) -> Filter {
-    let objects = Objects::of(case);
-    match case {
-        _ if case.starts_with("envoy-gateway") => extension_policy(&objects),
-        _ if objects.all("EnvoyFilter").next().is_some() => envoy_filter(objects.one("EnvoyFilter")),
-        _ => wasm_plugin(objects.one("WasmPlugin")),
+/// The base's, and that of an override, have the names of their objects.
+const BASE: &str = "gatewaystack";
+
+fn filter_of(objects: &Objects, name: &str) -> Filter {
+    if objects.find("EnvoyExtensionPolicy", name).is_some() {
+        return extension_policy(objects, name);
     }
+    objects
+        .find("EnvoyFilter", name)
+        .map_or_else(|| wasm_plugin(objects.named("WasmPlugin", name)), envoy_filter)
 }
 
 fn access_log((format, expression): (String, Option<String>), file: &Path) -> Value {
@@ -246,8 +255,17 @@ fn configuration(filter: &Filter) -> Value {
 #[ignore = "Helm and schemas: cargo xtask test --all fetches them"]
 fn the_policy_is_handed_on_as_it_is_with_the_clusters_that_the_chart_makes() {
     for case in cases().iter().filter(|case| !case.starts_with("gateway")) {
-        let (objects, policy) = (Objects::of(case), policy(case));
-        let mut got = configuration(&filter_of(case));
+        let objects = Objects::of(case);
+        for (name, policy) in policies(case) {
+            is_handed_on(case, &objects, &name, &policy);
+        }
+    }
+}
+
+/// Its configuration is this policy, but for the names of clusters; these lead to what the proxies of its namespace see.
+fn is_handed_on(case: &str, objects: &Objects, name: &str, policy: &Value) {
+    {
+        let mut got = configuration(&filter_of(objects, name));
         for (at, issuer) in policy["issuers"].as_array().unwrap().iter().enumerate() {
             if issuer.get("jwks_cluster").is_some() {
                 continue; // it has to come out as it went in
@@ -255,8 +273,11 @@ fn the_policy_is_handed_on_as_it_is_with_the_clusters_that_the_chart_makes() {
             let cluster = got["issuers"][at].as_object_mut().unwrap().remove("jwks_cluster").unwrap();
             let cluster = cluster.as_str().unwrap().to_owned();
             if let [direction, port, "", host] = cluster.split('|').collect::<Vec<_>>()[..] {
+                let plugin = ["WasmPlugin", "EnvoyFilter"].iter().find_map(|kind| objects.find(kind, name));
+                let here = namespace(plugin.unwrap());
                 let is_it = |entry: &&Value| {
-                    entry["spec"]["hosts"] == json!([host])
+                    namespace(entry) == here
+                        && entry["spec"]["hosts"] == json!([host])
                         && entry["spec"]["ports"][0]["number"] == json!(port.parse::<u16>().unwrap())
                 };
                 let in_the_cluster = host.ends_with(".svc.cluster.local");
@@ -270,7 +291,7 @@ fn the_policy_is_handed_on_as_it_is_with_the_clusters_that_the_chart_makes() {
                 assert!(case.starts_with("envoy-gateway"), "{case}: {cluster}");
             }
         }
-        assert_eq!(got, policy, "{case}");
+        assert_eq!(got, *policy, "{case} {name}");
     }
 }
 
@@ -286,6 +307,10 @@ struct Proxy {
 
 impl Proxy {
     async fn of(case: &str) -> Self {
+        Self::of_target(case, BASE).await
+    }
+
+    async fn of_target(case: &str, name: &str) -> Self {
         let (issuer, upstream) = (TestIssuer::start().await, Upstream::start().await);
         // Its name in the policy; the cluster leads to the tests' issuer.
         issuer.set_configuration(json!({ "issuer": ISSUER, "jwks_uri": format!("{ISSUER}jwks") }));
@@ -294,7 +319,7 @@ impl Proxy {
         drop(ports);
         let folder = tempfile::tempdir().unwrap();
         let to = (issuer.url.as_str(), upstream.url.as_str());
-        let bootstrap = bootstrap(filter_of(case), (port, admin), to, folder.path());
+        let bootstrap = bootstrap(filter_of(&Objects::of(case), name), (port, admin), to, folder.path());
         // JSON is YAML.
         let envoy = spawn(&folder, &bootstrap.to_string(), 1);
         let [address, admin] = [port, admin].map(|port| format!("127.0.0.1:{port}"));
@@ -339,6 +364,16 @@ impl Proxy {
 
     fn token(&self, scope: &str) -> String {
         token().claim("aud", AUDIENCE).scope(scope).mint_as(ISSUER, &self.issuer.first_key())
+    }
+
+    /// Whether Envoy shows Prometheus a statistic of this name, without any label of ours, at this value.
+    async fn shows(&self, name: &str, value: u64) {
+        eventually(name, || async {
+            let request = b"GET /stats/prometheus HTTP/1.1\r\nhost: a\r\nconnection: close\r\n\r\n";
+            let all = client::raw(&self.admin, request).await.body;
+            all.lines().any(|line| line == format!("{name}{{}} {value}")).then_some(())
+        })
+        .await;
     }
 
     async fn get(&self, path: &str, headers: &str) -> Response {
@@ -392,6 +427,9 @@ async fn lets_headers_go(case: &str) {
     let refused = proxy.call("list_notes", "other").await;
     assert_eq!(refused.status, 403, "{case}: {refused:?}");
     assert_eq!((proxy.sent().await, proxy.upstream.seen().len()), (sent + 1, seen), "{case}");
+    // As docs/kubernetes.md takes them apart.
+    proxy.shows("gatewaystack_tool_refusals_total_d_deny_r_insufficient_scope_n_list_notes_t__mcp", 1).await;
+    proxy.shows("gatewaystack_decisions_total_d_deny_r_no_token_t__v1_tools__", 1).await;
 }
 
 #[tokio::test]
@@ -437,13 +475,32 @@ fn envoy_accepts_what_the_other_meshes_get() {
     for case in
         cases().iter().filter(|case| !case.starts_with("gateway") && !started.contains(&case.as_str()))
     {
-        let folder = tempfile::tempdir().unwrap();
-        let file = folder.path().join("envoy.json");
-        let to = ("http://127.0.0.1:3", "http://127.0.0.1:4");
-        let bootstrap = bootstrap(filter_of(case), (1, 2), to, folder.path());
-        std::fs::write(&file, bootstrap.to_string()).unwrap();
-        let mut envoy = Command::new(from_environment("ENVOY_BIN"));
-        let output = envoy.args(["--mode", "validate", "-l", "error", "-c"]).arg(&file).output().unwrap();
-        assert!(output.status.success(), "{case}: {}", String::from_utf8_lossy(&output.stderr));
+        let objects = Objects::of(case);
+        for (name, _) in policies(case) {
+            let folder = tempfile::tempdir().unwrap();
+            let file = folder.path().join("envoy.json");
+            let to = ("http://127.0.0.1:3", "http://127.0.0.1:4");
+            let bootstrap = bootstrap(filter_of(&objects, &name), (1, 2), to, folder.path());
+            std::fs::write(&file, bootstrap.to_string()).unwrap();
+            let mut envoy = Command::new(from_environment("ENVOY_BIN"));
+            let output = envoy.args(["--mode", "validate", "-l", "error", "-c"]).arg(&file).output().unwrap();
+            assert!(output.status.success(), "{case} {name}: {}", String::from_utf8_lossy(&output.stderr));
+        }
+    }
+}
+
+#[tokio::test]
+#[ignore = "Helm and schemas: cargo xtask test --all fetches them"]
+async fn an_override_enforces_where_the_base_only_watches() {
+    for case in ["istio-overrides", "envoy-gateway-overrides"] {
+        let (base, over) = tokio::join!(Proxy::of(case), Proxy::of_target(case, "gatewaystack-billing"));
+        for (proxy, nobody, elsewhere, decision) in [(base, 200, 200, "allow"), (over, 401, 403, "deny")] {
+            // The enforced one waits for its keys; the other doesn't need them to let everything pass.
+            let authorization = format!("authorization: Bearer {}\r\n", proxy.token("tool:read"));
+            assert_eq!(proxy.get("/v1/tools/x", &authorization).await.status, 200, "{case}");
+            assert_eq!(proxy.get("/v1/tools/x", "").await.status, nobody, "{case}");
+            assert_eq!(proxy.get("/elsewhere", &authorization).await.status, elsewhere, "{case}");
+            assert_eq!(proxy.decisions(3).await, ["allow", decision, decision], "{case}");
+        }
     }
 }

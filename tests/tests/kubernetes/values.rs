@@ -1,6 +1,6 @@
 //! Wrong values: the chart says which and why, and renders nothing.
 
-use super::chart::{cases, file, helm, policy, root, text, yaml};
+use super::chart::{cases, file, helm, policies, policy, root, text, yaml};
 use gatewaystack_tests::gateway::from_environment;
 use serde_json::json;
 use std::process::{Command, Output};
@@ -99,9 +99,13 @@ fn the_policies_of_the_examples_are_good_where_they_go() {
             "istio" => "istio",
             _ => "eg",
         };
-        let output = check(&policy(&case), host);
-        let (said, told) = (String::from_utf8_lossy(&output.stdout), String::from_utf8_lossy(&output.stderr));
-        assert!(output.status.success() && !said.contains("warning"), "{case}: {said}{told}");
+        for (name, policy) in policies(&case) {
+            let output = check(&policy, host);
+            let said = String::from_utf8_lossy(&output.stdout);
+            let told = String::from_utf8_lossy(&output.stderr);
+            let is_good = output.status.success() && !said.contains("warning");
+            assert!(is_good, "{case} {name}: {said}{told}");
+        }
     }
 }
 
