@@ -5,7 +5,7 @@ use serde_json::{Map, Value};
 
 /// What is locked where nobody says otherwise: who is trusted and how that is verified, what backends are told, what is recorded, and whether
 /// anything is refused at all. `deploy/helm/values.yaml` has the same list.
-pub const DEFAULT: [&str; 12] = [
+pub const DEFAULT: [&str; 13] = [
     "version",
     "mode",
     "routes[].mode",
@@ -17,11 +17,12 @@ pub const DEFAULT: [&str; 12] = [
     "allow_insecure_jwks",
     "identity",
     "rate_limits",
+    "rate_limit_service",
     "audit",
 ];
 
 /// The members of a policy.
-pub const MEMBERS: [&str; 28] = [
+pub const MEMBERS: [&str; 29] = [
     "version",
     "mode",
     "hold_headers",
@@ -48,6 +49,7 @@ pub const MEMBERS: [&str; 28] = [
     "routes",
     "identity",
     "rate_limits",
+    "rate_limit_service",
     "audit",
     "webhook",
 ];
