@@ -12,6 +12,7 @@
 pub mod error;
 pub mod policy;
 pub mod raw;
+mod form;
 mod structure;
 mod values;
 mod compile;

@@ -1,48 +1,57 @@
 //! The policy as it is written: names and forms, nothing of the meaning. Every member is optional here, unknown ones are
 //! errors; [`super::compile`] says what is required and what fits together.
 
-use serde::Deserialize;
-use serde::de::value::MapAccessDeserializer;
-use serde::de::{Deserializer, Error, MapAccess, Visitor};
+use super::form::{Form, Members, Reading};
 use serde_json::Value;
 use std::collections::BTreeMap;
-use std::fmt;
 
 macro_rules! raw {
     ($(#[$doc:meta])* $name:ident { $($(#[$field_doc:meta])* $field:ident: $type:ty),* $(,)? }) => {
         $(#[$doc])*
-        #[derive(Debug, Clone, Default, Deserialize)]
-        #[serde(deny_unknown_fields, remote = "Self")]
+        #[derive(Debug, Clone, Default)]
         pub struct $name {
-            $($(#[$field_doc])* #[serde(default)] pub $field: Option<$type>,)*
+            $($(#[$field_doc])* pub $field: Option<$type>,)*
         }
 
-        // The derived form takes a list, too, as the members in their order; nobody means that.
-        impl<'de> Deserialize<'de> for $name {
-            fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-                struct Members;
-                impl<'de> Visitor<'de> for Members {
-                    type Value = $name;
-                    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-                        f.write_str("an object")
-                    }
-                    fn visit_map<A: MapAccess<'de>>(self, members: A) -> Result<$name, A::Error> {
-                        $name::deserialize(MapAccessDeserializer::new(members))
-                    }
+        impl Members for $name {
+            fn names(&self) -> &'static [&'static str] {
+                &[$(stringify!($field)),*]
+            }
+            fn read_member(&mut self, name: &str, value: &Value, reading: &mut Reading) -> bool {
+                match name {
+                    $(_ if name == stringify!($field) => self.$field = Form::read(value, reading),)*
+                    _ => return false,
                 }
-                deserializer.deserialize_map(Members)
+                true
+            }
+        }
+
+        impl Form for $name {
+            fn read(value: &Value, reading: &mut Reading) -> Option<Self> {
+                let mut raw = Self::default();
+                reading.object(value, &mut raw).then_some(raw)
+            }
+            fn stand_in() -> Option<Self> {
+                Some(Self::default())
             }
         }
     };
 }
 
+// A word is its variant's name in lower case.
 macro_rules! words {
     ($(#[$doc:meta])* $name:ident { $($variant:ident),* $(,)? }) => {
         $(#[$doc])*
-        #[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
-        #[serde(rename_all = "lowercase")]
+        #[derive(Debug, Clone, Copy, PartialEq, Eq)]
         #[allow(missing_docs, reason = "each is the word of POLICY.md")]
         pub enum $name { $($variant),* }
+
+        impl Form for $name {
+            fn read(value: &Value, reading: &mut Reading) -> Option<Self> {
+                let at = reading.word(value, &[$(stringify!($variant)),*])?;
+                [$(Self::$variant),*].get(at).copied()
+            }
+        }
     };
 }
 
@@ -66,22 +75,16 @@ words!(/** `response_filter.on_missing` */ RawOnMissing { Refuse, Keep });
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct RawDuration(pub String);
 
-impl<'de> Deserialize<'de> for RawDuration {
-    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        struct Text;
-        impl Visitor<'_> for Text {
-            type Value = RawDuration;
-            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-                f.write_str("a duration such as \"500ms\", \"60s\", \"5m\" or \"24h\"")
-            }
-            fn visit_str<E: Error>(self, text: &str) -> Result<RawDuration, E> {
-                Ok(RawDuration(text.to_owned()))
-            }
-            fn visit_u64<E: Error>(self, number: u64) -> Result<RawDuration, E> {
-                Ok(RawDuration(number.to_string()))
+impl Form for RawDuration {
+    fn read(value: &Value, reading: &mut Reading) -> Option<Self> {
+        match value {
+            Value::String(text) => Some(Self(text.clone())),
+            Value::Number(number) if number.is_u64() => Some(Self(number.to_string())),
+            _ => {
+                reading.mismatch(value, "a duration such as \"500ms\", \"60s\", \"5m\" or \"24h\"");
+                None
             }
         }
-        deserializer.deserialize_any(Text)
     }
 }
 

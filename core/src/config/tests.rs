@@ -7,6 +7,7 @@ use serde_json::{Value, json};
 use wasm_bindgen_test::wasm_bindgen_test as test;
 
 mod environment;
+mod form;
 mod members;
 mod paths;
 
