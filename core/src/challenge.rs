@@ -3,6 +3,7 @@
 use crate::config::policy::{ChallengeScope, Policy, Route, ScopeRule};
 use crate::refusal::Refusal;
 use crate::route::bare_host;
+use crate::sorted;
 
 /// The challenge of `refusal` for a request to `host`, on `route` where one matches; `operation`: the scopes of an MCP operation.
 pub fn build(
@@ -89,9 +90,7 @@ fn scopes(
             let mut all: Vec<String> =
                 policy.scopes_supported.iter().filter(|s| !hidden(s)).cloned().collect();
             all.extend(operation);
-            all.sort();
-            all.dedup();
-            all
+            sorted::unique(&all)
         }
     }
 }

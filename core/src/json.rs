@@ -2,11 +2,10 @@
 //!
 //! `{"a":1}` is accepted; `{"a":1,"a":2}`, trailing bytes, a byte order mark and text that isn't UTF-8 are not.
 
-use crate::bytes;
+use crate::{bytes, sorted};
 use serde::de::{DeserializeSeed, Error as _, MapAccess, SeqAccess, Visitor};
-use serde_json::{Number, Value};
+use serde_json::{Map, Number, Value};
 use std::borrow::Cow;
-use std::collections::BTreeSet;
 use std::fmt;
 
 /// A JSON value whose texts are those of the document, where they need no unescaping: reading one allocates for arrays and objects alone.
@@ -63,6 +62,12 @@ impl<'a> Members<'a> {
         self.get(name).is_some()
     }
 
+    /// Whether a name is there twice.
+    fn repeat(&self) -> bool {
+        let places = sorted::places(self.keys().collect());
+        places.iter().zip(places.iter().skip(1)).any(|((name, _), (next, _))| name == next)
+    }
+
     /// All names.
     pub fn keys(&self) -> impl Iterator<Item = &str> {
         self.0.iter().map(|(name, _)| name.as_ref())
@@ -77,9 +82,14 @@ impl From<View<'_>> for Value {
             View::Number(number) => Self::Number(number),
             View::String(text) => Self::String(text.into_owned()),
             View::Array(items) => items.into_iter().map(Self::from).collect(),
-            View::Object(Members(members)) => Self::Object(
-                members.into_iter().map(|(name, value)| (name.into_owned(), value.into())).collect(),
-            ),
+            View::Object(Members(members)) => {
+                // One by one: `collect` would sort them first, by code of its own.
+                let mut object = Map::new();
+                for (name, value) in members {
+                    object.insert(name.into_owned(), value.into());
+                }
+                Self::Object(object)
+            }
         }
     }
 }
@@ -160,39 +170,23 @@ impl<'de> Visitor<'de> for Strict {
     }
     fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<View<'de>, A::Error> {
         let mut members = Members::default();
-        let mut names = Names::default();
         let inner = self.deeper::<A::Error>()?.left;
         while let Some(name) = map.next_key_seed(Name)? {
-            if names.has(&members, &name) {
+            if members.0.len() < FEW && members.contains_key(&name) {
                 return Err(A::Error::custom("duplicate member"));
             }
             let value = map.next_value_seed(Strict { left: inner })?;
             members.0.push((name, value));
         }
+        if members.0.len() > FEW && members.repeat() {
+            return Err(A::Error::custom("duplicate member"));
+        }
         Ok(View::Object(members))
     }
 }
 
-/// Names that an object has had. Few are compared one by one; of many, which a client may send, a tree is made.
-#[derive(Default)]
-struct Names<'a>(BTreeSet<Cow<'a, str>>);
-
-impl<'a> Names<'a> {
-    /// Most names that are compared one by one.
-    const FEW: usize = 16;
-
-    /// Whether the member that follows these is named like one of them.
-    fn has(&mut self, members: &Members<'a>, name: &str) -> bool {
-        let Some((last, rest)) = members.0.split_last().filter(|_| members.0.len() >= Self::FEW) else {
-            return members.contains_key(name);
-        };
-        if self.0.is_empty() {
-            self.0 = rest.iter().map(|(name, _)| name.clone()).collect();
-        }
-        self.0.insert(last.0.clone());
-        self.0.contains(name)
-    }
-}
+/// Most names that are compared one by one as they come. Many, which a client may send, are sorted when all are there.
+const FEW: usize = 16;
 
 struct Name;
 
@@ -222,23 +216,17 @@ static PLAIN: [bool; 256] = bytes::set(b" !#$%&'()*+,-./:;<=>?@[]^_`{|}~", true)
 
 /// Writes a number in decimal.
 pub fn write_number(out: &mut String, number: u64) {
-    write_padded(out, number, 1);
+    out.push_str(itoa::Buffer::new().format(number));
 }
 
 /// The same with zeros before it, where it has fewer digits.
-pub fn write_padded(out: &mut String, mut number: u64, least: usize) {
-    let mut digits = [b'0'; 20];
-    let mut used = 0;
-    for digit in digits.iter_mut().rev() {
-        if number == 0 && used >= least {
-            break;
-        }
-        *digit = b"0123456789".get((number % 10) as usize).copied().unwrap_or(b'0');
-        number /= 10;
-        used += 1;
+pub fn write_padded(out: &mut String, number: u64, least: usize) {
+    let mut buffer = itoa::Buffer::new();
+    let digits = buffer.format(number);
+    for _ in digits.len()..least {
+        out.push('0');
     }
-    let text = digits.get(digits.len() - used..).and_then(|digits| std::str::from_utf8(digits).ok());
-    out.push_str(text.unwrap_or_default());
+    out.push_str(digits);
 }
 
 /// Writes `text` as a JSON string with its quotes; at most `max` bytes of it, cut at a character.

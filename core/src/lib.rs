@@ -39,6 +39,7 @@ pub mod response_filter;
 pub mod record;
 pub mod json;
 mod bytes;
+mod sorted;
 pub mod protobuf;
 pub mod hash;
 pub mod shared;

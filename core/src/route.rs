@@ -1,7 +1,7 @@
 //! Routes: method, host and normalised path in, the first route that matches out (CONTRACT §1.5).
 
 use crate::config::policy::{Mode, Pattern, Policy, Route, RouteId};
-use std::collections::BTreeMap;
+use crate::sorted::{self, sorted};
 
 /// What a request's target matches.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -19,8 +19,8 @@ pub enum Match {
 /// Which routes a path can match at all: by its first two segments, case ignored. So a path meets few routes, however many there are.
 #[derive(Debug, Clone, Default)]
 pub struct Index {
-    /// Routes that name both, in the policy's order.
-    by_two: BTreeMap<u64, Vec<usize>>,
+    /// Routes that name both, by the two and then in the policy's order.
+    by_two: Vec<(u64, usize)>,
     /// All others.
     others: Vec<usize>,
 }
@@ -32,32 +32,39 @@ impl Index {
         for (at, route) in routes.iter().enumerate() {
             match route.pattern.segments.as_slice() {
                 [Some(first), Some(second), ..] => {
-                    index.by_two.entry(folded(first, second)).or_default().push(at);
+                    index.by_two.push((folded(first, second), at));
                 }
                 _ => index.others.push(at),
             }
         }
+        index.by_two = sorted(index.by_two);
         index
     }
 
     /// Routes that may match, and all that do, in the policy's order.
     fn candidates(&self, segments: &[&str]) -> impl Iterator<Item = usize> {
-        let two = match segments {
-            [first, second, ..] => self.by_two.get(&folded(first, second)),
-            _ => None,
+        let mut two = match segments {
+            [first, second, ..] => self.of_two(folded(first, second)),
+            _ => &[],
         };
-        let mut two = two.map(Vec::as_slice).unwrap_or_default();
         let mut others = self.others.as_slice();
-        std::iter::from_fn(move || {
-            let from = match (two.first(), others.first()) {
-                (Some(a), Some(b)) if b < a => &mut others,
-                (None, _) => &mut others,
-                _ => &mut two,
-            };
-            let (first, rest) = from.split_first()?;
-            *from = rest;
-            Some(*first)
+        std::iter::from_fn(move || match (two.split_first(), others.split_first()) {
+            (Some(((_, at), rest)), other) if other.is_none_or(|(other, _)| at < other) => {
+                two = rest;
+                Some(*at)
+            }
+            (_, other) => {
+                let (at, rest) = other?;
+                others = rest;
+                Some(*at)
+            }
         })
+    }
+
+    fn of_two(&self, folded: u64) -> &[(u64, usize)] {
+        let start = self.by_two.partition_point(|(other, _)| *other < folded);
+        let end = self.by_two.partition_point(|(other, _)| *other <= folded);
+        self.by_two.get(start..end).unwrap_or_default()
     }
 }
 
@@ -115,11 +122,8 @@ pub fn has_enforced(policy: &Policy, path: &str, exact: bool) -> bool {
 pub fn allowed_methods(policy: &Policy, path: &str) -> String {
     let segments = segments(path);
     let routes = policy.routes.iter().filter(|r| r.builtin.is_some() && matches(&r.pattern, &segments, true));
-    let mut methods: Vec<&str> =
-        routes.flat_map(|r| r.methods.iter().flatten()).map(String::as_str).collect();
-    methods.sort_unstable();
-    methods.dedup();
-    methods.join(", ")
+    let methods: Vec<String> = routes.flat_map(|r| r.methods.iter().flatten()).cloned().collect();
+    sorted::unique(&methods).join(", ")
 }
 
 fn takes_method(route: &Route, method: &str) -> bool {

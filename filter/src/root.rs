@@ -56,7 +56,7 @@ pub struct Worker {
     root: u32,
     holder: u64,
     mailbox: Mailbox,
-    waiters: RefCell<BTreeMap<u32, Waiter>>,
+    waiters: RefCell<Vec<Waiter>>,
     /// Requests whose limits are being counted elsewhere, by their call. The cluster's circuit breaker and the call's time-out bound them.
     asking: RefCell<BTreeMap<u32, Rc<Stream>>>,
     tick: Cell<u32>,
@@ -68,6 +68,12 @@ struct Waiter {
     since: u64,
     generation: u64,
     failures: u64,
+}
+
+/// The waiter of a stream, of which there is one.
+fn take(waiters: &mut Vec<Waiter>, stream: u32) -> Option<Waiter> {
+    let at = waiters.iter().position(|waiter| waiter.stream.id == stream)?;
+    Some(waiters.remove(at))
 }
 
 impl Worker {
@@ -82,10 +88,11 @@ impl Worker {
             self.keys.borrow().held(issuer).map_or((0, 0), |h| (h.generation, u64::from(h.failures)));
         let waiter = Waiter { stream: Rc::clone(stream), issuer, since: now, generation, failures };
         let mut waiters = self.waiters.borrow_mut();
+        drop(take(&mut waiters, stream.id));
         if waiters.len() >= MAX_WAITERS {
             return false;
         }
-        waiters.insert(stream.id, waiter);
+        waiters.push(waiter);
         drop(waiters);
         self.mailbox.wake_self();
         true
@@ -93,7 +100,7 @@ impl Worker {
 
     /// A request is gone.
     pub fn forget(&self, stream: &Stream) {
-        let gone = self.waiters.try_borrow_mut().ok().and_then(|mut waiters| waiters.remove(&stream.id));
+        let gone = self.waiters.try_borrow_mut().ok().and_then(|mut waiters| take(&mut waiters, stream.id));
         drop(gone);
         if let (Some(token), Ok(mut asking)) = (stream.asked.take(), self.asking.try_borrow_mut()) {
             asking.remove(&token);
@@ -184,13 +191,13 @@ impl Worker {
     /// Lets go every request whose wait is over.
     fn release(&self, now: u64) {
         let mut ready = Vec::new();
-        for (id, waiter) in self.waiters.borrow().iter() {
+        for waiter in self.waiters.borrow().iter() {
             if let Some(fetched) = self.is_over(waiter, now) {
-                ready.push((*id, fetched));
+                ready.push((waiter.stream.id, fetched));
             }
         }
         for (id, fetched) in ready {
-            let Some(waiter) = self.waiters.borrow_mut().remove(&id) else { continue };
+            let Some(waiter) = take(&mut self.waiters.borrow_mut(), id) else { continue };
             // A context that is gone can't be chosen: its request is gone, too.
             if host::set_effective_context(id).is_ok()
                 && let Some(issuer) = waiter.stream.resume(self, fetched)
@@ -226,13 +233,13 @@ impl Worker {
 pub struct Root {
     id: u32,
     worker: Option<Rc<Worker>>,
-    fetches: BTreeMap<u32, (IssuerId, Fetch)>,
+    fetches: Vec<(u32, IssuerId, Fetch)>,
 }
 
 impl Root {
     /// A root context that isn't configured yet.
     pub fn new(id: u32) -> Self {
-        Self { id, worker: None, fetches: BTreeMap::new() }
+        Self { id, worker: None, fetches: Vec::new() }
     }
 
     fn configure(&mut self) -> Result<(), String> {
@@ -240,7 +247,10 @@ impl Root {
             .map_err(|status| format!("the configuration can't be read (status {})", status.0))?;
         // `vars` panics on what isn't UTF-8.
         let text = |text: std::ffi::OsString| text.to_string_lossy().into_owned();
-        let environment = std::env::vars_os().map(|(name, value)| (text(name), text(value))).collect();
+        let mut environment = config::Environment::new();
+        for (name, value) in std::env::vars_os() {
+            environment.insert(text(name), text(value));
+        }
         let policy = config::load_filter(Some(&bytes), Some(&environment))
             .map_err(|errors| errors.iter().map(ToString::to_string).collect::<Vec<_>>().join("; "))?;
         let native = choose_verifier(policy.verifier)?;
@@ -317,7 +327,7 @@ impl Root {
         let timeout = Duration::from_millis(FETCH_TIMEOUT_MS);
         match self.dispatch_http_call(&issuer.jwks_cluster, headers, None, vec![], timeout) {
             Ok(token) => {
-                self.fetches.insert(token, (id, fetch));
+                self.fetches.push((token, id, fetch));
             }
             Err(_) => self.finish(
                 worker,
@@ -383,9 +393,9 @@ impl Context for Root {
     }
 
     fn on_http_call_response(&mut self, token: u32, _headers: usize, body_size: usize, _trailers: usize) {
-        let (Some(worker), Some((id, fetch))) = (self.worker.clone(), self.fetches.remove(&token)) else {
-            return;
-        };
+        let of_token = self.fetches.iter().position(|(other, ..)| *other == token);
+        let (Some(worker), Some(at)) = (self.worker.clone(), of_token) else { return };
+        let (_, id, fetch) = self.fetches.remove(at);
         let headers = host::headers(Map::CallResponseHeaders).unwrap_or_default();
         let pairs = headers.pairs();
         let find = |name: &[u8]| {

@@ -1,5 +1,7 @@
 //! The scopes of a token: looked up quickly, however many a token has, and shown in its order.
 
+use crate::sorted::places;
+
 /// Scopes, each once.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Scopes {
@@ -12,10 +14,37 @@ pub struct Scopes {
 const FEW: usize = 8;
 
 impl Scopes {
-    /// Scopes in a token's order.
-    pub fn new(names: Vec<String>) -> Self {
-        let mut sorted: Vec<usize> = if names.len() > FEW { (0..names.len()).collect() } else { Vec::new() };
-        sorted.sort_by(|a, b| names.get(*a).cmp(&names.get(*b)));
+    /// Scopes in a token's order; repetitions are left out.
+    pub fn of(names: Vec<&str>) -> Self {
+        let mut once: Vec<String> = Vec::with_capacity(names.len());
+        if names.len() <= FEW {
+            for name in names {
+                if !once.iter().any(|other| other == name) {
+                    once.push(name.to_owned());
+                }
+            }
+            return Self::new(once);
+        }
+        // The signature isn't verified yet: whoever forges a token may name thousands, and looking through all for each would cost a hundred
+        // times what the signature does.
+        let mut is_first = vec![true; names.len()];
+        let places = places(names.clone());
+        for ((name, _), (next, at)) in places.iter().zip(places.iter().skip(1)) {
+            if name == next
+                && let Some(is_first) = is_first.get_mut(*at)
+            {
+                *is_first = false;
+            }
+        }
+        let firsts = names.iter().zip(&is_first).filter(|(_, is_first)| **is_first);
+        once.extend(firsts.map(|(name, _)| (*name).to_owned()));
+        Self::new(once)
+    }
+
+    fn new(names: Vec<String>) -> Self {
+        let looked_up = if names.len() > FEW { names.as_slice() } else { &[] };
+        let places = places(looked_up.iter().map(String::as_str).collect());
+        let sorted = places.into_iter().map(|(_, at)| at).collect();
         Self { names, sorted }
     }
 
@@ -44,7 +73,9 @@ mod tests {
     fn each_is_found_and_nothing_else_among_few_and_many() {
         for count in [0, 1, FEW, FEW + 1, 300] {
             let names: Vec<String> = (0..count).rev().map(|n| format!("s{n:x}")).collect();
-            let scopes = Scopes::new(names.clone());
+            // Each a second time, which changes nothing.
+            let twice = names.iter().chain(names.iter().rev()).map(String::as_str);
+            let scopes = Scopes::of(twice.collect());
             assert!(names.iter().all(|name| scopes.has(name)), "{count}");
             for other in ["", "s", "s0 ", "S0", "sfff", "t", "s12c"] {
                 assert!(!scopes.has(other), "{count} {other}");

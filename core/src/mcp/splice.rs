@@ -1,8 +1,7 @@
 //! Edits of a JSON text that leave every other byte as it was: the places of members and items in, new text for some of them out.
 
-use serde::de::{Deserialize, Deserializer, MapAccess, SeqAccess, Visitor};
-use serde_json::value::RawValue;
-use std::fmt;
+use crate::json::{self, View};
+use crate::sorted::sorted;
 use std::ops::Range;
 
 /// A part of a larger text, and where it is.
@@ -33,14 +32,20 @@ impl<'t> Part<'t> {
         start..start.saturating_add(self.text.len())
     }
 
-    fn part(&self, raw: &'t RawValue) -> Self {
-        Self { whole: self.whole, text: raw.get() }
+    fn part(&self, text: &'t str) -> Self {
+        Self { whole: self.whole, text }
     }
 
     /// Members in their order; `None`: no object.
     pub fn members(&self) -> Option<Vec<(String, Part<'t>)>> {
-        let Members(members) = serde_json::from_str(self.text).ok()?;
-        Some(members.into_iter().map(|(name, raw)| (name, self.part(raw))).collect())
+        let mut members = Vec::new();
+        Scanner::each(self.text, *b"{}", &mut |scanner| {
+            let name = self.part(scanner.value()?).string()?;
+            scanner.take(b':')?;
+            members.push((name, self.part(scanner.value()?)));
+            Some(())
+        })?;
+        Some(members)
     }
 
     /// A member.
@@ -50,13 +55,20 @@ impl<'t> Part<'t> {
 
     /// Items in their order; `None`: no array.
     pub fn items(&self) -> Option<Vec<Part<'t>>> {
-        let Items(items) = serde_json::from_str(self.text).ok()?;
-        Some(items.into_iter().map(|raw| self.part(raw)).collect())
+        let mut items = Vec::new();
+        Scanner::each(self.text, *b"[]", &mut |scanner| {
+            items.push(self.part(scanner.value()?));
+            Some(())
+        })?;
+        Some(items)
     }
 
     /// The text of a JSON string.
     pub fn string(&self) -> Option<String> {
-        serde_json::from_str(self.text).ok()
+        match json::view(self.text.as_bytes(), 1).ok()? {
+            View::String(text) => Some(text.into_owned()),
+            _ => None,
+        }
     }
 }
 
@@ -107,11 +119,13 @@ impl Splices {
     }
 
     /// The text with all of them; `None`: they overlap, which is a fault of ours.
-    pub fn apply(mut self, text: &str) -> Option<String> {
-        self.0.sort_by_key(|(range, _)| (range.start, range.end));
+    pub fn apply(self, text: &str) -> Option<String> {
+        // Two at one place keep their order.
+        let places = self.0.iter().zip(0..).map(|((range, _), place)| (range.start, range.end, place));
         let mut out = String::with_capacity(text.len());
         let mut at = 0;
-        for (range, with) in &self.0 {
+        for (_, _, place) in sorted(places.collect::<Vec<(usize, usize, usize)>>()) {
+            let (range, with) = self.0.get(place)?;
             out.push_str(text.get(at..range.start)?);
             out.push_str(with);
             at = range.end;
@@ -121,45 +135,97 @@ impl Splices {
     }
 }
 
-struct Members<'t>(Vec<(String, &'t RawValue)>);
-struct Items<'t>(Vec<&'t RawValue>);
+/// Finds where values end in a text that was read as strict JSON before ([`crate::json::view`]); what it can't follow all the same is nothing.
+struct Scanner<'t> {
+    text: &'t str,
+    at: usize,
+}
 
-impl<'de: 't, 't> Deserialize<'de> for Members<'t> {
-    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        struct Read;
-        impl<'de> Visitor<'de> for Read {
-            type Value = Members<'de>;
-            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-                f.write_str("an object")
+impl<'t> Scanner<'t> {
+    /// Has `item` take each item (or member) between the brackets, which are all of `text`.
+    fn each(
+        text: &'t str,
+        [open, close]: [u8; 2],
+        item: &mut dyn FnMut(&mut Self) -> Option<()>,
+    ) -> Option<()> {
+        let mut scanner = Self { text, at: 0 };
+        scanner.take(open)?;
+        if scanner.take(close).is_none() {
+            item(&mut scanner)?;
+            while scanner.take(b',').is_some() {
+                item(&mut scanner)?;
             }
-            fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Members<'de>, A::Error> {
-                let mut members = Vec::new();
-                while let Some(member) = map.next_entry::<String, &'de RawValue>()? {
-                    members.push(member);
-                }
-                Ok(Members(members))
+            scanner.take(close)?;
+        }
+        (scanner.at == text.len()).then_some(())
+    }
+
+    /// One byte, and the white space before it.
+    fn take(&mut self, byte: u8) -> Option<()> {
+        self.skip_space();
+        (self.byte() == Some(byte)).then(|| self.at += 1)
+    }
+
+    /// The text of one value, without the white space before it.
+    fn value(&mut self) -> Option<&'t str> {
+        self.skip_space();
+        let start = self.at;
+        match self.byte()? {
+            b'"' => self.skip_string()?,
+            b'{' | b'[' => self.skip_nested()?,
+            _ => self.skip_while(|byte| byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'+' | b'.')),
+        }
+        self.text.get(start..self.at).filter(|text| !text.is_empty())
+    }
+
+    fn byte(&self) -> Option<u8> {
+        self.text.as_bytes().get(self.at).copied()
+    }
+
+    fn skip_space(&mut self) {
+        self.skip_while(|byte| matches!(byte, b' ' | b'\t' | b'\r' | b'\n'));
+    }
+
+    fn skip_while(&mut self, belongs: impl Fn(u8) -> bool) {
+        let rest = self.text.as_bytes().get(self.at..).unwrap_or_default();
+        self.at += rest.iter().position(|byte| !belongs(*byte)).unwrap_or(rest.len());
+    }
+
+    fn skip_string(&mut self) -> Option<()> {
+        self.at += 1;
+        loop {
+            self.skip_while(|byte| byte != b'"' && byte != b'\\');
+            match self.byte()? {
+                b'"' => break,
+                // What is escaped ends nothing.
+                _ => self.at += 2,
             }
         }
-        deserializer.deserialize_map(Read)
+        self.at += 1;
+        Some(())
+    }
+
+    fn skip_nested(&mut self) -> Option<()> {
+        let mut depth = 0usize;
+        loop {
+            match self.byte()? {
+                b'"' => self.skip_string()?,
+                b'{' | b'[' => {
+                    depth += 1;
+                    self.at += 1;
+                }
+                b'}' | b']' => {
+                    depth = depth.checked_sub(1)?;
+                    self.at += 1;
+                }
+                _ => self.skip_while(|byte| !matches!(byte, b'"' | b'{' | b'[' | b'}' | b']')),
+            }
+            if depth == 0 {
+                return Some(());
+            }
+        }
     }
 }
 
-impl<'de: 't, 't> Deserialize<'de> for Items<'t> {
-    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        struct Read;
-        impl<'de> Visitor<'de> for Read {
-            type Value = Items<'de>;
-            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-                f.write_str("an array")
-            }
-            fn visit_seq<A: SeqAccess<'de>>(self, mut seq: A) -> Result<Items<'de>, A::Error> {
-                let mut items = Vec::new();
-                while let Some(item) = seq.next_element::<&'de RawValue>()? {
-                    items.push(item);
-                }
-                Ok(Items(items))
-            }
-        }
-        deserializer.deserialize_seq(Read)
-    }
-}
+#[cfg(test)]
+mod tests;

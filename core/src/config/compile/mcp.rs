@@ -4,6 +4,7 @@ use super::Errors;
 use crate::config::policy::{ChallengeMode, Mcp, McpRule, McpRules, Pattern, ScopeRule};
 use crate::config::raw::{RawChallengeMode, RawMcp, RawPolicy, RawRoute};
 use crate::config::values::{name, url};
+use crate::sorted;
 use serde_json::Value;
 use std::collections::BTreeMap;
 
@@ -132,10 +133,10 @@ fn resources(raw: &RawMcp, path: &str, errors: &mut Errors) -> McpRules {
             errors.push(format!("{path}.{uri}"), "expected at most one *, at the end");
         }
         if let Some(rule) = rules.named.remove(&uri) {
-            rules.patterns.push((start, rule));
+            let at = rules.patterns.partition_point(|(other, _)| other.len() >= start.len());
+            rules.patterns.insert(at, (start, rule));
         }
     }
-    rules.patterns.sort_by_key(|(start, _)| std::cmp::Reverse(start.len()));
     rules
 }
 
@@ -215,8 +216,7 @@ fn lazy(raw: &RawMcp, path: &str, errors: &mut Errors) -> Vec<String> {
     if !methods.is_empty() {
         // Nothing else could come before them.
         methods.extend(["initialize", "notifications/initialized"].map(str::to_owned));
-        methods.sort();
-        methods.dedup();
+        methods = sorted::unique(&methods);
     }
     methods
 }

@@ -5,6 +5,7 @@ use crate::config::overlap;
 use crate::config::policy::{Access, Issuer, IssuerId, Mcp, Mode, Pattern, ResponseFilter, Route, ScopeRule};
 use crate::config::raw::{RawAccess, RawAudience, RawOnMissing, RawPolicy, RawRoute, RawUpgrade};
 use crate::config::values::{duration, name, pattern, url};
+use crate::sorted;
 
 const MAX_ROUTES: usize = 10_000;
 /// Time to response headers where neither route nor policy says one (CONTRACT §7).
@@ -159,9 +160,7 @@ fn methods(raw: &RawRoute, path: &str, errors: &mut Errors) -> Option<Vec<String
     if methods.iter().any(|m| m == "GET") {
         methods.push("HEAD".to_owned());
     }
-    methods.sort();
-    methods.dedup();
-    Some(methods)
+    Some(sorted::unique(&methods))
 }
 
 fn hosts(raw: &RawRoute, path: &str, errors: &mut Errors) -> Vec<String> {

@@ -155,6 +155,7 @@ impl Folded {
     }
 
     /// Sets the member at `path` (`cors.origins`), which came from `variable`.
+    #[cold]
     fn set(&mut self, path: &str, value: Value, variable: &str) {
         if let Some(slot) = self.slot(path) {
             *slot = value;
@@ -163,12 +164,14 @@ impl Folded {
     }
 
     /// Notes that errors at `path` are the variable's.
+    #[cold]
     fn origin(&mut self, path: &str, variable: &str) {
         self.origins.variables.insert(path.to_owned(), variable.to_owned());
     }
 
     /// The place of a member, made where absent. `None` where something else than an object is in the way, which is an
     /// error of its own.
+    #[cold]
     fn slot(&mut self, path: &str) -> Option<&mut Value> {
         path.split('.').try_fold(&mut self.value, |around, name| {
             if around.is_null() {
@@ -179,6 +182,7 @@ impl Folded {
     }
 
     /// The list at `path`, made where absent.
+    #[cold]
     fn list(&mut self, path: &str) -> Option<&mut Vec<Value>> {
         let slot = self.slot(path)?;
         if slot.is_null() {

@@ -18,11 +18,13 @@ impl<'e> Reader<'e> {
     }
 
     /// Notes an error of the variable `name`.
+    #[cold]
     pub fn error(&mut self, name: &str, message: impl Into<String>) {
         self.errors.push(ConfigError::new(name, message));
     }
 
     /// The first of `names` that is set.
+    #[cold]
     pub fn text(&self, names: &[&'e str]) -> Option<(&'e str, &'e str)> {
         names.iter().find_map(|name| {
             let value = self.env.get(*name)?.trim();
@@ -31,12 +33,14 @@ impl<'e> Reader<'e> {
     }
 
     /// A comma list.
+    #[cold]
     pub fn list(&self, names: &[&'e str]) -> Option<(&'e str, Vec<&'e str>)> {
         let (name, text) = self.text(names)?;
         Some((name, text.split(',').map(str::trim).filter(|item| !item.is_empty()).collect()))
     }
 
     /// A list of scopes, with spaces or commas between them.
+    #[cold]
     pub fn scopes(&self, names: &[&'e str]) -> Option<(&'e str, Vec<&'e str>)> {
         let (name, text) = self.text(names)?;
         let between = |c: char| c == ',' || c.is_ascii_whitespace();
@@ -44,6 +48,7 @@ impl<'e> Reader<'e> {
     }
 
     /// `true` or `false`.
+    #[cold]
     pub fn boolean(&mut self, names: &[&'e str]) -> Option<(&'e str, bool)> {
         let (name, text) = self.text(names)?;
         match text.to_ascii_lowercase().as_str() {
@@ -57,6 +62,7 @@ impl<'e> Reader<'e> {
     }
 
     /// A whole number from 0.
+    #[cold]
     pub fn number(&mut self, name: &'e str) -> Option<(&'e str, u64)> {
         let (name, text) = self.text(&[name])?;
         // `parse` takes a leading plus, which no one means.
@@ -68,6 +74,7 @@ impl<'e> Reader<'e> {
     }
 
     /// One of `words`.
+    #[cold]
     pub fn word(&mut self, name: &'e str, words: &[&'static str]) -> Option<(&'e str, &'static str)> {
         let (name, text) = self.text(&[name])?;
         let word = words.iter().find(|word| **word == text);

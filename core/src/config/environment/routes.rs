@@ -6,6 +6,7 @@ use super::reader::Reader;
 use crate::config::overlap;
 use crate::config::policy::Pattern;
 use crate::config::values::{name, pattern};
+use crate::sorted;
 use serde_json::{Value, json};
 
 /// The upstream that `PROXY_TARGET` names.
@@ -144,17 +145,13 @@ struct Entry {
 /// whose entries hold it; a narrower entry comes before a broader one.
 fn allowlist(reader: &mut Reader<'_>) -> Vec<Value> {
     let Some((_, text)) = reader.text(&[ALLOWLIST]) else { return Vec::new() };
-    let mut entries = match entries(text) {
-        Ok(entries) => entries,
+    let entries = match entries(text) {
+        Ok(entries) => narrow_first(entries),
         Err(message) => {
             reader.error(ALLOWLIST, message);
             return Vec::new();
         }
     };
-    entries.sort_by_key(|e| {
-        let wild = e.pattern.segments.iter().filter(|s| s.is_none()).count();
-        (e.pattern.rest, std::cmp::Reverse(e.pattern.segments.len()), wild, e.path.clone(), e.method.clone())
-    });
     let mut done: Vec<(String, String)> = Vec::new();
     let mut routes = Vec::new();
     for entry in &entries {
@@ -163,13 +160,26 @@ fn allowlist(reader: &mut Reader<'_>) -> Vec<Value> {
             continue;
         }
         let holds = |e: &&Entry| e.method == entry.method && overlap::covers(&e.pattern, &entry.pattern);
-        let mut scopes: Vec<&str> = entries.iter().filter(holds).map(|e| e.scope.as_str()).collect();
-        scopes.sort_unstable();
-        scopes.dedup();
+        let scopes: Vec<String> = entries.iter().filter(holds).map(|e| e.scope.clone()).collect();
+        let scopes = sorted::unique(&scopes);
         routes.push(json!({ "path": entry.path, "methods": [entry.method], "any_scope": scopes }));
         done.push(key);
     }
     routes
+}
+
+/// Without a rest first, then the longest, then those with the fewest `*`.
+fn narrow_first(entries: Vec<Entry>) -> Vec<Entry> {
+    let key = |e: &Entry| {
+        let length = e.pattern.segments.len();
+        let wild = e.pattern.segments.iter().filter(|s| s.is_none()).count();
+        // A path has at most 1,024 bytes, and none of them is a space.
+        format!("{} {:04} {wild:04} {} {}", e.pattern.rest, 9_999 - length.min(9_999), e.path, e.method)
+    };
+    let keys: Vec<String> = entries.iter().map(key).collect();
+    let mut entries: Vec<Option<Entry>> = entries.into_iter().map(Some).collect();
+    let places = sorted::places(keys.iter().map(String::as_str).collect());
+    places.into_iter().filter_map(|(_, at)| entries.get_mut(at)?.take()).collect()
 }
 
 fn entries(text: &str) -> Result<Vec<Entry>, String> {
