@@ -73,12 +73,11 @@ pub fn parse(value: Option<&[u8]>) -> Bearer<'_> {
 fn classify(token: &[u8]) -> Bearer<'_> {
     let unpadded = token.iter().rposition(|b| *b != b'=').map_or(0, |at| at + 1);
     let head = token.get(..unpadded).unwrap_or_default();
-    let (mut dots, mut all_good) = (0usize, true);
-    for byte in head {
-        all_good &= B64TOKEN.get(usize::from(*byte)).is_some_and(|good| *good);
-        dots += usize::from(*byte == b'.');
-    }
-    if head.is_empty() || !all_good {
+    // One addition a byte, for each byte of each new token: the sum tells of dots and of what may not stand there.
+    let sum: u32 =
+        head.iter().map(|byte| WEIGHTS.get(usize::from(*byte)).map_or(BAD, |weight| *weight)).sum();
+    let dots = sum % BAD;
+    if head.is_empty() || sum >= BAD {
         return Bearer::Malformed;
     }
     match (dots, std::str::from_utf8(token)) {
@@ -88,8 +87,32 @@ fn classify(token: &[u8]) -> Bearer<'_> {
     }
 }
 
-/// b64token = 1*( ALPHA / DIGIT / "-" / "." / "_" / "~" / "+" / "/" ) *"="
-static B64TOKEN: [bool; 256] = crate::bytes::set(b"-._~+/", true);
+/// More than a token has dots, and few enough that a token of such bytes alone doesn't overflow.
+const BAD: u32 = 1 << 15;
+const _: () = assert!((BAD as usize) > MAX_TOKEN && MAX_TOKEN < (u32::MAX / BAD) as usize);
+
+/// b64token = 1*( ALPHA / DIGIT / "-" / "." / "_" / "~" / "+" / "/" ) *"=": 0 for these, 1 for a dot, [`BAD`] for any other.
+static WEIGHTS: [u32; 256] = weights();
+
+const fn weights() -> [u32; 256] {
+    let good = crate::bytes::set(b"-_~+/", true);
+    let mut weights = [BAD; 256];
+    let mut at = 0;
+    while at < weights.len() {
+        #[expect(clippy::indexing_slicing, reason = "in a constant, and within bounds")]
+        {
+            weights[at] = if at == b'.' as usize {
+                1
+            } else if good[at] {
+                0
+            } else {
+                BAD
+            };
+        }
+        at += 1;
+    }
+    weights
+}
 
 fn contains_ignore_case(haystack: &[u8], needle: &[u8]) -> bool {
     haystack.windows(needle.len()).any(|w| w.eq_ignore_ascii_case(needle))

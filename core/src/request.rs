@@ -255,9 +255,14 @@ pub fn is_spoofed_trailer(name: &[u8], identity: &Identity) -> bool {
     is_spoofed(name, identity) || same_name(name, b"authorization")
 }
 
+#[inline]
 fn same_name(name: &[u8], want: &[u8]) -> bool {
+    name.len() == want.len() && same_letters(name, want)
+}
+
+fn same_letters(name: &[u8], want: &[u8]) -> bool {
     let fold = |b: &u8| if *b == b'_' { b'-' } else { b.to_ascii_lowercase() };
-    name.len() == want.len() && name.iter().zip(want).all(|(a, b)| fold(a) == fold(b))
+    name.iter().zip(want).all(|(a, b)| fold(a) == fold(b))
 }
 
 fn is_harmless_connection(value: &[u8]) -> bool {

@@ -22,7 +22,7 @@ use crate::request::Request;
 use std::borrow::Cow;
 
 /// The methods of an MCP route (Streamable HTTP).
-const METHODS: &str = "POST, GET, DELETE, OPTIONS";
+const METHODS: [&str; 4] = ["POST", "GET", "DELETE", "OPTIONS"];
 
 /// A route with MCP rules.
 #[derive(Clone, Copy)]
@@ -108,8 +108,8 @@ pub(super) fn judge(
     facts: &mut Facts,
 ) -> Result<Verdict, Refusal> {
     let request = case.request;
-    if !METHODS.split(", ").any(|method| method == request.method) {
-        return Err(Refusal::Method(METHODS.to_owned()));
+    if !METHODS.contains(&request.method) {
+        return Err(Refusal::Method(METHODS.join(", ")));
     }
     if let (Came::Body(body), None) = (case.came, &progress.operation) {
         progress.operation = Some(read(request, body));
@@ -290,8 +290,8 @@ fn check_origin(mcp: &Mcp, request: &Request<'_>) -> Result<(), Refusal> {
 
 /// `application/json`, in UTF-8 and not encoded.
 fn is_json(request: &Request<'_>) -> bool {
-    let text = |value: Option<&[u8]>| value.and_then(|v| std::str::from_utf8(v).ok().map(str::to_owned));
-    let Some(kind) = text(request.content_type) else { return false };
+    let kind = request.content_type.and_then(|kind| std::str::from_utf8(kind).ok());
+    let Some(kind) = kind else { return false };
     let mut parts = kind.split(';').map(str::trim);
     let is_plain = request.content_encoding.is_none_or(|e| e.trim_ascii().eq_ignore_ascii_case(b"identity"));
     let is_utf8 = |parameter: &str| match parameter.split_once('=') {

@@ -166,6 +166,12 @@ pub(super) fn is_lookalike(member: &str, name: &str) -> bool {
         '\u{212a}' => 'k',
         c => c.to_ascii_lowercase(),
     };
+    // Most names differ at once.
+    let first = member.as_bytes().first().zip(name.as_bytes().first());
+    let differ = |(a, b): (&u8, &u8)| a.is_ascii() && b.is_ascii() && !a.eq_ignore_ascii_case(b);
+    if first.is_some_and(differ) {
+        return false;
+    }
     member != name && member.chars().take_while(|c| *c != '\0').map(fold).eq(name.chars().map(fold))
 }
 
