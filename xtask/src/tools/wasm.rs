@@ -2,7 +2,7 @@
 
 use std::{fs, os::unix::fs::PermissionsExt, path::PathBuf, process::Command};
 
-use anyhow::{Context, Result};
+use anyhow::{Context, Result, ensure};
 
 use super::remap::Remapped;
 use crate::{
@@ -15,6 +15,9 @@ use crate::{
 pub const WASI: &str = "wasm32-wasip1";
 /// The bare target: the core needs nothing of a host.
 pub const UNKNOWN: &str = "wasm32-unknown-unknown";
+
+/// The largest module that is built, in bytes. Each worker of each Envoy compiles it, and a mesh loads it over the network.
+const LARGEST: u64 = 815_000;
 
 /// Adds the WebAssembly targets that are missing from the pinned toolchain.
 pub fn targets(workspace: &Workspace) -> Result<()> {
@@ -39,6 +42,7 @@ pub fn filter(workspace: &Workspace) -> Result<PathBuf> {
     let built = build(workspace)?;
     let artifact = workspace.target.join("gatewaystack.wasm");
     let size = fs::metadata(&built).with_context(|| format!("no {}", built.display()))?.len();
+    check_size(size)?;
     // By rename, so that nobody who reads it at this moment sees half of it.
     let copy = workspace.target.join(format!("gatewaystack.wasm.{}", std::process::id()));
     fs::copy(&built, &copy).with_context(|| format!("can't write {}", copy.display()))?;
@@ -63,4 +67,25 @@ pub fn build(workspace: &Workspace) -> Result<PathBuf> {
     Remapped::of(workspace)?.apply(cargo.arg(&workspace.target));
     run(&mut cargo)?;
     Ok(workspace.target.join(WASI).join("wasm").join("gatewaystack_filter.wasm"))
+}
+
+fn check_size(size: u64) -> Result<()> {
+    ensure!(
+        size <= LARGEST,
+        "the filter has {size} bytes, over {LARGEST}: \"The module's size\" in docs/performance.md says how to see which functions they are and \
+         what has made it smaller; what is worth its bytes raises LARGEST in xtask/src/tools/wasm.rs, with the reason in the commit"
+    );
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{LARGEST, check_size};
+
+    #[test]
+    fn a_module_that_has_grown_is_not_built_in_silence() {
+        assert!(check_size(LARGEST).is_ok());
+        let said = check_size(LARGEST + 1).expect_err("over the limit").to_string();
+        assert!(said.contains("docs/performance.md"), "{said}");
+    }
 }
