@@ -31,6 +31,8 @@ use std::time::Duration;
 
 /// Requests that may wait in one worker.
 const MAX_WAITERS: usize = 1_024;
+/// Calls to the rate limit service that may be under way in one worker.
+const MAX_ASKED: usize = 8_192;
 /// Longest configuration.
 const MAX_CONFIGURATION: usize = 4 * 1024 * 1024;
 /// A held request waits for one request to the issuer, and a bit.
@@ -57,8 +59,8 @@ pub struct Worker {
     holder: u64,
     mailbox: Mailbox,
     waiters: RefCell<Vec<Waiter>>,
-    /// Requests whose limits are being counted elsewhere, by their call. The cluster's circuit breaker and the call's time-out bound them.
-    asking: RefCell<BTreeMap<u32, Rc<Stream>>>,
+    /// Calls to the rate limit service that aren't over.
+    asking: RefCell<BTreeMap<u32, Asked>>,
     tick: Cell<u32>,
 }
 
@@ -68,6 +70,14 @@ struct Waiter {
     since: u64,
     generation: u64,
     failures: u64,
+}
+
+/// A call to the rate limit service.
+struct Asked {
+    /// Whose limits are counted; `None`: it is gone. The call goes on, and the SDK keeps its note of it until then.
+    stream: Option<Rc<Stream>>,
+    /// When it is over, whatever happens.
+    until: u64,
 }
 
 /// The waiter of a stream, of which there is one.
@@ -103,7 +113,10 @@ impl Worker {
         let gone = self.waiters.try_borrow_mut().ok().and_then(|mut waiters| take(&mut waiters, stream.id));
         drop(gone);
         if let (Some(token), Ok(mut asking)) = (stream.asked.take(), self.asking.try_borrow_mut()) {
-            asking.remove(&token);
+            // Dropped once nothing borrows the map: it may be the last that holds it.
+            let gone = asking.get_mut(&token).and_then(|asked| asked.stream.take());
+            drop(asking);
+            drop(gone);
         }
     }
 
@@ -111,7 +124,10 @@ impl Worker {
     /// it goes on when the client has gone, so that the SDK, which keeps a note of each call until its answer, can drop it.
     pub fn ask(&self, stream: &Rc<Stream>, question: &Question) -> bool {
         let Some(service) = &self.policy.limit_service else { return false };
-        if host::set_effective_context(self.root).is_err() {
+        self.metrics.count_asked();
+        let now = host::now_ns().unwrap_or(0) / 1_000_000;
+        if !self.may_ask(now) || host::set_effective_context(self.root).is_err() {
+            self.metrics.count_unanswered();
             return false;
         }
         let call = hostcalls::dispatch_grpc_call(
@@ -124,19 +140,30 @@ impl Worker {
         );
         // If this fails, the answer finds the request all the same.
         let _ = host::set_effective_context(stream.id);
-        self.metrics.count_asked();
         let Ok(token) = call else {
             self.metrics.count_unanswered();
             return false;
         };
         stream.asked.set(Some(token));
-        self.asking.borrow_mut().insert(token, Rc::clone(stream));
+        // A second later than the host ends it.
+        let asked = Asked { stream: Some(Rc::clone(stream)), until: now + service.timeout_ms + 1_000 };
+        self.asking.borrow_mut().insert(token, asked);
         true
+    }
+
+    /// Whether there is room for another call. Those of clients that have gone count until their time is over, for nobody says when they end.
+    fn may_ask(&self, now: u64) -> bool {
+        let mut asking = self.asking.borrow_mut();
+        if asking.len() >= MAX_ASKED {
+            asking.retain(|_, asked| asked.stream.is_some() || asked.until > now);
+        }
+        asking.len() < MAX_ASKED
     }
 
     /// The rate limit service has answered, or won't: the request goes on, or doesn't.
     pub fn answered(&self, token: u32, status: u32, size: usize) {
-        let Some(stream) = self.asking.borrow_mut().remove(&token) else { return };
+        let asked = self.asking.borrow_mut().remove(&token);
+        let Some(stream) = asked.and_then(|asked| asked.stream) else { return };
         stream.asked.set(None);
         let answer = if status == 0 { self.read_answer(size) } else { Answer::Nothing };
         if answer == Answer::Nothing {

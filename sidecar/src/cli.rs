@@ -90,7 +90,8 @@ enum Command {
         #[arg(required = true, value_name = "OVERRIDE")]
         overrides: Vec<PathBuf>,
         /// What overrides can't touch, with commas; an empty text locks nothing. Without it: version, mode, routes[].mode, hold_headers, verifier,
-        /// case, environment, issuers, allow_insecure_jwks, identity, rate_limits, audit
+        /// case, environment, issuers, allow_insecure_jwks, identity, rate_limits,
+        /// rate_limit_service, audit
         #[arg(long, value_name = "MEMBERS")]
         locked: Option<String>,
         /// Variables to fold in for the check, as a dotenv file; they aren't printed

@@ -210,6 +210,21 @@ fn a_path_is_judged_and_forwarded_in_one_spelling() {
 }
 
 #[test]
+fn a_limit_counts_every_route_within_its_pattern() {
+    let mut gate = gate(json!({
+        "routes": [{"path": "/v1/admin/purge"}, {"path": "/v1/admin/*"}, {"path": "/v1/*"}],
+        "rate_limits": [{"by": "user", "max": 2, "window": "60s", "route": "/v1/admin/*"}],
+    }));
+    let token = token().mint();
+    // No narrower route is a way around it.
+    let mut ask = |path| gate.status("GET", path, &token);
+    assert_eq!(
+        ["/v1/admin/purge", "/v1/x", "/v1/admin/x", "/v1/admin/purge", "/v1/x"].map(&mut ask),
+        [200, 200, 200, 429, 200]
+    );
+}
+
+#[test]
 fn limits_count_users_then_tenants_and_tell_the_tightest() {
     let mut gate = gate(json!({"routes": [{"path": "/*"}], "rate_limits": [
         {"by": "tenant", "max": 3, "window": "60s"}, {"by": "user", "max": 2, "window": "30s"},

@@ -4,6 +4,7 @@ pub mod table;
 pub mod address;
 pub mod service;
 
+use crate::config::overlap;
 use crate::config::policy::{LimitKey, Policy, RateLimit, Route};
 use crate::hash::{self, Secret};
 use crate::jwt::VerifiedClaims;
@@ -143,7 +144,8 @@ impl Counters<'_> {
 }
 
 fn applies(rule: &RateLimit, route: &Route) -> bool {
-    rule.route.as_ref().is_none_or(|pattern| *pattern == route.pattern)
+    // A route within the rule's is no way around it.
+    rule.route.as_ref().is_none_or(|pattern| overlap::covers(pattern, &route.pattern))
 }
 
 fn outcome(rule: &RateLimit, counted: Counted, now: u64) -> Outcome {

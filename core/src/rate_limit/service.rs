@@ -125,11 +125,13 @@ fn apply<'a>(
         LimitKey::Address { .. } => return None,
     };
     let hits = weight(rule).min(MAX_HITS);
-    let issuer = &policy.issuers.get(caller.issuer().0)?.issuer;
-    (hits > 0).then(|| Applied { rule, shared, key: key(issuer, subject), hits })
+    let issuer = policy.issuers.get(caller.issuer().0)?;
+    // Another gateway may prefix the issuer's users otherwise.
+    let subject = subject.strip_prefix(issuer.user_prefix.as_str()).unwrap_or(subject);
+    (hits > 0).then(|| Applied { rule, shared, key: key(&issuer.issuer, subject), hits })
 }
 
-/// The same for every gateway that trusts the issuer, and for nobody else.
+/// The same for every gateway that trusts the issuer, and for no other user.
 fn key(issuer: &str, subject: &str) -> String {
     let mut hash = Sha256::new();
     hash.update(issuer.trim_end_matches('/'));
@@ -166,16 +168,17 @@ fn said(applied: &[Applied<'_>], over: bool, limits: &[Said], reset_s: Option<u6
     let state = |(limit, said): (&Applied<'_>, &Said)| LimitState {
         limit: limit.rule.max,
         window_s: limit.rule.window_ms.div_ceil(1000),
-        remaining: if said.over { 0 } else { said.remaining },
+        remaining: if said.over { 0 } else { said.remaining.min(limit.rule.max) },
         reset_s: said.reset_s.clamp(1, limit.rule.window_ms.div_ceil(1000).max(1)),
     };
     // Those who tell of limits tell of each descriptor, in the order of the question.
     let before = usize::from(applied.len() > 1);
-    let told =
-        if limits.len() == applied.len() + before { limits.get(before..).unwrap_or_default() } else { &[] };
-    // What it doesn't know it doesn't count: as good as away.
-    let uncounted = |(limit, said): (&Applied<'_>, &Said)| !said.known && !limit.shared.passes_without;
-    if !over && applied.iter().zip(told).any(uncounted) {
+    let tells_each = limits.len() == applied.len() + before;
+    let told = if tells_each { limits.get(before..).unwrap_or_default() } else { &[] };
+    // What it doesn't know it doesn't count, and who tells of other limits has counted nobody knows what: as good as away.
+    let is_counted = |at: usize| told.get(at).map_or(limits.is_empty(), |said| said.known);
+    let uncounted = |(at, limit): (usize, &Applied<'_>)| !is_counted(at) && !limit.shared.passes_without;
+    if !over && applied.iter().enumerate().any(uncounted) {
         return Verdict::Away;
     }
     let tightest = applied

@@ -89,6 +89,9 @@ the two together.
 {{- $before := get $policy $name | default list -}}
 {{- if hasKey $said $name -}}
 {{- $value := get $said $name -}}
+{{- if and (eq $name "rate_limits") (has $name $locked) (kindIs "slice" $value) (not (hasKey $policy $name)) -}}
+{{- $faults = append $faults (printf "override %s: rate_limits: is locked, and the base has none to add to: write the limits that hold without any into the base (60 a minute of each user, 300 failures a minute of each address)" $override.name) -}}
+{{- end -}}
 {{- if and (kindIs "slice" $value) (kindIs "slice" $before) -}}
 {{- if and (eq $name "routes") (not (has $name $locked)) -}}
 {{- $_ := set $lists $name (concat $value $before | default list) -}}

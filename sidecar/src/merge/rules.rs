@@ -63,6 +63,13 @@ pub fn attempt(base: &Value, overrides: &[Value], locked: &Locked) -> (Merged, V
         for (name, places) in LISTS.iter().zip(&mut elements) {
             let Some(given) = rest.remove(*name) else { continue };
             let is_first = *name == "routes" && !locked.has(name);
+            if *name == "rate_limits" && locked.has(name) && given.is_array() && !members.contains_key(*name)
+            {
+                // Without a list the default limits hold; with one they don't any more.
+                let message = "is locked, and the base has none to add to: write the limits that hold without any into the base \
+                               (60 a minute of each user, 300 failures a minute of each address)";
+                faults.push((document_at, ConfigError::new(*name, message)));
+            }
             match list(name, given) {
                 Ok(given) => join(&mut members, name, given, is_first, places, document_at),
                 Err(error) => faults.push((document_at, error)),

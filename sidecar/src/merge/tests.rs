@@ -150,6 +150,7 @@ fn base() -> Value {
             { "path": "/admin/*", "scopes": ["admin"] },
             { "path": "/mcp", "mcp": { "tools": { "whoami": [], "purge": ["admin"] } } },
         ],
+        "rate_limits": [{ "by": "user", "max": 60, "window": "60s" }],
     })
 }
 
@@ -223,6 +224,9 @@ fn a_route_that_hides_one_of_the_base_and_asks_less_is_told() {
             json!({ "path": "/admin/x", "scopes": ["admin"], "forward_authorization": true }),
             Some("forward_authorization"),
         ),
+        (json!({ "path": "/admin/x", "scopes": ["admin"], "upgrade": ["websocket"] }), Some("upgrade")),
+        // A server may take it for the base's.
+        (json!({ "path": "/Admin/*", "access": "public" }), Some("access")),
         (json!({ "path": "/mcp", "mcp": { "tools": { "whoami": [], "purge": [] } } }), Some("mcp")),
         (
             json!({ "path": "/mcp", "mcp": { "tools": { "whoami": [], "purge": ["admin"], "more": ["a"] } } }),

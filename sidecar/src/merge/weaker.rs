@@ -2,7 +2,7 @@
 //! document, takes requests of it, and asks less.
 
 use gatewaystack_core::config::overlap::overlaps;
-use gatewaystack_core::config::policy::{Access, McpRule, McpRules, Mode, Policy, Route, ScopeRule};
+use gatewaystack_core::config::policy::{Access, McpRule, McpRules, Mode, Pattern, Policy, Route, ScopeRule};
 use std::collections::BTreeSet;
 
 /// Pairs of places in `routes`, with what the first asks less than the second. `document` says where a route comes from.
@@ -12,7 +12,8 @@ pub fn weaker(policy: &Policy, document: impl Fn(usize) -> usize) -> Vec<(usize,
     for (at, route) in routes.iter().enumerate() {
         let after = routes.iter().enumerate().skip(at + 1);
         for (later, hidden) in after.filter(|(later, _)| document(*later) != document(at)) {
-            let less = if meet(route, hidden) { asks_less(route, hidden) } else { Vec::new() };
+            let meets = meet(route, hidden, policy.case_sensitive);
+            let less = if meets { asks_less(route, hidden) } else { Vec::new() };
             if !less.is_empty() {
                 found.push((at, later, less.join(", ")));
             }
@@ -21,15 +22,22 @@ pub fn weaker(policy: &Policy, document: impl Fn(usize) -> usize) -> Vec<(usize,
     found
 }
 
-/// Whether some request fits both.
-fn meet(a: &Route, b: &Route) -> bool {
+/// Whether some request fits both, for a server that may not tell upper from lower case unless the policy says that it does.
+fn meet(a: &Route, b: &Route, case_sensitive: bool) -> bool {
+    let folded = |pattern: &Pattern| {
+        let fold = |segment: &Option<String>| match segment {
+            Some(segment) if !case_sensitive => Some(segment.to_ascii_lowercase()),
+            segment => segment.clone(),
+        };
+        Pattern { segments: pattern.segments.iter().map(fold).collect(), rest: pattern.rest }
+    };
     let shares = |a: &[String], b: &[String]| a.iter().any(|one| b.contains(one));
     let methods = match (&a.methods, &b.methods) {
         (Some(a), Some(b)) => a.iter().any(|method| b.contains(method)),
         _ => true,
     };
     let hosts = a.hosts.is_empty() || b.hosts.is_empty() || shares(&a.hosts, &b.hosts);
-    methods && hosts && overlaps(&a.pattern, &b.pattern)
+    methods && hosts && overlaps(&folded(&a.pattern), &folded(&b.pattern))
 }
 
 /// The members in which `route` asks less than `other`.
@@ -49,6 +57,7 @@ fn asks_less(route: &Route, other: &Route) -> Vec<&'static str> {
                 || lets_more(&own.prompts, &theirs.prompts)
                 || lets_more(&own.resources, &theirs.resources)
                 || !subset(&own.lazy_auth, &theirs.lazy_auth)
+                || !subset(&own.allowed_origins, &theirs.allowed_origins)
         }
     };
     let asks_fewer_scopes = !is_stricter(&route.scopes, &other.scopes);
@@ -60,6 +69,7 @@ fn asks_less(route: &Route, other: &Route) -> Vec<&'static str> {
         ("audience", other.audience_strict && !route.audience_strict),
         ("audiences", !subset(&route.audiences, &other.audiences)),
         ("users_only", other.users_only && !route.users_only),
+        ("upgrade", route.upgrade_websocket && !other.upgrade_websocket),
         ("forward_authorization", route.forward_authorization && !other.forward_authorization),
         (
             "response_filter",

@@ -129,7 +129,9 @@ async fn every_call_passes_as_it_came_and_is_recorded_as_it_would_be_decided() {
         let request = b"GET /stats/prometheus HTTP/1.1\r\nhost: a\r\nconnection: close\r\n\r\n";
         let shown = client::raw(&gateway.rendered.admin, request).await.body;
         let labels = ["decision=\"shadow_deny\"", "reason=\"insufficient_scope\"", "route=\"/mcp\""];
-        let is = |line: &&str| labels.iter().all(|label| line.contains(label));
+        let is = |line: &&str| {
+            line.contains("gatewaystack_decisions_total") && labels.iter().all(|label| line.contains(label))
+        };
         assert_eq!(shown.lines().filter(is).count(), 1, "a label, not a part of the name");
         let all = u64::try_from(watching.before + asked.len()).unwrap();
         assert_eq!(gateway.stat(&["gatewaystack_decisions_total"]).await, all, "each once");

@@ -23,7 +23,11 @@ pub fn compile(raw: &RawPolicy, routes: &[Route], errors: &mut Errors) -> Vec<Ra
     for (at, raw) in list.iter().enumerate() {
         let path = format!("rate_limits[{at}]");
         let limit = one(raw, &path, routes, errors);
-        if let Some(first) = limits.iter().position(|other| other.id == limit.id) {
+        let is_same = |other: &RateLimit| {
+            other.id == limit.id
+                || other.shared.as_ref().zip(limit.shared.as_ref()).is_some_and(|(a, b)| a.name == b.name)
+        };
+        if let Some(first) = limits.iter().position(is_same) {
             errors.push(
                 path,
                 format!("says the same as rate_limits[{first}], and would count each request twice"),
@@ -200,8 +204,11 @@ fn route(raw: &RawRateLimit, path: &str, routes: &[Route], errors: &mut Errors) 
         return None;
     }
     let (pattern, name) = errors.keep(path.clone(), pattern::parse(text))?;
-    if !routes.iter().any(|r| overlap::overlaps(&r.pattern, &pattern)) {
-        errors.push(path, "expected a pattern that one of `routes` can match, else it limits nothing");
+    if !routes.iter().any(|r| overlap::covers(&pattern, &r.pattern)) {
+        errors.push(
+            path,
+            "expected the path of one of `routes`, or a pattern that takes in one as a whole, else it limits nothing",
+        );
     }
     Some((pattern, name))
 }

@@ -278,6 +278,8 @@ fn a_malformed_limit_names_its_member() {
         ("on", "rate_limits[0].on", json!("all")),
         ("except", "rate_limits[0].except", json!(["10.0.0.0/8"])),
         ("route", "rate_limits[0].route", json!("/v2/*")),
+        // A part of `/v1/tools/*` that no route stands for.
+        ("route", "rate_limits[0].route", json!("/v1/tools/purge")),
         ("tools", "rate_limits[0].tools", json!([])),
         ("tools", "rate_limits[0].tools[0]", json!([""])),
         ("scope", "rate_limits[0].scope", json!("local")),

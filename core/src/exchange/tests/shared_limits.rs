@@ -111,6 +111,18 @@ fn the_service_is_asked_by_the_rules_names_and_learns_nobodys() {
     let names: Vec<&str> = ann.limits.iter().map(|(name, _)| name.as_str()).collect();
     assert_eq!(names, ["user-100-per-1h", "tenant-1000-per-1d"]);
     assert!(ann.limits.iter().all(|(_, key)| key.len() == 32 && key.bytes().all(|b| b.is_ascii_hexdigit())));
+    // On a gateway that trusts the issuer second, and prefixes its users, too.
+    let mut second = super::gate(json!({
+        "issuers": [
+            {"issuer": SECOND, "audiences": [AUDIENCE], "jwks_cluster": "b"},
+            {"issuer": ISSUER.trim_end_matches('/'), "audiences": [AUDIENCE], "jwks_cluster": "a", "user_prefix": "a|"},
+        ],
+        "rate_limit_service": {"cluster": "limits"},
+        "rate_limits": [{"by": "user", "max": 100, "window": "1h", "scope": "global", "failure_mode": "deny"}],
+        "routes": [{"path": "/*"}],
+    }));
+    second.publish(1, &[&key_a()]);
+    assert_eq!(asks(&mut second, &token()).1.limits, ann.limits[..1]);
     // The same user is the same key on every gateway; another has another; without a tenant its limit doesn't apply.
     let (_, again) = asks(&mut shared("deny"), &token());
     assert_eq!(again.limits, ann.limits[..1]);
@@ -132,6 +144,8 @@ fn an_answer_decides_and_the_tightest_limit_is_shown() {
         (&unsaid, (429, "0", "3600", Some("3600"))),
         // Nobody waits longer than the window is.
         (&said(2, &[(2, true, 0, u64::MAX), (1, true, 5, 5)]), (429, "0", "3600", Some("3600"))),
+        // Nor has more left than the limit is.
+        (&said(1, &[(1, true, u64::MAX, 30), (1, true, u64::MAX, 60)]), (200, "4", "60", None)),
     ] {
         let mut gate = shared("deny");
         let (exchange, _) = asks(&mut gate, &token().claim("org_id", "org_1"));
@@ -174,6 +188,10 @@ fn without_an_answer_the_failure_mode_decides() {
         // A limit that the service doesn't have isn't counted.
         (Some(&user_unknown), 503, 200),
         (Some(&tenant_unknown), 200, 200),
+        // It tells of one limit of two, or of more than it was asked about.
+        (Some(&said(1, &[(1, true, 7, 30)])), 503, 200),
+        (Some(&said(1, &[(1, true, 7, 30), (1, true, 7, 30), (1, true, 7, 30)])), 503, 200),
+        (Some(&said(1, &[])), 200, 200),
     ] {
         for (mode, expect) in [("deny", deny), ("allow", allow)] {
             let mut gate = shared(mode);
