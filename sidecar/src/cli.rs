@@ -332,7 +332,7 @@ fn whole(
     let (policy, settings) = settings::for_serving(&source, &input.state_dir)?;
     fetch::connect_to(ConnectTo::read(&source.env).map_err(|e| source.name(vec![e]))?);
     log::install(&settings.log_level);
-    say(&rendered.summary())?;
+    say(rendered.summary())?;
     let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build();
     let runtime = runtime.map_err(|e| vec![Fault::text(format!("no runtime: {e}"))])?;
     let parts = whole::Parts { policy, settings, envoy, state: input.state_dir, admin: rendered.admin };

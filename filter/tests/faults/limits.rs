@@ -32,17 +32,23 @@ struct Got {
     lied: bool,
 }
 
+/// Puts a limit over machines into the policy, instead of those of this gateway.
+fn count_elsewhere(mode: &str) {
+    host(|host| {
+        let mut policy: serde_json::Map<String, serde_json::Value> =
+            serde_json::from_slice(&host.configuration).unwrap();
+        policy.insert("rate_limit_service".into(), json!({"cluster": "limits"}));
+        let rule = json!({"by": "user", "max": 9, "window": "1h", "scope": "global", "failure_mode": mode});
+        policy.insert("rate_limits".into(), json!([rule]));
+        host.configuration = serde_json::to_vec(&policy).unwrap();
+    });
+}
+
 /// One request; `keys_first`: else it waits for keys before it is asked about.
 fn run(mode: &'static str, says: Says, keys_first: bool, fault: Option<(usize, Fault)>) -> Got {
     let life = move || {
         configure("enforce", fault);
-        host(|host| {
-            let mut policy: serde_json::Value = serde_json::from_slice(&host.configuration).unwrap();
-            policy["rate_limit_service"] = json!({"cluster": "limits"});
-            policy["rate_limits"] =
-                json!([{"by": "user", "max": 9, "window": "1h", "scope": "global", "failure_mode": mode}]);
-            host.configuration = policy.to_string().into_bytes();
-        });
+        count_elsewhere(mode);
         if !start() {
             return Got::default();
         }
@@ -123,13 +129,7 @@ fn whatever_call_fails_nothing_passes_that_was_not_counted() {
 fn an_answer_to_a_request_that_is_gone_finds_nobody() {
     let life = || {
         configure("enforce", None);
-        host(|host| {
-            let mut policy: serde_json::Value = serde_json::from_slice(&host.configuration).unwrap();
-            policy["rate_limit_service"] = json!({"cluster": "limits"});
-            policy["rate_limits"] =
-                json!([{"by": "user", "max": 9, "window": "1h", "scope": "global", "failure_mode": "deny"}]);
-            host.configuration = policy.to_string().into_bytes();
-        });
+        count_elsewhere("deny");
         assert!(start());
         fetch();
         arrive("/v1/x", Some(&fixture().token));

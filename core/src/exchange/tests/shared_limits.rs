@@ -3,6 +3,8 @@
 use super::*;
 use crate::exchange::Exchange;
 use crate::protobuf::{self, Field};
+#[cfg(target_arch = "wasm32")]
+use wasm_bindgen_test::wasm_bindgen_test as test;
 
 const AUTHORIZED: &str = "/v1/things";
 
