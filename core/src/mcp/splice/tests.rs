@@ -1,7 +1,7 @@
 //! What stands between brackets is found as a JSON parser finds it.
 
 use super::Part;
-use serde_json::{Value, value::RawValue};
+use serde_json::value::RawValue;
 use std::collections::BTreeMap;
 #[cfg(target_arch = "wasm32")]
 use wasm_bindgen_test::wasm_bindgen_test as test;
@@ -58,8 +58,9 @@ fn what_cannot_be_followed_is_nothing() {
 
 #[cfg(not(target_arch = "wasm32"))]
 mod properties {
-    use super::{Part, Value, agrees};
+    use super::{Part, agrees};
     use proptest::prelude::*;
+    use serde_json::Value;
 
     fn any_json() -> impl Strategy<Value = Value> {
         let leaf = prop_oneof![
