@@ -115,8 +115,9 @@ async fn ask(port: u16, path: &str, bearer: Option<&str>) -> Option<u16> {
         let request =
             format!("GET {path} HTTP/1.1\r\nhost: a\r\nconnection: close\r\nx-user-id: evil\r\n{bearer}\r\n");
         stream.write_all(request.as_bytes()).await.ok()?;
-        let mut answer = Vec::new();
-        let _ = stream.read_to_end(&mut answer).await;
+        // The status is all that is wanted: Envoy waits a second for a client that reads to the end before it closes.
+        let mut answer = [0; 12];
+        stream.read_exact(&mut answer).await.ok()?;
         std::str::from_utf8(answer.get(9..12)?).ok()?.parse().ok()
     };
     tokio::time::timeout(Duration::from_secs(20), exchange).await.ok()?
@@ -174,10 +175,9 @@ async fn whatever_part_dies_nothing_passes_unverified() {
                     if stop.load(Relaxed) {
                         return;
                     }
+                    let served = ask(port, "/v1/good", Some(&good)).await == Some(200);
+                    counts.served.fetch_add(u64::from(served), Relaxed);
                     counts.asked.fetch_add(1, Relaxed);
-                    if ask(port, "/v1/good", Some(&good)).await == Some(200) {
-                        counts.served.fetch_add(1, Relaxed);
-                    }
                     match ask(port, "/v1/bad", bad[turn % bad.len()].as_deref()).await {
                         Some(200..=299) => {
                             counts.wrong.lock().unwrap().push(format!("{:?}", bad[turn % bad.len()]))
