@@ -3,12 +3,15 @@
 //! Fetches start here and only here, since one that a request owned would die with its client. Every tick and every wake-up runs
 //! [`Root::poll`]: read what other workers published, fetch what is due, let go whoever has waited long enough.
 
+mod asking;
+
 use crate::host::{self, Buffer, Map};
 use crate::http::{HttpFilter, Stream};
 use crate::metrics::Metrics;
 use crate::shared::{self, Cells, Mailbox};
 use crate::verify::Native;
 use crate::watch::Room;
+use asking::Asked;
 use gatewaystack_core::authenticate::Fetched;
 use gatewaystack_core::config::{self, policy};
 use gatewaystack_core::hash::Secret;
@@ -16,12 +19,9 @@ use gatewaystack_core::jwks::control::{self, Control, FETCH_TIMEOUT_MS};
 use gatewaystack_core::jwks::discovery::{Fetch, Next, Request};
 use gatewaystack_core::jwks::{self, KeyRing, MAX_DOCUMENT};
 use gatewaystack_core::jwt::signature::{self, Portable, SignatureVerifier};
-use gatewaystack_core::protobuf;
-use gatewaystack_core::rate_limit::service::{self, Answer, Question};
 use gatewaystack_core::shared::swap;
 use gatewaystack_core::token_cache::TokenCache;
 use policy::{IssuerId, Policy};
-use proxy_wasm::hostcalls;
 use proxy_wasm::traits::{Context, HttpContext, RootContext};
 use proxy_wasm::types::ContextType;
 use std::cell::{Cell, RefCell};
@@ -31,8 +31,6 @@ use std::time::Duration;
 
 /// Requests that may wait in one worker.
 const MAX_WAITERS: usize = 1_024;
-/// Calls to the rate limit service that may be under way in one worker.
-const MAX_ASKED: usize = 8_192;
 /// Longest configuration.
 const MAX_CONFIGURATION: usize = 4 * 1024 * 1024;
 /// A held request waits for one request to the issuer, and a bit.
@@ -72,14 +70,6 @@ struct Waiter {
     failures: u64,
 }
 
-/// A call to the rate limit service.
-struct Asked {
-    /// Whose limits are counted; `None`: it is gone. The call goes on, and the SDK keeps its note of it until then.
-    stream: Option<Rc<Stream>>,
-    /// When it is over, whatever happens.
-    until: u64,
-}
-
 /// The waiter of a stream, of which there is one.
 fn take(waiters: &mut Vec<Waiter>, stream: u32) -> Option<Waiter> {
     let at = waiters.iter().position(|waiter| waiter.stream.id == stream)?;
@@ -112,78 +102,7 @@ impl Worker {
     pub fn forget(&self, stream: &Stream) {
         let gone = self.waiters.try_borrow_mut().ok().and_then(|mut waiters| take(&mut waiters, stream.id));
         drop(gone);
-        if let (Some(token), Ok(mut asking)) = (stream.asked.take(), self.asking.try_borrow_mut()) {
-            // Dropped once nothing borrows the map: it may be the last that holds it.
-            let gone = asking.get_mut(&token).and_then(|asked| asked.stream.take());
-            drop(asking);
-            drop(gone);
-        }
-    }
-
-    /// Asks the rate limit service on behalf of a request, whose context is in effect; whether that could be done. The call belongs to the root:
-    /// it goes on when the client has gone, so that the SDK, which keeps a note of each call until its answer, can drop it.
-    pub fn ask(&self, stream: &Rc<Stream>, question: &Question) -> bool {
-        let Some(service) = &self.policy.limit_service else { return false };
-        self.metrics.count_asked();
-        let now = host::now_ns().unwrap_or(0) / 1_000_000;
-        if !self.may_ask(now) || host::set_effective_context(self.root).is_err() {
-            self.metrics.count_unanswered();
-            return false;
-        }
-        let call = hostcalls::dispatch_grpc_call(
-            &envoy_grpc(&service.cluster),
-            service::SERVICE,
-            service::METHOD,
-            Vec::new(),
-            Some(&question.message),
-            Duration::from_millis(service.timeout_ms),
-        );
-        // If this fails, the answer finds the request all the same.
-        let _ = host::set_effective_context(stream.id);
-        let Ok(token) = call else {
-            self.metrics.count_unanswered();
-            return false;
-        };
-        stream.asked.set(Some(token));
-        // A second later than the host ends it.
-        let asked = Asked { stream: Some(Rc::clone(stream)), until: now + service.timeout_ms + 1_000 };
-        self.asking.borrow_mut().insert(token, asked);
-        true
-    }
-
-    /// Whether there is room for another call. Those of clients that have gone count until their time is over, for nobody says when they end.
-    fn may_ask(&self, now: u64) -> bool {
-        let mut asking = self.asking.borrow_mut();
-        if asking.len() >= MAX_ASKED {
-            asking.retain(|_, asked| asked.stream.is_some() || asked.until > now);
-        }
-        asking.len() < MAX_ASKED
-    }
-
-    /// The rate limit service has answered, or won't: the request goes on, or doesn't.
-    pub fn answered(&self, token: u32, status: u32, size: usize) {
-        let asked = self.asking.borrow_mut().remove(&token);
-        let Some(stream) = asked.and_then(|asked| asked.stream) else { return };
-        stream.asked.set(None);
-        let answer = if status == 0 { self.read_answer(size) } else { Answer::Nothing };
-        if answer == Answer::Nothing {
-            self.metrics.count_unanswered();
-        }
-        if host::set_effective_context(stream.id).is_ok()
-            && let Some(issuer) = stream.count(self, answer)
-            && !self.hold(&stream, issuer, host::now_ns().unwrap_or(0) / 1_000_000)
-        {
-            stream.give_up(self);
-        }
-        let _ = host::set_effective_context(self.root);
-    }
-
-    /// The answer is the root's, as the call was.
-    fn read_answer(&self, size: usize) -> Answer {
-        if size > service::MAX_ANSWER || host::set_effective_context(self.root).is_err() {
-            return Answer::Nothing;
-        }
-        host::buffer(Buffer::GrpcAnswer, size).map_or(Answer::Nothing, |message| Answer::read(&message))
+        self.forget_call(stream);
     }
 
     fn control(&self, issuer: IssuerId) -> Option<Control> {
@@ -401,15 +320,6 @@ fn choose_verifier(choice: policy::Verifier) -> Result<bool, String> {
         policy::Verifier::Auto | policy::Verifier::Portable if signature::passes_known_answer(&Portable) => Ok(false),
         policy::Verifier::Auto | policy::Verifier::Portable => Err("verifier: no verifier passes the known-answer test".into()),
     }
-}
-
-/// `envoy.config.core.v3.GrpcService { envoy_grpc = 1 { cluster_name = 1 } }`. A bare name would do, but for one that happens to be a message.
-fn envoy_grpc(cluster: &str) -> String {
-    let (mut grpc, mut service) = (Vec::new(), Vec::new());
-    protobuf::bytes(&mut grpc, 1, cluster.as_bytes());
-    protobuf::bytes(&mut service, 1, &grpc);
-    // A name has at most 256 visible ASCII characters: lengths of a byte or two, the second of which isn't ASCII.
-    String::from_utf8(service).unwrap_or_else(|_| cluster.to_owned())
 }
 
 impl Context for Root {

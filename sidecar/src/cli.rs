@@ -241,7 +241,7 @@ pub fn run(arguments: Arguments) -> ExitCode {
             check::run(&file, env_file.as_deref(), host, online)
         }
         Command::Merge { base, overrides, locked, env_file, host } => {
-            merge::run(&base, &overrides, locked.as_deref(), env_file.as_deref(), host)
+            merge::run(&base, &overrides, locked.as_deref(), env_file.as_deref(), host).and_then(say)
         }
         Command::Webhook { action: WebhookAction::List { configuration, json } } => {
             webhook(&configuration, Action::List { json })
@@ -310,10 +310,7 @@ fn render(configuration: &Configuration, wasm: PathBuf, out: PathBuf, kept: Kept
 fn serve(configuration: &Configuration, state: &std::path::Path) -> Result<(), Vec<Fault>> {
     let source = Source::read(configuration.policy.as_deref(), configuration.env_file.as_deref(), true)?;
     let (policy, settings) = settings::for_serving(&source, state)?;
-    fetch::connect_to(ConnectTo::read(&source.env).map_err(|e| source.name(vec![e]))?);
-    log::install(&settings.log_level);
-    let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build();
-    let runtime = runtime.map_err(|e| vec![Fault::text(format!("no runtime: {e}"))])?;
+    let runtime = prepared(&source, &settings)?;
     runtime.block_on(app::run(policy, settings, app::told_to_stop())).map_err(|e| vec![Fault::text(e)])
 }
 
@@ -330,13 +327,18 @@ fn whole(
     let rendered = crate::render::render(&input).map_err(|errors| source.name(errors))?;
     write(&rendered, &input.state_dir).map_err(failed)?;
     let (policy, settings) = settings::for_serving(&source, &input.state_dir)?;
-    fetch::connect_to(ConnectTo::read(&source.env).map_err(|e| source.name(vec![e]))?);
-    log::install(&settings.log_level);
+    let runtime = prepared(&source, &settings)?;
     say(rendered.summary())?;
-    let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build();
-    let runtime = runtime.map_err(|e| vec![Fault::text(format!("no runtime: {e}"))])?;
     let parts = whole::Parts { policy, settings, envoy, state: input.state_dir, admin: rendered.admin };
     runtime.block_on(whole::run(parts)).map_err(failed)
+}
+
+/// What serves as the settings say.
+fn prepared(source: &Source, settings: &app::Settings) -> Result<tokio::runtime::Runtime, Vec<Fault>> {
+    fetch::connect_to(ConnectTo::read(&source.env).map_err(|e| source.name(vec![e]))?);
+    log::install(&settings.log_level);
+    let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build();
+    runtime.map_err(|e| vec![Fault::text(format!("no runtime: {e}"))])
 }
 
 /// A line, or lines, on standard output.

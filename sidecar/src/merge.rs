@@ -1,4 +1,4 @@
-//! `gatewaystack merge`: a base policy and overrides in; the policy that they make together on standard output, or every error with the file that it
+//! `gatewaystack merge`: a base policy and overrides in; the policy that they make together out, or every error with the file that it
 //! comes from. What it probably doesn't mean to say is told on standard error.
 
 mod locked;
@@ -17,7 +17,7 @@ use std::path::{Path, PathBuf};
 pub use locked::{DEFAULT, Locked, MEMBERS, OF_ROUTES};
 pub use rules::{Merged, merge};
 
-/// Prints the merged policy as JSON, which is YAML, too.
+/// The merged policy as JSON, which is YAML, too.
 ///
 /// # Errors
 /// Every error, of the merge or of what came of it.
@@ -27,7 +27,7 @@ pub fn run(
     locked: Option<&str>,
     env_file: Option<&Path>,
     host: Option<Host>,
-) -> Result<(), Vec<Fault>> {
+) -> Result<String, Vec<Fault>> {
     let names: Vec<&str> = match locked {
         Some(names) => names.split(',').map(str::trim).filter(|name| !name.is_empty()).collect(),
         None => DEFAULT.to_vec(),
@@ -44,9 +44,7 @@ pub fn run(
     for warning in warnings {
         let _ = writeln!(err, "warning: {}", named(warning));
     }
-    let text = serde_json::to_string_pretty(&merged).map_err(|e| vec![Fault::text(e.to_string())])?;
-    let mut out = std::io::stdout().lock();
-    writeln!(out, "{text}").and_then(|()| out.flush()).map_err(|e| vec![Fault::text(e.to_string())])
+    serde_json::to_string_pretty(&merged).map_err(|e| vec![Fault::text(e.to_string())])
 }
 
 /// The documents, and the variables that count with them.

@@ -12,7 +12,7 @@
 //! and envoyproxy/ratelimit finds no limit for that one.
 
 use super::{LimitState, applies};
-use crate::config::policy::{LimitKey, LimitService, Policy, RateLimit, Route, SharedLimit};
+use crate::config::policy::{Issuer, LimitKey, LimitService, Policy, RateLimit, Route, SharedLimit};
 use crate::jwt::VerifiedClaims;
 use crate::protobuf::{self, Field};
 use sha2::{Digest as _, Sha256};
@@ -80,7 +80,9 @@ pub enum Verdict {
 struct Applied<'a> {
     rule: &'a RateLimit,
     shared: &'a SharedLimit,
-    key: String,
+    issuer: &'a Issuer,
+    /// The user or tenant, as the issuer names it.
+    subject: &'a str,
     hits: u32,
 }
 
@@ -112,10 +114,10 @@ pub fn judge(
 }
 
 fn apply<'a>(
-    policy: &Policy,
+    policy: &'a Policy,
     rule: &'a RateLimit,
     route: &Route,
-    caller: &VerifiedClaims,
+    caller: &'a VerifiedClaims,
     weight: &dyn Fn(&RateLimit) -> u32,
 ) -> Option<Applied<'a>> {
     let shared = rule.shared.as_ref().filter(|_| applies(rule, route))?;
@@ -128,15 +130,15 @@ fn apply<'a>(
     let issuer = policy.issuers.get(caller.issuer().0)?;
     // Another gateway may prefix the issuer's users otherwise.
     let subject = subject.strip_prefix(issuer.user_prefix.as_str()).unwrap_or(subject);
-    (hits > 0).then(|| Applied { rule, shared, key: key(&issuer.issuer, subject), hits })
+    (hits > 0).then_some(Applied { rule, shared, issuer, subject, hits })
 }
 
 /// The same for every gateway that trusts the issuer, and for no other user.
-fn key(issuer: &str, subject: &str) -> String {
+fn key(limit: &Applied<'_>) -> String {
     let mut hash = Sha256::new();
-    hash.update(issuer.trim_end_matches('/'));
+    hash.update(limit.issuer.issuer.trim_end_matches('/'));
     hash.update([0]);
-    hash.update(subject);
+    hash.update(limit.subject);
     let digest = hash.finalize();
     digest.iter().take(16).map(|byte| format!("{byte:02x}")).collect()
 }
@@ -147,7 +149,7 @@ fn question(service: &LimitService, applied: &[Applied<'_>]) -> Question {
     let entry = |limit: &Applied<'_>| {
         let mut entry = Vec::new();
         protobuf::bytes(&mut entry, 1, limit.shared.name.as_bytes());
-        protobuf::bytes(&mut entry, 2, limit.key.as_bytes());
+        protobuf::bytes(&mut entry, 2, key(limit).as_bytes());
         let mut descriptor = Vec::new();
         protobuf::bytes(&mut descriptor, 1, &entry);
         descriptor
