@@ -1,19 +1,18 @@
 //! One request: Envoy's callbacks in, decisions of the core applied. Whatever can't be applied refuses the request.
 
-use crate::host::{self, Answer, Buffer, Map, Status};
+use crate::apply::{answer, edit, strip_trailers};
+use crate::host::{self, Buffer, Map, Status};
 use crate::response::Answering;
 use crate::root::Worker;
 use crate::shared::Cells;
 use crate::watch::Copied;
 use gatewaystack_core::authenticate::Fetched;
 use gatewaystack_core::config::policy::IssuerId;
-use gatewaystack_core::decision::{Decision, Edits, Observed, Read};
+use gatewaystack_core::decision::{Decision, Observed, Read};
 use gatewaystack_core::exchange::{Exchange, World};
 use gatewaystack_core::rate_limit::service::Answer as Counted;
 use gatewaystack_core::rate_limit::service::Question;
 use gatewaystack_core::rate_limit::{Counters, address};
-use gatewaystack_core::reply::Reply;
-use gatewaystack_core::request;
 use proxy_wasm::traits::{Context, HttpContext};
 use proxy_wasm::types::Action;
 use std::cell::{Cell, RefCell};
@@ -304,24 +303,6 @@ fn source_address() -> IpAddr {
     text.and_then(|t| address::parse(&t)).unwrap_or(IpAddr::V4(Ipv4Addr::UNSPECIFIED))
 }
 
-fn edit(edits: &Edits) -> Result<(), Status> {
-    let map = Map::RequestHeaders;
-    for name in &edits.remove {
-        host::remove_header(map, name)?;
-    }
-    for (name, value) in &edits.set {
-        host::set_header(map, name, value)?;
-    }
-    if let Some(path) = &edits.path {
-        host::set_header(map, ":path", path)?;
-    }
-    if edits.rerouted {
-        // Envoy chose its route by the path as it came; without this it would forward to another route than was judged.
-        host::call_foreign_function("clear_route_cache", b"")?;
-    }
-    Ok(())
-}
-
 /// The status of the answer whose headers are here.
 fn status() -> Option<u16> {
     let value = host::header(Map::ResponseHeaders, ":status").ok().flatten()?;
@@ -332,34 +313,6 @@ fn status() -> Option<u16> {
 fn code() -> Option<u16> {
     let code = host::property(&["response", "code"]).ok().flatten()?;
     Some(u16::from_le_bytes(code.get(..2)?.try_into().ok()?)).filter(|status| *status != 0)
-}
-
-/// Takes out what a client must not say of itself.
-fn strip_trailers(worker: &Worker) -> Result<(), Status> {
-    let trailers = host::headers(Map::RequestTrailers)?;
-    let pairs = trailers.pairs();
-    let spoofed = pairs.iter().filter(|(name, _)| request::is_spoofed_trailer(name, &worker.policy.identity));
-    spoofed.map(|(name, _)| *name).try_for_each(|name| host::remove_header(Map::RequestTrailers, name))
-}
-
-pub(crate) fn answer(reply: &Reply) -> Result<(), Status> {
-    let mut headers: Vec<(&str, &str)> = reply.headers.iter().map(|(n, v)| (*n, v.as_ref())).collect();
-    let (grpc_status, body) = match &reply.grpc {
-        Some((status, message)) => {
-            // Envoy writes the body of a gRPC answer as `grpc-message`, and its own content type.
-            headers.retain(|(name, _)| *name != "content-type");
-            (*status, message.as_str())
-        }
-        None => (-1, reply.body.as_str()),
-    };
-    let answer = Answer {
-        status: reply.status,
-        details: "gatewaystack",
-        headers: &headers,
-        body: body.as_bytes(),
-        grpc_status,
-    };
-    host::send_local_response(&answer)
 }
 
 impl Context for HttpFilter {

@@ -3,6 +3,7 @@
 //! `root` configures, fetches keys and lets held requests go; `http` runs one request; `host` is the only file that calls the host.
 
 pub mod allocator;
+mod apply;
 pub mod host;
 mod http;
 mod watch;

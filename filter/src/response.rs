@@ -1,7 +1,8 @@
 //! The upstream's answer, where it must not be shown as it is: headers held or corrected, the body read whole or event by event, as the core says.
 
+use crate::apply::answer;
 use crate::host::{self, Buffer, Map};
-use crate::http::{Stream, answer, reset};
+use crate::http::{Stream, reset};
 use crate::root::Worker;
 use gatewaystack_core::exchange::respond::{End, Head, STALE, Shown, Treatment};
 use gatewaystack_core::mcp::sse::Events;
