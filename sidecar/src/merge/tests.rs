@@ -124,6 +124,9 @@ proptest! {
                 let after = merged.value[list].as_array().cloned().unwrap_or_default();
                 prop_assert!(after.starts_with(&before));
             }
+            // A list of limits takes the default ones' place.
+            let has_limits = |policy: &Value| policy.get("rate_limits").is_some();
+            prop_assert_eq!(has_limits(&merged.value), has_limits(&base));
         }
     }
 
