@@ -1,4 +1,5 @@
-//! The decision record (CONTRACT §10): what was decided in, one JSON object out. No token, no body, no header value but the request's id.
+//! The decision record (CONTRACT §10): what was decided in, the members of one JSON object out. No token, no body, no header value but the
+//! request's id. Its `status` is written by Envoy, who knows what the client got.
 
 use crate::config::policy::{AuditSubject, Policy, RouteId};
 use crate::hash::{self, Secret};
@@ -163,19 +164,13 @@ impl Facts {
         }
     }
 
-    /// The record. `status` is what the client got, where the host knows; times are in microseconds.
-    pub fn to_json(
-        &self,
-        policy: &Policy,
-        secret: Secret,
-        status: Option<u16>,
-        now_us: u64,
-        latency_us: u64,
-    ) -> String {
+    /// The record's members, each with a comma before it: the access log's format puts them behind the status that it knows, in braces. Times
+    /// are in microseconds.
+    pub fn members(&self, policy: &Policy, secret: Secret, now_us: u64, latency_us: u64) -> String {
         let caller = self.caller.as_deref();
         let issuer = caller.and_then(|claims| policy.issuers.get(claims.issuer().0));
         let mut out = String::with_capacity(512);
-        out.push_str("{\"ts\":\"");
+        out.push_str(",\"ts\":\"");
         write_time(&mut out, now_us);
         text(&mut out, "\",\"request_id\":", Some(&self.request_id));
         let hashed = caller
@@ -195,8 +190,6 @@ impl Facts {
         text(&mut out, ",\"operation\":", self.operation.as_deref());
         text(&mut out, ",\"decision\":", Some(self.outcome.decision));
         text(&mut out, ",\"reason\":", Some(self.outcome.reason));
-        let status = status.or(Some(self.outcome.status).filter(|s| *s != 0)).unwrap_or(0);
-        number(&mut out, ",\"status\":", status.into());
         number(&mut out, ",\"latency_us\":", latency_us);
         text(&mut out, ",\"policy\":", Some(&policy.revision));
         if let Some(shadow) = &self.shadow {
@@ -205,7 +198,6 @@ impl Facts {
             number(&mut out, ",\"status\":", shadow.status.into());
             out.push('}');
         }
-        out.push('}');
         out
     }
 }

@@ -28,8 +28,6 @@ pub struct Stream {
     pub id: u32,
     pub(crate) exchange: RefCell<Exchange>,
     started_ns: Cell<u64>,
-    /// The status of the answer whose headers have left; 0: none has, or another may take its place.
-    status: Cell<u16>,
     /// Whether the request may go on: only a permit (or shadow mode) sets it.
     forwarded: Cell<bool>,
     /// Whether its headers have left before its body was judged.
@@ -71,7 +69,6 @@ impl HttpFilter {
             id,
             exchange: RefCell::new(Exchange::AwaitHeaders),
             started_ns: Cell::new(0),
-            status: Cell::new(0),
             forwarded: Cell::new(false),
             let_go: Cell::new(false),
             bodiless: Cell::new(false),
@@ -303,18 +300,6 @@ fn source_address() -> IpAddr {
     text.and_then(|t| address::parse(&t)).unwrap_or(IpAddr::V4(Ipv4Addr::UNSPECIFIED))
 }
 
-/// The status of the answer whose headers are here.
-fn status() -> Option<u16> {
-    let value = host::header(Map::ResponseHeaders, ":status").ok().flatten()?;
-    std::str::from_utf8(&value).ok()?.parse().ok()
-}
-
-/// The status of an answer whose headers this filter hasn't let go. Envoy takes longer to say it.
-fn code() -> Option<u16> {
-    let code = host::property(&["response", "code"]).ok().flatten()?;
-    Some(u16::from_le_bytes(code.get(..2)?.try_into().ok()?)).filter(|status| *status != 0)
-}
-
 impl Context for HttpFilter {
     fn on_grpc_call_response(&mut self, token: u32, status: u32, size: usize) {
         if let Some(worker) = &self.worker {
@@ -387,14 +372,10 @@ impl HttpContext for HttpFilter {
             let write = if *name == "vary" { host::add_header } else { host::set_header };
             let _ = write(Map::ResponseHeaders, name, value);
         }
-        let action = match &self.worker {
+        match &self.worker {
             Some(worker) if self.stream.exchange.borrow().judges_answer() => self.stream.treat(worker, end),
             _ => Action::Continue,
-        };
-        if action == Action::Continue {
-            self.stream.status.set(status().unwrap_or(0));
         }
-        action
     }
 
     fn on_http_response_body(&mut self, size: usize, end: bool) -> Action {
@@ -415,8 +396,7 @@ impl HttpContext for HttpFilter {
         let Some(facts) = exchange.facts() else { return };
         let now = host::now_ns().unwrap_or_default();
         let latency = now.saturating_sub(self.stream.started_ns.get()) / 1_000;
-        let status = Some(self.stream.status.get()).filter(|status| *status != 0).or_else(code);
-        let record = facts.to_json(&worker.policy, worker.secret, status, now / 1_000, latency);
+        let record = facts.members(&worker.policy, worker.secret, now / 1_000, latency);
         let _ = host::set_property("gatewaystack", &record);
         worker.metrics.count(&worker.policy, facts);
     }

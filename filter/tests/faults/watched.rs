@@ -119,7 +119,10 @@ fn record(context: u32) -> Value {
     proxy_on_log(context);
     proxy_on_delete(context);
     let written = host(|host| host.properties.remove("gatewaystack"));
-    written.map_or(Value::Null, |text| serde_json::from_slice(&text).unwrap())
+    written.map_or(Value::Null, |text| {
+        let members = String::from_utf8(text).unwrap();
+        serde_json::from_str(&format!("{{\"status\":0{members}}}")).unwrap()
+    })
 }
 
 impl Life {

@@ -124,7 +124,6 @@ fn records_hold_no_token_no_query_and_no_long_string() {
         "operation",
         "decision",
         "reason",
-        "status",
         "latency_us",
         "policy",
     ];

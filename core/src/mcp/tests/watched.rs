@@ -20,10 +20,15 @@ fn gate_in(mode: &str, hold_headers: bool) -> Gate {
     gate(json!({"mode": mode, "hold_headers": hold_headers, "routes": routes, "rate_limits": limits}))
 }
 
-/// What the record says was decided, or would have been.
-fn decision(record: &Value) -> Value {
-    let of = if record["shadow"].is_null() { record } else { &record["shadow"] };
-    let (decision, reason, status) = (&of["decision"], &of["reason"], &of["status"]);
+/// What the record says was decided, or would have been, and the status of our own answer (0: there is none).
+fn decision(got: &Got, record: &Value) -> Value {
+    let answered = match got {
+        Got::Replied(reply) => json!(reply.status),
+        _ => json!(0),
+    };
+    let shadow = &record["shadow"];
+    let (of, status) = if shadow.is_null() { (record, &answered) } else { (shadow, &shadow["status"]) };
+    let (decision, reason) = (&of["decision"], &of["reason"]);
     json!([decision, reason, status, record["tool"], record["operation"], record["sub"], record["route"]])
 }
 
@@ -86,7 +91,8 @@ fn the_record_has_the_decision_that_enforcing_comes_to() {
                     Some(body) => gate.post("/mcp", &pairs, body.as_bytes()).0,
                     None => gate.post_too_much("/mcp", &pairs).0,
                 };
-                (got, decision(&gate.record))
+                let decision = decision(&got, &gate.record);
+                (got, decision)
             };
             let (_, enforced) = post(&mut enforcing);
             let (got, watched) = post(&mut watching);
@@ -171,7 +177,7 @@ fn a_body_that_never_ends_is_recorded_as_unknown_and_counted_nowhere() {
     for _ in 0..20 {
         let (exchange, _) = watch(&mut gate, &newest);
         assert_eq!(
-            decision(&gate.record),
+            decision(&Got::Observed(crate::decision::Edits::default()), &gate.record),
             json!(["unknown", "body_unread", 0, "whoami", "tools/call", "auth0|ann", "/mcp"])
         );
         assert_eq!(exchange.facts().unwrap().observed(), Some(("unknown", "body_unread")));

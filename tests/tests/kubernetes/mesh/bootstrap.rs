@@ -22,12 +22,13 @@ pub struct Filter {
 
 /// The format that MeshConfig has to have, as the documents and the chart's notes say it.
 fn mesh_format() -> (String, Option<String>) {
-    let line = r#"logFormat: { text: "%FILTER_STATE(wasm.gatewaystack:PLAIN)%\n" }"#;
+    let format = r#""{\"status\":%RESPONSE_CODE%%FILTER_STATE(wasm.gatewaystack:PLAIN)%}\n""#;
+    let line = format!("logFormat: {{ text: {format} }}");
     for document in ["docs/kubernetes.md", "deploy/helm/templates/NOTES.txt"] {
         let text = std::fs::read_to_string(root().join(document)).unwrap();
-        assert!(text.contains(line), "{document}");
+        assert!(text.contains(&line), "{document}");
     }
-    ("%FILTER_STATE(wasm.gatewaystack:PLAIN)%\n".to_owned(), None)
+    (serde_json::from_str(format).unwrap(), None)
 }
 
 fn local_code() -> Value {
