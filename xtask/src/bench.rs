@@ -6,6 +6,7 @@
 pub mod instructions;
 mod chain;
 mod catalogue;
+mod counted;
 mod policies;
 mod bootstrap;
 mod parts;
@@ -54,6 +55,11 @@ pub fn run(arguments: &BenchArguments) -> Result<ExitCode> {
         return Ok(ExitCode::SUCCESS);
     }
     let chains = chosen(arguments)?;
+    if arguments.counted {
+        debian::require("valgrind", "valgrind")?;
+        counted::run(&Workspace::find()?, &chains)?;
+        return Ok(ExitCode::SUCCESS);
+    }
     if chains.iter().any(|chain| chain.load.protocol == Protocol::Http2) {
         debian::require("h2load", "nghttp2-client")?;
     }
@@ -87,9 +93,15 @@ fn chosen(arguments: &BenchArguments) -> Result<Vec<&'static Chain>> {
         let names: Vec<_> = CHAINS.iter().map(|chain| chain.name).collect();
         bail!("no chain has the name {name}; there are {}", names.join(", "));
     }
+    let is_named = |chain: &&Chain| arguments.only.iter().any(|name| name == chain.name);
+    let uncountable = |chain: &&Chain| arguments.counted && !counted::can_count(chain);
+    if let Some(chain) = CHAINS.iter().filter(is_named).find(uncountable) {
+        bail!("{} can't be counted: it is more than one Envoy with one worker over HTTP/1.1", chain.name);
+    }
     let is_chosen = |chain: &&Chain| match arguments.only.as_slice() {
+        [] if arguments.counted => chain.quick && counted::can_count(chain),
         [] => chain.quick || !arguments.quick,
-        only => only.iter().any(|name| name == chain.name),
+        _ => is_named(chain),
     };
     Ok(CHAINS.iter().filter(is_chosen).collect())
 }

@@ -23,7 +23,7 @@ use crate::{
     progress::Step,
     run::run,
     tools::{envoy::envoy, wasm},
-    workspace::Workspace,
+    workspace::{Workspace, on_path},
 };
 
 /// How long the gateway may take until it answers. Envoy compiles the filter in it.
@@ -198,10 +198,21 @@ fn remove_abandoned(runs: &Path) {
 
 /// Envoy with this bootstrap.
 pub fn envoy_with(bootstrap: &Path, workers: usize) -> Result<Command> {
-    let mut command = program(&envoy()?);
+    Ok(with(program(&envoy()?), bootstrap, workers))
+}
+
+/// The same under callgrind, which counts from when it is told to, and writes into files that are named after `out`.
+pub fn envoy_counted(bootstrap: &Path, workers: usize, out: &Path) -> Result<Command> {
+    let mut command = program(&on_path("valgrind").context("valgrind isn't on PATH")?);
+    command.args(["-q", "--tool=callgrind", "--instr-atstart=no"]);
+    command.arg(format!("--callgrind-out-file={}", out.display())).arg(envoy()?);
+    Ok(with(command, bootstrap, workers))
+}
+
+fn with(mut command: Command, bootstrap: &Path, workers: usize) -> Command {
     command.arg("-c").arg(bootstrap).arg("--concurrency").arg(workers.to_string());
     command.args(["--use-dynamic-base-id", "--disable-hot-restart", "--log-level", "warn"]);
-    Ok(command)
+    command
 }
 
 /// Waits until `ready` says so. False when `stop` came first; an error when a part ends or the time is over.

@@ -13,13 +13,14 @@ use anyhow::{Context, Result, anyhow, bail};
 use super::{
     bootstrap::{Bootstrap, EXT_AUTHZ, Values},
     chain::Chain,
+    counted,
     parts::Parts,
     running::Running,
     tokens::Tokens,
 };
 use crate::{
     demo::{free_ports, loopback},
-    gateway::{Configuration, answers, envoy_with, wait_until},
+    gateway::{Configuration, answers, envoy_counted, envoy_with, wait_until},
     process::{Stack, Stop, program},
     progress::Step,
 };
@@ -33,12 +34,14 @@ pub struct Stand<'a> {
     pub stop: &'a Stop,
     pub stack: Stack,
     pub upstream: u16,
+    /// Whether each Envoy runs under callgrind.
+    pub counts: bool,
 }
 
 impl<'a> Stand<'a> {
     pub fn start(parts: &'a Parts, folder: &'a Path, stop: &'a Stop) -> Result<Self> {
         let [upstream] = free_ports()?;
-        let mut stand = Self { parts, folder, stop, stack: Stack::default(), upstream };
+        let mut stand = Self { parts, folder, stop, stack: Stack::default(), upstream, counts: false };
         stand.serve("the upstream", "upstream", upstream)?;
         let up = wait_until(&mut stand.stack, stop, "the upstream", || answers(loopback(upstream), "/"))?;
         up.then_some(stand).context("stopped")
@@ -95,7 +98,12 @@ impl<'a> Stand<'a> {
         fs::write(&policy, chain.setup.policy.text(self.upstream)).context("the policy")?;
         let configuration = Configuration { policy: Some(policy), only: Some(only), env_file: None };
         let bootstrap = self.bootstrap(chain, &configuration, &folder, authz)?;
-        self.stack.start(chain.name, envoy_with(&bootstrap, chain.setup.workers)?)?;
+        let workers = chain.setup.workers;
+        let envoy = match self.counts {
+            true => envoy_counted(&bootstrap, workers, &counted::file(&folder))?,
+            false => envoy_with(&bootstrap, workers)?,
+        };
+        self.stack.start(chain.name, envoy)?;
         let mut parts = vec![chain.name];
         if chain.asks_a_service() {
             self.serve(AUTHZ, "authz", authz)?;
@@ -138,7 +146,7 @@ fn log(folder: &Path) -> PathBuf {
 }
 
 impl Chain {
-    fn asks_a_service(&self) -> bool {
+    pub fn asks_a_service(&self) -> bool {
         self.setup.filters == EXT_AUTHZ
     }
 }
