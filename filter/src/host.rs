@@ -72,13 +72,6 @@ unsafe extern "C" {
     ) -> u32;
     fn proxy_set_buffer_bytes(buffer: u32, start: usize, max: usize, data: *const u8, size: usize) -> u32;
     fn proxy_get_header_map_pairs(map: u32, data: *mut *mut u8, size: *mut usize) -> u32;
-    fn proxy_get_header_map_value(
-        map: u32,
-        key: *const u8,
-        key_size: usize,
-        data: *mut *mut u8,
-        size: *mut usize,
-    ) -> u32;
     fn proxy_replace_header_map_value(
         map: u32,
         key: *const u8,
@@ -222,17 +215,6 @@ pub fn headers(map: Map) -> Result<Headers, Status> {
     // SAFETY: see `fetch`.
     let bytes = fetch(|data, size| unsafe { proxy_get_header_map_pairs(map as u32, data, size) })?;
     decode(bytes).ok_or(GARBAGE)
-}
-
-/// The first value of a header; `None`: absent.
-pub fn header(map: Map, name: &str) -> Result<Option<Vec<u8>>, Status> {
-    // SAFETY: as above, and see `fetch`.
-    match fetch(|data, size| unsafe {
-        proxy_get_header_map_value(map as u32, name.as_ptr(), name.len(), data, size)
-    }) {
-        Err(NOT_FOUND) => Ok(None),
-        result => result.map(Some),
-    }
 }
 
 /// Sets a header to one value.
