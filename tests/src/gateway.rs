@@ -320,6 +320,8 @@ impl Gateway {
                 .lines()
                 .map(|l| serde_json::from_str(l).unwrap_or_else(|e| panic!("{e}: {l}")))
                 .collect();
+            // A line without a record has a status all the same.
+            assert!(records.iter().all(|record| record["decision"].is_string()), "{records:#?}");
             (records.len() >= count).then_some(records)
         })
         .await

@@ -68,6 +68,7 @@ async fn a_body_too_large_to_wait_is_told_to_come_again() {
     let got = gateway.post("/v1/x", &body).bearer(&good).send().await;
     assert_eq!((got.status, got.json()["error"].as_str()), (503, Some("temporarily_unavailable")), "{got:?}");
     assert!(got.header("retry-after").is_some());
+    assert_eq!(gateway.records(1).await[0]["status"], 503, "what the client got, not Envoy's 413");
     release(&issuer, &gateway).await;
     eventually("its second try", || async {
         (gateway.post("/v1/x", &body).bearer(&good).send().await.status == 200).then_some(())
@@ -91,6 +92,7 @@ async fn a_client_that_goes_away_while_it_waits_leaves_one_record_and_no_trace()
     let record = gateway.records(1).await.remove(0);
     assert_eq!((&record["decision"], &record["reason"]), (&json!("error"), &json!("client_gone")));
     assert_eq!((&record["path"], &record["route"]), (&json!("/v1/x"), &json!("/v1/*")));
+    assert_eq!(record["status"], 0, "nobody got an answer");
     issuer.set_mood(Mood::Well);
     assert_eq!(gateway.get("/v1/x").bearer(&good).send().await.status, 200, "{}", gateway.log());
     assert_eq!(upstream.seen().len(), 1, "the one that went away was not forwarded");

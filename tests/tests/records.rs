@@ -51,6 +51,30 @@ async fn each_request_leaves_exactly_one_record() {
         (&allowed["sub"], &allowed["tenant"], &allowed["status"]),
         (&json!("ann"), &json!("org"), &json!(200))
     );
+    let members = [
+        "status",
+        "ts",
+        "request_id",
+        "sub",
+        "tenant",
+        "issuer",
+        "machine",
+        "method",
+        "path",
+        "route",
+        "tool",
+        "operation",
+        "decision",
+        "reason",
+        "latency_us",
+        "policy",
+    ];
+    for record in &records {
+        let lacks: Vec<_> = members.iter().filter(|member| record.get(**member).is_none()).collect();
+        assert!(lacks.is_empty() && record.as_object().unwrap().len() == members.len(), "{lacks:?} {record}");
+    }
+    let gone = records.iter().find(|r| r["path"] == "/hang").unwrap();
+    assert_eq!((&gone["decision"], &gone["status"]), (&json!("allow"), &json!(0)), "it got no answer");
     assert_eq!(
         (&allowed["issuer"], &allowed["route"], &allowed["method"]),
         (&json!(issuer.url), &json!("/v1/*"), &json!("GET"))

@@ -96,7 +96,7 @@ fn chosen(arguments: &BenchArguments) -> Result<Vec<&'static Chain>> {
     let is_named = |chain: &&Chain| arguments.only.iter().any(|name| name == chain.name);
     let uncountable = |chain: &&Chain| arguments.counted && !counted::can_count(chain);
     if let Some(chain) = CHAINS.iter().filter(is_named).find(uncountable) {
-        bail!("{} can't be counted: it is more than one Envoy with one worker over HTTP/1.1", chain.name);
+        bail!("{} can't be counted: that takes one Envoy with one worker, asked over HTTP/1.1", chain.name);
     }
     let is_chosen = |chain: &&Chain| match arguments.only.as_slice() {
         [] if arguments.counted => chain.quick && counted::can_count(chain),

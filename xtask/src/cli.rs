@@ -89,8 +89,8 @@ pub struct BenchArguments {
     /// Instead show how time and memory grow with these, or with all: half an hour, most of it for signing a million users' tokens
     #[arg(long, value_name = "WHAT", value_delimiter = ',', num_args = 0.., conflicts_with_all = ["quick", "rounds", "only"])]
     pub scale: Option<Vec<Growing>>,
-    /// Instead count, by valgrind, what instructions a request costs the whole Envoy, in the essential chains or those of --only: the same on
-    /// every machine of a kind, however busy. Five minutes
+    /// Instead count, by valgrind, what instructions a request costs the whole Envoy, in those of the essential chains (or of --only) that are one
+    /// Envoy with one worker over HTTP/1.1: the same to within a few percent, however busy the machine. Five minutes
     #[arg(long, conflicts_with_all = ["quick", "rounds", "scale", "instructions"])]
     pub counted: bool,
     /// Instead count the instructions of the core's hot functions, and hold them to bench/instructions.json

@@ -1,7 +1,7 @@
 //! `cargo xtask bench --counted`. In: the sources. Out: how many instructions a request costs the whole Envoy in each chain, by valgrind's
 //! callgrind: a table on standard output, `counted.md` and `counted.json` in `target/bench/`.
 //!
-//! Unlike CPU time this is the same on every run and beside every neighbour, to within 1 %. What it can't see is the kernel's work, and that
+//! Unlike CPU time this is the same beside every neighbour, to within a few percent. What it can't see is the kernel's work, and that
 //! instructions differ in what they take.
 
 use std::{
@@ -27,11 +27,14 @@ use super::{
 };
 use crate::{process::Stop, progress::Step, run::output, workspace::Workspace};
 
-/// So long that V8 has compiled for speed what it will: under valgrind everything takes some twenty times as long.
-const WARM_UP: Duration = Duration::from_secs(8);
-/// Between switching the count on and what is counted.
-const SETTLE: Duration = Duration::from_secs(1);
-const COUNTED: Duration = Duration::from_secs(3);
+/// Requests until V8 has compiled for speed what it will.
+const WARM_UP: u64 = 1_000;
+/// Requests between switching the count on and what is counted.
+const SETTLE: u64 = 50;
+/// Requests that are counted: so many that Envoy's timers and the one under way when the count ends don't weigh.
+const COUNTED: u64 = 500;
+/// Load goes on for so long, again and again until there were enough: under valgrind everything takes many times as long.
+const ROUND: Duration = Duration::from_secs(2);
 
 /// Where the counts of a chain's Envoy go: callgrind adds a number to the name for each dump.
 pub fn file(folder: &Path) -> PathBuf {
@@ -45,7 +48,7 @@ pub fn can_count(chain: &Chain) -> bool {
 
 struct Counted {
     chain: &'static Chain,
-    instructions: f64,
+    instructions: u64,
 }
 
 pub fn run(workspace: &Workspace, chains: &[&'static Chain]) -> Result<()> {
@@ -71,6 +74,7 @@ fn count(stand: &mut Stand<'_>, chain: &'static Chain, tokens: &Tokens) -> Resul
     ensure!(!stand.stop.asked(), "stopped");
     let step = Step::begin(chain.name, "counting");
     let folder = stand.folder.join(chain.name);
+    fs::create_dir_all(&folder).with_context(|| format!("can't make {}", folder.display()))?;
     for old in dumps(&folder)? {
         fs::remove_file(&old).with_context(|| format!("can't remove {}", old.display()))?;
     }
@@ -78,40 +82,55 @@ fn count(stand: &mut Stand<'_>, chain: &'static Chain, tokens: &Tokens) -> Resul
     running.write_script(&tokens.of(chain.load.bearer))?;
     stand.wait_for(&running, tokens)?;
     running.verify(tokens)?;
-    load(&running, WARM_UP)?;
-    control(&running, &["-i", "on"])?;
-    load(&running, SETTLE)?;
-    control(&running, &["-z"])?;
-    let requests = load(&running, COUNTED)?;
-    control(&running, &["-d"])?;
+    load(stand.stop, &running, WARM_UP)?;
+    control(&running, "instrumentation on")?;
+    let state = control(&running, "instrumentation")?;
+    ensure!(state.contains("instrumentation: on"), "callgrind doesn't count: {}", state.trim());
+    load(stand.stop, &running, SETTLE)?;
+    control(&running, "zero")?;
+    let known = running.known()?;
+    let requests = load(stand.stop, &running, COUNTED)?;
+    control(&running, "dump")?;
+    running.check_known(known, requests)?;
+    // What is left to write at the end is little then, and the process ends in time.
+    control(&running, "instrumentation off")?;
     running.empty_log()?;
     let dump = dumps(&folder)?.pop().context("callgrind has written nothing")?;
     let text = fs::read_to_string(&dump).with_context(|| format!("can't read {}", dump.display()))?;
     let total = total(&text).with_context(|| format!("{} has no total", dump.display()))?;
     stand.stack.stop_one(chain.name);
-    let instructions = total as f64 / requests as f64;
-    step.done(&format!("{:.0} thousand instructions a request", instructions / 1e3));
+    ensure!(total > 0, "callgrind has counted nothing of {}", chain.name);
+    let instructions = total / requests;
+    step.done(&format!("{} thousand instructions a request", instructions / 1_000));
     Ok(Counted { chain, instructions })
 }
 
-/// One connection: how requests meet in time makes no difference then.
-fn load(running: &Running, time: Duration) -> Result<u64> {
+/// At least so many requests; how many there were. One connection: how requests meet in time makes no difference then.
+fn load(stop: &Stop, running: &Running, least: u64) -> Result<u64> {
     let Chain { name, load, status, .. } = running.chain;
     let url = format!("http://{}{}", running.address, load.path);
-    let load = wrk::run(&url, &running.script, 1, time, *status).with_context(|| (*name).to_owned())?;
-    Ok(load.requests)
+    let mut requests = 0;
+    while requests < least {
+        ensure!(!stop.asked(), "stopped");
+        let load = wrk::run(&url, &running.script, 1, ROUND, *status).with_context(|| (*name).to_owned())?;
+        requests += load.requests;
+    }
+    Ok(requests)
 }
 
-fn control(running: &Running, arguments: &[&str]) -> Result<()> {
+/// A command to callgrind in the process, and what it says. (`callgrind_control` says the same, but never that it failed.)
+fn control(running: &Running, command: &str) -> Result<String> {
     let process = running.processes.first().context("no process")?;
-    output(Command::new("callgrind_control").args(arguments).arg(process.to_string())).map(drop)
+    let mut vgdb = Command::new("vgdb");
+    vgdb.arg(format!("--pid={process}")).args(command.split(' '));
+    output(&mut vgdb)
+        .context("callgrind can't be told what to count: vgdb has to be allowed to trace processes (ptrace)")
 }
 
 /// What callgrind has written, in order.
 fn dumps(folder: &Path) -> Result<Vec<PathBuf>> {
     let out = file(folder);
     let start = format!("{}.", out.file_name().unwrap_or_default().to_string_lossy());
-    fs::create_dir_all(folder).with_context(|| format!("can't make {}", folder.display()))?;
     let entries = fs::read_dir(folder).with_context(|| format!("can't read {}", folder.display()))?;
     let paths = entries.filter_map(|entry| Some(entry.ok()?.path()));
     let mut dumps: Vec<_> = paths
@@ -127,7 +146,8 @@ fn total(dump: &str) -> Option<u64> {
 
 /// The ratios of CPU time that these chains have, taken of instructions.
 fn ratios(counted: &[Counted]) -> Vec<(&'static str, f64)> {
-    let of = |name: &str| counted.iter().find(|one| one.chain.name == name).map(|one| one.instructions);
+    let of =
+        |name: &str| counted.iter().find(|one| one.chain.name == name).map(|one| one.instructions as f64);
     let cpu_alone =
         Sample { cpu_us: 1.0, rps: f64::NAN, p50_us: f64::NAN, p99_us: f64::NAN, rss_mb: f64::NAN };
     let is_of_cpu = |of: fn(&Sample) -> f64| !of(&cpu_alone).is_nan();
@@ -143,7 +163,7 @@ fn ratios(counted: &[Counted]) -> Vec<(&'static str, f64)> {
 fn markdown(counted: &[Counted]) -> String {
     let mut out = "| chain | what | instructions per request |\n|---|---|---:|\n".to_owned();
     for Counted { chain, instructions } in counted {
-        let _ = writeln!(out, "| {} | {} | {instructions:.0} |", chain.name, chain.about);
+        let _ = writeln!(out, "| {} | {} | {instructions} |", chain.name, chain.about);
     }
     out.push_str("\n| ratio | of instructions |\n|---|---:|\n");
     for (name, ratio) in ratios(counted) {
@@ -154,7 +174,7 @@ fn markdown(counted: &[Counted]) -> String {
 
 fn report(counted: &[Counted]) -> String {
     let chains: serde_json::Map<_, _> =
-        counted.iter().map(|one| (one.chain.name.to_owned(), json!(one.instructions.round()))).collect();
+        counted.iter().map(|one| (one.chain.name.to_owned(), json!(one.instructions))).collect();
     let ratios: serde_json::Map<_, _> =
         ratios(counted).into_iter().map(|(name, ratio)| (name.to_owned(), json!(ratio))).collect();
     format!("{:#}\n", json!({ "instructions": chains, "ratios": ratios }))
@@ -184,8 +204,8 @@ mod tests {
     fn only_ratios_of_cpu_time_are_told() {
         let counted: Vec<_> = CHAINS
             .iter()
-            .zip(1u32..)
-            .map(|(chain, at)| Counted { chain, instructions: f64::from(at) * 1e5 })
+            .zip(1u64..)
+            .map(|(chain, at)| Counted { chain, instructions: at * 100_000 })
             .collect();
         let table = markdown(&counted);
         assert!(table.contains("| known_token_vs_bare | 3.00 |"), "{table}");

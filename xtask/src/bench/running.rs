@@ -76,13 +76,7 @@ impl Running {
         let load = self.load(tokens, time).with_context(|| self.chain.name)?;
         let cpu = self.cpu()?.saturating_sub(before);
         self.probe(tokens)?;
-        // A few were asked for before the round, and are told only now.
-        let known = self.known()?.saturating_sub(known);
-        ensure!(
-            known <= load.requests / 10 + WARM_UP,
-            "{}: {known} tokens were known already",
-            self.chain.name
-        );
+        self.check_known(known, load.requests)?;
         self.empty_log()?;
         Ok(Sample {
             cpu_us: cpu.as_secs_f64() * 1e6 / load.requests as f64,
@@ -107,8 +101,16 @@ impl Running {
         }
     }
 
+    /// Where every token should be new to our filter: an error where it knew more than a few of so many, since it knew `before`.
+    pub fn check_known(&self, before: u64, requests: u64) -> Result<()> {
+        // A few were asked for before the round, and are told only now.
+        let known = self.known()?.saturating_sub(before);
+        ensure!(known <= requests / 10 + WARM_UP, "{}: {known} tokens were known already", self.chain.name);
+        Ok(())
+    }
+
     /// Where every token should be new to our filter: how many it says that it knew.
-    fn known(&self) -> Result<u64> {
+    pub fn known(&self) -> Result<u64> {
         if self.chain.setup.filters != Filters::Ours || self.chain.load.bearer != Bearer::New {
             return Ok(0);
         }

@@ -20,15 +20,17 @@ pub struct Filter {
     access_log: (String, Option<String>),
 }
 
-/// The format that MeshConfig has to have, as the documents and the chart's notes say it.
-fn mesh_format() -> (String, Option<String>) {
+/// The format that MeshConfig has to have, as the documents and the chart's notes say it, and the requests that the chart's Telemetry is for.
+fn mesh_log(objects: &Objects, name: &str) -> (String, Option<String>) {
     let format = r#""{\"status\":%RESPONSE_CODE%%FILTER_STATE(wasm.gatewaystack:PLAIN)%}\n""#;
     let line = format!("logFormat: {{ text: {format} }}");
     for document in ["docs/kubernetes.md", "deploy/helm/templates/NOTES.txt"] {
         let text = std::fs::read_to_string(root().join(document)).unwrap();
         assert!(text.contains(&line), "{document}");
     }
-    (serde_json::from_str(format).unwrap(), None)
+    let telemetry = objects.named("Telemetry", name);
+    let expression = telemetry["spec"]["accessLogging"][0]["filter"]["expression"].as_str().unwrap();
+    (serde_json::from_str(format).unwrap(), Some(expression.to_owned()))
 }
 
 fn local_code() -> Value {
@@ -52,7 +54,7 @@ pub fn namespace(object: &Value) -> &str {
 }
 
 /// As Istio's pilot makes it of a WasmPlugin.
-fn wasm_plugin(plugin: &Value) -> Filter {
+fn wasm_plugin(plugin: &Value, access_log: (String, Option<String>)) -> Filter {
     let spec = &plugin["spec"];
     let environment: serde_json::Map<String, Value> = spec["vmConfig"]["env"]
         .as_array()
@@ -78,12 +80,12 @@ fn wasm_plugin(plugin: &Value) -> Filter {
         clusters: clusters(&spec["pluginConfig"]),
         listener: json!({}),
         per_route: false,
-        access_log: mesh_format(),
+        access_log,
     }
 }
 
 /// As Istio's pilot puts an EnvoyFilter's patches in, and its agent then changes the code and takes its own variables out.
-fn envoy_filter(filter: &Value) -> Filter {
+fn envoy_filter(filter: &Value, access_log: (String, Option<String>)) -> Filter {
     let patches = filter["spec"]["configPatches"].as_array().unwrap();
     let of = |kind: &str| -> &Value {
         let found =
@@ -107,7 +109,7 @@ fn envoy_filter(filter: &Value) -> Filter {
         http_filter: json!({ "name": extension["name"], "typed_config": typed }),
         listener: of("LISTENER").clone(),
         per_route: false,
-        access_log: mesh_format(),
+        access_log,
     }
 }
 
@@ -175,9 +177,11 @@ pub fn filter_of(objects: &Objects, name: &str) -> Filter {
     if objects.find("EnvoyExtensionPolicy", name).is_some() {
         return extension_policy(objects, name);
     }
-    objects
-        .find("EnvoyFilter", name)
-        .map_or_else(|| wasm_plugin(objects.named("WasmPlugin", name)), envoy_filter)
+    let log = mesh_log(objects, name);
+    match objects.find("EnvoyFilter", name) {
+        Some(filter) => envoy_filter(filter, log),
+        None => wasm_plugin(objects.named("WasmPlugin", name), log),
+    }
 }
 
 fn access_log((format, expression): (String, Option<String>), file: &Path) -> Value {
