@@ -94,6 +94,12 @@ async fn grpc_callers_get_a_grpc_status() {
         (200, Some("16"), Some("Access token required"))
     );
     assert!(got.header("www-authenticate").is_some_and(|c| c.starts_with("Bearer realm=\"mcp\"")), "{got:?}");
+    let record = gateway.records(1).await.remove(0);
+    assert_eq!(
+        (&record["reason"], &record["status"]),
+        (&json!("no_token"), &json!(200)),
+        "what the client got"
+    );
 }
 
 /// A gRPC answer has status 200, whatever it says: the record tells what was refused all the same, and there is one.
