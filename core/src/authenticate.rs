@@ -156,7 +156,7 @@ fn unknown_kid(
     kid: &str,
     fetched: Fetched,
 ) -> Result<Caller, Refusal> {
-    let cell = issuer.control_cell();
+    let cell = control::control_cell(issuer);
     let kid = hash::keyed(world.counters.secret, &[b"kid", kid.as_bytes()]);
     let table = world.counters.table;
     let now = world.now_ms;

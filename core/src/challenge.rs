@@ -1,8 +1,8 @@
 //! `WWW-Authenticate`: a refusal in, the challenge out (RFC 6750 §3, RFC 9728 §5.1).
 
 use crate::config::policy::{ChallengeScope, Policy, Route, ScopeRule};
+use crate::host::bare_host;
 use crate::refusal::Refusal;
-use crate::route::bare_host;
 use crate::sorted;
 
 /// The challenge of `refusal` for a request to `host`, on `route` where one matches; `operation`: the scopes of an MCP operation.

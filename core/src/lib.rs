@@ -13,11 +13,9 @@
 
 #![warn(missing_docs)]
 
-pub mod config;
 pub mod exchange;
 pub mod decision;
 pub mod request;
-pub mod path;
 pub mod route;
 pub mod shadow;
 pub mod cors;
@@ -37,12 +35,12 @@ pub mod challenge;
 pub mod reply;
 pub mod response_filter;
 pub mod record;
-pub mod json;
-mod bytes;
-mod sorted;
 pub mod protobuf;
-pub mod hash;
 pub mod shared;
+
+pub use gatewaystack_policy as config;
+use gatewaystack_text::{bytes, host, sorted};
+pub use gatewaystack_text::{hash, json, path};
 
 #[cfg(test)]
 mod testing;

@@ -212,7 +212,7 @@ impl Gate {
         held.fetched_at = self.now_ms;
         held.generation += 1;
         let generation = held.generation;
-        let cell = self.policy.issuers[issuer].control_cell();
+        let cell = control::control_cell(&self.policy.issuers[issuer]);
         control::update(&self.table, &cell, |control| {
             control.generation = generation;
             control.next_at = self.now_ms + 300_000;

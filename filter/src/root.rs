@@ -106,7 +106,7 @@ impl Worker {
     }
 
     fn control(&self, issuer: IssuerId) -> Option<Control> {
-        control::read(&Cells, &self.policy.issuers.get(issuer.0)?.control_cell()).ok()
+        control::read(&Cells, &control::control_cell(self.policy.issuers.get(issuer.0)?)).ok()
     }
 
     /// Takes over what another worker published.
@@ -122,7 +122,7 @@ impl Worker {
     }
 
     fn load(&self, issuer: IssuerId, control: &Control) {
-        let Some(cell) = self.policy.issuers.get(issuer.0).map(policy::Issuer::document_cell) else { return };
+        let Some(cell) = self.policy.issuers.get(issuer.0).map(control::document_cell) else { return };
         let document = host::shared_data(&cell).ok().flatten();
         // Other plugins can write where we write: what is read is parsed and judged like any document.
         let Some(set) = document.and_then(|(bytes, _)| jwks::parse(&bytes).ok()) else { return };
@@ -253,7 +253,8 @@ impl Root {
         if !seen.clone().take_lease(worker.holder, now) {
             return;
         }
-        let taken = control::update(&Cells, &issuer.control_cell(), |c| c.take_lease(worker.holder, now));
+        let taken =
+            control::update(&Cells, &control::control_cell(issuer), |c| c.take_lease(worker.holder, now));
         if taken == Ok(true) {
             let (fetch, request) = Fetch::start(&issuer.issuer, &issuer.jwks);
             self.send(worker, id, fetch, &request);
@@ -290,12 +291,12 @@ impl Root {
         let failure = match next {
             Next::Request(fetch, request) => return self.send(worker, id, fetch, &request),
             Next::Keys(_, document) => {
-                let written = swap(&Cells, &issuer.document_cell(), |_| (Some(document.clone()), ()));
+                let written = swap(&Cells, &control::document_cell(issuer), |_| (Some(document.clone()), ()));
                 written.err().map(|_| "shared data can't be written")
             }
             Next::Failed(why) => Some(why),
         };
-        let cell = issuer.control_cell();
+        let cell = control::control_cell(issuer);
         let _ = control::update(&Cells, &cell, |control| match failure {
             None => control.succeed(worker.holder, now, (issuer.refresh_ms, issuer.max_stale_ms), max_age),
             Some(_) => control.fail(worker.holder, now),

@@ -11,6 +11,7 @@ use anyhow::{Result, bail};
 use crate::{
     progress::Step,
     run::run as succeed,
+    test::CORE,
     tools::{
         cargo_tool::CargoTool,
         python,
@@ -54,11 +55,11 @@ pub fn run() -> Result<ExitCode> {
 
 /// On this machine, and for the targets on which a package runs, too.
 fn clippy(workspace: &Workspace) -> Result<()> {
-    let runs: [&[&str]; 4] = [
+    let runs: [&[&str]; 3] = [
         &["--workspace", "--all-targets"],
-        &["--package=gatewaystack-core", "--target", WASI],
-        &["--package=gatewaystack-core", "--target", UNKNOWN],
+        // And with it what decides.
         &["--package=gatewaystack-filter", "--target", WASI],
+        &[CORE.as_slice(), &["--target", UNKNOWN]].concat(),
     ];
     for arguments in runs {
         succeed(workspace.cargo().arg("clippy").args(arguments).args(["--", "--deny=warnings"]))?;

@@ -222,20 +222,18 @@ pub fn update<R>(
     })
 }
 
-impl Issuer {
-    /// Name of the shared cell with this issuer's [`Control`].
-    pub fn control_cell(&self) -> String {
-        format!("gatewaystack.keys.{:016x}.control", self.cell_id())
-    }
+/// Name of the shared cell with an issuer's [`Control`].
+pub fn control_cell(issuer: &Issuer) -> String {
+    format!("gatewaystack.keys.{:016x}.control", cell_id(issuer))
+}
 
-    /// Name of the shared cell with this issuer's document.
-    pub fn document_cell(&self) -> String {
-        format!("gatewaystack.keys.{:016x}.document", self.cell_id())
-    }
+/// Name of the shared cell with an issuer's document.
+pub fn document_cell(issuer: &Issuer) -> String {
+    format!("gatewaystack.keys.{:016x}.document", cell_id(issuer))
+}
 
-    /// Another issuer or another place of the keys is another cell, so that a changed policy never meets old keys.
-    fn cell_id(&self) -> u64 {
-        let source = format!("{:?}", self.jwks);
-        hash::fnv1a(&[self.issuer.as_bytes(), source.as_bytes(), self.jwks_cluster.as_bytes()])
-    }
+/// Another issuer or another place of the keys is another cell, so that a changed policy never meets old keys.
+fn cell_id(issuer: &Issuer) -> u64 {
+    let source = format!("{:?}", issuer.jwks);
+    hash::fnv1a(&[issuer.issuer.as_bytes(), source.as_bytes(), issuer.jwks_cluster.as_bytes()])
 }

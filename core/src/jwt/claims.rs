@@ -1,9 +1,9 @@
 //! The claims: JSON bytes and an issuer's rules in, [`UnverifiedClaims`] out, and with a verified signature [`VerifiedClaims`]
 //! (RFC 7519 §4.1; RFC 9068 §2.2; CONTRACT §2).
 
+use super::Scopes;
 use super::TokenFault;
 use super::header::MAX_DEPTH;
-use super::scopes::Scopes;
 use super::signature::Proof;
 use crate::config::policy::{Issuer, IssuerId, Policy};
 use crate::json::{self, Members, View};

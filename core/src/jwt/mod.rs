@@ -2,11 +2,10 @@
 
 pub mod header;
 pub mod claims;
-pub mod scopes;
 pub mod signature;
 
 pub use claims::VerifiedClaims;
-pub use scopes::Scopes;
+pub use gatewaystack_text::scopes::Scopes;
 
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;

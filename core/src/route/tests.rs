@@ -1,30 +1,10 @@
-//! Hosts as routes are matched by them; the rest is in the exchange's tests.
+//! What the index finds; the rest is in the exchange's tests.
+
+#![cfg(not(target_arch = "wasm32"))]
 
 use super::*;
-#[cfg(target_arch = "wasm32")]
-use wasm_bindgen_test::wasm_bindgen_test as test;
-
-/// What isn't a port stays, as in Envoy's routes: or the request would be judged by one route and forwarded by another.
-#[test]
-fn only_a_port_is_cut_off() {
-    for (host, bare) in [
-        ("Notes.Example.COM:443", "Notes.Example.COM"),
-        ("notes.example.com:8443", "notes.example.com"),
-        ("notes.example.com:", "notes.example.com"),
-        ("notes.example.com:https", "notes.example.com:https"),
-        ("notes.example.com:80x", "notes.example.com:80x"),
-        ("notes.example.com:+80", "notes.example.com:+80"),
-        ("notes.example.com::80", "notes.example.com:"),
-        ("[::1]", "[::1]"),
-        ("[::1]:80", "[::1]"),
-        ("", ""),
-    ] {
-        assert_eq!(bare_host(host), bare, "{host}");
-    }
-}
 
 /// Each route in turn, as the index must find them.
-#[cfg(not(target_arch = "wasm32"))]
 fn one_by_one(policy: &Policy, method: &str, path: &str) -> Match {
     let segments = segments(path);
     let routes = || policy.routes.iter().enumerate();
@@ -38,7 +18,6 @@ fn one_by_one(policy: &Policy, method: &str, path: &str) -> Match {
     }
 }
 
-#[cfg(not(target_arch = "wasm32"))]
 proptest::proptest! {
     #[test]
     fn the_index_finds_what_one_by_one_is_found(

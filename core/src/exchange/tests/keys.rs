@@ -88,7 +88,7 @@ fn a_worker_that_is_behind_waits_for_keys_that_another_has_published() {
         "the one fetch in thirty seconds"
     );
     // Its end is published; this worker hasn't read it, and would take a good token for an unknown one.
-    let cell = gate.policy.issuers[0].control_cell();
+    let cell = crate::jwks::control::control_cell(&gate.policy.issuers[0]);
     crate::jwks::control::update(&gate.table, &cell, |control| control.generation += 1).unwrap();
     let rotated = format!("Bearer {}", token().signed_by(key_b()).mint());
     let Got::Held(held) = gate.send("GET", "/v1/tools/x", &[("authorization", &rotated)]) else { panic!() };

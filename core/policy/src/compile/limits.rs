@@ -1,10 +1,10 @@
 //! Rate limits (CONTRACT §6): the policy's rules, or without any 60 requests a minute per user and 300 failures per address.
 
 use super::Errors;
-use crate::config::overlap;
-use crate::config::policy::{AddressRange, LimitKey, Pattern, RateLimit, Route, SharedLimit};
-use crate::config::raw::{RawBy, RawFailureMode, RawOn, RawPolicy, RawRateLimit};
-use crate::config::values::{duration, name, pattern};
+use crate::overlap;
+use crate::policy::{AddressRange, LimitKey, Pattern, RateLimit, Route, SharedLimit};
+use crate::raw::{RawBy, RawFailureMode, RawOn, RawPolicy, RawRateLimit};
+use crate::values::{duration, name, pattern};
 use std::net::IpAddr;
 
 const MAX_RULES: usize = 64;
@@ -73,7 +73,7 @@ fn one(raw: &RawRateLimit, path: &str, routes: &[Route], errors: &mut Errors) ->
     rule.shared = shared(raw, &rule, window_ms.is_some(), path, errors);
     if rule.shared.is_some() {
         // One that counts here is another.
-        rule.id = crate::hash::fnv1a(&[b"shared", &rule.id.to_le_bytes()]);
+        rule.id = gatewaystack_text::hash::fnv1a(&[b"shared", &rule.id.to_le_bytes()]);
     }
     rule
 }
@@ -230,7 +230,7 @@ fn rule(
         }
     };
     let named = tools.as_ref().map(|tools| tools.join("\n")).unwrap_or_default();
-    let id = crate::hash::fnv1a(&[
+    let id = gatewaystack_text::hash::fnv1a(&[
         key.as_bytes(),
         &max.to_le_bytes(),
         &window_ms.to_le_bytes(),

@@ -1,7 +1,7 @@
 //! Path patterns and how they lie to each other.
 
-use crate::config::overlap::{covers, overlaps};
-use crate::config::values::{duration, pattern, url};
+use crate::overlap::{covers, overlaps};
+use crate::values::{duration, pattern, url};
 #[cfg(target_arch = "wasm32")]
 use wasm_bindgen_test::wasm_bindgen_test as test;
 

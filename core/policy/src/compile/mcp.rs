@@ -1,10 +1,10 @@
 //! MCP routes (POLICY.md `routes[].mcp`, CONTRACT §12): rules by tool, prompt and resource in, compiled ones out.
 
 use super::Errors;
-use crate::config::policy::{ChallengeMode, Mcp, McpRule, McpRules, Pattern, ScopeRule};
-use crate::config::raw::{RawChallengeMode, RawMcp, RawPolicy, RawRoute};
-use crate::config::values::{name, url};
-use crate::sorted;
+use crate::policy::{ChallengeMode, Mcp, McpRule, McpRules, Pattern, ScopeRule};
+use crate::raw::{RawChallengeMode, RawMcp, RawPolicy, RawRoute};
+use crate::values::{name, url};
+use gatewaystack_text::sorted;
 use serde_json::Value;
 use std::collections::BTreeMap;
 
@@ -69,7 +69,7 @@ fn fits(route: &RawRoute, pattern: &Pattern, path: &str, errors: &mut Errors) {
     for (member, _) in others.into_iter().filter(|(_, given)| *given) {
         errors.push(format!("{path}.{member}"), "can't be together with mcp");
     }
-    if route.access == Some(crate::config::raw::RawAccess::Public) {
+    if route.access == Some(crate::raw::RawAccess::Public) {
         errors.push(
             format!("{path}.access"),
             "expected token with mcp: lazy_auth and public tools open what is to be open",
@@ -235,9 +235,9 @@ fn origins(policy: &RawPolicy, raw: &RawMcp, path: &str, errors: &mut Errors) ->
         let scheme = if url.tls { "https" } else { "http" };
         origins.push(url::origin(&url));
         let hosts = policy.public_hosts.iter().flatten();
-        origins.extend(
-            hosts.map(|host| format!("{scheme}://{}", crate::route::bare_host(host).to_ascii_lowercase())),
-        );
+        origins.extend(hosts.map(|host| {
+            format!("{scheme}://{}", gatewaystack_text::host::bare_host(host).to_ascii_lowercase())
+        }));
     }
     origins
 }

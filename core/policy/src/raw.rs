@@ -1,5 +1,5 @@
 //! The policy as it is written: names and forms, nothing of the meaning. Every member is optional here, unknown ones are
-//! errors; [`super::compile`] says what is required and what fits together.
+//! errors; [`crate::compile`] says what is required and what fits together.
 
 use super::form::{Form, Members, Reading};
 use serde_json::Value;

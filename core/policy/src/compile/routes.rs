@@ -1,11 +1,11 @@
 //! The policy's routes (POLICY.md `routes`): each compiled on its own, then held against the built-in ones.
 
 use super::{Errors, builtins, mcp};
-use crate::config::overlap;
-use crate::config::policy::{Access, Issuer, IssuerId, Mcp, Mode, Pattern, ResponseFilter, Route, ScopeRule};
-use crate::config::raw::{RawAccess, RawAudience, RawOnMissing, RawPolicy, RawRoute, RawUpgrade};
-use crate::config::values::{duration, name, pattern, url};
-use crate::sorted;
+use crate::overlap;
+use crate::policy::{Access, Issuer, IssuerId, Mcp, Mode, Pattern, ResponseFilter, Route, ScopeRule};
+use crate::raw::{RawAccess, RawAudience, RawOnMissing, RawPolicy, RawRoute, RawUpgrade};
+use crate::values::{duration, name, pattern, url};
+use gatewaystack_text::sorted;
 
 const MAX_ROUTES: usize = 10_000;
 /// Time to response headers where neither route nor policy says one (CONTRACT §7).
@@ -169,7 +169,7 @@ fn hosts(raw: &RawRoute, path: &str, errors: &mut Errors) -> Vec<String> {
         errors.push(format!("{path}.hosts"), "expected at least one host; leave it out for all");
     }
     let hosts = super::hosts(Some(list), &format!("{path}.hosts"), errors);
-    hosts.iter().map(|host| crate::route::bare_host(host).to_ascii_lowercase()).collect()
+    hosts.iter().map(|host| gatewaystack_text::host::bare_host(host).to_ascii_lowercase()).collect()
 }
 
 /// On an MCP route its resource is one of them, with `strict`, too.
@@ -263,6 +263,6 @@ fn strip_prefix(raw: &RawRoute, pattern: &Pattern, path: &str, errors: &mut Erro
 }
 
 /// An upstream's URL: scheme, host and port.
-pub fn upstream_url(text: &str) -> Result<crate::config::policy::HttpUrl, String> {
+pub fn upstream_url(text: &str) -> Result<crate::policy::HttpUrl, String> {
     url::base(text)
 }

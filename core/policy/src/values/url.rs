@@ -1,7 +1,7 @@
 //! URLs, hosts and origins (RFC 3986 §3, RFC 6454 §7): text in, its parts out. Only what a fetch needs: no user
 //! information, no fragment, ASCII only.
 
-use crate::config::policy::HttpUrl;
+use crate::policy::HttpUrl;
 use std::net::{IpAddr, Ipv6Addr};
 
 /// Reads an absolute `http` or `https` URL.

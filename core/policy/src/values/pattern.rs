@@ -1,7 +1,7 @@
 //! Path patterns: `/v1/users/*/notes`, `/v1/tools/*` in, segments out, in the normal form that requests are matched in
 //! (CONTRACT §1.2). A pattern that no request could match is an error.
 
-use crate::config::policy::Pattern;
+use crate::policy::Pattern;
 
 /// Reads a pattern: its segments and its name, which is the pattern in its normal form.
 ///
@@ -62,5 +62,5 @@ fn normal(text: &str) -> Result<String, String> {
     if !text.bytes().all(plain) {
         return Err(refused());
     }
-    crate::path::parse(text.as_bytes()).map(|target| target.path).map_err(|_| refused())
+    gatewaystack_text::path::parse(text.as_bytes()).map(|target| target.path).map_err(|_| refused())
 }

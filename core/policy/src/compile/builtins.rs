@@ -2,8 +2,8 @@
 //! the demo routes whose access depends on the method would need two; there are none.
 
 use super::Errors;
-use crate::config::policy::{Access, Builtin, Metadata, Mode, Pattern, Route, ScopeRule};
-use crate::config::raw::RawPolicy;
+use crate::policy::{Access, Builtin, Metadata, Mode, Pattern, Route, ScopeRule};
+use crate::raw::RawPolicy;
 
 /// Which groups are on.
 pub struct Groups<'a> {

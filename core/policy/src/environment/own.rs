@@ -2,7 +2,7 @@
 
 use super::Folded;
 use super::reader::Reader;
-use crate::config::values::{name, url};
+use crate::values::{name, url};
 use serde_json::{Value, json};
 
 /// Folds them.

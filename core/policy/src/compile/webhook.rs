@@ -1,9 +1,9 @@
 //! Client promotion (CONTRACT §9): `webhook` in, who is promoted and to what out.
 
 use super::Errors;
-use crate::config::policy::{HttpUrl, Issuer, Promotion};
-use crate::config::raw::{RawPolicy, RawWebhook};
-use crate::config::values::{name, url};
+use crate::policy::{HttpUrl, Issuer, Promotion};
+use crate::raw::{RawPolicy, RawWebhook};
+use crate::values::{name, url};
 
 const CLIENT_NAMES: &[&str] = &["ChatGPT*", "Claude*", "MCP*"];
 const REDIRECT_URIS: &[&str] = &[

@@ -2,9 +2,9 @@
 //! one part refuses, no part loads.
 
 use super::{Errors, routes};
-use crate::config::policy::{Own, Promotion};
-use crate::config::raw::{RawListen, RawPolicy};
-use crate::config::values::name;
+use crate::policy::{Own, Promotion};
+use crate::raw::{RawListen, RawPolicy};
+use crate::values::name;
 use std::net::IpAddr;
 
 /// Compiles the own members.
@@ -82,7 +82,7 @@ fn apart(own: &Own, errors: &mut Errors) {
     }
 }
 
-fn upstreams(raw: &RawPolicy, errors: &mut Errors) -> Vec<(String, crate::config::policy::HttpUrl)> {
+fn upstreams(raw: &RawPolicy, errors: &mut Errors) -> Vec<(String, crate::policy::HttpUrl)> {
     let mut all = Vec::new();
     for (name, text) in raw.upstreams.iter().flatten() {
         let path = format!("upstreams.{name}");

@@ -1,7 +1,7 @@
 //! Sets of bytes as tables: one look says whether a byte belongs, where a chain of comparisons would be made for each byte of a token.
 
 /// These bytes, and with `alphanumeric` the ASCII letters and digits.
-pub(crate) const fn set(bytes: &[u8], alphanumeric: bool) -> [bool; 256] {
+pub const fn set(bytes: &[u8], alphanumeric: bool) -> [bool; 256] {
     let mut table = [false; 256];
     let mut at = 0;
     while at < table.len() {
@@ -23,6 +23,6 @@ const fn contains(bytes: &[u8], byte: u8) -> bool {
 }
 
 /// Whether all of `bytes` belong.
-pub(crate) fn all_in(table: &[bool; 256], bytes: &[u8]) -> bool {
+pub fn all_in(table: &[bool; 256], bytes: &[u8]) -> bool {
     bytes.iter().all(|byte| table.get(usize::from(*byte)).is_some_and(|belongs| *belongs))
 }

@@ -1,9 +1,9 @@
-//! The compiled policy: what the rest of the core works with. It is only built by [`super::compile`], from a
+//! The compiled policy: what the core works with. It is only built by `compile`, from a
 //! policy without errors, so nothing here needs checking again.
 
 mod limits;
 
-use crate::jwt::Scopes;
+use gatewaystack_text::scopes::Scopes;
 pub use limits::{AddressRange, LimitKey, LimitService, RateLimit, SharedLimit};
 use std::sync::Arc;
 
@@ -13,7 +13,7 @@ pub struct Policy {
     /// A short hash of the policy (16 hex digits), named in every decision record.
     pub revision: Arc<str>,
     /// How a path finds its route.
-    pub index: crate::route::Index,
+    pub index: crate::index::Index,
     /// Enforce or shadow.
     pub mode: Mode,
     /// Whether the host can hold headers back while a body is read.
@@ -240,6 +240,7 @@ pub struct ScopeRule {
 
 impl ScopeRule {
     /// Whether these are enough.
+    #[inline]
     pub fn is_met(&self, by: &Scopes) -> bool {
         let has = |scope: &String| by.has(scope);
         self.all.iter().all(has) && (self.any.is_empty() || self.any.iter().any(has))
@@ -295,6 +296,7 @@ pub struct McpRules {
 
 impl McpRules {
     /// The rule of `name`.
+    #[inline]
     pub fn find(&self, name: &str) -> Option<&McpRule> {
         self.named.get(name).or_else(|| {
             let fits = |start: &str| name.strip_prefix(start).is_some_and(|rest| !rest.is_empty());
@@ -303,6 +305,7 @@ impl McpRules {
     }
 
     /// All rules.
+    #[inline]
     pub fn all(&self) -> impl Iterator<Item = &McpRule> {
         self.named.values().chain(self.patterns.iter().map(|(_, rule)| rule))
     }

@@ -1,10 +1,10 @@
 //! Issuers: whom we trust, where their keys are, and how their users are told apart (CONTRACT §2).
 
 use super::Errors;
-use crate::config::policy::{HttpUrl, Issuer, JwksSource};
-use crate::config::raw::{RawDuration, RawIssuer, RawPolicy};
-use crate::config::values::{duration, name, url};
-use crate::hash;
+use crate::policy::{HttpUrl, Issuer, JwksSource};
+use crate::raw::{RawDuration, RawIssuer, RawPolicy};
+use crate::values::{duration, name, url};
+use gatewaystack_text::hash;
 
 const MAX_ISSUERS: usize = 100;
 

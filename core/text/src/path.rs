@@ -141,7 +141,7 @@ fn is_unreserved(byte: u8) -> bool {
 }
 
 /// Appends `%XX`.
-pub(crate) fn push_escape(out: &mut String, byte: u8) {
+pub fn push_escape(out: &mut String, byte: u8) {
     const HEX: [char; 16] = ['0', '1', '2', '3', '4', '5', '6', '7', '8', '9', 'A', 'B', 'C', 'D', 'E', 'F'];
     out.push('%');
     for nibble in [byte >> 4, byte & 15] {

@@ -2,10 +2,10 @@
 
 use super::Errors;
 use super::routes;
-use crate::config::policy::LimitService;
-use crate::config::raw::{RawPolicy, RawRateLimitService};
-use crate::config::values::{duration, name};
-use crate::hash;
+use crate::policy::LimitService;
+use crate::raw::{RawPolicy, RawRateLimitService};
+use crate::values::{duration, name};
+use gatewaystack_text::hash;
 
 /// What its name is in the service's own configuration where the policy says nothing.
 const DOMAIN: &str = "gatewaystack";

@@ -1,8 +1,8 @@
 //! Variables: names in order of preference in, the value and the name that it was found under out. An empty variable counts
 //! as absent, as in dotenv files.
 
-use crate::config::Environment;
-use crate::config::error::ConfigError;
+use crate::Environment;
+use crate::error::ConfigError;
 
 /// Reads variables, and notes those that are malformed.
 pub struct Reader<'e> {

@@ -9,8 +9,11 @@
 //! member given twice, a `null`, and whatever isn't part of this version are not: a policy that isn't fully understood is
 //! not loaded.
 
+#![warn(missing_docs)]
+
 pub mod error;
 pub mod policy;
+pub mod index;
 pub mod raw;
 mod form;
 mod structure;
@@ -95,7 +98,7 @@ fn fold_all(policy: Option<Value>, env: &Environment) -> Folded {
 }
 
 fn parse(bytes: &[u8]) -> Result<Value, ConfigError> {
-    crate::json::parse(bytes, MAX_DEPTH)
+    gatewaystack_text::json::parse(bytes, MAX_DEPTH)
         .map_err(|e| ConfigError::new("", format!("not a policy in JSON: {e}")))
 }
 

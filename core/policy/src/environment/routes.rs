@@ -3,10 +3,10 @@
 
 use super::Folded;
 use super::reader::Reader;
-use crate::config::overlap;
-use crate::config::policy::Pattern;
-use crate::config::values::{name, pattern};
-use crate::sorted;
+use crate::overlap;
+use crate::policy::Pattern;
+use crate::values::{name, pattern};
+use gatewaystack_text::sorted;
 use serde_json::{Value, json};
 
 /// The upstream that `PROXY_TARGET` names.
@@ -110,7 +110,7 @@ fn mcp(reader: &mut Reader<'_>, folded: &mut Folded) -> Option<Value> {
     if let Err(message) = pattern::literal(path) {
         reader.error("MCP_PATH", message);
     }
-    let tools = reader.text(&[TOOLS]).map(|(_, text)| crate::json::parse(text.as_bytes(), 4));
+    let tools = reader.text(&[TOOLS]).map(|(_, text)| gatewaystack_text::json::parse(text.as_bytes(), 4));
     let Some((name, target)) = reader.text(&["MCP_TARGET"]) else {
         if tools.is_some() {
             reader.error("MCP_TARGET", format!("required with {TOOLS}: where the MCP server is"));
@@ -185,7 +185,7 @@ fn narrow_first(entries: Vec<Entry>) -> Vec<Entry> {
 fn entries(text: &str) -> Result<Vec<Entry>, String> {
     let expected =
         || "expected a JSON object of scopes, such as {\"tool:read\":[\"GET:/v1/tools/*\"]}".to_owned();
-    let value = crate::json::parse(text.as_bytes(), 3).map_err(|_| expected())?;
+    let value = gatewaystack_text::json::parse(text.as_bytes(), 3).map_err(|_| expected())?;
     let mut entries = Vec::new();
     for (scope, list) in value.as_object().ok_or_else(expected)? {
         name::check_scope(scope)?;

@@ -4,18 +4,18 @@
 use std::collections::BinaryHeap;
 
 /// In order.
-pub(crate) fn sorted<T: Ord>(list: Vec<T>) -> Vec<T> {
+pub fn sorted<T: Ord>(list: Vec<T>) -> Vec<T> {
     BinaryHeap::from(list).into_sorted_vec()
 }
 
 /// Texts in order, each once.
-pub(crate) fn unique(list: &[String]) -> Vec<String> {
+pub fn unique(list: &[String]) -> Vec<String> {
     let mut places = places(list.iter().map(String::as_str).collect());
     places.dedup_by_key(|(text, _)| *text);
     places.into_iter().map(|(text, _)| text.to_owned()).collect()
 }
 
 /// Texts in order, each with its place in the list; the same ones in the list's order.
-pub(crate) fn places(list: Vec<&str>) -> Vec<(&str, usize)> {
+pub fn places(list: Vec<&str>) -> Vec<(&str, usize)> {
     sorted(list.into_iter().zip(0..).collect())
 }

@@ -17,7 +17,8 @@ use super::policy::{
 };
 use super::raw::{RawCase, RawChallengeScope, RawMode, RawPolicy, RawServe, RawSubject, RawVerifier};
 use super::values::{name, url};
-use crate::sorted;
+use gatewaystack_text::hash::fnv1a;
+use gatewaystack_text::sorted;
 use serde_json::Value;
 
 /// Where clients see us without a `public_url`.
@@ -63,7 +64,7 @@ pub fn compile(raw: &RawPolicy, folded: &Value, place: Place) -> (Policy, Vec<Co
     let limit_service = limit_service::compile(raw, &mut errors);
     let promotion = webhook::compile(raw, &issuers, &scopes_supported, &mut errors);
     let policy = Policy {
-        index: crate::route::Index::of(&routes),
+        index: crate::index::Index::of(&routes),
         revision: format!("{:016x}", revision(folded)).into(),
         mode,
         hold_headers: raw.hold_headers.unwrap_or(false),
@@ -237,12 +238,19 @@ fn revision(value: &Value) -> u64 {
             let names = sorted::places(members.keys().map(String::as_str).collect());
             names.into_iter().fold(1, |hash, (name, _)| {
                 let member = members.get(name).map_or(0, revision).to_le_bytes();
-                crate::hash::fnv1a(&[&u64::to_le_bytes(hash), name.as_bytes(), &member])
+                fnv1a(&[&u64::to_le_bytes(hash), name.as_bytes(), &member])
             })
         }
-        Value::Array(items) => items.iter().fold(2, |hash, item| {
-            crate::hash::fnv1a(&[&u64::to_le_bytes(hash), &revision(item).to_le_bytes()])
-        }),
-        other => crate::hash::fnv1a(&[other.to_string().as_bytes()]),
+        Value::Array(items) => items
+            .iter()
+            .fold(2, |hash, item| fnv1a(&[&u64::to_le_bytes(hash), &revision(item).to_le_bytes()])),
+        Value::String(text) => fnv1a(&[b"\"", text.as_bytes()]),
+        Value::Number(number) => {
+            // A number that isn't a whole one is none of any policy's that loads.
+            let whole = number.as_u64().or_else(|| number.as_f64().map(f64::to_bits));
+            fnv1a(&[b"#", &whole.unwrap_or_default().to_le_bytes()])
+        }
+        Value::Bool(yes) => fnv1a(&[&[u8::from(*yes)]]),
+        Value::Null => fnv1a(&[]),
     }
 }
