@@ -25,7 +25,6 @@ use policy::{IssuerId, Policy};
 use proxy_wasm::traits::{Context, HttpContext, RootContext};
 use proxy_wasm::types::ContextType;
 use std::cell::{Cell, RefCell};
-use std::collections::BTreeMap;
 use std::rc::Rc;
 use std::time::Duration;
 
@@ -57,8 +56,8 @@ pub struct Worker {
     holder: u64,
     mailbox: Mailbox,
     waiters: RefCell<Vec<Waiter>>,
-    /// Calls to the rate limit service that aren't over.
-    asking: RefCell<BTreeMap<u32, Asked>>,
+    /// Calls to the rate limit service that aren't over, by their tokens.
+    asking: RefCell<Vec<Asked>>,
     tick: Cell<u32>,
 }
 

@@ -286,8 +286,8 @@ pub struct Mcp {
 /// Rules by name.
 #[derive(Debug, Clone)]
 pub struct McpRules {
-    /// Exact names.
-    pub named: std::collections::BTreeMap<String, McpRule>,
+    /// Exact names, in order.
+    pub named: Vec<(String, McpRule)>,
     /// Beginnings of names (one or more characters follow), the longest first.
     pub patterns: Vec<(String, McpRule)>,
     /// Whether a token is enough for what has no rule; else it is denied.
@@ -298,16 +298,16 @@ impl McpRules {
     /// The rule of `name`.
     #[inline]
     pub fn find(&self, name: &str) -> Option<&McpRule> {
-        self.named.get(name).or_else(|| {
-            let fits = |start: &str| name.strip_prefix(start).is_some_and(|rest| !rest.is_empty());
-            self.patterns.iter().find(|(start, _)| fits(start)).map(|(_, rule)| rule)
-        })
+        let exact = self.named.binary_search_by(|(other, _)| other.as_str().cmp(name)).ok();
+        let fits = |start: &str| name.strip_prefix(start).is_some_and(|rest| !rest.is_empty());
+        let found = exact.and_then(|at| self.named.get(at));
+        found.or_else(|| self.patterns.iter().find(|(start, _)| fits(start))).map(|(_, rule)| rule)
     }
 
     /// All rules.
     #[inline]
     pub fn all(&self) -> impl Iterator<Item = &McpRule> {
-        self.named.values().chain(self.patterns.iter().map(|(_, rule)| rule))
+        self.named.iter().chain(&self.patterns).map(|(_, rule)| rule)
     }
 }
 

@@ -59,7 +59,7 @@ impl Tools {
             let end = |tool: &str| format!("n.{tool}.t.{}", label(&route.name));
             let more = all.place(end("(more)"));
             let mut named = HashMap::new();
-            for name in mcp.tools.named.keys().map(|name| record::cut(name)) {
+            for name in mcp.tools.named.iter().map(|(name, _)| record::cut(name)) {
                 let place = if left > 0 { all.place(end(&label(name))) } else { more };
                 (left, unnamed) = (left.saturating_sub(1), unnamed + usize::from(left == 0));
                 all.prepare(place, is_watched, &OF_LISTED);

@@ -14,10 +14,16 @@ const MAX_ASKED: usize = 8_192;
 
 /// A call to the rate limit service.
 pub(super) struct Asked {
+    /// The host's number of the call.
+    token: u32,
     /// Whose limits are counted; `None`: it is gone. The call goes on, and the SDK keeps its note of it until then.
     stream: Option<Rc<Stream>>,
     /// When it is over, whatever happens.
     until: u64,
+}
+
+fn place(asking: &[Asked], token: u32) -> Option<usize> {
+    asking.binary_search_by_key(&token, |asked| asked.token).ok()
 }
 
 impl Worker {
@@ -47,8 +53,10 @@ impl Worker {
         };
         stream.asked.set(Some(token));
         // A second later than the host ends it.
-        let asked = Asked { stream: Some(Rc::clone(stream)), until: now + service.timeout_ms + 1_000 };
-        self.asking.borrow_mut().insert(token, asked);
+        let asked = Asked { token, stream: Some(Rc::clone(stream)), until: now + service.timeout_ms + 1_000 };
+        let mut asking = self.asking.borrow_mut();
+        let at = asking.partition_point(|other| other.token < token);
+        asking.insert(at, asked);
         true
     }
 
@@ -56,8 +64,8 @@ impl Worker {
     pub(super) fn forget_call(&self, stream: &Stream) {
         let Some(token) = stream.asked.take() else { return };
         let Ok(mut asking) = self.asking.try_borrow_mut() else { return };
-        let gone = asking.get_mut(&token).and_then(|asked| asked.stream.take());
-        // Dropped once nothing borrows the map: it may be the last that holds it.
+        let gone = place(&asking, token).and_then(|at| asking.get_mut(at)?.stream.take());
+        // Dropped once nothing borrows the list: it may be the last that holds it.
         drop(asking);
         drop(gone);
     }
@@ -66,14 +74,16 @@ impl Worker {
     fn may_ask(&self, now: u64) -> bool {
         let mut asking = self.asking.borrow_mut();
         if asking.len() >= MAX_ASKED {
-            asking.retain(|_, asked| asked.stream.is_some() || asked.until > now);
+            asking.retain(|asked| asked.stream.is_some() || asked.until > now);
         }
         asking.len() < MAX_ASKED
     }
 
     /// The rate limit service has answered, or won't: the request goes on, or doesn't.
     pub fn answered(&self, token: u32, status: u32, size: usize) {
-        let asked = self.asking.borrow_mut().remove(&token);
+        let mut asking = self.asking.borrow_mut();
+        let asked = place(&asking, token).map(|at| asking.remove(at));
+        drop(asking);
         let Some(stream) = asked.and_then(|asked| asked.stream) else { return };
         stream.asked.set(None);
         let answer = if status == 0 { self.read_answer(size) } else { Answer::Nothing };

@@ -3,7 +3,6 @@
 
 use gatewaystack_core::config::overlap::overlaps;
 use gatewaystack_core::config::policy::{Access, McpRule, McpRules, Mode, Pattern, Policy, Route, ScopeRule};
-use std::collections::BTreeSet;
 
 /// Pairs of places in `routes`, with what the first asks less than the second. `document` says where a route comes from.
 pub fn weaker(policy: &Policy, document: impl Fn(usize) -> usize) -> Vec<(usize, usize, String)> {
@@ -97,9 +96,8 @@ fn lets_more(rules: &McpRules, others: &McpRules) -> bool {
     if rules.patterns != others.patterns {
         return true;
     }
-    let names: BTreeSet<&String> = rules.named.keys().chain(others.named.keys()).collect();
     let more = |name: &String| more_than(rule(rules, name), rule(others, name));
-    names.into_iter().any(more) || rules.allow_unlisted && !others.allow_unlisted
+    rules.named.iter().chain(&others.named).any(|(name, _)| more(name)) || rules.allow_unlisted && !others.allow_unlisted
 }
 
 /// The rule of a name; `None`: nobody may.

@@ -99,7 +99,7 @@ fn rules(
     beside_path: &str,
     errors: &mut Errors,
 ) -> McpRules {
-    let mut rules = McpRules { named: BTreeMap::new(), patterns: Vec::new(), allow_unlisted: allow };
+    let mut rules = McpRules { named: Vec::new(), patterns: Vec::new(), allow_unlisted: allow };
     if let Some(word) = beside {
         rules.allow_unlisted = unlisted(&Value::from(word), beside_path, errors);
     }
@@ -118,7 +118,8 @@ fn rules(
             continue;
         }
         errors.keep(path.clone(), name::check_text(name, MAX_NAME));
-        rules.named.insert(name.clone(), rule(value, &path, errors));
+        // The map's order is the list's.
+        rules.named.push((name.clone(), rule(value, &path, errors)));
     }
     rules
 }
@@ -126,16 +127,16 @@ fn rules(
 /// A URI that ends in `*` is a pattern; the longest one that fits decides, and an exact entry before all.
 fn resources(raw: &RawMcp, path: &str, errors: &mut Errors) -> McpRules {
     let mut rules = rules(raw.resources.as_ref(), None, true, path, "", errors);
-    let patterns: Vec<String> = rules.named.keys().filter(|uri| uri.ends_with('*')).cloned().collect();
-    for uri in patterns {
+    let (patterns, named) = rules.named.into_iter().partition(|(uri, _)| uri.ends_with('*'));
+    rules.named = named;
+    let patterns: Vec<(String, McpRule)> = patterns;
+    for (uri, rule) in patterns {
         let start = uri.strip_suffix('*').unwrap_or(&uri).to_owned();
         if start.contains('*') {
             errors.push(format!("{path}.{uri}"), "expected at most one *, at the end");
         }
-        if let Some(rule) = rules.named.remove(&uri) {
-            let at = rules.patterns.partition_point(|(other, _)| other.len() >= start.len());
-            rules.patterns.insert(at, (start, rule));
-        }
+        let at = rules.patterns.partition_point(|(other, _)| other.len() >= start.len());
+        rules.patterns.insert(at, (start, rule));
     }
     rules
 }
