@@ -7,7 +7,6 @@ use gatewaystack_core::config::policy::{IssuerId, Mode, Policy, RouteId};
 use gatewaystack_core::record::Facts;
 use gatewaystack_core::refusal::REASONS;
 use std::cell::Cell;
-use std::collections::HashMap;
 use tools::Tools;
 
 /// Decisions and reasons beside the refusals'.
@@ -17,8 +16,9 @@ const ALLOWED: [(&str, &str); 4] =
 /// What shadow mode can't know.
 const UNKNOWN: [(&str, &str); 2] = [("unknown", "keys_pending"), ("unknown", "body_unread")];
 
-/// Counters by decision and reason, one for each route; the last is for requests without one.
-type Decisions = HashMap<(&'static str, &'static str), Vec<u32>>;
+/// Counters by decision and reason, one for each route; the last is for requests without one. What is allowed comes first, for it is looked for
+/// most.
+type Decisions = Vec<((&'static str, &'static str), Vec<u32>)>;
 
 /// The metrics of one plugin.
 #[derive(Debug, Default)]
@@ -52,10 +52,10 @@ impl Metrics {
                 ((*decision, *reason), routes.iter().map(of_route).collect())
             }
         };
-        let taken = REASONS.iter().chain(&ALLOWED).map(decision(""));
+        let taken = ALLOWED.iter().chain(&REASONS).map(decision(""));
         // A policy that enforces everything has no use for these.
         let is_observed = policy.mode == Mode::Shadow || policy.routes.iter().any(|r| r.mode == Mode::Shadow);
-        let observed = REASONS.iter().chain(&ALLOWED).chain(&UNKNOWN).filter(|_| is_observed);
+        let observed = ALLOWED.iter().chain(&REASONS).chain(&UNKNOWN).filter(|_| is_observed);
         let per_issuer = |kind, name: &str| -> Vec<u32> {
             (0..policy.issuers.len()).map(|at| define(kind, &format!("{name}.i.{at}"))).collect()
         };
@@ -77,12 +77,13 @@ impl Metrics {
 
     /// Counts a decision, or what would have been decided: one of both for each request.
     pub fn count(&self, policy: &Policy, facts: &Facts) {
-        let found = match facts.observed() {
-            Some(outcome) => self.observed.get(&outcome),
-            None => self.decisions.get(&facts.outcome()),
+        let (decisions, outcome) = match facts.observed() {
+            Some(outcome) => (&self.observed, outcome),
+            None => (&self.decisions, facts.outcome()),
         };
         let route = facts.route.map_or(policy.routes.len(), |RouteId(at)| at);
-        if let Some(id) = found.and_then(|ids| ids.get(route)) {
+        let found = decisions.iter().find(|(other, _)| *other == outcome);
+        if let Some(id) = found.and_then(|(_, ids)| ids.get(route)) {
             host::increment_metric(*id, 1);
         }
         if let Some(call) = facts.refused_call() {

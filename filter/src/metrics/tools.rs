@@ -16,7 +16,6 @@ use crate::host::{self, Metric};
 use gatewaystack_core::config::policy::{Mode, Policy};
 use gatewaystack_core::record::{self, Facts, RefusedCall};
 use std::cell::RefCell;
-use std::collections::HashMap;
 
 /// Tools that are counted under their names.
 const MAX_TOOLS: usize = 1_000;
@@ -29,23 +28,29 @@ const OF_UNLISTED: [(&str, &str); 1] = [("deny", "unlisted")];
 /// The statistics of all MCP routes.
 #[derive(Debug, Default)]
 pub struct Tools {
-    /// By the route's place in the policy.
-    routes: HashMap<usize, Route>,
-    /// How the names of the statistics end: with tool and route.
-    ends: Vec<String>,
-    ids: RefCell<HashMap<Key, u32>>,
+    /// By the route's place in the policy, in order.
+    routes: Vec<(usize, Route)>,
+    ends: Vec<End>,
+}
+
+/// The statistics whose names end alike: with tool and route.
+#[derive(Debug)]
+struct End {
+    name: String,
+    ids: RefCell<Vec<(Key, u32)>>,
 }
 
 /// Places in [`Tools::ends`].
 #[derive(Debug)]
 struct Route {
-    named: HashMap<String, usize>,
+    /// By name, in order.
+    named: Vec<(String, usize)>,
     unlisted: usize,
     batch: usize,
 }
 
-/// A place in [`Tools::ends`], whether it is only watched, decision and reason.
-type Key = (usize, bool, &'static str, &'static str);
+/// Whether it is only watched, decision and reason.
+type Key = (bool, &'static str, &'static str);
 
 impl Tools {
     /// Defines what is there from the start.
@@ -58,17 +63,17 @@ impl Tools {
             let is_watched = route.mode == Mode::Shadow;
             let end = |tool: &str| format!("n.{tool}.t.{}", label(&route.name));
             let more = all.place(end("(more)"));
-            let mut named = HashMap::new();
+            let mut named = Vec::with_capacity(mcp.tools.named.len());
             for name in mcp.tools.named.iter().map(|(name, _)| record::cut(name)) {
                 let place = if left > 0 { all.place(end(&label(name))) } else { more };
                 (left, unnamed) = (left.saturating_sub(1), unnamed + usize::from(left == 0));
                 all.prepare(place, is_watched, &OF_LISTED);
-                named.insert(name.to_owned(), place);
+                named.push((name.to_owned(), place));
             }
             let unlisted = all.place(end("unlisted"));
             all.prepare(unlisted, is_watched, &OF_UNLISTED);
             let batch = all.place(end("(batch)"));
-            all.routes.insert(at, Route { named, unlisted, batch });
+            all.routes.push((at, Route { named, unlisted, batch }));
         }
         if unnamed > 0 {
             log::warn!(
@@ -80,36 +85,43 @@ impl Tools {
 
     /// Counts a refused call of the route at this place in the policy.
     pub fn count(&self, route: usize, call: RefusedCall<'_>, facts: &Facts) {
-        let Some(route) = self.routes.get(&route) else { return };
+        let found = self.routes.binary_search_by_key(&route, |(at, _)| *at);
+        let Some((_, route)) = found.ok().and_then(|at| self.routes.get(at)) else { return };
         let place = match call {
-            RefusedCall::Tool(name) => *route.named.get(name).unwrap_or(&route.unlisted),
+            RefusedCall::Tool(name) => {
+                let found = route.named.binary_search_by(|(other, _)| other.as_str().cmp(name));
+                found.ok().and_then(|at| route.named.get(at)).map_or(route.unlisted, |(_, place)| *place)
+            }
             RefusedCall::Batch => route.batch,
         };
         let observed = facts.observed();
         let (decision, reason) = observed.unwrap_or_else(|| facts.outcome());
-        host::increment_metric(self.id((place, observed.is_some(), decision, reason)), 1);
+        host::increment_metric(self.id(place, (observed.is_some(), decision, reason)), 1);
     }
 
-    fn place(&mut self, end: String) -> usize {
-        self.ends.push(end);
+    fn place(&mut self, name: String) -> usize {
+        self.ends.push(End { name, ids: RefCell::default() });
         self.ends.len() - 1
     }
 
     fn prepare(&self, place: usize, is_watched: bool, reasons: &[(&'static str, &'static str)]) {
         for (decision, reason) in reasons {
-            self.id((place, is_watched, *decision, *reason));
+            self.id(place, (is_watched, *decision, *reason));
         }
     }
 
     /// The metric's id; one that can't be defined is only missing.
-    fn id(&self, key: Key) -> u32 {
-        let (place, is_watched, decision, reason) = key;
-        let define = || {
-            let prefix = if is_watched { "shadow_" } else { "" };
-            let end = self.ends.get(place).map_or("", String::as_str);
-            let name = format!("gatewaystack_tool_refusals_total.d.{prefix}{decision}.r.{reason}.{end}");
-            host::define_metric(Metric::Counter, &name).unwrap_or(u32::MAX)
-        };
-        *self.ids.borrow_mut().entry(key).or_insert_with(define)
+    fn id(&self, place: usize, key: Key) -> u32 {
+        let Some(end) = self.ends.get(place) else { return u32::MAX };
+        let mut ids = end.ids.borrow_mut();
+        if let Some((_, id)) = ids.iter().find(|(other, _)| *other == key) {
+            return *id;
+        }
+        let (is_watched, decision, reason) = key;
+        let prefix = if is_watched { "shadow_" } else { "" };
+        let name = format!("gatewaystack_tool_refusals_total.d.{prefix}{decision}.r.{reason}.{}", end.name);
+        let id = host::define_metric(Metric::Counter, &name).unwrap_or(u32::MAX);
+        ids.push((key, id));
+        id
     }
 }

@@ -97,7 +97,8 @@ fn lets_more(rules: &McpRules, others: &McpRules) -> bool {
         return true;
     }
     let more = |name: &String| more_than(rule(rules, name), rule(others, name));
-    rules.named.iter().chain(&others.named).any(|(name, _)| more(name)) || rules.allow_unlisted && !others.allow_unlisted
+    rules.named.iter().chain(&others.named).any(|(name, _)| more(name))
+        || rules.allow_unlisted && !others.allow_unlisted
 }
 
 /// The rule of a name; `None`: nobody may.
