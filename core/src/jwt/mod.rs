@@ -3,6 +3,7 @@
 pub mod header;
 pub mod claims;
 pub mod scopes;
+mod rsa;
 pub mod signature;
 
 pub use claims::VerifiedClaims;
