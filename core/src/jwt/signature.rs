@@ -88,3 +88,6 @@ fn known_answer() -> Option<(RsaKey, &'static [u8], Vec<u8>)> {
     let (signed, _) = include_str!("known_answer/token.txt").trim().rsplit_once('.')?;
     Some((key, signed.as_bytes(), signature))
 }
+
+#[cfg(test)]
+mod tests;
