@@ -23,7 +23,8 @@ pub struct PublicKey {
 }
 
 impl PublicKey {
-    /// A key from modulus and exponent, big-endian, without leading zeros. None where one of them is even or out of range.
+    /// A key from modulus and exponent, big-endian, without leading zeros. None where one of them is even
+    /// or out of range.
     pub fn new(modulus: &[u8], exponent: &[u8]) -> Option<Self> {
         let first = modulus.first().filter(|byte| **byte != 0)?;
         let bits = modulus.len() * 8 - first.leading_zeros() as usize;
@@ -41,8 +42,11 @@ impl PublicKey {
     /// The signature to the power of the exponent, as long as the modulus. None where the signature is longer, shorter, or not under the modulus.
     pub fn open(&self, signature: &[u8]) -> Option<Vec<u8>> {
         let length = self.bits.div_ceil(8);
+        if signature.len() != length {
+            return None;
+        }
         let s = limbs(signature);
-        if signature.len() != length || !less(&s, &self.n) {
+        if !less(&s, &self.n) {
             return None;
         }
         // A product loses one R = 2^(32 · limbs): two factors that carry one keep it. The exponent is odd, so that the last product is
