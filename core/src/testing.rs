@@ -17,7 +17,8 @@ use crate::shared::MemoryTable;
 use crate::token_cache::TokenCache;
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
-use rsa::BoxedUint;
+use crypto_bigint::modular::{BoxedMontyForm, BoxedMontyParams};
+use crypto_bigint::{BoxedUint, Odd};
 use rsa::pkcs1v15::Pkcs1v15Sign;
 use serde_json::{Value, json};
 use sha2::{Digest as _, Sha256};
@@ -68,6 +69,15 @@ impl Key {
         let e = BoxedUint::from(65_537u64);
         let key = rsa::PrivateKey::from_components(number(n), e, number(d), primes).unwrap();
         key.sign(Pkcs1v15Sign::new::<Sha256>(), &Sha256::digest(signed)).unwrap()
+    }
+
+    /// RSASP1 (RFC 8017 §5.2.1): signs what isn't a digest, and isn't padded.
+    pub fn raw(&self, message: &[u8]) -> Vec<u8> {
+        let number = |bytes: &[u8]| BoxedUint::from_be_slice_vartime(bytes);
+        let [n, d, ..] = &self.parts;
+        let modulus = BoxedMontyParams::new(Odd::new(number(n)).unwrap());
+        let power = BoxedMontyForm::new(number(message), &modulus).pow(&number(d)).retrieve();
+        power.to_be_bytes().into_vec()
     }
 }
 

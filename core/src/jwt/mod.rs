@@ -2,6 +2,7 @@
 
 pub mod header;
 pub mod claims;
+mod rsa;
 pub mod signature;
 
 pub use claims::VerifiedClaims;
