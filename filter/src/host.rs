@@ -134,6 +134,11 @@ unsafe extern "C" {
     safe fn proxy_increment_metric(id: u32, offset: i64) -> u32;
 }
 
+#[link(wasm_import_module = "wasi_snapshot_preview1")]
+unsafe extern "C" {
+    fn random_get(data: *mut u8, size: usize) -> u32;
+}
+
 fn check(status: u32) -> Result<(), Status> {
     if status == 0 { Ok(()) } else { Err(Status(status)) }
 }
@@ -162,6 +167,14 @@ pub fn now_ns() -> Result<u64, Status> {
     check(unsafe { proxy_get_current_time_nanoseconds(&mut time) })?;
     // At time zero no token would have expired.
     if time == 0 { Err(GARBAGE) } else { Ok(time) }
+}
+
+/// Random bytes, which nobody can guess.
+pub fn random<const N: usize>() -> Result<[u8; N], Status> {
+    let mut bytes = [0; N];
+    // SAFETY: pointer and length are those of a live array, which the host fills.
+    check(unsafe { random_get(bytes.as_mut_ptr(), N) })?;
+    Ok(bytes)
 }
 
 /// Asks for a tick every `ms` milliseconds.
@@ -239,9 +252,8 @@ pub fn remove_header(map: Map, name: &[u8]) -> Result<(), Status> {
     check(unsafe { proxy_remove_header_map_value(map as u32, name.as_ptr(), name.len()) })
 }
 
-/// A property by its path; `None`: absent.
-pub fn property(path: &[&str]) -> Result<Option<Vec<u8>>, Status> {
-    let path = path.join("\0");
+/// A property by its path, whose names zero bytes separate; `None`: absent.
+pub fn property(path: &str) -> Result<Option<Vec<u8>>, Status> {
     // SAFETY: as above, and see `fetch`.
     match fetch(|data, size| unsafe { proxy_get_property(path.as_ptr(), path.len(), data, size) }) {
         Err(NOT_FOUND) => Ok(None),

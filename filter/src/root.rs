@@ -25,6 +25,7 @@ use policy::{IssuerId, Policy};
 use proxy_wasm::traits::{Context, HttpContext, RootContext};
 use proxy_wasm::types::ContextType;
 use std::cell::{Cell, RefCell};
+use std::fmt::Write as _;
 use std::rc::Rc;
 use std::time::Duration;
 
@@ -192,12 +193,17 @@ impl Root {
             .map_err(|status| format!("the configuration can't be read (status {})", status.0))?;
         // `vars` panics on what isn't UTF-8.
         let text = |text: std::ffi::OsString| text.to_string_lossy().into_owned();
-        let mut environment = config::Environment::new();
-        for (name, value) in std::env::vars_os() {
-            environment.insert(text(name), text(value));
-        }
-        let policy = config::load_filter(Some(&bytes), Some(&environment))
-            .map_err(|errors| errors.iter().map(ToString::to_string).collect::<Vec<_>>().join("; "))?;
+        let variables = std::env::vars_os().map(|(name, value)| (text(name), text(value)));
+        let environment = config::environment_of(variables.collect());
+        let policy = config::load_filter(Some(&bytes), Some(&environment)).map_err(|errors| {
+            let (mut all, mut separator) = (String::new(), "");
+            for error in &errors {
+                // A string takes all that is written to it.
+                let _ = write!(all, "{separator}{error}");
+                separator = "; ";
+            }
+            all
+        })?;
         let native = choose_verifier(policy.verifier)?;
         let secret = shared::secret().map_err(|_| "shared data can't be used".to_owned())?;
         let metrics = Metrics::define(&policy);
@@ -208,7 +214,8 @@ impl Root {
             policy.routes.len(),
             if native { "the host" } else { "the filter" }
         );
-        let holder = shared::random();
+        let holder = host::random().map_err(|status| format!("no random bytes (status {})", status.0))?;
+        let holder = u64::from_le_bytes(holder);
         let worker = Worker {
             keys: RefCell::new(KeyRing::new(&policy)),
             tokens: RefCell::default(),
@@ -302,7 +309,8 @@ impl Root {
         });
         if let Some(why) = failure {
             worker.metrics.count_fetch_failure(id);
-            log::warn!("gatewaystack: keys of {} not fetched: {why}", issuer.issuer.escape_default());
+            // An issuer is a URL: visible ASCII, without quotes.
+            log::warn!("gatewaystack: keys of {} not fetched: {why}", issuer.issuer);
         }
         worker.mailbox.wake_all(now);
     }

@@ -4,7 +4,6 @@ use crate::host;
 use gatewaystack_core::hash::Secret;
 use gatewaystack_core::shared::{SharedTable, TableFault, swap};
 use std::cell::Cell;
-use std::hash::{BuildHasher as _, Hasher as _, RandomState};
 
 /// Envoy's shared data.
 #[derive(Debug, Clone, Copy)]
@@ -20,18 +19,13 @@ impl SharedTable for Cells {
     }
 }
 
-/// Random bits: the standard library keys its hash maps from the host's `random_get`.
-pub fn random() -> u64 {
-    RandomState::new().build_hasher().finish()
-}
-
 /// The secret that hashed keys are made with; the first worker makes it.
 pub fn secret() -> Result<Secret, TableFault> {
-    let fresh = [random().to_le_bytes(), random().to_le_bytes()].concat();
+    let fresh = host::random::<16>().map_err(|_| TableFault)?;
     let bytes = swap(&Cells, "gatewaystack.secret", |found| match found {
         Some(bytes) if bytes.len() == 16 => (None, bytes.to_vec()),
         // Absent, or something that isn't ours.
-        _ => (Some(fresh.clone()), fresh.clone()),
+        _ => (Some(fresh.to_vec()), fresh.to_vec()),
     })?;
     let half = |at: usize| bytes.get(at..at + 8).and_then(|b| b.try_into().ok()).map(u64::from_le_bytes);
     Ok(Secret(half(0).ok_or(TableFault)?, half(8).ok_or(TableFault)?))
@@ -110,7 +104,7 @@ impl Mailbox {
 
     /// Wakes every VM that is alive. One that isn't reached looks by itself at its next tick.
     pub fn wake_all(&self, now: u64) {
-        let Ok(vm) = host::property(&["plugin_vm_id"]) else { return };
+        let Ok(vm) = host::property("plugin_vm_id") else { return };
         let vm = vm.unwrap_or_default();
         for at in 0..MAILBOXES {
             let cell = host::shared_data(&name(at)).ok().flatten();

@@ -224,8 +224,11 @@ fn kind(value: &Value) -> String {
     match value {
         Value::Null => "null".to_owned(),
         Value::Bool(value) => format!("boolean `{value}`"),
-        Value::Number(number) if number.is_f64() => format!("floating point `{number}`"),
-        Value::Number(number) => format!("integer `{number}`"),
+        Value::Number(number) => match (number.as_u64(), number.as_i64()) {
+            (Some(number), _) => format!("integer `{number}`"),
+            (_, Some(number)) => format!("integer `{number}`"),
+            _ => "floating point number".to_owned(),
+        },
         Value::String(text) => format!("string {text:?}"),
         Value::Array(_) => "sequence".to_owned(),
         Value::Object(_) => "map".to_owned(),

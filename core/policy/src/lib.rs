@@ -31,6 +31,15 @@ use std::collections::BTreeMap;
 /// Variables by name.
 pub type Environment = BTreeMap<String, String>;
 
+/// An environment; of a name that is there twice the last value counts.
+pub fn environment_of(variables: Vec<(String, String)>) -> Environment {
+    let mut environment = Environment::new();
+    for (name, value) in variables {
+        environment.insert(name, value);
+    }
+    environment
+}
+
 /// Where a policy is loaded, which decides what its absent built-in members mean.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Place {

@@ -79,11 +79,13 @@ impl Form for RawDuration {
     fn read(value: &Value, reading: &mut Reading) -> Option<Self> {
         match value {
             Value::String(text) => Some(Self(text.clone())),
-            Value::Number(number) if number.is_u64() => Some(Self(number.to_string())),
-            _ => {
-                reading.mismatch(value, "a duration such as \"500ms\", \"60s\", \"5m\" or \"24h\"");
-                None
-            }
+            _ => match value.as_u64() {
+                Some(number) => Some(Self(number.to_string())),
+                None => {
+                    reading.mismatch(value, "a duration such as \"500ms\", \"60s\", \"5m\" or \"24h\"");
+                    None
+                }
+            },
         }
     }
 }

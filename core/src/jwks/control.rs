@@ -2,7 +2,7 @@
 //!
 //! The worker that takes the lease fetches; a lease ends by itself, so a dead worker blocks nobody.
 
-use crate::config::policy::Issuer;
+use crate::config::policy::{Issuer, JwksSource};
 use crate::hash;
 use crate::shared::{SharedTable, TableFault, swap};
 
@@ -234,6 +234,11 @@ pub fn document_cell(issuer: &Issuer) -> String {
 
 /// Another issuer or another place of the keys is another cell, so that a changed policy never meets old keys.
 fn cell_id(issuer: &Issuer) -> u64 {
-    let source = format!("{:?}", issuer.jwks);
-    hash::fnv1a(&[issuer.issuer.as_bytes(), source.as_bytes(), issuer.jwks_cluster.as_bytes()])
+    let (kind, url) = match &issuer.jwks {
+        JwksSource::Uri(url) => (0, url),
+        JwksSource::Discover(url) => (1, url),
+    };
+    let parts = [&issuer.issuer, &url.authority, &url.path, &issuer.jwks_cluster].map(|text| text.as_bytes());
+    let [issuer, authority, path, cluster] = parts;
+    hash::fnv1a(&[issuer, &[kind, u8::from(url.tls)], authority, path, cluster])
 }

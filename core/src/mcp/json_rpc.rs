@@ -189,7 +189,11 @@ fn id(value: Option<&View<'_>>) -> Result<String, BodyFault> {
             json::write_string(&mut out, text, MAX_ID);
             out
         }
-        Some(View::Number(number)) if number.is_i64() || number.is_u64() => number.to_string(),
+        Some(View::Number(number)) => match (number.as_u64(), number.as_i64()) {
+            (Some(id), _) => id.to_string(),
+            (_, Some(id)) => id.to_string(),
+            _ => return Err(BodyFault::Message),
+        },
         Some(_) => return Err(BodyFault::Message),
     };
     Ok(text)

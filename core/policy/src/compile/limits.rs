@@ -222,16 +222,24 @@ fn rule(
     tools: Option<Vec<String>>,
 ) -> RateLimit {
     let key = match &by {
-        LimitKey::User => "user".to_owned(),
-        LimitKey::Tenant => "tenant".to_owned(),
+        LimitKey::User => b"user".to_vec(),
+        LimitKey::Tenant => b"tenant".to_vec(),
         LimitKey::Address { failures_only, except } => {
-            let except: Vec<String> = except.iter().map(|r| format!("{}/{}", r.base, r.prefix)).collect();
-            format!("address {failures_only} {}", except.join(","))
+            let mut key = b"address".to_vec();
+            key.push(u8::from(*failures_only));
+            for range in except {
+                key.extend([u8::from(range.base.is_ipv4()), range.prefix]);
+                match range.base {
+                    IpAddr::V4(base) => key.extend(base.octets()),
+                    IpAddr::V6(base) => key.extend(base.octets()),
+                }
+            }
+            key
         }
     };
     let named = tools.as_ref().map(|tools| tools.join("\n")).unwrap_or_default();
     let id = gatewaystack_text::hash::fnv1a(&[
-        key.as_bytes(),
+        &key,
         &max.to_le_bytes(),
         &window_ms.to_le_bytes(),
         name.as_bytes(),

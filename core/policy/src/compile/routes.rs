@@ -230,11 +230,21 @@ fn pointer(text: &str) -> Result<Vec<String>, String> {
         return Ok(Vec::new());
     }
     let rest = text.strip_prefix('/').filter(|_| text.len() <= 1_024).ok_or_else(expected)?;
-    let unescape = |token: &str| {
-        let bare = token.replace("~0", "").replace("~1", "");
-        (!bare.contains('~')).then(|| token.replace("~1", "/").replace("~0", "~")).ok_or_else(expected)
-    };
-    rest.split('/').map(unescape).collect()
+    rest.split('/').map(|token| unescaped(token).ok_or_else(expected)).collect()
+}
+
+fn unescaped(token: &str) -> Option<String> {
+    let mut rest = token.chars();
+    let mut out = String::with_capacity(token.len());
+    while let Some(c) = rest.next() {
+        out.push(match (c, if c == '~' { rest.next()? } else { c }) {
+            ('~', '0') => '~',
+            ('~', '1') => '/',
+            ('~', _) => return None,
+            (c, _) => c,
+        });
+    }
+    Some(out)
 }
 
 fn upgrade(raw: &RawRoute, path: &str, errors: &mut Errors) -> bool {

@@ -76,8 +76,11 @@ fn first_issuer(reader: &Reader<'_>, folded: &mut Folded, names: &Names) {
         let bare = |s: &str| s.strip_suffix('/').unwrap_or(s).to_owned();
         // Another issuer has other keys: those of the policy's must not vouch for it.
         if first.get("issuer").and_then(Value::as_str).is_none_or(|old| bare(old) != bare(text)) {
-            first.remove("jwks_uri");
-            first.remove("jwks_cluster");
+            for (name, value) in std::mem::take(first) {
+                if name != "jwks_uri" && name != "jwks_cluster" {
+                    first.insert(name, value);
+                }
+            }
         }
         first.insert("issuer".to_owned(), json!(text));
     }

@@ -51,7 +51,11 @@ pub fn fold(reader: &mut Reader<'_>, folded: &mut Folded, alone: bool) {
 
 /// Names the variable that is missing where the other is set.
 fn half_of_tls(folded: &mut Folded) {
-    let Some(tls) = folded.value.pointer("/listen/tls").and_then(Value::as_object) else { return };
+    let Some(tls) =
+        folded.value.get("listen").and_then(|listen| listen.get("tls")).and_then(Value::as_object)
+    else {
+        return;
+    };
     let (cert, key) = (tls.contains_key("cert_file"), tls.contains_key("key_file"));
     let from = |folded: &Folded, path: &str| folded.origins.variables.contains_key(path);
     if cert && !key && from(folded, "listen.tls.cert_file") {

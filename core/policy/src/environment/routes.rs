@@ -59,13 +59,12 @@ fn put(folded: &mut Folded, routes: Vec<(Value, &str)>, upstream: bool) {
         return;
     }
     let Some(list) = folded.list("routes") else { return };
-    let routes = routes.into_iter().map(|(mut route, _)| {
+    for (at, (mut route, _)) in routes.into_iter().enumerate() {
         if upstream && let Some(members) = route.as_object_mut() {
             members.entry("upstream").or_insert(json!(UPSTREAM));
         }
-        route
-    });
-    list.splice(0..0, routes);
+        list.insert(at, route);
+    }
 }
 
 fn scopes(
@@ -127,7 +126,10 @@ fn mcp(reader: &mut Reader<'_>, folded: &mut Folded) -> Option<Value> {
             json!({})
         }
     };
-    Some(json!({ "path": path, "upstream": MCP_UPSTREAM, "mcp": { "tools": tools } }))
+    let mut route = json!({ "path": path, "upstream": MCP_UPSTREAM, "mcp": {} });
+    // Moved, since `json!` would write it out to read it again.
+    route.get_mut("mcp")?.as_object_mut()?.insert("tools".to_owned(), tools);
+    Some(route)
 }
 
 const TOOLS: &str = "TOOL_SCOPES_JSON";

@@ -18,8 +18,8 @@ fn a_member_of_another_form_says_what_it_is_and_what_was_expected() {
     for (pointer, value, expect) in [
         ("/version", json!("1"), "version: invalid type: string \"1\", expected u64"),
         ("/version", json!(-1), "version: invalid value: integer `-1`, expected u64"),
-        ("/version", json!(1.5), "version: invalid type: floating point `1.5`, expected u64"),
-        ("/version", json!(1e20), "version: invalid type: floating point `1e+20`, expected u64"),
+        ("/version", json!(1.5), "version: invalid type: floating point number, expected u64"),
+        ("/version", json!(1e20), "version: invalid type: floating point number, expected u64"),
         ("/realm", json!(true), "realm: invalid type: boolean `true`, expected a string"),
         ("/realm", json!([]), "realm: invalid type: sequence, expected a string"),
         ("/realm", json!({}), "realm: invalid type: map, expected a string"),

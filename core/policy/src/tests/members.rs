@@ -171,6 +171,8 @@ fn a_malformed_route_names_its_member() {
         ("response_filter", "routes[0].response_filter.owner", json!({ "items": "", "owner": "" })),
         ("response_filter", "routes[0].response_filter.items", json!({ "items": "notes", "owner": "/o" })),
         ("response_filter", "routes[0].response_filter.items", json!({ "items": "/a~2", "owner": "/o" })),
+        ("response_filter", "routes[0].response_filter.owner", json!({ "items": "", "owner": "/o~/a" })),
+        ("response_filter", "routes[0].response_filter.owner", json!({ "items": "", "owner": "/o~~0" })),
         (
             "response_filter",
             "routes[0].response_filter.on_missing",
@@ -193,8 +195,13 @@ fn a_malformed_route_names_its_member() {
     accepted("/routes/0/audiences", json!([]));
     accepted(
         "/routes/0/response_filter",
-        json!({ "items": "/a~1b/0", "owner": "/owner", "on_missing": "keep" }),
+        json!({ "items": "/a~1b/0/~01~0", "owner": "/owner", "on_missing": "keep" }),
     );
+    let mut policy = good();
+    set(&mut policy, "/routes/0/response_filter", json!({ "items": "/a~1b/0/~01~0", "owner": "/owner" }));
+    let loaded = loaded(&policy).unwrap();
+    let filter = loaded.routes.iter().find_map(|route| route.response_filter.as_ref()).unwrap();
+    assert_eq!(filter.items, ["a/b", "0", "~1~"]);
 }
 
 #[test]

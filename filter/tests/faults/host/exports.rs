@@ -14,6 +14,13 @@ unsafe extern "C" fn proxy_get_current_time_nanoseconds(time: *mut u64) -> u32 {
     })
 }
 #[unsafe(no_mangle)]
+unsafe extern "C" fn random_get(data: *mut u8, size: usize) -> u32 {
+    plain(|_| {
+        unsafe { data.write_bytes(7, size) };
+        0
+    })
+}
+#[unsafe(no_mangle)]
 extern "C" fn proxy_set_tick_period_milliseconds(_: u32) -> u32 {
     plain(|_| 0)
 }
