@@ -3,7 +3,7 @@
 
 #![allow(
     unsafe_code,
-    reason = "the proxy-wasm ABI 0.2.1 is a C interface; this file is the only place that speaks it"
+    reason = "the proxy-wasm ABI 0.2.1 and WASI are C interfaces; this file is the only place that speaks them"
 )]
 
 use gatewaystack_core::request::Headers;
@@ -174,7 +174,8 @@ pub fn random<const N: usize>() -> Result<[u8; N], Status> {
     let mut bytes = [0; N];
     // SAFETY: pointer and length are those of a live array, which the host fills.
     check(unsafe { random_get(bytes.as_mut_ptr(), N) })?;
-    Ok(bytes)
+    // A host that says it wrote and didn't.
+    if bytes == [0; N] { Err(GARBAGE) } else { Ok(bytes) }
 }
 
 /// Asks for a tick every `ms` milliseconds.

@@ -309,7 +309,7 @@ impl Root {
         });
         if let Some(why) = failure {
             worker.metrics.count_fetch_failure(id);
-            // An issuer is a URL: visible ASCII, without quotes.
+            // An issuer is a URL: visible ASCII, without double quotes.
             log::warn!("gatewaystack: keys of {} not fetched: {why}", issuer.issuer);
         }
         worker.mailbox.wake_all(now);

@@ -11,7 +11,7 @@ use anyhow::{Result, bail};
 use crate::{
     progress::Step,
     run::run as succeed,
-    test::CORE,
+    test::DECIDING,
     tools::{
         cargo_tool::CargoTool,
         python,
@@ -59,7 +59,7 @@ fn clippy(workspace: &Workspace) -> Result<()> {
         &["--workspace", "--all-targets"],
         // And with it what decides.
         &["--package=gatewaystack-filter", "--target", WASI],
-        &[CORE.as_slice(), &["--target", UNKNOWN]].concat(),
+        &[DECIDING.as_slice(), &["--target", UNKNOWN]].concat(),
     ];
     for arguments in runs {
         succeed(workspace.cargo().arg("clippy").args(arguments).args(["--", "--deny=warnings"]))?;

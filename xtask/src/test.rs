@@ -46,7 +46,7 @@ pub fn run(arguments: &TestArguments) -> Result<ExitCode> {
         core_on_wasm(&workspace, &mut tally)?;
     }
     if arguments.all {
-        suite(workspace.cargo().args(["test", "--doc"]).args(CORE), "core documentation", &mut tally)?;
+        suite(workspace.cargo().args(["test", "--doc"]).args(DECIDING), "core documentation", &mut tally)?;
         tally.add("demo --check", &demo::check(&workspace)?);
         tally.add("instructions", &bench::instructions::check(&workspace, false)?);
     }
@@ -151,14 +151,14 @@ fn released(workspace: &Workspace) -> Suite {
 }
 
 /// What decides, and what it stands on.
-pub const CORE: [&str; 3] =
+pub const DECIDING: [&str; 3] =
     ["--package=gatewaystack-core", "--package=gatewaystack-policy", "--package=gatewaystack-text"];
 
 /// The core's own tests once more, on the bare WebAssembly target.
 fn core_on_wasm(workspace: &Workspace, tally: &mut Tally) -> Result<()> {
     let runner = wasm_bindgen::runner(workspace)?;
     let mut command = workspace.cargo();
-    command.arg("test").args(CORE).args(["--no-fail-fast", "--target", wasm::UNKNOWN, "--lib"]);
+    command.arg("test").args(DECIDING).args(["--no-fail-fast", "--target", wasm::UNKNOWN, "--lib"]);
     command.env("CARGO_TARGET_WASM32_UNKNOWN_UNKNOWN_RUNNER", runner);
     suite(&mut command, "core on wasm32", tally)
 }

@@ -227,6 +227,7 @@ fn kind(value: &Value) -> String {
         Value::Number(number) => match (number.as_u64(), number.as_i64()) {
             (Some(number), _) => format!("integer `{number}`"),
             (_, Some(number)) => format!("integer `{number}`"),
+            // Not shown: to print floats would take 8 KB.
             _ => "floating point number".to_owned(),
         },
         Value::String(text) => format!("string {text:?}"),

@@ -8,6 +8,9 @@
 //! `{"issuers":[{"issuer":"https://idp.example/","audiences":["api"]}]}` is accepted; a member that nobody knows, a
 //! member given twice, a `null`, and whatever isn't part of this version are not: a policy that isn't fully understood is
 //! not loaded.
+//!
+//! This crate is built for size, and each function of the standard library that is used for one type once comes whole into the filter's module: so
+//! nothing here takes members out of a map, splices lists, joins or collects into maps, or prints floats or JSON values.
 
 #![warn(missing_docs)]
 

@@ -268,3 +268,53 @@ fn a_policys_revision_and_a_limits_id_follow_their_content() {
     assert_ne!(policy.revision, loaded(&other).unwrap().revision);
     assert_ne!(policy.rate_limits[0].id, policy.rate_limits[1].id);
 }
+
+#[test]
+fn each_difference_between_policies_is_another_revision() {
+    let revision = |pointer: &str, value: Value| {
+        let mut policy = good();
+        set(&mut policy, pointer, value);
+        loaded(&policy).unwrap().revision
+    };
+    let revisions = [
+        revision("/realm", json!("a")),
+        revision("/realm", json!("b")),
+        revision("/issuers/0/leeway", json!("0s")),
+        revision("/issuers/0/leeway", json!(0)),
+        revision("/listen/port", json!(1)),
+        revision("/listen/port", json!(2)),
+        revision("/builtin/health", json!(false)),
+        revision("/builtin/health", json!(true)),
+        revision("/routes/0/scopes", json!(["a", "b"])),
+        revision("/routes/0/scopes", json!(["b", "a"])),
+        revision("/routes/0/scopes", json!(["ab"])),
+    ];
+    for (at, one) in revisions.iter().enumerate() {
+        assert!(!revisions[..at].contains(one), "{at}");
+    }
+}
+
+#[test]
+fn limits_of_other_addresses_count_apart() {
+    let id = |limit: Value| {
+        let mut policy = good();
+        set(&mut policy, "/rate_limits", json!([limit]));
+        loaded(&policy).unwrap().rate_limits[0].id
+    };
+    let of = |except: Value| json!({ "by": "address", "max": 9, "window": "60s", "except": except });
+    let mut all = vec![
+        id(of(json!([]))),
+        id(of(json!(["10.0.0.0/8"]))),
+        id(of(json!(["10.0.0.0/9"]))),
+        id(of(json!(["11.0.0.0/8"]))),
+        id(of(json!(["::ffff:10.0.0.0/104"]))),
+        id(of(json!(["10.0.0.0/8", "11.0.0.0/8"]))),
+        id(json!({ "by": "address", "max": 9, "window": "60s", "on": "failures" })),
+        id(json!({ "by": "tenant", "max": 9, "window": "60s" })),
+        id(json!({ "by": "user", "max": 9, "window": "60s" })),
+    ];
+    let count = all.len();
+    all.sort_unstable();
+    all.dedup();
+    assert_eq!(all.len(), count);
+}

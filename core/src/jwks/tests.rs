@@ -19,6 +19,31 @@ fn with(name: &str, value: Value) -> Value {
     jwk
 }
 
+/// Else a changed policy would meet the keys of another issuer, or of another place.
+#[test]
+fn other_keys_are_in_other_cells() {
+    let cell = |issuer: Value| {
+        let policy = json!({ "issuers": [issuer] });
+        control::control_cell(&crate::testing::policy(policy).issuers[0])
+    };
+    let of = |issuer: &str, uri: &str, cluster: &str| json!({ "issuer": issuer, "audiences": ["a"], "jwks_uri": uri, "jwks_cluster": cluster });
+    let cells = [
+        of("https://a.example/", "https://a.example/keys", "a"),
+        of("https://b.example/", "https://a.example/keys", "a"),
+        of("https://a.example/", "https://b.example/keys", "a"),
+        of("https://a.example/", "https://a.example:444/keys", "a"),
+        of("https://a.example/", "https://a.example/other", "a"),
+        of("https://a.example/", "https://localhost:9/keys", "a"),
+        of("https://a.example/", "http://localhost:9/keys", "a"),
+        of("https://a.example/", "https://a.example/keys", "b"),
+        json!({ "issuer": "https://a.example/", "audiences": ["a"], "jwks_cluster": "a" }),
+    ]
+    .map(cell);
+    for (at, one) in cells.iter().enumerate() {
+        assert!(!cells[..at].contains(one), "{at}");
+    }
+}
+
 /// The default of `max_stale`.
 const DAY: u64 = 86_400_000;
 

@@ -65,13 +65,13 @@ impl PublicKey {
 
     /// R² modulo n.
     fn r_squared(&self) -> Vec<u32> {
-        let limbs = self.n.len();
+        let length = self.n.len();
         // The highest power of two under n, doubled to 2^limbs · R.
-        let mut x = vec![0; limbs];
+        let mut x = vec![0; length];
         if let Some(top) = x.last_mut() {
             *top = 1 << ((self.bits - 1) % LIMB);
         }
-        for _ in self.bits - 1..limbs * LIMB + limbs {
+        for _ in self.bits - 1..length * LIMB + length {
             self.double(&mut x);
         }
         // Five squarings make 2^(32 · limbs) · R of it.

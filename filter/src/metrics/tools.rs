@@ -63,12 +63,16 @@ impl Tools {
             let is_watched = route.mode == Mode::Shadow;
             let end = |tool: &str| format!("n.{tool}.t.{}", label(&route.name));
             let more = all.place(end("(more)"));
-            let mut named = Vec::with_capacity(mcp.tools.named.len());
+            let mut named: Vec<(String, usize)> = Vec::with_capacity(mcp.tools.named.len());
             for name in mcp.tools.named.iter().map(|(name, _)| record::cut(name)) {
                 let place = if left > 0 { all.place(end(&label(name))) } else { more };
                 (left, unnamed) = (left.saturating_sub(1), unnamed + usize::from(left == 0));
                 all.prepare(place, is_watched, &OF_LISTED);
-                named.push((name.to_owned(), place));
+                // Names that were cut need not stand in the order of whole ones, and may be alike, as their labels are then.
+                match named.binary_search_by(|(other, _)| other.as_str().cmp(name)) {
+                    Ok(_) => {}
+                    Err(at) => named.insert(at, (name.to_owned(), place)),
+                }
             }
             let unlisted = all.place(end("unlisted"));
             all.prepare(unlisted, is_watched, &OF_UNLISTED);

@@ -55,8 +55,14 @@ impl Worker {
         // A second later than the host ends it.
         let asked = Asked { token, stream: Some(Rc::clone(stream)), until: now + service.timeout_ms + 1_000 };
         let mut asking = self.asking.borrow_mut();
-        let at = asking.partition_point(|other| other.token < token);
-        asking.insert(at, asked);
+        match asking.binary_search_by_key(&token, |other| other.token) {
+            // The host's numbers have come round.
+            Ok(at) => {
+                asking.remove(at);
+                asking.insert(at, asked);
+            }
+            Err(at) => asking.insert(at, asked),
+        }
         true
     }
 
