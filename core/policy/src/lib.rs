@@ -10,7 +10,7 @@
 //! not loaded.
 //!
 //! This crate is built for size, and each function of the standard library that is used for one type once comes whole into the filter's module: so
-//! nothing here takes members out of a map, splices lists, joins or collects into maps, or prints floats or JSON values.
+//! nothing here takes members out of a map, splices lists, collects into maps, or prints floats or JSON values.
 
 #![warn(missing_docs)]
 

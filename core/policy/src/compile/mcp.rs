@@ -127,9 +127,8 @@ fn rules(
 /// A URI that ends in `*` is a pattern; the longest one that fits decides, and an exact entry before all.
 fn resources(raw: &RawMcp, path: &str, errors: &mut Errors) -> McpRules {
     let mut rules = rules(raw.resources.as_ref(), None, true, path, "", errors);
-    let (patterns, named) = rules.named.into_iter().partition(|(uri, _)| uri.ends_with('*'));
+    let (patterns, named): (Vec<_>, _) = rules.named.into_iter().partition(|(uri, _)| uri.ends_with('*'));
     rules.named = named;
-    let patterns: Vec<(String, McpRule)> = patterns;
     for (uri, rule) in patterns {
         let start = uri.strip_suffix('*').unwrap_or(&uri).to_owned();
         if start.contains('*') {
