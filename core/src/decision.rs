@@ -30,6 +30,8 @@ pub struct Read {
     pub cap: usize,
     /// Where the host can't hold the headers: what they are to say when they leave. Nothing of the body leaves before a permit.
     pub let_go: Option<Edits>,
+    /// Whether a good token says who sends it: whom none vouches for gets less room and less time.
+    pub vouched: bool,
 }
 
 /// A request that passes whatever is decided about it.

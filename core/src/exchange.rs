@@ -126,6 +126,15 @@ struct Kept {
     progress: Progress,
 }
 
+/// Why a request isn't held any longer.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum GaveUp {
+    /// Others' bodies need the room of its own.
+    Room,
+    /// Its body takes too long.
+    Time,
+}
+
 /// Why a request is judged (again).
 #[derive(Debug, Clone, Copy)]
 enum Came<'a> {
@@ -201,6 +210,26 @@ impl Exchange {
             }
             other => other.fault(world),
         }
+    }
+
+    /// What the request waits for, or the rest of its body, isn't waited for any longer.
+    pub fn give_up(self, world: &World<'_>, why: GaveUp) -> (Self, Decision) {
+        let (Self::AwaitKeys(AwaitKeys { kept, .. })
+        | Self::AwaitLimits(AwaitLimits { kept })
+        | Self::AwaitBody(AwaitBody { kept })) = self
+        else {
+            return self.fault(world);
+        };
+        let mut facts = kept.facts;
+        let refusal = match why {
+            GaveUp::Room => Refusal::NoRoom,
+            GaveUp::Time => Refusal::Slow,
+        };
+        facts.refuse(&refusal);
+        let route = facts.route.and_then(|id| world.policy.routes.get(id.0));
+        let mcp = route.filter(|route| route.mcp.is_some()).map(|_| mcp::McpRoute::asked_nothing());
+        let asked = Asked { request_id: facts.request_id.clone(), mcp, ..Asked::default() };
+        (Self::Replied(facts), Decision::Reply(reply::refuse(world.policy, route, &asked, &refusal)))
     }
 
     /// The host can't do what the decision needs: refuse, whatever was decided before.

@@ -25,6 +25,8 @@ pub enum Refusal {
     Body(BodyFault),
     /// `/__test__/echo` without a usable `X-Required-Scope`.
     NoRequiredScope,
+    /// Its body didn't come to an end in time.
+    Slow,
 
     // The caller's token.
     /// None.
@@ -66,6 +68,8 @@ pub enum Refusal {
     KeyPending(u32),
     /// The upstream's answer can't be filtered safely.
     NotFilterable,
+    /// There is no room to hold its body until it can be judged.
+    NoRoom,
     /// The limits over machines can't be counted, and one says that nothing passes then.
     LimitsUnavailable,
     /// Our own fault.
@@ -126,9 +130,11 @@ impl Refusal {
             Self::Scope { .. } | Self::Denied(_) | Self::Upgrade | Self::Origin => 403,
             Self::NoDocument | Self::NotOwner => 404,
             Self::Method(_) => 405,
+            Self::Slow => 408,
             Self::Limited(_) | Self::AddressLimited(_) => 429,
             Self::Internal(Fault::SharedTable)
             | Self::LimitsUnavailable
+            | Self::NoRoom
             | Self::KeysUnavailable(_)
             | Self::KeyPending(_) => 503,
             Self::NotFilterable => 502,
@@ -149,11 +155,12 @@ impl Refusal {
             Self::Denied(_) => "access_denied",
             Self::Upgrade => "upgrade_not_allowed",
             Self::Method(_) => "method_not_allowed",
+            Self::Slow => "request_timeout",
             Self::NoDocument | Self::NotOwner => "not_found",
             Self::Origin => "origin_not_allowed",
             Self::NotFilterable => "response_not_filterable",
             Self::Limited(_) | Self::AddressLimited(_) => "rate_limited",
-            Self::KeysUnavailable(_) | Self::KeyPending(_) | Self::LimitsUnavailable => {
+            Self::KeysUnavailable(_) | Self::KeyPending(_) | Self::LimitsUnavailable | Self::NoRoom => {
                 "temporarily_unavailable"
             }
             Self::Internal(_) => "internal_error",
@@ -178,7 +185,7 @@ impl Refusal {
         match self {
             Self::Limited(state) | Self::AddressLimited(state) => Some(state.reset_s.max(1)),
             Self::KeysUnavailable(s) | Self::KeyPending(s) => Some(u64::from(*s).max(1)),
-            Self::LimitsUnavailable | Self::Internal(Fault::SharedTable) => Some(1),
+            Self::LimitsUnavailable | Self::NoRoom | Self::Internal(Fault::SharedTable) => Some(1),
             _ => None,
         }
     }
@@ -200,6 +207,7 @@ impl Refusal {
             Self::KeysUnavailable(_)
             | Self::KeyPending(_)
             | Self::LimitsUnavailable
+            | Self::NoRoom
             | Self::NotFilterable
             | Self::Internal(_) => "error",
             _ => "deny",
@@ -217,6 +225,7 @@ impl Refusal {
             Self::NoDocument => "no_document",
             Self::NoRequiredScope => "no_required_scope",
             Self::Version => "mcp_version",
+            Self::Slow => "body_timeout",
             Self::Body(BodyFault::TooLarge) => "body_too_large",
             Self::Body(BodyFault::MediaType) => "body_media_type",
             Self::Body(BodyFault::Mismatch) => "mcp_mismatch",
@@ -241,6 +250,7 @@ impl Refusal {
             Self::KeysUnavailable(_) => "keys_unavailable",
             Self::KeyPending(_) => "key_pending",
             Self::LimitsUnavailable => "limits_unavailable",
+            Self::NoRoom => "no_room",
             Self::Internal(Fault::SharedTable) => "fault_shared_table",
             Self::Internal(Fault::Verifier) => "fault_verifier",
             Self::Internal(Fault::Host) => "fault_host",
@@ -280,6 +290,8 @@ impl Refusal {
             Self::Limited(s) | Self::AddressLimited(s) => format!("Too many requests; retry in {} s", s.reset_s.max(1)),
             Self::KeysUnavailable(_) => "The identity provider's keys are not available yet; retry shortly".into(),
             Self::KeyPending(_) => "The token's key is not known yet; retry shortly".into(),
+            Self::Slow => "The body took too long to come; send it at once".into(),
+            Self::NoRoom => "Too many bodies wait to be judged; retry shortly, with an access token".into(),
             Self::LimitsUnavailable => "The limits of all gateways can't be counted now; retry shortly".into(),
             Self::Internal(_) => "The gateway could not judge the request; retry shortly".into(),
         }
@@ -362,7 +374,7 @@ fn token_description(fault: TokenFault) -> &'static str {
 }
 
 /// Every reason that a record can have beside `allow`, with its decision: the closed set that statistics are made of.
-pub const REASONS: [(&str, &str); 49] = [
+pub const REASONS: [(&str, &str); 51] = [
     ("deny", "unsafe_path"),
     ("deny", "unsafe_method"),
     ("deny", "unsafe_headers"),
@@ -375,6 +387,7 @@ pub const REASONS: [(&str, &str); 49] = [
     ("deny", "body_media_type"),
     ("deny", "mcp_mismatch"),
     ("deny", "body_malformed"),
+    ("deny", "body_timeout"),
     ("deny", "no_token"),
     ("deny", "token_encrypted"),
     ("deny", "token_opaque"),
@@ -408,6 +421,7 @@ pub const REASONS: [(&str, &str); 49] = [
     ("error", "keys_unavailable"),
     ("error", "key_pending"),
     ("error", "limits_unavailable"),
+    ("error", "no_room"),
     ("error", "fault_shared_table"),
     ("error", "fault_verifier"),
     ("error", "fault_host"),

@@ -5,7 +5,7 @@ use crate::config;
 use crate::config::policy::{IssuerId, Policy};
 use crate::cors::ResponseHeaders;
 use crate::decision::{Decision, Edits, Observed};
-use crate::exchange::{Exchange, World};
+use crate::exchange::{Exchange, GaveUp, World};
 use crate::hash::Secret;
 use crate::jwks::{self, KeyRing, control};
 use crate::jwt::signature::Portable;
@@ -337,6 +337,23 @@ impl Gate {
     /// The body of a request whose headers are there.
     pub fn body(&mut self, exchange: Exchange, body: &[u8]) -> Got {
         let (exchange, decision) = self.world(|world| exchange.on_body(world, Some(body)));
+        self.got(exchange, decision)
+    }
+
+    /// Whether a token vouches for the body of a POST that is read; else the answer without it.
+    pub fn vouches(&mut self, path: &str, headers: &[(&str, &str)]) -> Result<bool, Got> {
+        let mut all: Vec<(&[u8], &[u8])> =
+            vec![(b":method", b"POST"), (b":path", path.as_bytes()), (b":authority", b"gateway.example.com")];
+        all.extend(headers.iter().map(|(name, value)| (name.as_bytes(), value.as_bytes())));
+        match self.world(|world| Exchange::AwaitHeaders.on_headers(world, Headers::of(&all))) {
+            (_, Decision::Read(read)) => Ok(read.vouched),
+            (exchange, decision) => Err(self.got(exchange, decision)),
+        }
+    }
+
+    /// A held request isn't held any longer.
+    pub fn give_up(&mut self, held: Exchange, why: GaveUp) -> Got {
+        let (exchange, decision) = self.world(|world| held.give_up(world, why));
         self.got(exchange, decision)
     }
 

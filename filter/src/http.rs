@@ -1,6 +1,7 @@
 //! One request: Envoy's callbacks in, decisions of the core applied. Whatever can't be applied refuses the request.
 
 use crate::apply::{answer, edit, strip_trailers};
+use crate::holding::Room;
 use crate::host::{self, Buffer, Map, Status};
 use crate::response::Answering;
 use crate::root::Worker;
@@ -9,7 +10,7 @@ use crate::watch::Copied;
 use gatewaystack_core::authenticate::Fetched;
 use gatewaystack_core::config::policy::IssuerId;
 use gatewaystack_core::decision::{Decision, Observed, Read};
-use gatewaystack_core::exchange::{Exchange, World};
+use gatewaystack_core::exchange::{Exchange, GaveUp, World};
 use gatewaystack_core::rate_limit::service::Answer as Counted;
 use gatewaystack_core::rate_limit::service::Question;
 use gatewaystack_core::rate_limit::{Counters, address};
@@ -37,6 +38,8 @@ pub struct Stream {
     /// Trailers have come while the request was held: Envoy won't show them again.
     trailers: Cell<bool>,
     pub(crate) reading: RefCell<Reading>,
+    /// A good token says who sends it.
+    vouched: Cell<bool>,
     /// It has waited for keys.
     waited: Cell<bool>,
     /// What the rate limit service was asked for it, while it hasn't answered.
@@ -74,6 +77,7 @@ impl HttpFilter {
             bodiless: Cell::new(false),
             trailers: Cell::new(false),
             reading: RefCell::default(),
+            vouched: Cell::new(false),
             waited: Cell::new(false),
             asked: Cell::new(None),
             answering: RefCell::new(Answering::Passing),
@@ -92,6 +96,43 @@ impl HttpFilter {
     /// Held or answered: nothing of the request may go on.
     fn gate(&self) -> Action {
         if self.stream.forwarded.get() { Action::Continue } else { Action::Pause }
+    }
+
+    /// Holds `size` bytes of the body, where there is room.
+    fn keep(&self, worker: &Rc<Worker>, size: usize) -> Action {
+        let stream = &self.stream;
+        if !stream.is_waiting() {
+            worker.held.forget(stream.id);
+            return Action::Pause;
+        }
+        let now = host::now_ns().unwrap_or_default() / 1_000_000;
+        match worker.held.grow(stream, size, stream.vouched.get(), now, worker.largest_body) {
+            Room::Enough => Action::Pause,
+            Room::Short => {
+                worker.want_room();
+                Action::Pause
+            }
+            Room::None => {
+                worker.held.forget(stream.id);
+                stream.stop(worker, GaveUp::Room);
+                Action::Pause
+            }
+        }
+    }
+
+    /// Makes room for a body that is to be read; its headers may have left before.
+    fn reserve(&self, worker: &Rc<Worker>, action: Action) -> Action {
+        let kept = self.keep(worker, 0);
+        if self.stream.is_waiting() { action } else { kept }
+    }
+
+    /// Counts what is held of the body, or lets go of it.
+    fn settle(&self, worker: &Rc<Worker>, size: usize, action: Action) -> Action {
+        if matches!(action, Action::Pause) && size > 0 {
+            return self.keep(worker, size);
+        }
+        worker.held.forget(self.stream.id);
+        action
     }
 
     /// Does what was decided, or holds the request.
@@ -151,6 +192,7 @@ impl Stream {
         if let Decision::Await(issuer) = &decided {
             return Some(*issuer);
         }
+        worker.held.forget(self.id);
         let mut applied = self.apply(worker, decided);
         let reads = || self.cap().is_some();
         if reads() && self.let_go.get() && self.bodiless.get() {
@@ -193,6 +235,28 @@ impl Stream {
     pub fn give_up(&self, worker: &Worker) -> Action {
         let refused = self.decide(worker, |exchange, world| exchange.on_keys(world, Fetched::Failed));
         self.apply(worker, refused).unwrap_or_else(|_| reset())
+    }
+
+    /// The request isn't held any longer: it is answered, with this context in effect.
+    pub fn stop(&self, worker: &Worker, why: GaveUp) {
+        if !self.is_waiting() {
+            return;
+        }
+        self.reading.take();
+        let refused = self.decide(worker, |exchange, world| exchange.give_up(world, why));
+        if self.apply(worker, refused).is_err() {
+            host::reset();
+        }
+    }
+
+    /// Whether something is still to be decided.
+    fn is_waiting(&self) -> bool {
+        match *self.exchange.borrow() {
+            Exchange::AwaitKeys(_) | Exchange::AwaitLimits(_) | Exchange::AwaitBody(_) => true,
+            Exchange::AwaitHeaders | Exchange::Watched(_) | Exchange::Forwarded(_) | Exchange::Replied(_) => {
+                false
+            }
+        }
     }
 
     /// How much of the body is held and read; `None`: nothing is.
@@ -273,7 +337,8 @@ impl Stream {
             Decision::Reply(reply) => answer(&reply).map(|()| Action::Pause),
             // The caller holds the request.
             Decision::Await(_) | Decision::Ask(_) => Ok(Action::Pause),
-            Decision::Read(Read { cap, let_go }) => {
+            Decision::Read(Read { cap, let_go, vouched }) => {
+                self.vouched.set(vouched);
                 // The host can't hold the headers: they leave as they may, and the body waits.
                 if let Some(edits) = &let_go
                     && edit(edits).is_err()
@@ -328,7 +393,8 @@ impl HttpContext for HttpFilter {
         };
         let action = self.follow(worker, decision);
         if !end {
-            return action;
+            // It takes room before the first byte of its body.
+            return if self.stream.cap().is_some() { self.reserve(worker, action) } else { action };
         }
         // No body will come.
         self.stream.watch(worker, 0, true);
@@ -342,8 +408,14 @@ impl HttpContext for HttpFilter {
         let Some(worker) = &self.worker else { return self.gate() };
         self.stream.watch(worker, size, end);
         match self.stream.cap() {
-            Some(cap) if end || size > cap => self.judge_body(worker, cap, size > cap),
-            _ => self.gate(),
+            Some(cap) if end || size > cap => {
+                let action = self.judge_body(worker, cap, size > cap);
+                self.settle(worker, size, action)
+            }
+            _ => {
+                let action = self.gate();
+                self.settle(worker, size, action)
+            }
         }
     }
 
@@ -359,6 +431,7 @@ impl HttpContext for HttpFilter {
                 return self.stream.fail(worker).unwrap_or_else(|_| reset());
             }
             self.judge_body(worker, cap, false);
+            worker.held.forget(self.stream.id);
         }
         let Some(worker) = self.worker.as_ref().filter(|_| self.stream.forwarded.get()) else {
             self.stream.trailers.set(true);

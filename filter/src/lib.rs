@@ -6,6 +6,7 @@ pub mod allocator;
 mod apply;
 pub mod host;
 mod http;
+mod holding;
 mod watch;
 mod response;
 mod metrics;

@@ -5,6 +5,7 @@
 
 mod asking;
 
+use crate::holding::Held;
 use crate::host::{self, Buffer, Map};
 use crate::http::{HttpFilter, Stream};
 use crate::metrics::Metrics;
@@ -52,6 +53,10 @@ pub struct Worker {
     pub metrics: Metrics,
     /// For copies of bodies that are only watched.
     pub room: Room,
+    /// Bodies that wait until they can be judged.
+    pub held: Held,
+    /// The largest body that the policy reads, in bytes.
+    pub largest_body: usize,
     native: bool,
     root: u32,
     holder: u64,
@@ -102,7 +107,13 @@ impl Worker {
     pub fn forget(&self, stream: &Stream) {
         let gone = self.waiters.try_borrow_mut().ok().and_then(|mut waiters| take(&mut waiters, stream.id));
         drop(gone);
+        self.held.forget(stream.id);
         self.forget_call(stream);
+    }
+
+    /// Has the root refuse whoever must go for others, soon.
+    pub fn want_room(&self) {
+        self.mailbox.wake_self();
     }
 
     fn control(&self, issuer: IssuerId) -> Option<Control> {
@@ -152,6 +163,7 @@ impl Worker {
                 waiter.stream.give_up(self);
             }
         }
+        self.make_room(now);
         let _ = host::set_effective_context(self.root);
     }
 
@@ -221,6 +233,13 @@ impl Root {
             tokens: RefCell::default(),
             metrics,
             room: Room::default(),
+            held: Held::default(),
+            largest_body: policy
+                .routes
+                .iter()
+                .filter_map(|route| Some(route.mcp.as_ref()?.max_body))
+                .max()
+                .unwrap_or(0),
             native,
             root: self.id,
             holder,

@@ -4,6 +4,7 @@
 
 mod clusters;
 mod files;
+mod memory;
 mod model;
 pub mod ports;
 mod reload;
@@ -117,6 +118,7 @@ fn rendered(input: &RenderInput, given: &Given) -> Result<Rendered, Vec<ConfigEr
         sidecar_host: &sidecar_host,
         stats_port,
         elsewhere: &elsewhere,
+        memory: memory::Memory::find(&input.env).map_err(|e| vec![e])?,
     };
     let model = model::model(&policy, &places)?;
     let own = &policy.own;

@@ -18,6 +18,8 @@ pub struct Policy {
     pub mode: Mode,
     /// Whether the host can hold headers back while a body is read.
     pub hold_headers: bool,
+    /// How long a body may take that is held until it can be judged, in milliseconds, where its caller is known.
+    pub body_timeout_ms: u64,
     /// Which signature verifier the filter uses.
     pub verifier: Verifier,
     /// Whether paths that differ by case alone are told apart (`case: sensitive`).
@@ -284,6 +286,8 @@ pub struct Mcp {
     pub resources: McpRules,
     /// Methods that are open without a token, `initialize` and `notifications/initialized` among them; empty: none is.
     pub lazy_auth: Vec<String>,
+    /// Whether anything on the route may do without a token.
+    pub opens: bool,
     /// How a client is told to sign in.
     pub challenge_mode: ChallengeMode,
     /// Origins that browsers may call from, or `*`.

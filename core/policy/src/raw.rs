@@ -96,6 +96,7 @@ RawPolicy {
     /** The form's version: 1. */ version: u64,
     /** `enforce` or `shadow`. */ mode: RawMode,
     /** Whether the host can hold headers back while a body is read. */ hold_headers: bool,
+    /** How long a body may take that must be read. */ body_timeout: RawDuration,
     /** Which signature verifier. */ verifier: RawVerifier,
     /** Whether case tells paths apart. */ case: RawCase,
     /** Whether the filter overlays its VM's environment. */ environment: bool,

@@ -10,6 +10,7 @@ use crate::authorize::{self, Permitted};
 use crate::bearer::Bearer;
 use crate::config::policy::{ChallengeMode, Mcp, Mode, Route, RouteId};
 use crate::decision::Read;
+use crate::jwt::VerifiedClaims;
 use crate::mcp::era::Era;
 use crate::mcp::json_rpc::{BodyFault, Target};
 use crate::mcp::needs::Needs;
@@ -20,6 +21,7 @@ use crate::refusal::Refusal;
 use crate::reply::AskedMcp;
 use crate::request::Request;
 use std::borrow::Cow;
+use std::rc::Rc;
 
 /// The methods of an MCP route (Streamable HTTP).
 const METHODS: [&str; 4] = ["POST", "GET", "DELETE", "OPTIONS"];
@@ -48,7 +50,8 @@ impl<'a> McpRoute<'a> {
             None if request.method == "POST" => Operation::of_headers(request, era).map(Cow::Owned),
             None => Some(Cow::Owned(Operation::without_body(request.method, era))),
         };
-        let Some(operation) = operation else { return Self::asked_nothing() };
+        // Nothing is known but where the call goes: what every call there needs.
+        let operation = operation.unwrap_or_else(|| Cow::Owned(Operation::without_body(request.method, era)));
         let needs = Needs::of(&operation, self.route, self.mcp);
         let is_tool = |operation: &Operation| {
             operation.call().is_some_and(|call| matches!(call.target, Target::Tool(_)))
@@ -147,7 +150,7 @@ fn unknown_version(
         case.request.method == "POST" && is_json(case.request) && case.request.upgrade.is_none();
     let is_held = world.policy.hold_headers && case.mode == Mode::Enforce;
     if is_readable && is_held && progress.operation.is_none() {
-        return Ok(Verdict::Read(Read { cap: route.mcp.max_body, let_go: None }));
+        return Ok(Verdict::Read(Read { cap: route.mcp.max_body, let_go: None, vouched: false }));
     }
     Err(Refusal::Version)
 }
@@ -232,6 +235,13 @@ fn before_body(
             // Nobody, and the operation is open.
             None => {}
         }
+    } else if matches!(request.bearer, Bearer::Absent) {
+        // Whatever the body says: there is no token, and it can't do without.
+        if !route.mcp.opens && route.mcp.challenge_mode != ChallengeMode::Meta {
+            return Err(Refusal::NoToken);
+        }
+    } else if world.policy.hold_headers {
+        known = vouched(world, case, route, progress);
     }
     // What follows the headers of an upgrade is no body.
     authorize::check_upgrade(request, route.route)?;
@@ -253,9 +263,29 @@ fn before_body(
                 }
             },
         };
-        Some(authorize::edits(world.policy, request, Some(route.route), claims.as_deref()))
+        let edits = authorize::edits(world.policy, request, Some(route.route), claims.as_deref());
+        known = claims;
+        Some(edits)
     };
-    Ok(Verdict::Read(Read { cap, let_go }))
+    Ok(Verdict::Read(Read { cap, let_go, vouched: known.is_some() }))
+}
+
+/// Who sends a body, where a good token says so. Another one is refused with the body in hand, for the challenge names the operation's scopes.
+fn vouched(
+    world: &World<'_>,
+    case: &Case<'_>,
+    route: &McpRoute<'_>,
+    progress: &mut Progress,
+) -> Option<Rc<VerifiedClaims>> {
+    match authenticate(world, Some(route.route), case.request.bearer, case.fetched()) {
+        Ok(Caller::Known(claims)) => Some(claims),
+        // They are waited for once the body is there.
+        Ok(Caller::NeedsKeys(_)) | Err(Refusal::NoToken) => None,
+        Err(refusal) => {
+            progress.refused = Some(counted_failure(world, progress, refusal));
+            None
+        }
+    }
 }
 
 /// Who calls; `None`: nobody, which is fine here. A bad token is refused whether or not one is needed.

@@ -59,6 +59,8 @@ fn every() -> Vec<Refusal> {
         Refusal::KeysUnavailable(2),
         Refusal::KeyPending(2),
         Refusal::LimitsUnavailable,
+        Refusal::NoRoom,
+        Refusal::Slow,
         Refusal::Internal(Fault::SharedTable),
         Refusal::Internal(Fault::Verifier),
         Refusal::Internal(Fault::Host),

@@ -94,7 +94,7 @@ impl Life {
             "public_url": "https://gateway.example.com",
             "issuers": [{"issuer": "https://idp.example/", "audiences": ["api"], "jwks_uri": "https://idp.example/jwks", "jwks_cluster": "idp"}],
             "routes": [
-                {"path": "/mcp", "mcp": {"tools": {"whoami": [], "purge": ["admin"]}}},
+                {"path": "/mcp", "mcp": {"tools": {"whoami": [], "help": "public", "purge": ["admin"]}}},
                 {"path": "/notes", "response_filter": {"items": "", "owner": "/owner"}},
             ],
             "rate_limits": [],

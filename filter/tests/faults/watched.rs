@@ -87,7 +87,7 @@ fn policy(hold: bool, max_body: usize) -> Vec<u8> {
         "hold_headers": hold,
         "public_url": "https://gateway.example.com",
         "issuers": [{"issuer": "https://idp.example/", "audiences": ["api"], "jwks_uri": "https://idp.example/jwks", "jwks_cluster": "idp"}],
-        "routes": [{"path": "/mcp", "mcp": {"tools": {"whoami": [], "purge": ["admin"]}, "max_body": max_body}}],
+        "routes": [{"path": "/mcp", "mcp": {"tools": {"whoami": [], "help": "public", "purge": ["admin"]}, "max_body": max_body}}],
         "rate_limits": [{"by": "user", "max": 60, "window": "60s"}],
     })
     .to_string()

@@ -1,6 +1,7 @@
 //! What the template is filled with: the compiled policy and the places on this machine in, plain values out.
 
 use super::clusters::{self, Cluster};
+use super::memory::Memory;
 use super::routes::{self, Route};
 use crate::connect::ConnectTo;
 use gatewaystack_core::config::error::ConfigError;
@@ -40,6 +41,8 @@ pub struct Places<'a> {
     pub stats_port: Option<u16>,
     /// Where servers are that the policy calls loopback.
     pub elsewhere: &'a ConnectTo,
+    /// What Envoy may take.
+    pub memory: Memory,
 }
 
 /// The template's values.
@@ -53,6 +56,8 @@ pub struct Model {
     shadow: bool,
     tls: Option<Tls>,
     buffer_bytes: usize,
+    heap_bytes: u64,
+    connections: u64,
     decisions: String,
     revision: String,
     wasm: String,
@@ -85,6 +90,8 @@ pub fn model(policy: &Policy, places: &Places<'_>) -> Result<Model, Vec<ConfigEr
         shadow: policy.mode == Mode::Shadow,
         tls: own.tls.as_ref().map(|(cert, key)| Tls { cert_file: file(cert), key_file: file(key) }),
         buffer_bytes: buffer_bytes(policy),
+        heap_bytes: places.memory.heap,
+        connections: places.memory.connections,
         decisions: places.data_dir.join("decisions.jsonl").display().to_string(),
         revision: policy.revision.to_string(),
         wasm: places.wasm.display().to_string(),

@@ -40,13 +40,17 @@ pub fn compile(
     let tools = rules(raw.tools.as_ref(), raw.unlisted.as_deref(), &at("tools"), &at("unlisted"), errors);
     let prompts = rules(raw.prompts.as_ref(), None, &at("prompts"), "", errors);
     let resources = resources(raw, &at("resources"), errors);
+    let lazy_auth = lazy(raw, &at("lazy_auth"), errors);
+    let is_public =
+        [&tools, &prompts, &resources].iter().any(|rules| rules.all().any(|rule| *rule == McpRule::Public));
     let supported = supported(policy, &[&tools, &prompts, &resources], scopes);
     Mcp {
         resource: resource(policy, raw, pattern, &at("resource"), errors),
         tools,
         prompts,
         resources,
-        lazy_auth: lazy(raw, &at("lazy_auth"), errors),
+        opens: is_public || !lazy_auth.is_empty(),
+        lazy_auth,
         challenge_mode: match raw.challenge_mode {
             // No client announces itself by a documented signal yet.
             None | Some(RawChallengeMode::Http | RawChallengeMode::Auto) => ChallengeMode::Http,

@@ -17,13 +17,17 @@ use super::policy::{
     AuditSubject, ChallengeScope, Cors, HttpUrl, Identity, Metadata, Mode, Policy, Route, Verifier,
 };
 use super::raw::{RawCase, RawChallengeScope, RawMode, RawPolicy, RawServe, RawSubject, RawVerifier};
-use super::values::{name, url};
+use super::values::{duration, name, url};
 use gatewaystack_text::hash::fnv1a;
 use gatewaystack_text::sorted;
 use serde_json::Value;
 
 /// Where clients see us without a `public_url`.
 const PUBLIC_URL: &str = "http://localhost:8080";
+
+/// How long a body may take.
+const BODY_TIMEOUT_MS: u64 = 300_000;
+const MAX_BODY_TIMEOUT_MS: u64 = 3_600_000;
 
 /// The errors found so far.
 #[derive(Debug, Default)]
@@ -77,6 +81,7 @@ pub fn compile(raw: &RawPolicy, folded: &Value, place: Place) -> (Policy, Vec<Co
         revision: format!("{:016x}", revision(folded)).into(),
         mode,
         hold_headers: raw.hold_headers.unwrap_or(false),
+        body_timeout_ms: body_timeout(raw, &mut errors),
         verifier: match raw.verifier {
             None | Some(RawVerifier::Auto) => Verifier::Auto,
             Some(RawVerifier::Native) => Verifier::Native,
@@ -114,6 +119,13 @@ fn mode(raw: Option<RawMode>) -> Mode {
         None | Some(RawMode::Enforce) => Mode::Enforce,
         Some(RawMode::Shadow) => Mode::Shadow,
     }
+}
+
+fn body_timeout(raw: &RawPolicy, errors: &mut Errors) -> u64 {
+    let given = raw.body_timeout.as_ref();
+    let given =
+        given.and_then(|d| errors.keep("body_timeout", duration::within(&d.0, 1_000, MAX_BODY_TIMEOUT_MS)));
+    given.unwrap_or(BODY_TIMEOUT_MS)
 }
 
 fn builtin(raw: &RawPolicy, member: fn(&super::raw::RawBuiltin) -> Option<bool>, default: bool) -> bool {

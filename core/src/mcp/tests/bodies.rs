@@ -123,7 +123,9 @@ fn a_method_that_takes_no_body_gets_none_through() {
 #[test]
 fn an_answer_to_a_request_that_is_not_yet_allowed_is_not_shown() {
     use crate::exchange::respond::{Head, Treatment};
-    let mut gate = gate(json!({"hold_headers": false, "routes": [{"path": "/mcp", "mcp": {}}]}));
+    let mut gate = gate(
+        json!({"hold_headers": false, "routes": [{"path": "/mcp", "mcp": {"tools": {"help": "public"}}}]}),
+    );
     let headers = [("content-type", "application/json")];
     for (status, shown) in [(200, false), (202, false), (206, false), (304, true), (401, true), (500, true)] {
         let Got::Reads(mut exchange, _) = gate.send("POST", "/mcp", &headers) else { panic!() };
@@ -324,7 +326,7 @@ fn headers_refuse(held: bool) {
 #[test]
 fn where_headers_leave_early_they_say_who_calls_and_the_body_still_decides() {
     let mut gate = gate(json!({"hold_headers": false, "routes": [{"path": "/mcp", "mcp": {
-        "tools": {"list_notes": ["tool:read"], "add_note": ["tool:write"]}}}]}));
+        "tools": {"help": "public", "list_notes": ["tool:read"], "add_note": ["tool:write"]}}}]}));
     let auth = format!("Bearer {}", reader());
     let headers =
         [("content-type", "application/json"), ("authorization", auth.as_str()), ("x-user-id", "evil")];
@@ -356,4 +358,81 @@ fn headers_that_left_without_an_identity_are_followed_by_no_body() {
     let Got::Reads(exchange, Some(edits)) = gate.send("POST", "/mcp", &headers) else { panic!() };
     assert_eq!(edits.set.len(), 1);
     assert_eq!(gate.body(*exchange, tool("whoami").to_string().as_bytes()).status(), 200);
+}
+
+/// With another signature.
+fn forged() -> String {
+    let good = reader();
+    let (head, signature) = good.rsplit_once('.').unwrap();
+    let (start, end) = signature.split_at(100);
+    let flipped = if end.starts_with('A') { 'B' } else { 'A' };
+    format!("{head}.{start}{flipped}{}", &end[1..])
+}
+
+/// Whom no token vouches for gets an answer before a byte of a body that couldn't change it, and little room for one that could.
+#[test]
+fn a_body_is_read_only_where_it_can_change_the_answer() {
+    let headers = |token: Option<&str>| {
+        let mut headers = vec![("content-type".to_owned(), "application/json".to_owned())];
+        headers.extend(token.map(|token| ("authorization".to_owned(), format!("Bearer {token}"))));
+        headers
+    };
+    let opening = [
+        json!({"lazy_auth": ["tools/list"]}),
+        json!({"tools": {"help": "public"}}),
+        json!({"prompts": {"p": "public"}}),
+        json!({"resources": {"a://*": "public"}}),
+        json!({"challenge_mode": "meta"}),
+    ];
+    for hold in [true, false] {
+        let gated = |mcp: &Value| {
+            gate(json!({"hold_headers": hold, "routes": [{"path": "/mcp", "scopes": ["mcp"], "mcp": mcp}]}))
+        };
+        let decide = |mcp: &Value, token: Option<&str>| {
+            let headers = headers(token);
+            let headers: Vec<(&str, &str)> = headers.iter().map(|(n, v)| (n.as_str(), v.as_str())).collect();
+            gated(mcp).vouches("/mcp", &headers)
+        };
+        for mcp in [json!({}), json!({"tools": {"a": [], "b": ["x"]}, "unlisted": "allow"})] {
+            assert_eq!(decide(&mcp, None).unwrap_err().status(), 401, "{mcp}");
+        }
+        for mcp in &opening {
+            assert_eq!(decide(mcp, None).unwrap(), false, "{mcp}");
+        }
+        for mcp in opening.iter().chain([&json!({})]) {
+            assert_eq!(decide(mcp, Some(&reader())).unwrap(), true, "{mcp}");
+            for bad in [token().claim("exp", 1).mint(), forged(), "opaque".to_owned()] {
+                assert_eq!(decide(mcp, Some(&bad)).unwrap(), false, "{mcp} {bad}");
+            }
+        }
+        let got = decide(&json!({}), None).unwrap_err();
+        assert!(got.header("www-authenticate").unwrap().contains("scope=\"mcp\""), "{got:?}");
+        assert_eq!(got.body()["id"], Value::Null);
+    }
+}
+
+#[test]
+fn who_holds_a_body_for_too_long_is_told_so() {
+    use crate::exchange::GaveUp;
+    for hold in [true, false] {
+        for (why, status, error, outcome) in [
+            (GaveUp::Time, 408, "request_timeout", ("deny", "body_timeout")),
+            (GaveUp::Room, 503, "temporarily_unavailable", ("error", "no_room")),
+        ] {
+            let mut gate = gate(
+                json!({"hold_headers": hold, "routes": [{"path": "/mcp", "mcp": {"lazy_auth": ["tools/list"]}}]}),
+            );
+            let Got::Reads(exchange, _) = gate.send("POST", "/mcp", &[("content-type", "application/json")])
+            else {
+                panic!()
+            };
+            let got = gate.give_up(*exchange, why);
+            assert_eq!((got.status(), got.body()["error"]["data"]["error"].as_str()), (status, Some(error)));
+            assert_eq!(got.header("retry-after").is_some(), status == 503);
+            assert_eq!(
+                (gate.record["decision"].as_str(), gate.record["reason"].as_str()),
+                (Some(outcome.0), Some(outcome.1))
+            );
+        }
+    }
 }

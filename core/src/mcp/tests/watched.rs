@@ -224,7 +224,8 @@ fn keys_that_come_while_a_body_passes_decide_about_it() {
 /// By its spelling Envoy could take it for the other route's: it is enforced, and its headers are held where they can be.
 #[test]
 fn a_call_that_could_be_an_enforced_routes_is_not_only_watched() {
-    let routes = json!([{"path": "/mcp", "mode": "shadow", "mcp": {}}, {"path": "/*"}]);
+    let routes =
+        json!([{"path": "/mcp", "mode": "shadow", "mcp": {"tools": {"help": "public"}}}, {"path": "/*"}]);
     for hold_headers in [true, false] {
         let mut gate = gate(json!({"hold_headers": hold_headers, "routes": routes}));
         let got = gate.send("POST", "/%6dcp", &[("content-type", "application/json")]);
