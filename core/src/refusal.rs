@@ -300,9 +300,12 @@ fn unsafe_description(fault: RequestFault) -> String {
         RequestFault::Path(PathFault::Escape) => {
             "The path has a percent escape that is broken or not allowed".into()
         }
+        RequestFault::Path(PathFault::Lookalike) => {
+            "A segment of the path must not end in a dot, have blanks at its ends, or have :$ in it".into()
+        }
         RequestFault::Doubled(name) => format!("Send one {name} header only"),
         RequestFault::Connection => "The Connection header must not name other headers".into(),
-        RequestFault::Method => "Use a request method for resources".into(),
+        RequestFault::Method => "Use a request method for resources, in upper case".into(),
         RequestFault::NotText(name) => format!("The {name} header must be ASCII text"),
     }
 }

@@ -26,6 +26,7 @@ fn every() -> Vec<Refusal> {
     let mut all: Vec<Refusal> = tokens.into_iter().map(Refusal::Token).collect();
     all.extend([
         Refusal::Unsafe(RequestFault::Path(PathFault::DotSegment)),
+        Refusal::Unsafe(RequestFault::Path(PathFault::Lookalike)),
         Refusal::Unsafe(RequestFault::Method),
         Refusal::Unsafe(RequestFault::Connection),
         Refusal::Authorization(AuthorizationFault::Malformed),
