@@ -57,7 +57,8 @@ pub fn check(text: &str, form: Form) -> Result<(), UriFault> {
 }
 
 fn check_uri(text: &str) -> Result<(), UriFault> {
-    let (scheme, rest) = text.split_once(':').filter(|(scheme, _)| is_scheme(scheme)).ok_or(UriFault::Scheme)?;
+    let (scheme, rest) =
+        text.split_once(':').filter(|(scheme, _)| is_scheme(scheme)).ok_or(UriFault::Scheme)?;
     check_characters(rest)?;
     check_escapes(rest)?;
     let (rest, fragment) = split(rest, '#');
@@ -83,7 +84,8 @@ fn check_uri(text: &str) -> Result<(), UriFault> {
 
 /// The path, where what stands before it is good.
 fn path<'a>(scheme: &str, hierarchy: &'a str, special: Option<u16>) -> Result<&'a str, UriFault> {
-    let authority = hierarchy.strip_prefix("//").map(|rest| rest.split_at(rest.find('/').unwrap_or(rest.len())));
+    let authority =
+        hierarchy.strip_prefix("//").map(|rest| rest.split_at(rest.find('/').unwrap_or(rest.len())));
     if scheme == "file" {
         return match authority {
             Some(("", path)) if path.is_empty() || has_hole(path) => Err(UriFault::Empty),

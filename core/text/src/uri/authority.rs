@@ -40,8 +40,7 @@ fn is_address(text: &str) -> bool {
 
 fn is_internet_host(host: &str) -> bool {
     let is_label = |label: &str| {
-        !label.is_empty()
-            && label.bytes().all(|b| matches!(b, b'a'..=b'z' | b'0'..=b'9' | b'-' | b'_'))
+        !label.is_empty() && label.bytes().all(|b| matches!(b, b'a'..=b'z' | b'0'..=b'9' | b'-' | b'_'))
     };
     let last = host.rsplit('.').next().unwrap_or_default();
     let is_hex = |text: &str| text.bytes().all(|b| b.is_ascii_hexdigit());

@@ -41,7 +41,9 @@ fn escaped(text: &str) -> String {
                 rest = after;
                 if is_unreserved(value) { out.push(char::from(value)) } else { push_escape(&mut out, value) }
             }
-            None if is_unreserved(*byte) || b":/?#[]@!$&'()*+,;=%{}".contains(byte) => out.push(char::from(*byte)),
+            None if is_unreserved(*byte) || b":/?#[]@!$&'()*+,;=%{}".contains(byte) => {
+                out.push(char::from(*byte))
+            }
             None => push_escape(&mut out, *byte),
         }
     }

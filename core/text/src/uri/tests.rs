@@ -161,7 +161,9 @@ fn every_other_spelling_is_refused() {
             assert_eq!(check(uri, Form::Template), Err(fault), "{uri:?}");
         }
     }
-    for template in ["notes://{a", "notes://a}", "notes://{}", "notes://{a b}", "Notes://{a}", "notes://{a}/../b"] {
+    for template in
+        ["notes://{a", "notes://a}", "notes://{}", "notes://{a b}", "Notes://{a}", "notes://{a}/../b"]
+    {
         assert!(check(template, Form::Template).is_err(), "{template}");
     }
 }
@@ -206,7 +208,13 @@ fn look_alikes_have_one_key() {
         assert!(folded(uri).starts_with(&folded_start("notes:")), "{uri}");
         assert!(!folded(uri).starts_with(&folded_start("notes://admin/plan/")), "{uri}");
     }
-    for other in ["notes://admin", "notes://admin/plan?x", "notes://adminplan", "notes://admin/plans", "file:///admin/plan"] {
+    for other in [
+        "notes://admin",
+        "notes://admin/plan?x",
+        "notes://adminplan",
+        "notes://admin/plans",
+        "file:///admin/plan",
+    ] {
         assert_ne!(folded(other), "notes://admin/plan", "{other}");
     }
     assert_eq!(folded_start(""), "");
@@ -233,10 +241,31 @@ fn the_right_spelling_is_named() {
 
 #[test]
 fn what_a_uri_may_begin_with_is_told_from_what_none_does() {
-    for start in ["", "notes://", "notes:", "notes://adm", "file:///secret/", "file:", "file:/", "https://a.ex", "https://a.example:8", "n", "urn:a:"] {
+    for start in [
+        "",
+        "notes://",
+        "notes:",
+        "notes://adm",
+        "file:///secret/",
+        "file:",
+        "file:/",
+        "https://a.ex",
+        "https://a.example:8",
+        "n",
+        "urn:a:",
+    ] {
         assert_eq!(check_start(start), Ok(()), "{start}");
     }
-    for start in ["Notes://", "file:/secret/", "file://localhost/", "notes://a/../", "notes://a/%72", "notes://a b/", "/a", " notes:"] {
+    for start in [
+        "Notes://",
+        "file:/secret/",
+        "file://localhost/",
+        "notes://a/../",
+        "notes://a/%72",
+        "notes://a b/",
+        "/a",
+        " notes:",
+    ] {
         assert!(check_start(start).is_err(), "{start}");
     }
 }
