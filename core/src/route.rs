@@ -21,10 +21,43 @@ pub enum Match {
 pub fn find(policy: &Policy, method: &str, host: &str, path: &str) -> Match {
     let segments: Vec<&str> = segments(path);
     let host = bare_host(host);
+    let found = first(policy, method, host, &segments);
+    let Match::Route(RouteId(at)) = found else { return found };
+    match policy.routes.get(at) {
+        Some(route) if !route.aliases.is_empty() => {
+            reached(policy, route, method, host, &segments).unwrap_or(found)
+        }
+        _ => found,
+    }
+}
+
+/// By which route a request is judged that reaches at the same server what that route protects; `None`: by its own.
+fn reached(policy: &Policy, from: &Route, method: &str, host: &str, segments: &[&str]) -> Option<Match> {
+    let prefix = from.strip_prefix.as_deref().unwrap_or_default();
+    let arriving = segments.get(self::segments(prefix).len()..).unwrap_or_default();
+    let mut near = None;
+    for alias in &from.aliases {
+        let Some(route) = policy.routes.get(alias.route.0) else { continue };
+        let pattern = route.pattern.segments.get(alias.skip..).unwrap_or_default();
+        let is_there = |case| matches_from(pattern, route.pattern.rest, arriving, case);
+        if is_there(true) {
+            if takes_method(route, method) && takes_host(route, host) && near != Some(Match::Ambiguous) {
+                return Some(Match::Route(alias.route));
+            }
+            // Asked for directly it would be refused, too.
+            near = near.or(Some(Match::None));
+        } else if !policy.case_sensitive && is_there(false) {
+            near = Some(Match::Ambiguous);
+        }
+    }
+    near
+}
+
+fn first(policy: &Policy, method: &str, host: &str, segments: &[&str]) -> Match {
     let mut wrong_method = None;
-    for at in policy.index.candidates(&segments) {
+    for at in policy.index.candidates(segments) {
         let Some(route) = policy.routes.get(at) else { continue };
-        if !matches(&route.pattern, &segments, true) {
+        if !matches(&route.pattern, segments, true) {
             continue;
         }
         if !takes_method(route, method) {
@@ -36,8 +69,8 @@ pub fn find(policy: &Policy, method: &str, host: &str, path: &str) -> Match {
         if !takes_host(route, host) {
             continue;
         }
-        let mut earlier = policy.index.candidates(&segments).take_while(|earlier| *earlier < at);
-        let differs = |at| policy.routes.get(at).is_some_and(|route| differs_by_case_alone(route, &segments));
+        let mut earlier = policy.index.candidates(segments).take_while(|earlier| *earlier < at);
+        let differs = |at| policy.routes.get(at).is_some_and(|route| differs_by_case_alone(route, segments));
         if !policy.case_sensitive && earlier.any(differs) {
             return Match::Ambiguous;
         }
@@ -80,15 +113,13 @@ fn differs_by_case_alone(route: &Route, segments: &[&str]) -> bool {
 }
 
 fn matches(pattern: &Pattern, segments: &[&str], case: bool) -> bool {
-    let fixed = pattern.segments.len();
-    let length = if pattern.rest { segments.len() > fixed } else { segments.len() == fixed };
+    matches_from(&pattern.segments, pattern.rest, segments, case)
+}
+
+fn matches_from(fixed: &[Option<String>], rest: bool, segments: &[&str], case: bool) -> bool {
+    let length = if rest { segments.len() > fixed.len() } else { segments.len() == fixed.len() };
     let same = |want: &str, got: &str| if case { want == got } else { want.eq_ignore_ascii_case(got) };
-    length
-        && pattern
-            .segments
-            .iter()
-            .zip(segments)
-            .all(|(want, got)| want.as_deref().is_none_or(|want| same(want, got)))
+    length && fixed.iter().zip(segments).all(|(want, got)| want.as_deref().is_none_or(|want| same(want, got)))
 }
 
 /// Segments of a normalised path; one trailing slash is ignored, and `/` has none.

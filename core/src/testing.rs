@@ -231,7 +231,12 @@ impl Gate {
     }
 
     fn world<R>(&self, run: impl FnOnce(&World<'_>) -> R) -> R {
-        let counters = Counters { table: &self.table, secret: Secret(1, 2), evicted: Cell::new(0) };
+        let counters = Counters {
+            table: &self.table,
+            secret: Secret(1, 2),
+            evicted: Cell::new(0),
+            uncounted: Cell::new(0),
+        };
         let address = || self.address;
         run(&World {
             policy: &self.policy,

@@ -221,7 +221,8 @@ impl Stream {
         without_clock: impl FnOnce(Exchange, &World<'_>) -> (Exchange, Decision),
     ) -> Decision {
         let now_ms = now.as_ref().map_or(0, |now| now / 1_000_000);
-        let counters = Counters { table: &Cells, secret: worker.secret, evicted: Cell::new(0) };
+        let counters =
+            Counters { table: &Cells, secret: worker.secret, evicted: Cell::new(0), uncounted: Cell::new(0) };
         let keys = worker.keys.borrow();
         let world = World {
             policy: &worker.policy,
@@ -238,6 +239,7 @@ impl Stream {
             if now.is_ok() { step(exchange, &world) } else { without_clock(exchange, &world) };
         worker.metrics.add_cache_hits(world.cache_hits.get());
         worker.metrics.add_evictions(counters.evicted.get());
+        worker.metrics.add_uncounted(counters.uncounted.get());
         self.exchange.replace(next);
         decision
     }

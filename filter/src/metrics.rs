@@ -32,6 +32,9 @@ pub struct Metrics {
     fetch_failures: Vec<u32>,
     cache_hits: u32,
     evictions: u32,
+    uncounted: u32,
+    /// Addresses that weren't counted since the last tick.
+    lately: Cell<u32>,
     /// Questions to the rate limit service, and those that came to nothing.
     asked: [u32; 2],
     native: u32,
@@ -67,6 +70,8 @@ impl Metrics {
             fetch_failures: per_issuer(Metric::Counter, "gatewaystack_key_fetch_failures_total"),
             cache_hits: define(Metric::Counter, "gatewaystack_token_cache_hits_total"),
             evictions: define(Metric::Counter, "gatewaystack_table_evictions_total"),
+            uncounted: define(Metric::Counter, "gatewaystack_addresses_uncounted_total"),
+            lately: Cell::new(0),
             asked: ["gatewaystack_limits_asked_total", "gatewaystack_limits_unanswered_total"].map(|name| {
                 if policy.limit_service.is_some() { define(Metric::Counter, name) } else { u32::MAX }
             }),
@@ -99,11 +104,23 @@ impl Metrics {
     /// Writes what was remembered.
     pub fn flush(&self) {
         host::increment_metric(self.cache_hits, self.hits.take());
+        let lately = self.lately.take();
+        if lately > 0 {
+            log::warn!(
+                "gatewaystack: the table of addresses is full: {lately} requests of others weren't counted by address"
+            );
+        }
     }
 
     /// Counts live counters that had to go.
     pub fn add_evictions(&self, evictions: u32) {
         host::increment_metric(self.evictions, evictions);
+    }
+
+    /// Counts requests whose address found no room in the table.
+    pub fn add_uncounted(&self, requests: u32) {
+        self.lately.set(self.lately.get().saturating_add(requests));
+        host::increment_metric(self.uncounted, requests);
     }
 
     /// The rate limit service was asked.

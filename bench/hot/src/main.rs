@@ -160,7 +160,12 @@ impl Gateway {
 
     /// One request. (The host gives the filter its headers in memory of the filter's own: the copy stands for that.)
     fn ask(&self, headers: Headers) -> io::Result<String> {
-        let counters = Counters { table: &self.table, secret: Secret(1, 2), evicted: Cell::new(0) };
+        let counters = Counters {
+            table: &self.table,
+            secret: Secret(1, 2),
+            evicted: Cell::new(0),
+            uncounted: Cell::new(0),
+        };
         let world = World {
             policy: &self.policy,
             keys: &self.keys,

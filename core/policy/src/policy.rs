@@ -209,6 +209,17 @@ pub struct Route {
     pub strip_prefix: Option<String>,
     /// (own) Time to response headers in milliseconds; 0: none.
     pub timeout_ms: Option<u64>,
+    /// Routes by whose rules it is judged where it reaches what they protect; empty: by its own.
+    pub aliases: Vec<Alias>,
+}
+
+/// A route that leads to the same server as another one.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Alias {
+    /// Which.
+    pub route: RouteId,
+    /// Segments of its pattern that don't arrive there.
+    pub skip: usize,
 }
 
 /// A path pattern, in segments of the normalised path.

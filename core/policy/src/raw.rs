@@ -62,6 +62,7 @@ words!(/** `challenge_scope` */ RawChallengeScope { Operation, All });
 words!(/** `metadata.serve` */ RawServe { Sidecar, Filter });
 words!(/** `routes[].access` */ RawAccess { Public, Token });
 words!(/** `routes[].audience` */ RawAudience { Issuer, Strict });
+words!(/** `routes[].aliases` */ RawAliases { Allowed, Strict });
 words!(/** `routes[].upgrade[]` */ RawUpgrade { Websocket });
 words!(/** `rate_limits[].by` */ RawBy { User, Tenant, Address });
 words!(/** `rate_limits[].on` */ RawOn { Failures, All });
@@ -189,6 +190,7 @@ RawRoute {
     /** Upgrades that pass. */ upgrade: Vec<RawUpgrade>,
     /** (own) Name in `upstreams`. */ upstream: String,
     /** (own) Prefix that Envoy strips. */ strip_prefix: String,
+    /** What it reaches at its upstream that another route has other rules for: `allowed`, or judged by those rules (`strict`). */ aliases: RawAliases,
     /** (own) Time to response headers; 0: none. */ timeout: RawDuration,
     /** Response post-filter. */ response_filter: RawResponseFilter,
     /** MCP rules. */ mcp: RawMcp,

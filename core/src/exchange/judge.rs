@@ -155,7 +155,7 @@ fn judge(
     if let Match::WrongMethod(_) = found {
         return Err(Refusal::Method(route::allowed_methods(world.policy, &request.target.path)));
     }
-    let counted = count_address(world, progress)?;
+    let counted = count_address(world, route.map(|(_, route)| route), progress)?;
     facts.counted = counted;
     if let Some(mcp) = McpRoute::of(route) {
         return mcp::judge(world, case, &mcp, counted, progress, facts);
@@ -218,12 +218,16 @@ fn asked(case: &Case<'_>, progress: &Progress, facts: &Facts) -> Asked {
 }
 
 /// Counts a request by its address, where a limit says `on: all`; once, however often it is judged.
-fn count_address(world: &World<'_>, progress: &mut Progress) -> Result<Option<LimitState>, Refusal> {
+fn count_address(
+    world: &World<'_>,
+    route: Option<&Route>,
+    progress: &mut Progress,
+) -> Result<Option<LimitState>, Refusal> {
     if let Some(counted) = progress.counted {
         return Ok(counted);
     }
     let counted = if world.has_address_rule(false) {
-        match world.counters.count_address(world.policy, (world.address)(), false, world.now_ms) {
+        match world.counters.count_address(world.policy, route, (world.address)(), world.now_ms) {
             Ok(Outcome::Over(state)) => return Err(Refusal::Limited(state)),
             Ok(Outcome::Within(state)) => Some(state),
             Ok(Outcome::Unlimited) => None,
@@ -240,7 +244,7 @@ fn count_address(world: &World<'_>, progress: &mut Progress) -> Result<Option<Li
 pub(super) fn counted_failure(world: &World<'_>, progress: &mut Progress, refusal: Refusal) -> Refusal {
     if !progress.failed && refusal.is_address_failure() && world.counts_failures() {
         progress.failed = true;
-        let _ = world.counters.count_address(world.policy, (world.address)(), true, world.now_ms);
+        let _ = world.counters.count_failure(world.policy, (world.address)(), world.now_ms);
     }
     refusal
 }

@@ -6,6 +6,7 @@ use serde_json::{Value, json};
 #[cfg(target_arch = "wasm32")]
 use wasm_bindgen_test::wasm_bindgen_test as test;
 
+mod aliases;
 mod answers;
 mod keys;
 mod shared_limits;

@@ -20,11 +20,11 @@ pub fn find(body: &[u8]) -> String {
             found = Some(value);
         }
     }
-    found.and_then(id).unwrap_or_else(|| NONE.to_owned())
+    found.and_then(read).unwrap_or_else(|| NONE.to_owned())
 }
 
 /// A string or an integer, as it is written again.
-fn id(value: &[u8]) -> Option<String> {
+pub(super) fn read(value: &[u8]) -> Option<String> {
     if let Ok(text) = serde_json::from_slice::<String>(value) {
         let mut out = String::new();
         write_string(&mut out, &text, MAX_ID);

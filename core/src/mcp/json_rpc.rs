@@ -1,11 +1,12 @@
 //! JSON-RPC 2.0 (§4, §6): a body in, its messages out. What another reader could understand in another way is refused: duplicate members,
-//! other encodings, trailing bytes.
+//! other encodings, trailing bytes. Of values that nobody judges nothing is asked but that they are JSON.
 
 use super::era::Era;
 use super::target::{self, Target};
 use super::{id, method};
-use crate::json::{self, Members, View};
+use crate::json::{self, Bounds, Fault, Text};
 use crate::uri::UriFault;
+use std::borrow::Cow;
 
 /// Deepest nesting; the outermost object is 1.
 pub const MAX_DEPTH: usize = 128;
@@ -15,6 +16,8 @@ pub(super) const MAX_ID: usize = 256;
 const VERSION: &str = "io.modelcontextprotocol/protocolVersion";
 /// Members of one batch.
 const MAX_BATCH: usize = 100;
+/// A body is bounded by its bytes, and nothing is built of it.
+const BOUNDS: Bounds = Bounds { depth: MAX_DEPTH, values: usize::MAX };
 
 /// Why a body isn't what it should be.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -83,76 +86,84 @@ pub struct Call {
 /// # Errors
 /// The first fault.
 pub fn parse(bytes: &[u8], era: Era) -> Result<Body, BodyFault> {
-    match json::view(bytes, MAX_DEPTH).map_err(|message| fault(&message))? {
-        View::Array(items) => {
-            if !era.has_batches() || items.is_empty() || items.len() > MAX_BATCH {
-                return Err(BodyFault::Batch);
-            }
-            let messages = items.iter().map(|item| message(item, era)).collect::<Result<_, _>>()?;
-            Ok(Body { messages, is_batch: true })
-        }
-        one => Ok(Body { messages: vec![message(&one, era)?], is_batch: false }),
+    let text = json::check(bytes, BOUNDS).map_err(fault)?;
+    if !text.is_array() {
+        return Ok(Body { messages: vec![message(text, era)?], is_batch: false });
+    }
+    let count = text.items().take(MAX_BATCH + 1).count();
+    if !era.has_batches() || count == 0 || count > MAX_BATCH {
+        return Err(BodyFault::Batch);
+    }
+    let messages = text.items().map(|item| message(item, era)).collect::<Result<_, _>>()?;
+    Ok(Body { messages, is_batch: true })
+}
+
+fn fault(fault: Fault) -> BodyFault {
+    match fault {
+        Fault::Duplicate => BodyFault::Doubled,
+        Fault::Surrogate => BodyFault::Surrogate,
+        Fault::Encoding | Fault::Syntax | Fault::Depth | Fault::Values => BodyFault::Json,
     }
 }
 
-/// What is wrong with a text, by the reader's words.
-fn fault(message: &str) -> BodyFault {
-    if message.contains("duplicate member") {
-        BodyFault::Doubled
-    } else if message.contains("hex escape") {
-        BodyFault::Surrogate
-    } else {
-        BodyFault::Json
-    }
-}
-
-fn message(value: &View<'_>, era: Era) -> Result<Message, BodyFault> {
-    let members = value.as_object().ok_or(BodyFault::Message)?;
-    unmistakable(members, &["jsonrpc", "id", "method", "params", "result", "error"])?;
-    let Some(method) = members.get("method") else {
-        // Since 2026-07-28 servers ask nothing, so there is nothing to answer.
-        let is_answer = members.contains_key("result") != members.contains_key("error");
-        return if is_answer && !era.has_headers() { Ok(Message::Response) } else { Err(BodyFault::Message) };
-    };
-    let method = method.as_str().ok_or(BodyFault::Message)?;
-    if !method::is_unmistakable(method) {
-        return Err(BodyFault::Method);
-    }
-    if members.contains_key("result") || members.contains_key("error") {
+fn message(text: Text<'_>, era: Era) -> Result<Message, BodyFault> {
+    if !text.is_object() {
         return Err(BodyFault::Message);
     }
-    let params = params(members.get("params"))?;
+    unmistakable(text, &["jsonrpc", "id", "method", "params", "result", "error"])?;
+    let (has_result, has_error) = (text.get("result").is_some(), text.get("error").is_some());
+    let Some(method) = text.get("method") else {
+        // Since 2026-07-28 servers ask nothing, so there is nothing to answer.
+        let is_answer = has_result != has_error;
+        return if is_answer && !era.has_headers() { Ok(Message::Response) } else { Err(BodyFault::Message) };
+    };
+    let method = string(method)?.ok_or(BodyFault::Message)?;
+    if !method::is_unmistakable(&method) {
+        return Err(BodyFault::Method);
+    }
+    if has_result || has_error {
+        return Err(BodyFault::Message);
+    }
+    let params = params(text.get("params"))?;
     Ok(Message::Call(Call {
-        id: id(members.get("id"))?,
-        method: method.to_owned(),
-        target: target::read(method, params, era)?,
+        id: id(text.get("id"))?,
+        target: target::read(&method, params, era)?,
         version: version(params)?,
+        method: method.into_owned(),
     }))
 }
 
 /// Some clients write null, or PHP's empty array, where they have none.
-fn params<'v, 'a>(params: Option<&'v View<'a>>) -> Result<Option<&'v Members<'a>>, BodyFault> {
-    match params {
-        None | Some(View::Null) => Ok(None),
-        Some(View::Array(items)) if items.is_empty() => Ok(None),
-        Some(params) => params.as_object().map(Some).ok_or(BodyFault::Message),
+fn params(params: Option<Text<'_>>) -> Result<Option<Text<'_>>, BodyFault> {
+    let Some(params) = params else { return Ok(None) };
+    if params.is_null() || (params.is_array() && params.items().next().is_none()) {
+        return Ok(None);
     }
+    if params.is_object() { Ok(Some(params)) } else { Err(BodyFault::Message) }
 }
 
-fn version(params: Option<&Members<'_>>) -> Result<Option<String>, BodyFault> {
+fn version(params: Option<Text<'_>>) -> Result<Option<String>, BodyFault> {
     let Some(params) = params else { return Ok(None) };
     unmistakable(params, &["_meta"])?;
     let Some(meta) = params.get("_meta") else { return Ok(None) };
-    if let Some(meta) = meta.as_object() {
-        unmistakable(meta, &[VERSION])?;
+    unmistakable(meta, &[VERSION])?;
+    let Some(version) = meta.get(VERSION) else { return Ok(None) };
+    string(version)?.map(|version| Some(version.into_owned())).ok_or(BodyFault::Message)
+}
+
+/// A text that is judged; `None`: it is none.
+pub(super) fn string(text: Text<'_>) -> Result<Option<Cow<'_, str>>, BodyFault> {
+    match text.as_str() {
+        None if text.raw().starts_with('"') => Err(BodyFault::Surrogate),
+        text => Ok(text),
     }
-    meta.get(VERSION).map(|version| version.as_str().map(str::to_owned).ok_or(BodyFault::Message)).transpose()
 }
 
 /// Refuses members that some readers take for another: Go's folds case by Unicode's simple folding, and the last one wins; others end a
 /// name at a NUL.
-pub(super) fn unmistakable(members: &Members<'_>, names: &[&str]) -> Result<(), BodyFault> {
-    let lookalike = members.keys().any(|member| names.iter().any(|name| is_lookalike(member, name)));
+pub(super) fn unmistakable(object: Text<'_>, names: &[&str]) -> Result<(), BodyFault> {
+    let is_one = |member: &str| names.iter().any(|name| is_lookalike(member, name));
+    let lookalike = object.members().any(|(member, _)| is_one(&member));
     if lookalike { Err(BodyFault::Doubled) } else { Ok(()) }
 }
 
@@ -173,20 +184,7 @@ pub(super) fn is_lookalike(member: &str, name: &str) -> bool {
 }
 
 /// A string or an integer; `null` and none are the same.
-fn id(value: Option<&View<'_>>) -> Result<String, BodyFault> {
-    let text = match value {
-        None | Some(View::Null) => return Ok(id::NONE.to_owned()),
-        Some(View::String(text)) if text.len() <= MAX_ID => {
-            let mut out = String::new();
-            json::write_string(&mut out, text, MAX_ID);
-            out
-        }
-        Some(View::Number(number)) => match (number.as_u64(), number.as_i64()) {
-            (Some(id), _) => id.to_string(),
-            (_, Some(id)) => id.to_string(),
-            _ => return Err(BodyFault::Message),
-        },
-        Some(_) => return Err(BodyFault::Message),
-    };
-    Ok(text)
+fn id(value: Option<Text<'_>>) -> Result<String, BodyFault> {
+    let Some(value) = value.filter(|value| !value.is_null()) else { return Ok(id::NONE.to_owned()) };
+    id::read(value.raw().as_bytes()).ok_or(BodyFault::Message)
 }

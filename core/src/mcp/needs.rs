@@ -94,10 +94,11 @@ fn of_call<'a>(mcp: &'a Mcp, call: &'a Call) -> impl Iterator<Item = Need<'a>> {
 
 /// What a tool or prompt needs. One that isn't listed, but that a sloppy server takes for one that is, is never allowed.
 pub fn of_name<'a>(rules: &'a McpRules, name: &str) -> Need<'a> {
-    match by_rule(rules, name) {
-        Need::Token(_) if rules.is_mistakable(name, names::folded(name).as_deref()) => Need::Unlisted,
-        need => need,
+    let is_open = rules.allow_unlisted && rules.find(name).is_none();
+    if is_open && rules.is_mistakable(name, names::folded(name).as_deref()) {
+        return Need::Unlisted;
     }
+    by_rule(rules, name)
 }
 
 /// What a resource needs: as its URI is written, and as a server that decodes reads it.

@@ -2,8 +2,8 @@
 //! another one is refused.
 
 use super::era::Era;
-use super::json_rpc::{BodyFault, unmistakable};
-use crate::json::{Members, View};
+use super::json_rpc::{BodyFault, string, unmistakable};
+use crate::json::Text;
 use crate::uri::{self, Form};
 
 /// What a call names.
@@ -47,13 +47,10 @@ impl Target {
 ///
 /// # Errors
 /// It is missing, no text, or could be read as another.
-pub(super) fn read(method: &str, params: Option<&Members<'_>>, era: Era) -> Result<Target, BodyFault> {
+pub(super) fn read(method: &str, params: Option<Text<'_>>, era: Era) -> Result<Target, BodyFault> {
     check(method, params)?;
-    let param = |name: &str| params.and_then(|params| params.get(name));
-    let text = |name: &str| {
-        let text = param(name).and_then(View::as_str).filter(|text| is_name(text));
-        text.map(str::to_owned).ok_or(BodyFault::Target)
-    };
+    let param = |name: &str| params?.get(name);
+    let text = |name: &str| self::name(param(name))?.ok_or(BodyFault::Target);
     Ok(match method {
         "tools/call" => Target::Tool(text("name")?),
         "prompts/get" => Target::Prompt(text("name")?),
@@ -70,38 +67,45 @@ pub(super) fn read(method: &str, params: Option<&Members<'_>>, era: Era) -> Resu
     })
 }
 
-fn completed(of: Option<&View<'_>>) -> Result<Target, BodyFault> {
+fn completed(of: Option<Text<'_>>) -> Result<Target, BodyFault> {
     let member = |name: &str| of?.get(name);
-    let text = |name: &str| member(name)?.as_str().filter(|text| is_name(text));
-    match (text("type"), text("name")) {
-        (Some("ref/prompt"), Some(name)) => Ok(Target::Prompt(name.to_owned())),
+    let kind = name(member("type"))?;
+    match (kind.as_deref(), name(member("name"))?) {
+        (Some("ref/prompt"), Some(name)) => Ok(Target::Prompt(name)),
         (Some("ref/resource"), _) => Ok(Target::Resource(resource(member("uri"), Form::Template)?)),
         _ => Err(BodyFault::Target),
     }
 }
 
 /// `SubscriptionFilter` of 2026-07-28; without one there is nothing to listen to.
-fn listened(filter: Option<&View<'_>>) -> Result<Vec<String>, BodyFault> {
+fn listened(filter: Option<Text<'_>>) -> Result<Vec<String>, BodyFault> {
     let Some(filter) = filter else { return Ok(Vec::new()) };
-    let members = filter.as_object().ok_or(BodyFault::Target)?;
-    unmistakable(members, &["resourceSubscriptions"])?;
-    match members.get("resourceSubscriptions") {
-        None => Ok(Vec::new()),
-        Some(View::Array(uris)) if uris.len() <= MAX_RESOURCES => {
-            uris.iter().map(|uri| resource(Some(uri), Form::Uri)).collect()
-        }
-        Some(_) => Err(BodyFault::Target),
+    if !filter.is_object() {
+        return Err(BodyFault::Target);
     }
+    unmistakable(filter, &["resourceSubscriptions"])?;
+    let Some(uris) = filter.get("resourceSubscriptions") else { return Ok(Vec::new()) };
+    if !uris.is_array() || uris.items().take(MAX_RESOURCES + 1).count() > MAX_RESOURCES {
+        return Err(BodyFault::Target);
+    }
+    uris.items().map(|uri| resource(Some(uri), Form::Uri)).collect()
 }
 
-fn resource(uri: Option<&View<'_>>, form: Form) -> Result<String, BodyFault> {
-    let text = uri.and_then(View::as_str).filter(|text| !text.is_empty()).ok_or(BodyFault::Target)?;
-    uri::check(text, form).map_err(BodyFault::Uri)?;
-    Ok(text.to_owned())
+fn resource(uri: Option<Text<'_>>, form: Form) -> Result<String, BodyFault> {
+    let text = uri.map(string).transpose()?.flatten().filter(|text| !text.is_empty());
+    let text = text.ok_or(BodyFault::Target)?;
+    uri::check(&text, form).map_err(BodyFault::Uri)?;
+    Ok(text.into_owned())
+}
+
+/// A name that means the same to readers that end texts at a NUL or at the end of a line.
+fn name(text: Option<Text<'_>>) -> Result<Option<String>, BodyFault> {
+    let text = text.map(string).transpose()?.flatten();
+    Ok(text.filter(|text| !text.is_empty() && !text.contains(char::is_control)).map(|text| text.into_owned()))
 }
 
 /// Refuses lookalikes of the parameters that decide.
-fn check(method: &str, params: Option<&Members<'_>>) -> Result<(), BodyFault> {
+fn check(method: &str, params: Option<Text<'_>>) -> Result<(), BodyFault> {
     let Some(params) = params else { return Ok(()) };
     match method {
         "tools/call" | "prompts/get" => unmistakable(params, &["name"]),
@@ -109,14 +113,8 @@ fn check(method: &str, params: Option<&Members<'_>>) -> Result<(), BodyFault> {
         "subscriptions/listen" => unmistakable(params, &["notifications"]),
         "completion/complete" => {
             unmistakable(params, &["ref"])?;
-            let of = params.get("ref").and_then(View::as_object);
-            of.map_or(Ok(()), |of| unmistakable(of, &["type", "name", "uri"]))
+            params.get("ref").map_or(Ok(()), |of| unmistakable(of, &["type", "name", "uri"]))
         }
         _ => Ok(()),
     }
-}
-
-/// A name that means the same to readers that end texts at a NUL or at the end of a line.
-fn is_name(text: &str) -> bool {
-    !text.is_empty() && !text.contains(char::is_control)
 }

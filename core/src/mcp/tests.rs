@@ -235,7 +235,7 @@ fn prompts_and_resources_follow_their_rules_and_completions_theirs() {
     for (body, anyone, with_token, with_scope) in [
         (request("prompts/get", json!({"name": "secret"})), 401, 403, 200),
         (request("prompts/get", json!({"name": "open"})), 200, 200, 200),
-        (request("prompts/get", json!({"name": "other"})), 401, 200, 200),
+        (request("prompts/get", json!({"name": "other"})), 401, 403, 403),
         (uri("resources/read", "notes://a"), 401, 403, 200),
         (uri("resources/read", "notes://"), 401, 403, 403),
         (uri("resources/read", "notes://public"), 200, 200, 200),
@@ -254,6 +254,29 @@ fn prompts_and_resources_follow_their_rules_and_completions_theirs() {
                 let got = send(&mut gate, era, token.map(String::as_str), &body);
                 assert_eq!(got.status(), status, "{era} {body} {got:?}");
             }
+        }
+    }
+}
+
+#[test]
+fn without_rules_prompts_and_resources_are_denied_as_tools_are() {
+    let good = reader();
+    let calls = [
+        request("tools/call", json!({"name": "anything"})),
+        request("prompts/get", json!({"name": "anything"})),
+        request("resources/read", json!({"uri": "notes://a"})),
+        request("completion/complete", json!({"ref": {"type": "ref/prompt", "name": "anything"}})),
+    ];
+    for (rules, expected) in [
+        (json!({}), [403, 403, 403, 403]),
+        (json!({"tools": {}, "prompts": {}, "resources": {}}), [403, 403, 403, 403]),
+        (json!({"prompts": {"unlisted": "allow"}}), [403, 200, 403, 200]),
+        (json!({"resources": {"unlisted": "allow"}}), [403, 403, 200, 403]),
+        (json!({"unlisted": "allow"}), [200, 403, 403, 403]),
+    ] {
+        let mut gate = server(rules.clone());
+        for (call, status) in calls.iter().zip(expected) {
+            assert_eq!(send(&mut gate, LEGACY[2], Some(&good), call).status(), status, "{rules} {call}");
         }
     }
 }

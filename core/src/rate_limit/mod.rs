@@ -44,6 +44,8 @@ pub struct Counters<'a> {
     pub secret: Secret,
     /// Live entries that had to go, to be added to a metric.
     pub evicted: std::cell::Cell<u32>,
+    /// Addresses for which there was no room, and which so weren't counted; to be added to a metric.
+    pub uncounted: std::cell::Cell<u32>,
 }
 
 impl Counters<'_> {
@@ -83,18 +85,30 @@ impl Counters<'_> {
         Ok(outcome)
     }
 
-    /// Counts a request of an address: every one (`on: all`) or a failed authentication.
+    /// Counts a request of an address that is for `route` (`on: all`).
     ///
     /// # Errors
     /// The shared table failed.
     pub fn count_address(
         &self,
         policy: &Policy,
+        route: Option<&Route>,
         address: IpAddr,
-        failure: bool,
         now: u64,
     ) -> Result<Outcome, TableFault> {
-        self.each_address_rule(policy, address, failure, |rule, key| {
+        self.each_address_rule(policy, address, false, |rule, key| match (&rule.route, route) {
+            (Some(_), None) => Ok(Outcome::Unlimited),
+            (Some(_), Some(route)) if !applies(rule, route) => Ok(Outcome::Unlimited),
+            _ => self.count(Kind::Addresses, rule, key, 1, now),
+        })
+    }
+
+    /// Counts a failed authentication of an address, whatever it was for.
+    ///
+    /// # Errors
+    /// The shared table failed.
+    pub fn count_failure(&self, policy: &Policy, address: IpAddr, now: u64) -> Result<Outcome, TableFault> {
+        self.each_address_rule(policy, address, true, |rule, key| {
             self.count(Kind::Addresses, rule, key, 1, now)
         })
     }
@@ -138,7 +152,9 @@ impl Counters<'_> {
         now: u64,
     ) -> Result<Outcome, TableFault> {
         let counted = table::count(self.table, kind, key, rule.max, weight, rule.window_ms, now)?;
-        self.evicted.set(self.evicted.get().saturating_add(u32::from(counted.evicted_live)));
+        let add = |cell: &std::cell::Cell<u32>, is: bool| cell.set(cell.get().saturating_add(u32::from(is)));
+        add(&self.evicted, counted.evicted_live);
+        add(&self.uncounted, counted.no_room);
         Ok(outcome(rule, counted, now))
     }
 }

@@ -2,7 +2,7 @@
 //!
 //! The table is set-associative: a key belongs to one slot of ten entries, and a slot is one shared cell, changed by compare-and-swap. So
 //! counts are exact under any concurrency, and memory is flat whatever the number of keys. A full slot drops expired entries first, then the
-//! entry nearest its end, an entry at its limit last; address counters never drop a live entry.
+//! entry nearest its end, an entry at its limit last; address counters never drop a live entry: an address for which there is no room isn't counted.
 
 use crate::json::write_number;
 use crate::shared::{SharedTable, TableFault, swap};
@@ -35,6 +35,8 @@ pub struct Counted {
     pub over: bool,
     /// Whether a live entry had to go.
     pub evicted_live: bool,
+    /// Whether it wasn't counted, since there is room for live entries alone: strangers mustn't pay for a flood of addresses.
+    pub no_room: bool,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -61,7 +63,7 @@ pub fn count(
     swap(table, &cell(kind, key), |bytes| {
         let mut entries = decode(bytes.unwrap_or_default());
         let counted = count_in(&mut entries, kind, key, max, weight, window, now);
-        ((!counted.over).then(|| encode(&entries)), counted)
+        ((!counted.over && !counted.no_room).then(|| encode(&entries)), counted)
     })
 }
 
@@ -78,11 +80,8 @@ pub fn peek(
 ) -> Result<Counted, TableFault> {
     let bytes = table.read(&cell(kind, key))?.map(|(bytes, _)| bytes).unwrap_or_default();
     let found = decode(&bytes).into_iter().find(|e| e.key == key && e.ends > now);
-    Ok(found.map_or(Counted { count: 0, ends: now, over: false, evicted_live: false }, |e| Counted {
-        count: e.count,
-        ends: e.ends,
-        over: e.count >= max,
-        evicted_live: false,
+    Ok(found.map_or(Counted { count: 0, ends: now, over: false, evicted_live: false, no_room: false }, |e| {
+        Counted { count: e.count, ends: e.ends, over: e.count >= max, evicted_live: false, no_room: false }
     }))
 }
 
@@ -103,13 +102,13 @@ fn count_in(
         let over = entry.count.saturating_add(weight) > max;
         entry.count += if over { 0 } else { weight };
         entry.max = max;
-        return Counted { count: entry.count, ends: entry.ends, over, evicted_live: false };
+        return Counted { count: entry.count, ends: entry.ends, over, evicted_live: false, no_room: false };
     }
     let mut evicted_live = false;
     if entries.len() >= WAYS {
         let soonest = entries.iter().map(|e| e.ends).min().unwrap_or(now);
         if kind == Kind::Addresses {
-            return Counted { count: max, ends: soonest, over: true, evicted_live: false };
+            return Counted { count: 0, ends: soonest, over: false, evicted_live: false, no_room: true };
         }
         let victim =
             entries.iter().enumerate().min_by_key(|(_, e)| (e.count >= e.max, e.ends)).map(|(at, _)| at);
@@ -121,7 +120,7 @@ fn count_in(
     let over = weight > max;
     let entry = Entry { key, ends: now.saturating_add(window), count: if over { 0 } else { weight }, max };
     entries.push(entry);
-    Counted { count: entry.count, ends: entry.ends, over, evicted_live }
+    Counted { count: entry.count, ends: entry.ends, over, evicted_live, no_room: false }
 }
 
 fn cell(kind: Kind, key: u64) -> String {

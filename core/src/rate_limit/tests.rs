@@ -71,14 +71,19 @@ fn a_full_slot_drops_what_is_nearest_its_end_and_what_is_at_its_limit_last() {
 }
 
 #[test]
-fn addresses_never_drop_a_live_entry() {
+fn addresses_never_drop_a_live_entry_and_strangers_do_not_pay_for_a_full_table() {
     let table = MemoryTable::default();
     let keys: Vec<u64> = rivals().take(WAYS + 1).collect();
     for key in keys.iter().take(WAYS) {
         assert!(!count(&table, Kind::Addresses, *key, 5, 1, WINDOW, 0).unwrap().over);
     }
-    assert!(count(&table, Kind::Addresses, keys[WAYS], 5, 1, WINDOW, 1).unwrap().over);
-    assert!(!count(&table, Kind::Addresses, keys[WAYS], 5, 1, WINDOW, WINDOW).unwrap().over);
+    for _ in 0..20 {
+        let stranger = count(&table, Kind::Addresses, keys[WAYS], 5, 1, WINDOW, 1).unwrap();
+        assert!(!stranger.over && stranger.no_room && !stranger.evicted_live);
+    }
+    assert_eq!(peek(&table, Kind::Addresses, keys[0], 5, 1).unwrap().count, 1, "who is counted stays so");
+    let later = count(&table, Kind::Addresses, keys[WAYS], 5, 1, WINDOW, WINDOW).unwrap();
+    assert!(!later.over && !later.no_room && later.count == 1);
 }
 
 #[test]

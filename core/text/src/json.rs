@@ -2,11 +2,18 @@
 //!
 //! `{"a":1}` is accepted; `{"a":1,"a":2}`, trailing bytes, a byte order mark and text that isn't UTF-8 are not.
 
+pub mod check;
+pub mod text;
+mod scan;
+
 use crate::{bytes, sorted};
 use serde::de::{DeserializeSeed, Error as _, MapAccess, SeqAccess, Visitor};
 use serde_json::{Map, Number, Value};
 use std::borrow::Cow;
 use std::fmt;
+
+pub use check::{Bounds, Fault, check};
+pub use text::Text;
 
 /// A JSON value whose texts are those of the document, where they need no unescaping: reading one allocates for arrays and objects alone.
 #[derive(Debug)]

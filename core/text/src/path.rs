@@ -45,7 +45,6 @@ pub fn parse(target: &[u8]) -> Result<Target, PathFault> {
     }
     let normalised = normalise(path)?;
     check_segments(&normalised)?;
-    check_streams(&normalised)?;
     let changed = normalised.as_bytes() != path;
     Ok(Target { path: normalised, query, changed })
 }
@@ -71,12 +70,15 @@ fn split(target: &[u8]) -> Result<(&[u8], Option<String>), PathFault> {
 /// What stands in a path as it is, and is never refused: `pchar` without `;`, and the slash.
 static PLAIN: [bool; 256] = bytes::set(b"/-._~!$&'()*+,=:@", true);
 
+/// The same without what must be looked at twice.
+static COMMON: [bool; 256] = bytes::set(b"/-._~!&'()*+,=:@", true);
+
 fn is_plain(byte: u8) -> bool {
     PLAIN.get(usize::from(byte)).is_some_and(|plain| *plain)
 }
 
 fn normalise(path: &[u8]) -> Result<String, PathFault> {
-    if bytes::all_in(&PLAIN, path)
+    if bytes::all_in(&COMMON, path)
         && let Ok(plain) = std::str::from_utf8(path)
     {
         return Ok(plain.to_owned());
@@ -107,6 +109,7 @@ fn normalise(path: &[u8]) -> Result<String, PathFault> {
     if decoded.split('/').any(|segment| segment.trim().len() < segment.len()) {
         return Err(PathFault::Lookalike);
     }
+    check_streams(&out)?;
     Ok(out)
 }
 

@@ -189,7 +189,8 @@ impl Bench {
 
     fn world<R>(&self, run: impl FnOnce(&World<'_>) -> R) -> R {
         let table = MemoryTable::default();
-        let counters = Counters { table: &table, secret: Secret(0, 0), evicted: Cell::new(0) };
+        let counters =
+            Counters { table: &table, secret: Secret(0, 0), evicted: Cell::new(0), uncounted: Cell::new(0) };
         run(&World {
             policy: &self.policy,
             keys: &self.keys,

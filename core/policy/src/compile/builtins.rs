@@ -117,5 +117,6 @@ fn route(
         upstream: None,
         strip_prefix: None,
         timeout_ms: None,
+        aliases: Vec::new(),
     }
 }

@@ -38,9 +38,8 @@ pub fn compile(
 ) -> Mcp {
     fits(route, pattern, path, errors);
     let at = |member: &str| format!("{path}.mcp.{member}");
-    let tools =
-        rules(raw.tools.as_ref(), raw.unlisted.as_deref(), false, &at("tools"), &at("unlisted"), errors);
-    let prompts = rules(raw.prompts.as_ref(), None, true, &at("prompts"), "", errors);
+    let tools = rules(raw.tools.as_ref(), raw.unlisted.as_deref(), &at("tools"), &at("unlisted"), errors);
+    let prompts = rules(raw.prompts.as_ref(), None, &at("prompts"), "", errors);
     let [tools, prompts] = [tools, prompts].map(with_keys);
     let resources = resources(raw, &at("resources"), errors);
     let supported = supported(policy, &[&tools, &prompts, &resources], scopes);
@@ -96,13 +95,12 @@ fn resource(policy: &RawPolicy, raw: &RawMcp, pattern: &Pattern, path: &str, err
 fn rules(
     raw: Option<&BTreeMap<String, Value>>,
     beside: Option<&str>,
-    allow: bool,
     path: &str,
     beside_path: &str,
     errors: &mut Errors,
 ) -> McpRules {
     let mut rules =
-        McpRules { named: Vec::new(), patterns: Vec::new(), allow_unlisted: allow, keys: Keys::default() };
+        McpRules { named: Vec::new(), patterns: Vec::new(), allow_unlisted: false, keys: Keys::default() };
     if let Some(word) = beside {
         rules.allow_unlisted = unlisted(&Value::from(word), beside_path, errors);
     }
@@ -136,7 +134,7 @@ fn with_keys(mut rules: McpRules) -> McpRules {
 
 /// A URI that ends in `*` is a pattern; the longest one that fits decides, and an exact entry before all.
 fn resources(raw: &RawMcp, path: &str, errors: &mut Errors) -> McpRules {
-    let mut rules = rules(raw.resources.as_ref(), None, true, path, "", errors);
+    let mut rules = rules(raw.resources.as_ref(), None, path, "", errors);
     let (patterns, named): (Vec<_>, _) = rules.named.into_iter().partition(|(uri, _)| uri.ends_with('*'));
     rules.named = named;
     for (uri, _) in &rules.named {

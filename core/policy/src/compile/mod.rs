@@ -1,6 +1,7 @@
 //! Meaning: the raw policy in, the compiled one and every error of meaning out. Where a part is wrong, the rest is compiled
 //! with a stand-in; a policy with any error is never used.
 
+mod aliases;
 mod builtins;
 mod issuers;
 mod limits;
@@ -59,10 +60,18 @@ pub fn compile(raw: &RawPolicy, folded: &Value, place: Place) -> (Policy, Vec<Co
     let webhook = builtin(raw, |b| b.webhook, place == Place::Gateway);
     let mut routes =
         builtins::compile(raw, &builtins::Groups { health, webhook, metadata: &metadata }, mode, &mut errors);
+    let built_in = routes.len();
     routes.extend(routes::compile(raw, &routes, &issuers, mode, &mut errors));
     let scopes_supported = scopes_supported(raw, &routes, &mut errors);
+    let own = own::compile(
+        raw,
+        health,
+        webhook,
+        webhook::compile(raw, &issuers, &scopes_supported, &mut errors),
+        &mut errors,
+    );
+    aliases::compile(raw, built_in, &mut routes, &own.upstreams, &mut errors);
     let limit_service = limit_service::compile(raw, &mut errors);
-    let promotion = webhook::compile(raw, &issuers, &scopes_supported, &mut errors);
     let policy = Policy {
         index: crate::index::Index::of(&routes),
         revision: format!("{:016x}", revision(folded)).into(),
@@ -94,7 +103,7 @@ pub fn compile(raw: &RawPolicy, folded: &Value, place: Place) -> (Policy, Vec<Co
             None | Some(RawSubject::Plain) => AuditSubject::Plain,
             Some(RawSubject::Hash) => AuditSubject::Hash,
         },
-        own: own::compile(raw, health, webhook, promotion, &mut errors),
+        own,
         routes,
     };
     (policy, errors.0)

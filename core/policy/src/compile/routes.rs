@@ -68,6 +68,8 @@ impl Around<'_> {
             upstream: self.upstream(raw, &path, errors),
             strip_prefix: strip_prefix(raw, &pattern, &path, errors),
             timeout_ms: Some(self.timeout(raw, &path, errors)),
+            // Known when all routes are.
+            aliases: Vec::new(),
             pattern,
             name,
         }

@@ -4,24 +4,34 @@ use super::Folded;
 use super::reader::Reader;
 use serde_json::{Map, Value, json};
 
+/// Requests a minute and user: of the original, and of a policy that says nothing.
+const ORIGINAL: u64 = 60;
+const DEFAULT: u64 = 600;
+
 /// Folds the limits.
-pub fn fold(reader: &mut Reader<'_>, folded: &mut Folded) {
+pub fn fold(reader: &mut Reader<'_>, folded: &mut Folded, alone: bool) {
     let window = reader.number("RATE_LIMIT_WINDOW_MS");
     let max = reader.number("RATE_LIMIT_MAX");
     let tenant = reader.number("RATE_LIMIT_TENANT_MAX");
     let failures = reader.number("RATE_LIMIT_ADDRESS_FAILURES");
     let shared = shared(reader, folded);
-    if window.is_none() && max.is_none() && tenant.is_none() && failures.is_none() && shared.is_none() {
+    if !alone
+        && window.is_none()
+        && max.is_none()
+        && tenant.is_none()
+        && failures.is_none()
+        && shared.is_none()
+    {
         return;
     }
     let absent = folded.value.get("rate_limits").is_none();
     if absent && let Some(list) = folded.list("rate_limits") {
         // What a policy without rules means, written out, so that a variable changes its own rule alone.
-        list.push(json!({ "by": "user", "max": 60, "window": "60s" }));
+        list.push(json!({ "by": "user", "max": if alone { ORIGINAL } else { DEFAULT }, "window": "60s" }));
         list.push(json!({ "by": "address", "max": 300, "window": "60s", "on": "failures" }));
     }
     if window.is_some() || max.is_some() {
-        put(folded, &json!({ "by": "user" }), 60, max, window);
+        put(folded, &json!({ "by": "user" }), ORIGINAL, max, window);
     }
     if tenant.is_some() {
         put(folded, &json!({ "by": "tenant" }), 60, tenant, window);

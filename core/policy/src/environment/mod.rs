@@ -75,7 +75,7 @@ fn fold(policy: Value, env: &Environment, alone: bool) -> Folded {
     issuer::fold(&mut reader, &mut folded, alone, demo);
     identity(&mut reader, &mut folded);
     routes::fold(&mut reader, &mut folded, alone);
-    limits::fold(&mut reader, &mut folded);
+    limits::fold(&mut reader, &mut folded, alone);
     own::fold(&mut reader, &mut folded, alone);
     secrets::check(&mut reader, demo);
     if demo {

@@ -80,13 +80,34 @@ fn labels(reader: &mut Reader<'_>) {
     }
 }
 
-/// The demo's issuer signs for anybody: it may only be seen from this machine.
+/// The demo's issuer signs for anybody: it may only be seen from this machine, by every name and on every address.
 pub fn demo_stays_here(reader: &mut Reader<'_>, folded: &Folded) {
-    let seen_as = folded.value.get("public_url").and_then(Value::as_str).unwrap_or("http://localhost:8080");
-    if url::parse(seen_as).is_ok_and(|url| !url::is_loopback(&url.host)) {
+    let text = |section: Option<&Value>| section.and_then(Value::as_str).map(str::to_owned);
+    let seen_as = text(folded.value.get("public_url")).unwrap_or_else(|| "http://localhost:8080".to_owned());
+    if url::parse(&seen_as).is_ok_and(|url| !url::is_loopback(&url.host)) {
         reader.error(
             "PUBLIC_URL",
             "expected a loopback URL with DEMO_MODE=true, such as http://localhost:8080",
+        );
+    }
+    let hosts = folded.value.get("public_hosts").and_then(Value::as_array);
+    let is_elsewhere =
+        |host: &str| !url::is_loopback(gatewaystack_text::host::bare_host(host).trim_matches(['[', ']']));
+    if hosts.into_iter().flatten().filter_map(Value::as_str).any(is_elsewhere) {
+        reader.error(
+            "PUBLIC_HOSTS",
+            "expected loopback hosts alone with DEMO_MODE=true, such as localhost:8080",
+        );
+    }
+    // A container's port is published by whoever starts it: on loopback, as docker-compose.yml does.
+    let is_container =
+        reader.text(&["SIDECAR_HOST"]).is_some() || reader.boolean(&["CONTAINER"]).is_some_and(|(_, on)| on);
+    let bind = text(folded.value.get("listen").and_then(|listen| listen.get("bind")));
+    if !is_container && bind.is_some_and(|bind| !url::is_loopback(&bind)) {
+        reader.error(
+            "BIND",
+            "expected a loopback address with DEMO_MODE=true, such as 127.0.0.1; CONTAINER=true says that this is a container, \
+             whose port is published on loopback alone",
         );
     }
 }

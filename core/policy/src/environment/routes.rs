@@ -96,7 +96,7 @@ fn target(reader: &Reader<'_>, folded: &mut Folded, alone: bool) -> bool {
 fn proxy(reader: &Reader<'_>, target: bool) -> Value {
     let prefix = reader.text(&["PROXY_PREFIX"]).map_or("/proxy", |(_, text)| text);
     let prefix = prefix.strip_suffix('/').unwrap_or(prefix);
-    let mut route = json!({ "path": format!("{prefix}/*"), "strip_prefix": prefix });
+    let mut route = json!({ "path": format!("{prefix}/*"), "strip_prefix": prefix, "aliases": "strict" });
     if target && let Some(members) = route.as_object_mut() {
         members.insert("upstream".to_owned(), json!(UPSTREAM));
     }

@@ -160,6 +160,20 @@ fn demo_mode_takes_the_demo_issuer_and_allows_example_secrets() {
     assert_eq!(policy.issuers[0].issuer, "http://localhost:5051/");
     let seen = [&demo[..], &[("PUBLIC_URL", "https://gateway.example.com")]].concat();
     assert_eq!(errors(&seen), ["PUBLIC_URL"]);
+    for (more, expected) in [
+        (&[("PUBLIC_HOSTS", "localhost:8080, 127.0.0.1:8080, [::1]:8080")][..], None),
+        (&[("PUBLIC_HOSTS", "localhost, gateway.example.com")], Some("PUBLIC_HOSTS")),
+        (&[("PUBLIC_HOSTS", "192.168.1.10:8080")], Some("PUBLIC_HOSTS")),
+        (&[("BIND", "127.0.0.1")], None),
+        (&[("BIND", "::1")], None),
+        (&[("BIND", "0.0.0.0")], Some("BIND")),
+        (&[("BIND", "::")], Some("BIND")),
+        (&[("BIND", "10.0.0.1"), ("CONTAINER", "false")], Some("BIND")),
+        (&[("BIND", "0.0.0.0"), ("CONTAINER", "true")], None),
+        (&[("BIND", "0.0.0.0"), ("SIDECAR_HOST", "sidecar")], None),
+    ] {
+        assert_eq!(errors(&[&demo[..], more].concat()), expected.into_iter().collect::<Vec<_>>(), "{more:?}");
+    }
 }
 
 #[test]

@@ -260,9 +260,178 @@ fn a_malformed_mcp_member_names_itself() {
     let mcp = policy.routes.iter().find_map(|route| route.mcp.as_ref()).unwrap();
     assert_eq!(mcp.lazy_auth, ["initialize", "notifications/initialized", "tools/list"]);
     assert_eq!(mcp.resource, format!("{}/mcp", policy.public_url));
-    assert!(mcp.tools.allow_unlisted && !mcp.prompts.allow_unlisted && mcp.resources.allow_unlisted);
+    assert!(mcp.tools.allow_unlisted && !mcp.prompts.allow_unlisted && !mcp.resources.allow_unlisted);
     assert_eq!(mcp.resources.patterns[0].0, "notes://");
     assert!(["a", "b", "c"].iter().all(|s| mcp.scopes_supported.iter().any(|have| have == s)));
+}
+
+#[test]
+fn identity_travels_in_headers_of_its_own_alone() {
+    let with = |name: &str| {
+        let mut policy = good();
+        policy["identity"] = json!({ "user_header": name });
+        loaded(&policy).map(|policy| policy.identity.user_header)
+    };
+    for name in [
+        "X-User-Id",
+        "x-end-user",
+        "X-Auth-Sub",
+        "Acme-User",
+        "acme-user-id",
+        "Gateway-Principal",
+        "X-Acme-Account",
+        "user-id",
+    ] {
+        assert_eq!(with(name).unwrap(), name.to_ascii_lowercase());
+    }
+    for name in [
+        "Origin",
+        "Cookie",
+        "Set-Cookie",
+        "Accept",
+        "Accept-Language",
+        "Mcp-Method",
+        "Mcp-Name",
+        "Mcp-Session-Id",
+        "MCP-Protocol-Version",
+        "Access-Control-Request-Method",
+        "Authorization",
+        "Proxy-Authorization",
+        "Host",
+        "From",
+        "Referer",
+        "User-Agent",
+        "user_agent",
+        "User",
+        "Last-Event-ID",
+        "Sec-Fetch-Site",
+        "Priority",
+        "Traceparent",
+        "Tracestate",
+        "Baggage",
+        "Forwarded",
+        "Via",
+        "Date",
+        "Expect",
+        "Signature",
+        "DPoP",
+        "Idempotency-Key",
+        "Content-User",
+        "X-",
+        "X",
+        "x_forwarded_user",
+        "X-Forwarded-User",
+        "X-Envoy-User",
+        "X-Gatewaystack-User",
+        "X-Real-IP",
+        "X-Request-Id",
+        "X-HTTP-Method-Override",
+        "X-Original-URL",
+        "X-Amzn-Oidc-Identity",
+        "X-Goog-User",
+        "X-Api-Key",
+        "X-Required-Scope",
+        "X-Admin-Secret",
+        "grpc-timeout",
+        "traceparent",
+        ":path",
+        "X-User Id",
+        "",
+    ] {
+        assert_eq!(with(name).unwrap_err(), ["identity.user_header"], "{name}");
+    }
+}
+
+#[test]
+fn what_two_paths_reach_at_one_server_has_the_same_rules_or_says_that_it_is_meant() {
+    let with = |upstreams: Value, routes: Value| {
+        let mut policy = good();
+        policy["upstreams"] = upstreams;
+        policy["routes"] = routes;
+        loaded(&policy).map(|_| ())
+    };
+    let one = json!({ "default": "http://127.0.0.1:3333" });
+    let admin = json!({ "path": "/admin/*", "scopes": ["admin"] });
+    let strips = |more: Value| {
+        let mut route = json!({ "path": "/api/*", "strip_prefix": "/api" });
+        route.as_object_mut().unwrap().extend(more.as_object().unwrap().clone());
+        route
+    };
+    let error = |at: usize| Err(vec![format!("routes[{at}].strip_prefix")]);
+    for (upstreams, routes, expected) in [
+        (one.clone(), json!([admin, strips(json!({}))]), error(1)),
+        (one.clone(), json!([strips(json!({})), admin]), error(0)),
+        (one.clone(), json!([admin, strips(json!({"aliases": "allowed"}))]), Ok(())),
+        (
+            one.clone(),
+            json!([{ "path": "/admin/*", "scopes": ["admin"], "aliases": "allowed" }, strips(json!({}))]),
+            Ok(()),
+        ),
+        (one.clone(), json!([admin, strips(json!({"aliases": "strict"}))]), Ok(())),
+        (
+            one.clone(),
+            json!([admin, strips(json!({"aliases": "strict", "scopes": ["x"]}))]),
+            Err(vec!["routes[1].aliases".to_owned()]),
+        ),
+        (
+            one.clone(),
+            json!([{ "path": "/admin/*", "aliases": "strict" }]),
+            Err(vec!["routes[0].aliases".to_owned()]),
+        ),
+        (one.clone(), json!([admin, strips(json!({"scopes": ["admin"]}))]), Ok(())),
+        // Other methods are other operations.
+        (
+            one.clone(),
+            json!([{ "path": "/admin/*", "scopes": ["admin"], "methods": ["DELETE"] }, strips(json!({"methods": ["GET"]}))]),
+            Ok(()),
+        ),
+        (
+            one.clone(),
+            json!([{ "path": "/admin/*", "scopes": ["admin"], "methods": ["GET"] }, strips(json!({"methods": ["GET", "PUT"]}))]),
+            error(1),
+        ),
+        // What it reaches isn't what the other protects.
+        (
+            one.clone(),
+            json!([{ "path": "/admin/*", "scopes": ["admin"] }, { "path": "/api/notes/*", "strip_prefix": "/api" }]),
+            Ok(()),
+        ),
+        (
+            one.clone(),
+            json!([{ "path": "/*/secret", "scopes": ["admin"] }, { "path": "/api/notes/*", "strip_prefix": "/api" }]),
+            error(1),
+        ),
+        // The same prefix: the order of routes decides, as everywhere.
+        (
+            one.clone(),
+            json!([{ "path": "/api/admin/*", "strip_prefix": "/api", "scopes": ["admin"] }, strips(json!({}))]),
+            Ok(()),
+        ),
+        (one.clone(), json!([{ "path": "/mcp", "mcp": {} }, strips(json!({}))]), error(1)),
+        (
+            one.clone(),
+            json!([{ "path": "/admin/*", "response_filter": {"items": "", "owner": "/o"} }, strips(json!({}))]),
+            error(1),
+        ),
+        // One server by two names, and two servers.
+        (
+            json!({ "default": "http://localhost:3333", "b": "http://127.0.0.1:3333" }),
+            json!([admin, strips(json!({"upstream": "b"}))]),
+            error(1),
+        ),
+        (
+            json!({ "default": "http://notes.example:80", "b": "https://Notes.example" }),
+            json!([admin, strips(json!({"upstream": "b"}))]),
+            error(1),
+        ),
+        (
+            json!({ "default": "http://127.0.0.1:3333", "b": "http://127.0.0.1:3334" }),
+            json!([admin, strips(json!({"upstream": "b"}))]),
+            Ok(()),
+        ),
+    ] {
+        assert_eq!(with(upstreams, routes.clone()), expected, "{routes}");
+    }
 }
 
 #[test]

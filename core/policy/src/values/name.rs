@@ -64,36 +64,84 @@ pub fn method(text: &str) -> Result<String, String> {
     Ok(upper)
 }
 
-/// Names that hosts and proxies give a meaning to, so that no identity may travel there (CONTRACT §7).
-const RESERVED: &[&str] = &[
-    "host",
-    "authorization",
-    "connection",
-    "keep-alive",
-    "proxy-authenticate",
-    "proxy-authorization",
-    "proxy-connection",
-    "te",
-    "trailer",
-    "trailers",
-    "transfer-encoding",
-    "upgrade",
-    "http2-settings",
-    "forwarded",
-    "accept-encoding",
-    "range",
-    "if-range",
-    "if-none-match",
-    "if-modified-since",
+/// `X-` names that proxies, clouds and browsers give a meaning to, or that are ours.
+const TAKEN: &[&str] = &[
     "x-request-id",
+    "x-correlation-id",
     "x-required-scope",
     "x-http-method",
     "x-http-method-override",
     "x-method-override",
     "x-original-url",
+    "x-original-host",
+    "x-original-to",
     "x-rewrite-url",
+    "x-real-ip",
+    "x-client-ip",
+    "x-cluster-client-ip",
+    "x-remote-ip",
+    "x-remote-addr",
+    "x-host",
+    "x-proxy-url",
+    "x-real-url",
+    "x-accel-redirect",
+    "x-sendfile",
+    "x-requested-with",
+    "x-csrf-token",
+    "x-xsrf-token",
+    "x-csrftoken",
+    "x-api-key",
+    "x-auth-token",
+    "x-access-token",
+    "x-webhook-secret",
+    "x-admin-secret",
+    "x-frame-options",
+    "x-xss-protection",
+    "x-powered-by",
+    "x-robots-tag",
+    "x-ua-compatible",
+    "x-dns-prefetch-control",
+    "x-download-options",
+    "x-permitted-cross-domain-policies",
+    "x-ot-span-context",
+    "x-cloud-trace-context",
+    "x-request-start",
+    "x-archived-at",
+    "x-device-accept",
+    "x-device-accept-charset",
+    "x-device-accept-encoding",
+    "x-device-accept-language",
+    "x-device-user-agent",
+    "x-ratelimit-limit",
+    "x-ratelimit-remaining",
+    "x-ratelimit-reset",
+    "x-should-retry",
 ];
-const RESERVED_PREFIXES: &[&str] = &["content-", "x-forwarded-", "x-envoy-", "x-gatewaystack-"];
+/// And families of them.
+const TAKEN_PREFIXES: &[&str] = &[
+    "x-forwarded",
+    "x-envoy-",
+    "x-gatewaystack-",
+    "x-content-",
+    "x-b3-",
+    "x-amz-",
+    "x-amzn-",
+    "x-goog-",
+    "x-ms-",
+    "x-datadog-",
+    "x-istio-",
+    "x-appengine-",
+    "x-google-",
+    "x-azure-",
+    "x-arr-",
+    "x-original-forwarded",
+];
+
+/// First words of the names that registries, MCP and gRPC have.
+const FAMILIES: [&str; 11] =
+    ["content", "access", "proxy", "sec", "mcp", "if", "accept", "grpc", "set", "last", "want"];
+/// What a name has that no registry has (RFC 9110 §16.3.1) and that says whose identity it is.
+const SUBJECTS: [&str; 6] = ["user", "tenant", "subject", "account", "principal", "org"];
 
 /// The name of a header that identity is put in, in lower case.
 ///
@@ -107,12 +155,18 @@ pub fn identity_header(text: &str) -> Result<String, String> {
     )?;
     // Servers that turn headers into variables can't tell `_` from `-`.
     let read_as = lower.replace('_', "-");
-    let reserved =
-        RESERVED.contains(&read_as.as_str()) || RESERVED_PREFIXES.iter().any(|p| read_as.starts_with(p));
+    let taken =
+        TAKEN.contains(&read_as.as_str()) || TAKEN_PREFIXES.iter().any(|prefix| read_as.starts_with(prefix));
+    let parts: Vec<&str> = read_as.split('-').collect();
+    // `User-Agent` is the one registered name of that form.
+    let is_own = parts.iter().any(|part| SUBJECTS.contains(part))
+        && parts.len() > 1
+        && parts.first().is_some_and(|first| !FAMILIES.contains(first))
+        && read_as != "user-agent";
     check(
-        !reserved,
-        "expected a header of its own, such as X-User-Id: not a pseudo, hop-by-hop, Host, Authorization, Content-*, \
-         X-Forwarded-*, X-Envoy-* or other header that has a meaning already",
+        !taken && (read_as.strip_prefix("x-").is_some_and(|rest| !rest.is_empty()) || is_own),
+        "expected a header of its own: X-… (such as X-User-Id), or a name with the word user, tenant, subject, account, principal or \
+         org in it (such as Acme-User), and none that servers, proxies or browsers give a meaning to",
     )?;
     Ok(lower)
 }

@@ -101,6 +101,29 @@ fn every_counted_answer_tells_the_limit() {
 }
 
 #[test]
+fn a_limit_of_addresses_with_a_route_counts_that_route_alone() {
+    let mut gate = gate(json!({
+        "routes": [{"path": "/open/*", "access": "public"}, {"path": "/login", "access": "public"}, {"path": "/x"}],
+        "rate_limits": [{"by": "address", "max": 2, "window": "60s", "on": "all", "route": "/open/*"}],
+    }));
+    for (path, status) in [
+        ("/login", 200),
+        ("/x", 401),
+        ("/nope", 401),
+        ("/open/a", 200),
+        ("/login", 200),
+        ("/open/b", 200),
+        ("/open/a", 429),
+        ("/login", 200),
+        ("/x", 401),
+    ] {
+        let got = gate.send("GET", path, &[]);
+        assert_eq!(got.status(), status, "{path}");
+        assert_eq!(got.header("ratelimit-limit").is_some(), path.starts_with("/open/"), "{path}");
+    }
+}
+
+#[test]
 fn records_hold_no_token_no_query_and_no_long_string() {
     let mut gate = tools();
     let token = token().mint();

@@ -186,7 +186,7 @@ fn a_body_of_another_type_or_over_the_cap_is_refused() {
 #[test]
 fn headers_and_body_of_the_newest_era_must_agree() {
     let mut gate = server(
-        json!({"tools": {"list_notes": [], "n\u{f6}te": [], "purge": []}, "resources": {"unlisted": "allow"}}),
+        json!({"tools": {"list_notes": [], "n\u{f6}te": [], "purge": []}, "prompts": {"unlisted": "allow"}, "resources": {"unlisted": "allow"}}),
     );
     let good = reader();
     const ENCODED: &str = "=?base64?bsO2dGU=?=";

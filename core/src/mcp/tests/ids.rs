@@ -27,7 +27,7 @@ fn an_error_has_the_id_of_its_call_where_that_can_be_read() {
         (r#"{"\u0069d":5,"method":"ping","Method":"x"}"#, json!(5)),
         (r#"{"id":5,"method":"Ping"}"#, json!(5)),
         (r#"{"id":5,"method":"resources/read","params":{"uri":"A:b"}}"#, json!(5)),
-        (r#"{"id":5,"method":"ping","params":{"a":"\ud83d"}} "#, json!(5)),
+        (r#"{"id":5,"method":"ping","params":{"\ud83d":1}} "#, json!(5)),
         (r#"{"id":5,"method":"ping","params":[1]}"#, json!(5)),
         // Good up to there.
         (r#"{"id":5,"method":"ping""#, json!(5)),
@@ -160,6 +160,37 @@ fn a_version_that_the_body_alone_names_is_the_calls() {
     }
     let differs = [("mcp-protocol-version", LEGACY[2])];
     assert_eq!(refused(&mut gate, &differs, &call(LEGACY[1]).to_string())["error"]["code"], json!(-32020));
+}
+
+/// Python's clients write half a surrogate pair, and numbers that no float has: no rule is about them.
+#[test]
+fn an_odd_value_that_nobody_judges_is_no_reason_to_refuse_a_call() {
+    let mut gate = server(json!({}));
+    for value in [
+        r#""\ud83d""#,
+        r#""a\udc00b""#,
+        r#"{"deep":["\ud83d\ud83d"]}"#,
+        "1e999",
+        "-1e-999",
+        "123456789012345678901234567890",
+    ] {
+        let body = format!(
+            "{{\"id\":7,\"method\":\"tools/call\",\"params\":{{\"name\":\"help\",\"arguments\":{{\"a\":{value}}}}}}}"
+        );
+        assert_eq!(send_raw(&mut gate, LEGACY[2], None, body.as_bytes()).status(), 200, "{value}");
+    }
+    for body in [
+        r#"{"id":7,"method":"tools/call","params":{"name":"help\ud83d"}}"#,
+        r#"{"id":7,"method":"ping\ud83d"}"#,
+        r#"{"id":7,"method":"resources/read","params":{"uri":"a:\ud83d"}}"#,
+        r#"{"id":7,"method":"ping","params":{"_meta":{"io.modelcontextprotocol/protocolVersion":"\ud83d"}}}"#,
+        r#"{"id":7,"method":"tools/call","params":{"name":"help","arguments":{"\ud83d":1}}}"#,
+        r#"{"id":7,"method":"tools/call","params":{"name":"help","arguments":{"a":1,"\u0061":2}}}"#,
+    ] {
+        let got = refused(&mut gate, &[], body);
+        assert_eq!((&got["error"]["code"], &got["id"]), (&json!(-32600), &json!(7)), "{body}");
+    }
+    assert_eq!(refused(&mut gate, &[], r#"{"id":"\ud83d","method":"ping"}"#)["id"], Value::Null);
 }
 
 #[test]

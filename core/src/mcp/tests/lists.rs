@@ -186,12 +186,12 @@ fn security_schemes_are_the_policys_one_for_each_way_to_satisfy_it() {
 #[test]
 fn prompts_resources_and_templates_are_cut_down_too() {
     let mut gate = server(json!({
-        "prompts": {"secret": ["tool:write"]},
+        "prompts": {"secret": ["tool:write"], "open": []},
         "resources": {"notes://*": ["tool:read"], "logs://*": ["admin"], "unlisted": "deny"}
     }));
     let reader = reader();
     for (method, member, name, all, expect) in [
-        ("prompts/list", "prompts", "name", json!(["secret", "open"]), json!(["open"])),
+        ("prompts/list", "prompts", "name", json!(["secret", "open", "unlisted-one"]), json!(["open"])),
         (
             "resources/list",
             "resources",

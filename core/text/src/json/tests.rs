@@ -45,6 +45,24 @@ fn a_duplicate_is_found_among_few_members_and_among_many() {
 #[cfg(not(target_arch = "wasm32"))]
 proptest! {
     #[test]
+    fn a_check_takes_what_a_view_takes(text in odd_json()) {
+        let read = view(text.as_bytes(), 8);
+        let checked = check(text.as_bytes(), Bounds { depth: 8, values: 1_000 });
+        // A view has no lone surrogates and no numbers out of range.
+        if let Err(why) = &read {
+            let may = why.contains("surrogate") || why.contains("number out of range") || why.contains("hex escape");
+            prop_assert!(may || checked.is_err(), "{text} {why}");
+        }
+        if let Ok(View::Object(members)) = &read {
+            let names: Vec<_> = checked.unwrap().members().map(|(name, _)| name.into_owned()).collect();
+            prop_assert_eq!(names, members.keys().map(str::to_owned).collect::<Vec<_>>());
+        }
+        if read.is_ok() {
+            prop_assert!(checked.is_ok(), "{text} {:?}", checked.err());
+        }
+    }
+
+    #[test]
     fn any_bytes_are_parsed_or_refused_without_a_panic(bytes in proptest::collection::vec(any::<u8>(), 0..200)) {
         let _ = parse(&bytes, 8);
     }
@@ -125,4 +143,174 @@ fn any_value(depth: u32) -> impl Strategy<Value = Value> {
                 .prop_map(|members| Value::Object(members.into_iter().collect())),
         ]
     })
+}
+
+const BOUNDS: Bounds = Bounds { depth: 32, values: 1_000 };
+
+#[test]
+fn a_check_names_what_is_wrong() {
+    let deep = |n: usize| format!("{}{}", "[".repeat(n), "]".repeat(n));
+    let many = |n: usize| format!("[{}0]", "0,".repeat(n - 2));
+    let cases: &[(&str, Result<(), Fault>)] = &[
+        (r#"{"a":1}"#, Ok(())),
+        (" {\t\"a\" :\n[ 1 , -0.5e+7 , 0 , true,false,null , {} , [] , \"\" ]\r} ", Ok(())),
+        (r#"{"a":[1e999,"\ud800","\udc00\ud800"],"b":"\ud83d\ude00"}"#, Ok(())),
+        (r#"{"a":1,"a":2}"#, Err(Fault::Duplicate)),
+        (r#"{"x":[{"a":1,"b":{},"\u0061":2}]}"#, Err(Fault::Duplicate)),
+        (r#"{"a":{"a":{"a":1}},"b":{"a":1}}"#, Ok(())),
+        (r#"{"\ud83d\ude00":1,"😀":2}"#, Err(Fault::Duplicate)),
+        (r#"{"\ud800":1}"#, Err(Fault::Surrogate)),
+        (r#"{"\udc00\ud800":1}"#, Err(Fault::Surrogate)),
+        (r#"{"\ud800\u0041":1}"#, Err(Fault::Surrogate)),
+        ("{} x", Err(Fault::Syntax)),
+        ("{}{}", Err(Fault::Syntax)),
+        ("\u{feff}{}", Err(Fault::Syntax)),
+        ("", Err(Fault::Syntax)),
+        ("  ", Err(Fault::Syntax)),
+        ("\"\u{1}\"", Err(Fault::Syntax)),
+        ("\"\n\"", Err(Fault::Syntax)),
+        (r#""\x""#, Err(Fault::Syntax)),
+        (r#""\u12g4""#, Err(Fault::Syntax)),
+        (r#""\u12"#, Err(Fault::Syntax)),
+        (r#""\"#, Err(Fault::Syntax)),
+        (r#""a"#, Err(Fault::Syntax)),
+        ("\u{a0}1", Err(Fault::Syntax)),
+        (&deep(32), Ok(())),
+        (&deep(33), Err(Fault::Depth)),
+        (&many(1_000), Ok(())),
+        (&many(1_001), Err(Fault::Values)),
+    ];
+    for (text, expected) in cases {
+        assert_eq!(check(text.as_bytes(), BOUNDS).map(|_| ()), *expected, "{text}");
+    }
+    assert_eq!(check(b"\"\xff\"", BOUNDS).map(|_| ()), Err(Fault::Encoding));
+    for bad in [
+        "01",
+        "-",
+        "+1",
+        "1.",
+        ".5",
+        "1e",
+        "1e+",
+        "0x1",
+        "NaN",
+        "Infinity",
+        "truE",
+        "nul",
+        "1 2",
+        "[1,]",
+        "[,1]",
+        "[1 2]",
+        "{,}",
+        r#"{"a"}"#,
+        r#"{"a":}"#,
+        r#"{"a":1,}"#,
+        r#"{"a" 1}"#,
+        "{a:1}",
+        "{1:1}",
+        "[}",
+        "{]",
+        "[1}",
+        r#"{"a":1]"#,
+        "]",
+        "}",
+        "[",
+        "{",
+        "'a'",
+        "-01",
+        "1e1.5",
+        "--1",
+        "[1]]",
+        ",",
+        ":",
+    ] {
+        assert_eq!(check(bad.as_bytes(), BOUNDS).map(|_| ()), Err(Fault::Syntax), "{bad}");
+    }
+}
+
+#[test]
+fn a_check_finds_a_duplicate_among_few_members_and_among_many() {
+    for count in [1, 2, 15, 16, 17, 40] {
+        let names: Vec<String> = (0..count).map(|at| format!("\"m{at}\":{{\"m0\":1}}")).collect();
+        let object = |last: &str| format!("[{{{}{last}}}]", names.join(","));
+        assert!(check(object("").as_bytes(), BOUNDS).is_ok(), "{count}");
+        for at in 0..count {
+            for last in [format!(",\"m{at}\":0"), format!(",\"\\u006d{at}\":0")] {
+                let fault = check(object(&last).as_bytes(), BOUNDS).map(|_| ());
+                assert_eq!(fault, Err(Fault::Duplicate), "{count} {last}");
+            }
+        }
+    }
+}
+
+#[test]
+fn a_text_shows_members_and_items_as_they_are_written() {
+    let text = check(
+        br#" {"a" : [ 1, "x\"]" , {"b":2} ] , "\u0062":"\ud83d\ude00\n", "c":"\ud800", "d":{}, "e":[] } "#,
+        BOUNDS,
+    )
+    .unwrap();
+    assert!(text.is_object() && !text.is_array());
+    let names: Vec<_> = text.members().map(|(name, value)| (name.into_owned(), value.raw())).collect();
+    let expected = [
+        ("a", r#"[ 1, "x\"]" , {"b":2} ]"#),
+        ("b", r#""\ud83d\ude00\n""#),
+        ("c", r#""\ud800""#),
+        ("d", "{}"),
+        ("e", "[]"),
+    ];
+    assert_eq!(names, expected.map(|(name, raw)| (name.to_owned(), raw)));
+    let items: Vec<_> = text.get("a").unwrap().items().map(|item| item.raw()).collect();
+    assert_eq!(items, ["1", r#""x\"]""#, r#"{"b":2}"#]);
+    assert_eq!(text.get("b").unwrap().as_str().as_deref(), Some("😀\n"));
+    assert_eq!(text.get("c").unwrap().as_str(), None);
+    assert_eq!(text.get("d").unwrap().members().count() + text.get("e").unwrap().items().count(), 0);
+    // What it is not has nothing.
+    assert_eq!(text.items().count() + text.get("a").unwrap().members().count(), 0);
+    assert_eq!(text.get("a").unwrap().range(), 8..31);
+}
+
+/// Texts that are JSON, or nearly.
+#[cfg(not(target_arch = "wasm32"))]
+fn odd_json() -> impl Strategy<Value = String> {
+    let piece = prop_oneof![
+        proptest::sample::select(vec![
+            "{",
+            "}",
+            "[",
+            "]",
+            ",",
+            ":",
+            "\"a\"",
+            "\"b\"",
+            "\"\\u0061\"",
+            "\"\\ud800\"",
+            "\"\\ud83d\\ude00\"",
+            "\"\\\\\"",
+            "1",
+            "0",
+            "-",
+            "1e9",
+            "1e999",
+            "0.5",
+            "01",
+            "true",
+            "null",
+            "fals",
+            " ",
+            "\n",
+            "\"",
+            "\\",
+            "{\"a\":",
+            "[1,",
+            "é",
+            "\u{1}",
+        ])
+        .prop_map(str::to_owned),
+        any_value(3).prop_map(|value| value.to_string()),
+    ];
+    prop_oneof![
+        proptest::collection::vec(piece, 0..12).prop_map(|pieces| pieces.concat()),
+        any_value(4).prop_map(|value| escaped(&value.to_string())),
+    ]
 }

@@ -5,7 +5,7 @@ use crate::path::push_escape;
 
 /// The spelling that is meant, where it can be told; `None`: it can't, or this is it.
 pub fn spelled(text: &str) -> Option<String> {
-    if check(text, Form::Template).is_ok() {
+    if text.is_ascii() && check(text, Form::Template).is_ok() {
         return None;
     }
     let (scheme, rest) = text.trim().split_once(':')?;
@@ -16,7 +16,7 @@ pub fn spelled(text: &str) -> Option<String> {
         Some(after) => {
             let end = after.find(['/', '?', '#']).unwrap_or(after.len());
             let (authority, path) = after.split_at(end);
-            format!("//{}{path}", authority.to_ascii_lowercase())
+            format!("//{}{path}", escaped(&authority.to_ascii_lowercase()))
         }
         None => rest,
     };

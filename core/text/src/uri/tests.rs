@@ -229,6 +229,8 @@ fn the_right_spelling_is_named() {
         ("file://localhost/a", Some("file:///a")),
         ("notes://a/sec%72et/%c3%a9", Some("notes://a/secret/%C3%A9")),
         ("notes://a/caf\u{e9} b", Some("notes://a/caf%C3%A9%20b")),
+        ("notes://a/caf\u{e9}", Some("notes://a/caf%C3%A9")),
+        ("notes://Caf\u{e9}", Some("notes://caf%C3%A9")),
         ("https://A.example", Some("https://a.example/")),
         ("notes://a\\b?", Some("notes://a/b")),
         ("notes://a/../b", None),
