@@ -8,9 +8,11 @@ use crate::decision::{Edits, Permit};
 use crate::exchange::World;
 use crate::identity;
 use crate::jwt::VerifiedClaims;
-use crate::mcp::json_rpc::{Call, Target};
+use crate::mcp::json_rpc::Call;
 use crate::mcp::needs::Needs;
 use crate::mcp::operation::Operation;
+use crate::mcp::target::Target;
+use crate::names;
 use crate::query;
 use crate::rate_limit::service::{self, Answer, Question, Verdict};
 use crate::rate_limit::{LimitState, Outcome};
@@ -137,11 +139,20 @@ fn weight(rule: &RateLimit, operation: &Operation) -> u32 {
     let calls = match &rule.tools {
         None => operation.calls.len().max(1),
         Some(tools) => {
-            let is = |call: &&Call| matches!(&call.target, Target::Tool(name) if tools.contains(name));
+            let is = |call: &&Call| matches!(&call.target, Target::Tool(name) if is_one_of(tools, name));
             operation.calls.iter().filter(is).count()
         }
     };
     u32::try_from(calls).unwrap_or(u32::MAX)
+}
+
+/// Whether a server, or a sloppy one, takes `name` for one of these tools.
+fn is_one_of(tools: &[String], name: &str) -> bool {
+    tools.iter().any(|tool| tool == name || plainly(tool).eq(plainly(name)))
+}
+
+fn plainly(name: &str) -> impl Iterator<Item = char> {
+    name.trim().chars().filter_map(names::plain)
 }
 
 /// The edits that any forwarded request gets: impostors out, the verified identity in.

@@ -53,7 +53,7 @@ pub fn parse(value: Option<&[u8]>) -> Bearer<'_> {
     let Some(value) = value else { return Bearer::Absent };
     let scheme_end = value.iter().position(|b| !is_token_char(*b)).unwrap_or(value.len());
     let (scheme, rest) = value.split_at(scheme_end);
-    if value.contains(&b',') && contains_ignore_case(value, b"bearer") {
+    if value.contains(&b',') && (contains_ignore_case(value, b"bearer") || !is_one(value)) {
         return Bearer::Doubled;
     }
     if !scheme.eq_ignore_ascii_case(b"bearer") {
@@ -112,6 +112,32 @@ const fn weights() -> [u32; 256] {
         at += 1;
     }
     weights
+}
+
+/// Whether a value with commas is that of one header: `Digest a="b", c=d`, a scheme and parts of the form `name=value` (RFC 9110 §11.4). Anything
+/// else is what Envoy makes of two.
+fn is_one(value: &[u8]) -> bool {
+    let mut quoted = false;
+    let parts = value.split(|byte| {
+        quoted ^= *byte == b'"';
+        *byte == b',' && !quoted
+    });
+    parts.enumerate().all(|(at, part)| {
+        let part = part.trim_ascii();
+        // The scheme stands before the first part.
+        let scheme =
+            if at == 0 { part.iter().position(|byte| *byte == b' ').unwrap_or(part.len()) } else { 0 };
+        part.get(scheme..).is_some_and(|part| is_parameter(part.trim_ascii()))
+    })
+}
+
+fn is_parameter(part: &[u8]) -> bool {
+    let Some(equals) = part.iter().position(|byte| *byte == b'=') else { return false };
+    let (name, value) = part.split_at(equals);
+    let value = value.get(1..).unwrap_or_default().trim_ascii();
+    let is_token = |text: &[u8]| !text.is_empty() && text.iter().all(|byte| is_token_char(*byte));
+    let is_quoted = value.len() > 1 && value.first() == Some(&b'"') && value.last() == Some(&b'"');
+    is_token(name.trim_ascii()) && (is_token(value) || is_quoted)
 }
 
 fn contains_ignore_case(haystack: &[u8], needle: &[u8]) -> bool {

@@ -13,8 +13,7 @@ use crate::cors::ResponseHeaders;
 use crate::decision::Decision;
 use crate::jwks::KeyRing;
 use crate::jwt::signature::SignatureVerifier;
-use crate::mcp::json_rpc::BodyFault;
-use crate::mcp::operation::Operation;
+use crate::mcp::operation::{Operation, Unread};
 use crate::rate_limit::service::Answer;
 use crate::rate_limit::{Counters, LimitState};
 use crate::record::Facts;
@@ -158,7 +157,7 @@ struct Progress {
     /// What the rate limit service said.
     answer: Option<Answer>,
     /// What its body says, where it was read.
-    operation: Option<Result<Operation, BodyFault>>,
+    operation: Option<Result<Operation, Unread>>,
     /// Its failed authentication was counted.
     failed: bool,
     /// Why its token was refused when its headers left, which name nobody then: nothing may follow them.

@@ -39,7 +39,7 @@ pub mod protobuf;
 pub mod shared;
 
 pub use gatewaystack_policy as config;
-use gatewaystack_text::{bytes, host, sorted};
+use gatewaystack_text::{bytes, host, names, sorted, uri};
 pub use gatewaystack_text::{hash, json, path};
 
 #[cfg(test)]

@@ -9,7 +9,10 @@
 //! Nothing is allowed on headers alone: they only refuse early, and must agree with the body.
 
 pub mod era;
+pub mod method;
+pub mod target;
 pub mod json_rpc;
+pub mod id;
 pub mod operation;
 pub mod needs;
 pub mod splice;

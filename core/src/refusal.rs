@@ -6,6 +6,7 @@ use crate::mcp::json_rpc::BodyFault;
 use crate::path::PathFault;
 use crate::rate_limit::LimitState;
 use crate::request::RequestFault;
+use crate::uri::UriFault;
 
 /// Why a request doesn't pass.
 #[derive(Debug, Clone, PartialEq)]
@@ -312,22 +313,50 @@ fn unsafe_description(fault: RequestFault) -> String {
         RequestFault::Path(PathFault::Escape) => {
             "The path has a percent escape that is broken or not allowed".into()
         }
+        RequestFault::Path(PathFault::Lookalike) => {
+            "A segment of the path must not end in a dot, have blanks at its ends, or have :$ in it".into()
+        }
         RequestFault::Doubled(name) => format!("Send one {name} header only"),
         RequestFault::Connection => "The Connection header must not name other headers".into(),
-        RequestFault::Method => "Use a request method for resources".into(),
+        RequestFault::Method => "Use a request method for resources, in upper case".into(),
         RequestFault::NotText(name) => format!("The {name} header must be ASCII text"),
     }
 }
 
 fn body_description(fault: BodyFault) -> &'static str {
     match fault {
-        BodyFault::Json => "The body must be one JSON text in UTF-8 without duplicate members",
+        BodyFault::Json => "The body must be one JSON text in UTF-8",
+        BodyFault::Doubled => "The body must not have a member twice, or in two spellings",
+        BodyFault::Surrogate => {
+            "The body has half a surrogate pair, which is no character; escape whole ones"
+        }
+        BodyFault::Method => "Spell the method as the specification does",
+        BodyFault::Uri(fault) => uri_description(fault),
+        BodyFault::Lookalike => {
+            "The URI differs from one that has a rule by its case, slashes, dots or blanks alone; use that one"
+        }
+        BodyFault::Version => "This version of MCP is not spoken here; use one of data.supported",
         BodyFault::Message => "The body must be a JSON-RPC 2.0 message",
         BodyFault::Batch => "This version of MCP has no batches; send one message",
         BodyFault::Target => "The call must name its tool, prompt or resource",
         BodyFault::Mismatch => "Mcp-Method, Mcp-Name and MCP-Protocol-Version must say what the body says",
         BodyFault::TooLarge => "The body is larger than this server takes; send less at once",
         BodyFault::MediaType => "Send the body as application/json in UTF-8, not encoded",
+    }
+}
+
+fn uri_description(fault: UriFault) -> &'static str {
+    match fault {
+        UriFault::Scheme => "A resource's URI must begin with a scheme in lower case",
+        UriFault::Character => "The URI has a character that must be escaped there, or can't stand there",
+        UriFault::Escape => "Escape in a URI what needs it alone, in upper case, and once",
+        UriFault::Authority => {
+            "The URI's host must be in lower case, without user, default port or final dot; file: is followed by ///"
+        }
+        UriFault::DotSegment => "The URI must not have . or .. segments",
+        UriFault::Empty => {
+            "The URI must not have an empty path, query, fragment or segment where it can be left out"
+        }
     }
 }
 

@@ -96,7 +96,7 @@ pub enum RequestFault {
     Doubled(&'static str),
     /// `Connection` names a header that would be taken out behind us.
     Connection,
-    /// A method that isn't a request for a resource, or no method.
+    /// A method that isn't a request for a resource, or has another spelling, or no method.
     Method,
     /// A header that is judged isn't text.
     NotText(&'static str),
@@ -125,17 +125,14 @@ const OVERRIDES: [&str; 5] =
 /// # Errors
 /// The first [`RequestFault`].
 pub fn parse<'a>(pairs: Pairs<'a>, identity: &Identity) -> Result<Request<'a>, RequestFault> {
+    // A route is found by the method: nothing can be said of a request before it.
+    let method = method(first(pairs, ":method").unwrap_or_default())?;
     let seen = Seen::read(pairs, identity)?;
     let text = |value: Option<&'a [u8]>, name: &'static str| {
         let text =
             |v| std::str::from_utf8(v).ok().filter(|t| t.is_ascii()).ok_or(RequestFault::NotText(name));
         value.map(text).transpose()
     };
-    let method = text(seen.method, ":method")?.ok_or(RequestFault::Method)?;
-    // Envoy shows an extended CONNECT (RFC 8441) as the GET with `Upgrade` that it stands for.
-    if method.is_empty() || ["CONNECT", "TRACE"].contains(&method) {
-        return Err(RequestFault::Method);
-    }
     let target = path::parse(seen.path.unwrap_or_default()).map_err(RequestFault::Path)?;
     let origin = text(seen.single(ORIGIN), "origin")?;
     seen.check_joined()?;
@@ -163,9 +160,19 @@ pub fn parse<'a>(pairs: Pairs<'a>, identity: &Identity) -> Result<Request<'a>, R
     })
 }
 
+/// RFC 9110 §9.1: methods are case-sensitive tokens. Some servers make them upper case all the same, so that `delete` would be another method to
+/// them than to the rules; no registered one has a lower-case letter.
+static METHOD: [bool; 256] = bytes::set(b"ABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789!#$%&'*+-.^_`|~", false);
+
+fn method(value: &[u8]) -> Result<&str, RequestFault> {
+    // Envoy shows an extended CONNECT (RFC 8441) as the GET with `Upgrade` that it stands for.
+    let is_good =
+        !value.is_empty() && bytes::all_in(&METHOD, value) && !matches!(value, b"CONNECT" | b"TRACE");
+    std::str::from_utf8(value).ok().filter(|_| is_good).ok_or(RequestFault::Method)
+}
+
 #[derive(Default)]
 struct Seen<'a> {
-    method: Option<&'a [u8]>,
     path: Option<&'a [u8]>,
     authority: Option<&'a [u8]>,
     singles: [Option<&'a [u8]>; SINGLE.len()],
@@ -207,7 +214,7 @@ impl<'a> Seen<'a> {
         let mut seen = Self::default();
         for (name, value) in pairs {
             match *name {
-                b":method" => seen.method = Some(value),
+                b":method" => {}
                 b":path" => seen.path = Some(value),
                 b":authority" => once(&mut seen.authority, value, "host")?,
                 b"x-request-id" => seen.request_id = Some(value),
@@ -241,18 +248,22 @@ pub fn is_spoofed(name: &[u8], identity: &Identity) -> bool {
     let is = |want: &str| same_name(name, want.as_bytes());
     // Most headers are none of these: look at the first bytes before comparing whole names.
     let may_be_ours = matches!(name.first(), Some(b'x' | b'X'));
+    let begins = |with: &[u8]| name.get(..with.len()).is_some_and(|head| same_name(head, with));
     (may_be_ours
         && (is("x-user-id")
             || is("x-tenant-id")
             || OVERRIDES.iter().any(|o| is(o))
-            || name.get(..15).is_some_and(|head| same_name(head, b"x-gatewaystack-"))))
+            || begins(b"x-gatewaystack-")
+            // Envoy's own words, which change time-outs and retries. This one alone it writes itself wherever clients come in.
+            || (begins(b"x-envoy-") && !is("x-envoy-external-address"))))
         || is(&identity.user_header)
         || is(&identity.tenant_header)
 }
 
 /// Whether a request trailer must not reach an upstream.
 pub fn is_spoofed_trailer(name: &[u8], identity: &Identity) -> bool {
-    is_spoofed(name, identity) || same_name(name, b"authorization")
+    let is = |want: &str| same_name(name, want.as_bytes());
+    is_spoofed(name, identity) || is("authorization") || is("x-envoy-external-address")
 }
 
 #[inline]

@@ -106,11 +106,45 @@ async fn an_upgrade_is_refused_without_a_route_a_token_a_scope_or_with_a_hidden_
         );
         assert_eq!(got.header("cache-control"), Some("no-store"), "{path} {connection}");
     }
-    for (method, to) in [("TRACE", "websocket"), ("GET", "other"), ("GET", "websocket, other")] {
-        let request =
-            handshake("/live", &good, "upgrade").replace("upgrade: websocket", &format!("upgrade: {to}"));
-        let got = client::raw(gateway.address(), request.replacen("GET", method, 1).as_bytes()).await;
-        assert!((400..500).contains(&got.status), "{method} {to}: {got:?}");
-    }
+    let request = handshake("/live", &good, "upgrade").replacen("GET", "TRACE", 1);
+    let got = client::raw(gateway.address(), request.as_bytes()).await;
+    assert!((400..500).contains(&got.status), "{got:?}");
     assert_eq!(upstream.seen(), Vec::<Value>::new());
+}
+
+/// Java's best-known client asks for TLS with each request.
+#[tokio::test]
+async fn an_upgrade_that_a_server_may_ignore_is_ignored_and_http_1_0_is_served() {
+    let (issuer, upstream, gateway) = stage().await;
+    let good = token().claim("scope", "live").mint(&issuer);
+    for (at, to) in
+        ["TLS/1.2", "TLS/1.0, HTTP/1.1", "h2c", "IRC/6.9", "w", "websocke", "websockets"].iter().enumerate()
+    {
+        let request = handshake("/v1/x", &good, "upgrade, close")
+            .replace("upgrade: websocket", &format!("upgrade: {to}"));
+        let got = client::raw(gateway.address(), request.as_bytes()).await;
+        assert_eq!(got.status, 200, "{to}: {got:?}");
+        let seen = upstream.seen();
+        assert_eq!((seen.len(), seen[at]["headers"].get("upgrade")), (at + 1, None), "{to}");
+        assert_eq!(seen[at]["headers"]["x-user-id"], json!(["ann"]), "{to}");
+    }
+    for to in ["websocket", "WebSocket"] {
+        let request =
+            handshake("/v1/x", &good, "upgrade").replace("upgrade: websocket", &format!("upgrade: {to}"));
+        let got = client::raw(gateway.address(), request.as_bytes()).await;
+        assert_eq!((got.status, got.json()["error"].as_str()), (403, Some("upgrade_not_allowed")), "{to}");
+    }
+    let before = upstream.seen().len();
+    let old = |host: &str, token: &str| {
+        format!("GET /v1/x HTTP/1.0\r\n{host}authorization: Bearer {token}\r\nx-user-id: evil\r\n\r\n")
+    };
+    for (host, token, status) in
+        [("host: a\r\n", &*good, 200), ("host: a\r\n", "a.b.c", 401), ("", &*good, 400)]
+    {
+        let got = client::raw(gateway.address(), old(host, token).as_bytes()).await;
+        assert_eq!(got.status, status, "{host:?} {token}: {got:?}");
+    }
+    let seen = upstream.seen().split_off(before);
+    assert_eq!(seen.len(), 1);
+    assert_eq!(seen[0]["headers"]["x-user-id"], json!(["ann"]));
 }

@@ -307,6 +307,17 @@ pub struct McpRules {
     pub patterns: Vec<(String, McpRule)>,
     /// Whether a token is enough for what has no rule; else it is denied.
     pub allow_unlisted: bool,
+    /// What sloppy servers take these names for.
+    pub keys: Keys,
+}
+
+/// Names as sloppy servers read them: in their folded form.
+#[derive(Debug, Clone, Default)]
+pub struct Keys {
+    /// Of the exact names, in order.
+    pub named: Vec<String>,
+    /// Of the beginnings, in the order of those.
+    pub patterns: Vec<String>,
 }
 
 impl McpRules {
@@ -317,6 +328,31 @@ impl McpRules {
         let fits = |start: &str| name.strip_prefix(start).is_some_and(|rest| !rest.is_empty());
         let found = exact.and_then(|at| self.named.get(at));
         found.or_else(|| self.patterns.iter().find(|(start, _)| fits(start))).map(|(_, rule)| rule)
+    }
+
+    /// Whether a sloppy server takes `name` for one that has a rule of its own, which isn't the rule that `name` has. `key`: its folded form;
+    /// `None`: it has none, and could be anything.
+    #[inline]
+    pub fn is_mistakable(&self, name: &str, key: Option<&str>) -> bool {
+        if self.named.binary_search_by(|(other, _)| other.as_str().cmp(name)).is_ok() {
+            return false;
+        }
+        let Some(key) = key else { return !(self.named.is_empty() && self.patterns.is_empty()) };
+        if self.keys.named.binary_search_by(|other| other.as_str().cmp(key)).is_ok() {
+            return true;
+        }
+        let begins = |text: &str, start: &str| text.strip_prefix(start).is_some_and(|rest| !rest.is_empty());
+        let patterns = self.patterns.iter().map(|(start, _)| start).zip(&self.keys.patterns);
+        let (mut own, mut best) = (None, None);
+        for (start, folded) in patterns {
+            if own.is_none() && begins(name, start) {
+                own = Some(folded.len());
+            }
+            if begins(key, folded) {
+                best = best.max(Some(folded.len()));
+            }
+        }
+        best > own
     }
 
     /// All rules.

@@ -10,6 +10,7 @@ mod environment;
 mod form;
 mod members;
 mod paths;
+mod spellings;
 
 /// A policy that is good and small.
 fn good() -> Value {

@@ -12,9 +12,11 @@ use crate::config::policy::{ChallengeMode, Mcp, Mode, Route, RouteId};
 use crate::decision::Read;
 use crate::jwt::VerifiedClaims;
 use crate::mcp::era::Era;
-use crate::mcp::json_rpc::{BodyFault, Target};
-use crate::mcp::needs::Needs;
-use crate::mcp::operation::Operation;
+use crate::mcp::id;
+use crate::mcp::json_rpc::BodyFault;
+use crate::mcp::needs::{self, Needs};
+use crate::mcp::operation::{Operation, Unread};
+use crate::mcp::target::Target;
 use crate::rate_limit::LimitState;
 use crate::record::Facts;
 use crate::refusal::Refusal;
@@ -43,37 +45,48 @@ impl<'a> McpRoute<'a> {
 
     /// What an answer depends on: the operation that the body, or else the headers, tell of.
     pub fn asked(&self, request: &Request<'_>, progress: &Progress) -> AskedMcp {
-        let read = progress.operation.as_ref().and_then(|read| read.as_ref().ok());
-        let Some(era) = era(request) else { return Self::asked_in_vain(request, read) };
+        let (read, unread) = match &progress.operation {
+            Some(Ok(operation)) => (Some(operation), None),
+            Some(Err(unread)) => (None, Some(unread)),
+            None => (None, None),
+        };
+        let id = unread.map(|unread| unread.id.clone());
+        let Some(era) = era(request) else { return Self::asked_in_vain(request, id) };
         let operation = match read {
             Some(operation) => Some(Cow::Borrowed(operation)),
             None if request.method == "POST" => Operation::of_headers(request, era).map(Cow::Owned),
             None => Some(Cow::Owned(Operation::without_body(request.method, era))),
         };
-        // Nothing is known but where the call goes: what every call there needs.
-        let operation = operation.unwrap_or_else(|| Cow::Owned(Operation::without_body(request.method, era)));
+        let version = unread.and_then(|unread| unread.version.clone());
+        let nothing = Self::asked_nothing();
+        let operation = match operation {
+            Some(operation) => operation,
+            None if unread.is_some() => return AskedMcp { id: id.unwrap_or(nothing.id), version, ..nothing },
+            // Nothing is known but where the call goes: what every call there needs.
+            None => Cow::Owned(Operation::without_body(request.method, era)),
+        };
         let needs = Needs::of(&operation, self.route, self.mcp);
         let is_tool = |operation: &Operation| {
             operation.call().is_some_and(|call| matches!(call.target, Target::Tool(_)))
         };
         AskedMcp {
-            id: operation.id().to_owned(),
+            id: id.unwrap_or_else(|| operation.id().to_owned()),
             scopes: (!needs.has_unlisted()).then(|| needs.scopes()),
-            tool_call: is_tool(&operation).then_some(era),
-            version: None,
+            tool_call: is_tool(&operation).then_some(operation.era),
+            version,
         }
     }
 
     /// Under an unknown version.
-    fn asked_in_vain(request: &Request<'_>, read: Option<&Operation>) -> AskedMcp {
+    fn asked_in_vain(request: &Request<'_>, id: Option<String>) -> AskedMcp {
         let version = request.mcp_version.map(|version| String::from_utf8_lossy(version).into_owned());
         let nothing = Self::asked_nothing();
-        AskedMcp { id: read.map_or(nothing.id, |operation| operation.id().to_owned()), version, ..nothing }
+        AskedMcp { id: id.unwrap_or(nothing.id), version, ..nothing }
     }
 
     /// Nothing is known of the operation.
     pub fn asked_nothing() -> AskedMcp {
-        AskedMcp { id: "null".to_owned(), scopes: None, tool_call: None, version: None }
+        AskedMcp { id: id::NONE.to_owned(), scopes: None, tool_call: None, version: None }
     }
 
     /// Whether a refusal of this operation is a result, which needs the id that only the body has.
@@ -88,18 +101,30 @@ impl<'a> McpRoute<'a> {
 }
 
 /// What the body of a request says.
-fn read(request: &Request<'_>, body: Option<&[u8]>) -> Result<Operation, BodyFault> {
-    let Some(era) = era(request) else { return Operation::of_unknown(body.ok_or(BodyFault::TooLarge)?) };
-    if request.method != "POST" {
+fn read(mcp: &Mcp, request: &Request<'_>, body: Option<&[u8]>) -> Result<Operation, Unread> {
+    let is_post = request.method == "POST";
+    let type_fault = (is_post && !is_json(request)).then_some(BodyFault::MediaType);
+    // Whatever is refused for another reason is only looked through for its id.
+    let fault = if era(request).is_none() { Some(BodyFault::Version) } else { type_fault };
+    if let Some(fault) = fault {
+        return Err(body.map_or_else(|| Unread::unseen(fault), |body| Unread::of(fault, body)));
+    }
+    let era = era(request).unwrap_or(Era::V2025_03_26);
+    if !is_post {
         // There are servers that would read a call from it, whatever the method.
         let is_empty = body.is_some_and(<[u8]>::is_empty);
         return if is_empty {
             Ok(Operation::without_body(request.method, era))
         } else {
-            Err(BodyFault::Message)
+            Err(Unread::unseen(BodyFault::Message))
         };
     }
-    Operation::of_body(request, era, body.ok_or(BodyFault::TooLarge)?)
+    let body = body.ok_or_else(|| Unread::unseen(BodyFault::TooLarge))?;
+    let operation = Operation::of_body(request, era, body)?;
+    match needs::check_uris(mcp, &operation) {
+        Ok(()) => Ok(operation),
+        Err(fault) => Err(Unread { fault, id: operation.id().to_owned(), version: None }),
+    }
 }
 
 pub(super) fn judge(
@@ -115,13 +140,19 @@ pub(super) fn judge(
         return Err(Refusal::Method(METHODS.join(", ")));
     }
     if let (Came::Body(body), None) = (case.came, &progress.operation) {
-        progress.operation = Some(read(request, body));
+        progress.operation = Some(read(route.mcp, request, body));
     }
     let Some(era) = era(request) else { return unknown_version(world, case, route, progress) };
+    if let Some(Err(Unread { fault: BodyFault::Version, .. })) = &progress.operation {
+        return Err(Refusal::Version);
+    }
     check_origin(route.mcp, request)?;
     if progress.operation.is_none() {
         if request.method == "POST" && !is_json(request) {
-            progress.operation = Some(Err(BodyFault::MediaType));
+            if let Some(wait) = id_of_unfit(world, case, route, progress)? {
+                return Ok(wait);
+            }
+            progress.operation = Some(Err(Unread::unseen(BodyFault::MediaType)));
         } else if request.method != "POST" && case.mode == Mode::Shadow {
             // Such a request says all in its headers, which leave before a body could be watched.
             progress.operation = Some(Ok(Operation::without_body(request.method, era)));
@@ -155,12 +186,31 @@ fn unknown_version(
     Err(Refusal::Version)
 }
 
+/// A body of another type is refused; to whom a good token vouches for, with the call's id, which the body may have. `None`: it can't be read.
+fn id_of_unfit(
+    world: &World<'_>,
+    case: &Case<'_>,
+    route: &McpRoute<'_>,
+    progress: &mut Progress,
+) -> Result<Option<Verdict>, Refusal> {
+    let is_held = world.policy.hold_headers && case.mode == Mode::Enforce;
+    if !is_held || !is_plain(case.request) || case.request.upgrade.is_some() {
+        return Ok(None);
+    }
+    Ok(Some(match caller(world, case, route, false, progress)? {
+        Some(Caller::NeedsKeys(issuer)) => Verdict::Await(issuer),
+        Some(Caller::Known(_)) | None => {
+            Verdict::Read(Read { cap: route.mcp.max_body, let_go: None, vouched: true })
+        }
+    }))
+}
+
 /// The operation is known, or why it isn't.
 fn decide(
     world: &World<'_>,
     case: &Case<'_>,
     route: &McpRoute<'_>,
-    operation: &Result<Operation, BodyFault>,
+    operation: &Result<Operation, Unread>,
     counted: Option<LimitState>,
     progress: &mut Progress,
     facts: &mut Facts,
@@ -180,7 +230,7 @@ fn decide(
     if let Some(claims) = &claims {
         facts.identify(claims);
     }
-    let operation = operation.as_ref().map_err(|fault| Refusal::Body(*fault))?;
+    let operation = operation.as_ref().map_err(|unread| Refusal::Body(unread.fault))?;
     let around = (progress.counting(counted), case.cors);
     let permitted = authorize::operation(
         world,
@@ -323,7 +373,6 @@ fn is_json(request: &Request<'_>) -> bool {
     let kind = request.content_type.and_then(|kind| std::str::from_utf8(kind).ok());
     let Some(kind) = kind else { return false };
     let mut parts = kind.split(';').map(str::trim);
-    let is_plain = request.content_encoding.is_none_or(|e| e.trim_ascii().eq_ignore_ascii_case(b"identity"));
     let is_utf8 = |parameter: &str| match parameter.split_once('=') {
         Some((name, value)) if name.trim().eq_ignore_ascii_case("charset") => {
             value.trim().trim_matches('"').eq_ignore_ascii_case("utf-8")
@@ -332,5 +381,10 @@ fn is_json(request: &Request<'_>) -> bool {
     };
     parts.next().is_some_and(|essence| essence.eq_ignore_ascii_case("application/json"))
         && parts.all(is_utf8)
-        && is_plain
+        && is_plain(request)
+}
+
+/// Not encoded.
+fn is_plain(request: &Request<'_>) -> bool {
+    request.content_encoding.is_none_or(|e| e.trim_ascii().eq_ignore_ascii_case(b"identity"))
 }

@@ -11,6 +11,7 @@ mod answers;
 mod keys;
 mod shared_limits;
 mod shadow;
+mod spellings;
 mod tokens;
 
 fn tools() -> Gate {

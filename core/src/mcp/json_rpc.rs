@@ -1,29 +1,47 @@
 //! JSON-RPC 2.0 (§4, §6): a body in, its messages out. What another reader could understand in another way is refused: duplicate members,
-//! other encodings, trailing bytes.
+//! other encodings, trailing bytes. Of values that nobody judges nothing is asked but that they are JSON.
 
 use super::era::Era;
-use crate::json::{self, Members, View};
+use super::target::{self, Target};
+use super::{id, method};
+use crate::json::{self, Bounds, Fault, Text};
+use crate::uri::UriFault;
+use std::borrow::Cow;
 
 /// Deepest nesting; the outermost object is 1.
 pub const MAX_DEPTH: usize = 128;
 /// Longest id in bytes.
-const MAX_ID: usize = 256;
+pub(super) const MAX_ID: usize = 256;
 /// The member of `_meta` that repeats `MCP-Protocol-Version`.
 const VERSION: &str = "io.modelcontextprotocol/protocolVersion";
 /// Members of one batch.
 const MAX_BATCH: usize = 100;
+/// A body is bounded by its bytes, and nothing is built of it.
+const BOUNDS: Bounds = Bounds { depth: MAX_DEPTH, values: usize::MAX };
 
 /// Why a body isn't what it should be.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum BodyFault {
-    /// Not JSON, or not unambiguous.
+    /// Not JSON, or in another encoding.
     Json,
+    /// A member twice, or one that a sloppy reader takes for another.
+    Doubled,
+    /// A text with half a surrogate pair, which isn't Unicode.
+    Surrogate,
     /// Not a request, notification or response of JSON-RPC.
     Message,
     /// A batch where there are none, or an empty or too long one.
     Batch,
     /// A member that decides (`params.name`, `params.uri`) is missing or no text.
     Target,
+    /// A method that a sloppy server takes for another.
+    Method,
+    /// A URI that has another spelling.
+    Uri(UriFault),
+    /// A URI that differs by its case, slashes or blanks alone from one that has a rule.
+    Lookalike,
+    /// `_meta` names a version that nobody knows, where no header names one.
+    Version,
     /// Headers and body disagree, or a header is missing.
     Mismatch,
     /// Over the cap.
@@ -63,100 +81,90 @@ pub struct Call {
     pub version: Option<String>,
 }
 
-/// What a call names.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Target {
-    /// Nothing that a rule is about.
-    None,
-    /// A tool.
-    Tool(String),
-    /// A prompt.
-    Prompt(String),
-    /// A resource's URI.
-    Resource(String),
-}
-
-impl Target {
-    /// The name.
-    pub fn name(&self) -> Option<&str> {
-        match self {
-            Self::None => None,
-            Self::Tool(name) | Self::Prompt(name) | Self::Resource(name) => Some(name),
-        }
-    }
-}
-
 /// Reads a body.
 ///
 /// # Errors
 /// The first fault.
 pub fn parse(bytes: &[u8], era: Era) -> Result<Body, BodyFault> {
-    match json::view(bytes, MAX_DEPTH).map_err(|_| BodyFault::Json)? {
-        View::Array(items) => {
-            if !era.has_batches() || items.is_empty() || items.len() > MAX_BATCH {
-                return Err(BodyFault::Batch);
-            }
-            let messages = items.iter().map(|item| message(item, era)).collect::<Result<_, _>>()?;
-            Ok(Body { messages, is_batch: true })
-        }
-        one => Ok(Body { messages: vec![message(&one, era)?], is_batch: false }),
+    let text = json::check(bytes, BOUNDS).map_err(fault)?;
+    if !text.is_array() {
+        return Ok(Body { messages: vec![message(text, era)?], is_batch: false });
+    }
+    let count = text.items().take(MAX_BATCH + 1).count();
+    if !era.has_batches() || count == 0 || count > MAX_BATCH {
+        return Err(BodyFault::Batch);
+    }
+    let messages = text.items().map(|item| message(item, era)).collect::<Result<_, _>>()?;
+    Ok(Body { messages, is_batch: true })
+}
+
+fn fault(fault: Fault) -> BodyFault {
+    match fault {
+        Fault::Duplicate => BodyFault::Doubled,
+        Fault::Surrogate => BodyFault::Surrogate,
+        Fault::Encoding | Fault::Syntax | Fault::Depth | Fault::Values => BodyFault::Json,
     }
 }
 
-fn message(value: &View<'_>, era: Era) -> Result<Message, BodyFault> {
-    let members = value.as_object().ok_or(BodyFault::Message)?;
-    unmistakable(members, &["jsonrpc", "id", "method", "params", "result", "error"])?;
-    let Some(method) = members.get("method") else {
-        // Since 2026-07-28 servers ask nothing, so there is nothing to answer.
-        let is_answer = members.contains_key("result") != members.contains_key("error");
-        return if is_answer && !era.has_headers() { Ok(Message::Response) } else { Err(BodyFault::Message) };
-    };
-    let method = method.as_str().filter(|method| is_name(method)).ok_or(BodyFault::Message)?;
-    if members.contains_key("result") || members.contains_key("error") {
+fn message(text: Text<'_>, era: Era) -> Result<Message, BodyFault> {
+    if !text.is_object() {
         return Err(BodyFault::Message);
     }
-    let params = match members.get("params") {
-        None => None,
-        Some(params) => Some(params.as_object().ok_or(BodyFault::Message)?),
+    unmistakable(text, &["jsonrpc", "id", "method", "params", "result", "error"])?;
+    let (has_result, has_error) = (text.get("result").is_some(), text.get("error").is_some());
+    let Some(method) = text.get("method") else {
+        // Since 2026-07-28 servers ask nothing, so there is nothing to answer.
+        let is_answer = has_result != has_error;
+        return if is_answer && !era.has_headers() { Ok(Message::Response) } else { Err(BodyFault::Message) };
     };
-    let param = |name: &str| params.and_then(|params| params.get(name));
-    check_params(method, params)?;
-    let version = param("_meta")
-        .and_then(|meta| meta.get(VERSION))
-        .map(|version| version.as_str().map(str::to_owned).ok_or(BodyFault::Message))
-        .transpose()?;
+    let method = string(method)?.ok_or(BodyFault::Message)?;
+    if !method::is_unmistakable(&method) {
+        return Err(BodyFault::Method);
+    }
+    if has_result || has_error {
+        return Err(BodyFault::Message);
+    }
+    let params = params(text.get("params"))?;
     Ok(Message::Call(Call {
-        id: id(members.get("id"))?,
-        method: method.to_owned(),
-        target: target(method, param, era)?,
-        version,
+        id: id(text.get("id"))?,
+        target: target::read(&method, params, era)?,
+        version: version(params)?,
+        method: method.into_owned(),
     }))
 }
 
-/// Refuses lookalikes of the parameters that decide.
-fn check_params(method: &str, params: Option<&Members<'_>>) -> Result<(), BodyFault> {
-    let Some(params) = params else { return Ok(()) };
-    let object = |name: &str| params.get(name).and_then(View::as_object);
-    unmistakable(params, &["_meta"])?;
-    if let Some(meta) = object("_meta") {
-        unmistakable(meta, &[VERSION])?;
+/// Some clients write null, or PHP's empty array, where they have none.
+fn params(params: Option<Text<'_>>) -> Result<Option<Text<'_>>, BodyFault> {
+    let Some(params) = params else { return Ok(None) };
+    if params.is_null() || (params.is_array() && params.items().next().is_none()) {
+        return Ok(None);
     }
-    match method {
-        "tools/call" | "prompts/get" => unmistakable(params, &["name"]),
-        "resources/read" | "resources/subscribe" | "resources/unsubscribe" => unmistakable(params, &["uri"]),
-        "completion/complete" => {
-            unmistakable(params, &["ref"])?;
-            object("ref").map_or(Ok(()), |of| unmistakable(of, &["type", "name", "uri"]))
-        }
-        _ => Ok(()),
+    if params.is_object() { Ok(Some(params)) } else { Err(BodyFault::Message) }
+}
+
+fn version(params: Option<Text<'_>>) -> Result<Option<String>, BodyFault> {
+    let Some(params) = params else { return Ok(None) };
+    unmistakable(params, &["_meta"])?;
+    let Some(meta) = params.get("_meta") else { return Ok(None) };
+    unmistakable(meta, &[VERSION])?;
+    let Some(version) = meta.get(VERSION) else { return Ok(None) };
+    string(version)?.map(|version| Some(version.into_owned())).ok_or(BodyFault::Message)
+}
+
+/// A text that is judged; `None`: it is none.
+pub(super) fn string(text: Text<'_>) -> Result<Option<Cow<'_, str>>, BodyFault> {
+    match text.as_str() {
+        None if text.raw().starts_with('"') => Err(BodyFault::Surrogate),
+        text => Ok(text),
     }
 }
 
 /// Refuses members that some readers take for another: Go's folds case by Unicode's simple folding, and the last one wins; others end a
 /// name at a NUL.
-fn unmistakable(members: &Members<'_>, names: &[&str]) -> Result<(), BodyFault> {
-    let lookalike = members.keys().any(|member| names.iter().any(|name| is_lookalike(member, name)));
-    if lookalike { Err(BodyFault::Json) } else { Ok(()) }
+pub(super) fn unmistakable(object: Text<'_>, names: &[&str]) -> Result<(), BodyFault> {
+    let is_one = |member: &str| names.iter().any(|name| is_lookalike(member, name));
+    let lookalike = object.members().any(|(member, _)| is_one(&member));
+    if lookalike { Err(BodyFault::Doubled) } else { Ok(()) }
 }
 
 /// Whether a sloppy reader takes `member` for `name`, which it isn't.
@@ -175,55 +183,8 @@ pub(super) fn is_lookalike(member: &str, name: &str) -> bool {
     member != name && member.chars().take_while(|c| *c != '\0').map(fold).eq(name.chars().map(fold))
 }
 
-/// A name that means the same to readers that end texts at a NUL or at the end of a line.
-fn is_name(text: &str) -> bool {
-    !text.is_empty() && !text.contains(char::is_control)
-}
-
 /// A string or an integer; `null` and none are the same.
-fn id(value: Option<&View<'_>>) -> Result<String, BodyFault> {
-    let text = match value {
-        None | Some(View::Null) => return Ok("null".to_owned()),
-        Some(View::String(text)) if text.len() <= MAX_ID => {
-            let mut out = String::new();
-            json::write_string(&mut out, text, MAX_ID);
-            out
-        }
-        Some(View::Number(number)) => match (number.as_u64(), number.as_i64()) {
-            (Some(id), _) => id.to_string(),
-            (_, Some(id)) => id.to_string(),
-            _ => return Err(BodyFault::Message),
-        },
-        Some(_) => return Err(BodyFault::Message),
-    };
-    Ok(text)
-}
-
-fn target<'v>(
-    method: &str,
-    param: impl Fn(&str) -> Option<&'v View<'v>>,
-    era: Era,
-) -> Result<Target, BodyFault> {
-    let text = |name: &str| {
-        let text = param(name).and_then(View::as_str).filter(|text| is_name(text));
-        text.map(str::to_owned).ok_or(BodyFault::Target)
-    };
-    Ok(match method {
-        "tools/call" => Target::Tool(text("name")?),
-        "prompts/get" => Target::Prompt(text("name")?),
-        // Gone since 2026-07-28: that there is no such method is the upstream's answer, whatever else the call lacks.
-        "resources/subscribe" | "resources/unsubscribe" if era.has_headers() && param("uri").is_none() => {
-            Target::None
-        }
-        "resources/read" | "resources/subscribe" | "resources/unsubscribe" => Target::Resource(text("uri")?),
-        "completion/complete" => {
-            let of = |name: &str| param("ref")?.get(name)?.as_str().filter(|text| is_name(text));
-            match (of("type"), of("name"), of("uri")) {
-                (Some("ref/prompt"), Some(name), _) => Target::Prompt(name.to_owned()),
-                (Some("ref/resource"), _, Some(uri)) => Target::Resource(uri.to_owned()),
-                _ => return Err(BodyFault::Target),
-            }
-        }
-        _ => Target::None,
-    })
+fn id(value: Option<Text<'_>>) -> Result<String, BodyFault> {
+    let Some(value) = value.filter(|value| !value.is_null()) else { return Ok(id::NONE.to_owned()) };
+    id::read(value.raw().as_bytes()).ok_or(BodyFault::Message)
 }

@@ -8,6 +8,7 @@ use super::splice::{Part, Splices};
 use crate::config::policy::{Mcp, McpRules, Route, ScopeRule};
 use crate::json::{self, write_string};
 use crate::jwt::Scopes;
+use crate::uri::{self, Form};
 
 /// A list that can't be filtered: it isn't shown at all.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -132,21 +133,38 @@ impl Lens<'_> {
             let of_item = members(item, &[kind.name()])?;
             let name = of_item.iter().find(|(member, _)| member == kind.name()).map(|(_, name)| name);
             let name = name.and_then(Part::string).ok_or(Unfilterable)?;
-            let rules = kind.rules(self.mcp);
-            let need = needs::by_rule(rules, &name);
-            let shown = match self.caller {
-                Some(scopes) => needs::is_met(need, &self.route.scopes, Some(scopes)),
-                // Whoever hasn't signed in sees what is there, to sign in for it.
-                None => need != Need::Unlisted,
-            };
+            let shown = self.shows(kind, &name);
             kept.push(shown);
             if shown && kind == Kind::Tools {
-                let schemes = security_schemes(need, &self.route.scopes);
+                let schemes = security_schemes(needs::of_name(&self.mcp.tools, &name), &self.route.scopes);
                 splices.set_member(item, "securitySchemes", &schemes).ok_or(Unfilterable)?;
             }
         }
         splices.keep(list, &items, &kept);
         Ok(())
+    }
+}
+
+impl Lens<'_> {
+    /// Whether this caller may use what has this name or URI. What couldn't be asked for isn't shown.
+    fn shows(&self, kind: Kind, name: &str) -> bool {
+        let rules = kind.rules(self.mcp);
+        let form = match kind {
+            Kind::Tools | Kind::Prompts => return self.meets(needs::of_name(rules, name)),
+            Kind::Resources => Form::Uri,
+            Kind::Templates => Form::Template,
+        };
+        uri::check(name, form).is_ok()
+            && !needs::is_mistakable(rules, name)
+            && needs::of_uri(rules, name).all(|need| self.meets(need))
+    }
+
+    fn meets(&self, need: Need<'_>) -> bool {
+        match self.caller {
+            Some(scopes) => needs::is_met(need, &self.route.scopes, Some(scopes)),
+            // Whoever hasn't signed in sees what is there, to sign in for it.
+            None => need != Need::Unlisted,
+        }
     }
 }
 

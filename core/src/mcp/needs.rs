@@ -1,11 +1,14 @@
 //! What an operation needs: its calls and the route's rules in, "nothing", "a token with these scopes" or "no rule allows it" out. The same answers
 //! decide what a list shows, so that what is seen is what may be called.
 
-use super::json_rpc::{Call, Target};
+use super::json_rpc::{BodyFault, Call};
 use super::operation::Operation;
+use super::target::Target;
 use crate::challenge;
 use crate::config::policy::{Mcp, McpRule, McpRules, Route, ScopeRule};
 use crate::jwt::Scopes;
+use crate::{names, uri};
+use std::borrow::Cow;
 
 /// What one call needs.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -38,7 +41,7 @@ impl<'a> Needs<'a> {
     /// What each call needs; without one, a token.
     fn each(self) -> impl Iterator<Item = Need<'a>> {
         let none = self.calls.is_empty().then_some(Need::Token(NO_SCOPES));
-        self.calls.iter().map(move |call| need(self.mcp, call)).chain(none)
+        self.calls.iter().flat_map(move |call| of_call(self.mcp, call)).chain(none)
     }
 
     /// Whether no token is fine.
@@ -78,18 +81,50 @@ impl<'a> Needs<'a> {
 }
 
 /// What a call needs.
-pub fn need<'a>(mcp: &'a Mcp, call: &Call) -> Need<'a> {
-    match &call.target {
-        Target::Tool(name) => by_rule(&mcp.tools, name),
-        Target::Prompt(name) => by_rule(&mcp.prompts, name),
-        Target::Resource(uri) => by_rule(&mcp.resources, uri),
-        Target::None if mcp.lazy_auth.contains(&call.method) => Need::Open,
-        Target::None => Need::Token(NO_SCOPES),
-    }
+fn of_call<'a>(mcp: &'a Mcp, call: &'a Call) -> impl Iterator<Item = Need<'a>> {
+    let itself = match &call.target {
+        Target::Tool(name) => Some(of_name(&mcp.tools, name)),
+        Target::Prompt(name) => Some(of_name(&mcp.prompts, name)),
+        Target::Resource(_) => None,
+        Target::None | Target::Resources(_) if mcp.lazy_auth.contains(&call.method) => Some(Need::Open),
+        Target::None | Target::Resources(_) => Some(Need::Token(NO_SCOPES)),
+    };
+    itself.into_iter().chain(call.target.uris().iter().flat_map(|uri| of_uri(&mcp.resources, uri)))
 }
 
-/// What `name` needs by these rules.
-pub fn by_rule<'a>(rules: &'a McpRules, name: &str) -> Need<'a> {
+/// What a tool or prompt needs. One that isn't listed, but that a sloppy server takes for one that is, is never allowed.
+pub fn of_name<'a>(rules: &'a McpRules, name: &str) -> Need<'a> {
+    let is_open = rules.allow_unlisted && rules.find(name).is_none();
+    if is_open && rules.is_mistakable(name, names::folded(name).as_deref()) {
+        return Need::Unlisted;
+    }
+    by_rule(rules, name)
+}
+
+/// What a resource needs: as its URI is written, and as a server that decodes reads it.
+pub fn of_uri<'a>(rules: &'a McpRules, uri: &str) -> impl Iterator<Item = Need<'a>> + use<'a> {
+    let decoded = uri::decoded(uri).map(|other| by_rule(rules, &other));
+    [Some(by_rule(rules, uri)), decoded].into_iter().flatten()
+}
+
+/// Whether a sloppy server takes a URI for another one, which has a rule of its own.
+pub fn is_mistakable(rules: &McpRules, uri: &str) -> bool {
+    let read = uri::decoded(uri).map_or(Cow::Borrowed(uri), Cow::Owned);
+    let has_rules = !(rules.named.is_empty() && rules.patterns.is_empty());
+    has_rules && rules.is_mistakable(&read, Some(&uri::folded(&read)))
+}
+
+/// Refuses calls of resources that a sloppy server takes for others.
+///
+/// # Errors
+/// There is one.
+pub fn check_uris(mcp: &Mcp, operation: &Operation) -> Result<(), BodyFault> {
+    let mut uris = operation.calls.iter().flat_map(|call| call.target.uris());
+    if uris.any(|uri| is_mistakable(&mcp.resources, uri)) { Err(BodyFault::Lookalike) } else { Ok(()) }
+}
+
+/// What `name` needs by these rules, as it stands.
+fn by_rule<'a>(rules: &'a McpRules, name: &str) -> Need<'a> {
     match rules.find(name) {
         Some(McpRule::Public) => Need::Open,
         Some(McpRule::Token(rule)) => Need::Token(rule),

@@ -2,8 +2,11 @@
 //! they are believed for a refusal only, and must agree with the body in the end (SEP-2243).
 
 use super::era::Era;
-use super::json_rpc::{self, Body, BodyFault, Call, Message, Target};
+use super::id;
+use super::json_rpc::{self, Body, BodyFault, Call, Message};
+use super::target::Target;
 use crate::request::Request;
+use crate::uri::{self, Form};
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 
@@ -18,6 +21,29 @@ pub struct Operation {
     pub era: Era,
     /// A GET: the answer is a stream of whatever the server says.
     pub is_stream: bool,
+}
+
+/// A body that can't be judged: why, and what an answer needs of it all the same.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Unread {
+    /// What is wrong with it.
+    pub fault: BodyFault,
+    /// The call's id as JSON, where it could be read.
+    pub id: String,
+    /// The version that it names, where nobody knows it.
+    pub version: Option<String>,
+}
+
+impl Unread {
+    /// A body that wasn't looked at.
+    pub fn unseen(fault: BodyFault) -> Self {
+        Self { fault, id: id::NONE.to_owned(), version: None }
+    }
+
+    /// A body that is refused for what it is.
+    pub fn of(fault: BodyFault, body: &[u8]) -> Self {
+        Self { fault, id: id::find(body), version: None }
+    }
 }
 
 impl Operation {
@@ -36,36 +62,32 @@ impl Operation {
         let target = match (method, name) {
             ("tools/call", Some(Some(name))) => Target::Tool(name),
             ("prompts/get", Some(Some(name))) => Target::Prompt(name),
-            ("resources/read", Some(Some(uri))) => Target::Resource(uri),
+            // One that can't be judged is refused with the body.
+            ("resources/read", Some(Some(uri))) if uri::check(&uri, Form::Uri).is_ok() => {
+                Target::Resource(uri)
+            }
             ("tools/call" | "prompts/get" | "resources/read", _) => return None,
             // What other methods name is in the body alone.
-            ("resources/subscribe" | "resources/unsubscribe" | "completion/complete", _) => return None,
+            (
+                "resources/subscribe"
+                | "resources/unsubscribe"
+                | "completion/complete"
+                | "subscriptions/listen",
+                _,
+            ) => return None,
             _ => Target::None,
         };
-        let call = Call { id: "null".to_owned(), method: method.to_owned(), target, version: None };
+        let call = Call { id: id::NONE.to_owned(), method: method.to_owned(), target, version: None };
         Some(Self { calls: vec![call], is_batch: false, era, is_stream: false })
-    }
-
-    /// What a body under an unknown version says, as far as an answer needs it.
-    ///
-    /// # Errors
-    /// The first fault.
-    pub fn of_unknown(bytes: &[u8]) -> Result<Self, BodyFault> {
-        let era = Era::V2026_07_28;
-        let Body { messages, is_batch } = json_rpc::parse(bytes, era)?;
-        let calls = messages.into_iter().filter_map(|message| match message {
-            Message::Call(call) => Some(call),
-            Message::Response => None,
-        });
-        Ok(Self { calls: calls.collect(), is_batch, era, is_stream: false })
     }
 
     /// What the body says, and whether the headers agree.
     ///
     /// # Errors
     /// The first fault.
-    pub fn of_body(request: &Request<'_>, era: Era, bytes: &[u8]) -> Result<Self, BodyFault> {
-        let Body { messages, is_batch } = json_rpc::parse(bytes, era)?;
+    pub fn of_body(request: &Request<'_>, era: Era, bytes: &[u8]) -> Result<Self, Unread> {
+        let unread = |fault| Unread::of(fault, bytes);
+        let Body { messages, is_batch } = json_rpc::parse(bytes, era).map_err(unread)?;
         let mut calls = Vec::new();
         for message in messages {
             match message {
@@ -73,8 +95,13 @@ impl Operation {
                 Message::Response => {}
             }
         }
+        let era = spoken(request, era, &calls)
+            .map_err(|version| Unread { version: Some(version), ..unread(BodyFault::Version) })?;
+        if is_batch && !era.has_batches() {
+            return Err(unread(BodyFault::Batch));
+        }
         for call in &calls {
-            agree(request, era, call)?;
+            agree(request, era, call).map_err(unread)?;
         }
         Ok(Self { calls, is_batch, era, is_stream: false })
     }
@@ -83,7 +110,7 @@ impl Operation {
     pub fn id(&self) -> &str {
         match self.calls.as_slice() {
             [call] if !self.is_batch => &call.id,
-            _ => "null",
+            _ => id::NONE,
         }
     }
 
@@ -94,6 +121,16 @@ impl Operation {
             _ => None,
         }
     }
+}
+
+/// The era that a body names where no header does: that of its version, the newest where several are named. The error: one that nobody knows.
+fn spoken(request: &Request<'_>, era: Era, calls: &[Call]) -> Result<Era, String> {
+    if request.mcp_version.is_some() {
+        return Ok(era);
+    }
+    calls.iter().filter_map(|call| call.version.as_deref()).try_fold(era, |era, version| {
+        Era::of(Some(version)).map(|named| era.max(named)).ok_or_else(|| version.to_owned())
+    })
 }
 
 /// Whether headers and body say the same.
@@ -107,7 +144,8 @@ fn agree(request: &Request<'_>, era: Era, call: &Call) -> Result<(), BodyFault> 
     if !era.has_headers() {
         return Ok(());
     }
-    if request.mcp_method.and_then(text) != Some(call.method.as_str()) {
+    // A version that the body alone names lacks its header.
+    if named.is_none() || request.mcp_method.and_then(text) != Some(call.method.as_str()) {
         return Err(BodyFault::Mismatch);
     }
     let in_body = match call.method.as_str() {

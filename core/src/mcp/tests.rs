@@ -6,6 +6,8 @@ use serde_json::{Value, json};
 use wasm_bindgen_test::wasm_bindgen_test as test;
 
 mod bodies;
+mod ids;
+mod spellings;
 mod lists;
 mod watched;
 

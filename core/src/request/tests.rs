@@ -26,6 +26,11 @@ fn identity_and_overrides_are_known_in_every_spelling_and_nothing_else_is() {
         ("x-gatewaystack-", true),
         ("X_GatewayStack_Secret", true),
         ("x-gatewaystack", false),
+        ("x-envoy-retry-on", true),
+        ("X_Envoy_Upstream-RQ-Timeout-Ms", true),
+        ("x-envoy-", true),
+        ("x-envoy", false),
+        ("x-envoys-a", false),
         ("x-user-ids", false),
         ("x-user", false),
         ("user-id", false),
@@ -39,6 +44,9 @@ fn identity_and_overrides_are_known_in_every_spelling_and_nothing_else_is() {
         assert_eq!(is_spoofed_trailer(name.as_bytes(), &identity), in_trailers, "{name}");
     }
     assert!(is_spoofed_trailer(b"AUTHORIZATION", &identity));
+    // Envoy writes it into the headers, and into no trailers.
+    let address = b"x-envoy-external-address";
+    assert!(!is_spoofed(address, &identity) && is_spoofed_trailer(address, &identity));
     assert!(!is_spoofed(b"\xff-user-id", &identity));
 }
 

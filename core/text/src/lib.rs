@@ -5,6 +5,8 @@
 
 pub mod json;
 pub mod path;
+pub mod uri;
+pub mod names;
 pub mod host;
 pub mod scopes;
 pub mod hash;

@@ -1,7 +1,8 @@
-//! The request target: bytes in, a path that can be judged and forwarded out, or a refusal (CONTRACT §1.1, §1.2; RFC 3986 §6.2.2).
+//! The request target: bytes in, a path that can be judged and forwarded out, or a refusal (CONTRACT §1.1, §1.2; RFC 3986 §3.3, §6.2.2).
 //!
-//! `/%61dmin` becomes `/admin`; `/a/%2e%2e/b`, `/a//b` and `/a%2fb` are refused, because a server behind us may read them
-//! as another path than the one that was judged.
+//! Each byte has one spelling: what may stand as it is (`pchar`) does, all else is escaped. `/%61dmin%3Ax` becomes `/admin:x`, and `/{id}` becomes
+//! `/%7Bid%7D`; `/a/%2e%2e/b`, `/a//b`, `/a%2fb` and `/a.` are refused, because a server behind us may read them as another path than the one
+//! that was judged.
 
 use crate::bytes;
 
@@ -29,6 +30,8 @@ pub enum PathFault {
     Character,
     /// A broken escape, or one of a character that servers read differently.
     Escape,
+    /// A segment that Windows, or whoever trims names, reads as another: blanks at its ends, a dot at its end, `:$`.
+    Lookalike,
 }
 
 /// Judges and normalises a request target.
@@ -64,11 +67,18 @@ fn split(target: &[u8]) -> Result<(&[u8], Option<String>), PathFault> {
     }
 }
 
-/// What stands in a path as it is, and is never refused.
+/// What stands in a path as it is, and is never refused: `pchar` without `;`, and the slash.
 static PLAIN: [bool; 256] = bytes::set(b"/-._~!$&'()*+,=:@", true);
 
+/// The same without what must be looked at twice.
+static COMMON: [bool; 256] = bytes::set(b"/-._~!&'()*+,=:@", true);
+
+fn is_plain(byte: u8) -> bool {
+    PLAIN.get(usize::from(byte)).is_some_and(|plain| *plain)
+}
+
 fn normalise(path: &[u8]) -> Result<String, PathFault> {
-    if bytes::all_in(&PLAIN, path)
+    if bytes::all_in(&COMMON, path)
         && let Ok(plain) = std::str::from_utf8(path)
     {
         return Ok(plain.to_owned());
@@ -86,22 +96,26 @@ fn normalise(path: &[u8]) -> Result<String, PathFault> {
                     return Err(PathFault::Escape);
                 }
                 decoded.push(value);
-                if is_unreserved(value) {
-                    out.push(char::from(value));
-                } else {
-                    push_escape(&mut out, value);
-                }
+                push_spelled(&mut out, value);
             }
             byte => {
                 decoded.push(byte);
-                out.push(char::from(byte));
+                push_spelled(&mut out, byte);
             }
         }
     }
-    if std::str::from_utf8(&decoded).is_err() {
-        return Err(PathFault::Escape);
+    let decoded = std::str::from_utf8(&decoded).map_err(|_| PathFault::Escape)?;
+    // A blank can only come out of an escape.
+    if decoded.split('/').any(|segment| segment.trim().len() < segment.len()) {
+        return Err(PathFault::Lookalike);
     }
+    check_streams(&out)?;
     Ok(out)
+}
+
+/// The one spelling of a byte.
+fn push_spelled(out: &mut String, byte: u8) {
+    if is_plain(byte) { out.push(char::from(byte)) } else { push_escape(out, byte) }
 }
 
 fn check_segments(path: &str) -> Result<(), PathFault> {
@@ -111,10 +125,19 @@ fn check_segments(path: &str) -> Result<(), PathFault> {
             "." | ".." => return Err(PathFault::DotSegment),
             // A single trailing slash leaves one empty segment at the very end.
             "" if segments.peek().is_some() => return Err(PathFault::EmptySegment),
+            // Windows ends a name before its last dots (and blanks).
+            _ if segment.ends_with('.') => return Err(PathFault::Lookalike),
             _ => {}
         }
     }
     Ok(())
+}
+
+/// NTFS opens the file itself by `name::$DATA`, and a folder by `name:$I30:$INDEX_ALLOCATION`.
+fn check_streams(path: &str) -> Result<(), PathFault> {
+    let bytes = path.as_bytes();
+    let is_stream = |(at, byte): (usize, &u8)| *byte == b'$' && at > 0 && bytes.get(at - 1) == Some(&b':');
+    if bytes.iter().enumerate().any(is_stream) { Err(PathFault::Lookalike) } else { Ok(()) }
 }
 
 fn hex(byte: Option<u8>) -> Result<u8, PathFault> {

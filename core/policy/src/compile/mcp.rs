@@ -1,10 +1,11 @@
 //! MCP routes (POLICY.md `routes[].mcp`, CONTRACT §12): rules by tool, prompt and resource in, compiled ones out.
 
 use super::Errors;
-use crate::policy::{ChallengeMode, Mcp, McpRule, McpRules, Pattern, ScopeRule};
+use crate::policy::{ChallengeMode, Keys, Mcp, McpRule, McpRules, Pattern, ScopeRule};
 use crate::raw::{RawChallengeMode, RawMcp, RawPolicy, RawRoute};
 use crate::values::{name, url};
-use gatewaystack_text::sorted;
+use gatewaystack_text::uri::{self, Form};
+use gatewaystack_text::{names, sorted};
 use serde_json::Value;
 use std::collections::BTreeMap;
 
@@ -39,6 +40,7 @@ pub fn compile(
     let at = |member: &str| format!("{path}.mcp.{member}");
     let tools = rules(raw.tools.as_ref(), raw.unlisted.as_deref(), &at("tools"), &at("unlisted"), errors);
     let prompts = rules(raw.prompts.as_ref(), None, &at("prompts"), "", errors);
+    let [tools, prompts] = [tools, prompts].map(with_keys);
     let resources = resources(raw, &at("resources"), errors);
     let lazy_auth = lazy(raw, &at("lazy_auth"), errors);
     let is_public =
@@ -101,7 +103,8 @@ fn rules(
     beside_path: &str,
     errors: &mut Errors,
 ) -> McpRules {
-    let mut rules = McpRules { named: Vec::new(), patterns: Vec::new(), allow_unlisted: false };
+    let mut rules =
+        McpRules { named: Vec::new(), patterns: Vec::new(), allow_unlisted: false, keys: Keys::default() };
     if let Some(word) = beside {
         rules.allow_unlisted = unlisted(&Value::from(word), beside_path, errors);
     }
@@ -126,20 +129,47 @@ fn rules(
     rules
 }
 
+/// What sloppy servers take tools and prompts for.
+fn with_keys(mut rules: McpRules) -> McpRules {
+    let keys: Vec<String> = rules.named.iter().filter_map(|(name, _)| names::folded(name)).collect();
+    rules.keys.named = sorted::unique(&keys);
+    rules
+}
+
 /// A URI that ends in `*` is a pattern; the longest one that fits decides, and an exact entry before all.
 fn resources(raw: &RawMcp, path: &str, errors: &mut Errors) -> McpRules {
     let mut rules = rules(raw.resources.as_ref(), None, path, "", errors);
     let (patterns, named): (Vec<_>, _) = rules.named.into_iter().partition(|(uri, _)| uri.ends_with('*'));
     rules.named = named;
+    for (uri, _) in &rules.named {
+        if uri::check(uri, Form::Template).is_err() || !uri.is_ascii() {
+            errors.push(format!("{path}.{uri}"), expected_uri(uri, ""));
+        }
+    }
     for (uri, rule) in patterns {
         let start = uri.strip_suffix('*').unwrap_or(&uri).to_owned();
         if start.contains('*') {
             errors.push(format!("{path}.{uri}"), "expected at most one *, at the end");
+        } else if uri::check_start(&start).is_err() || !start.is_ascii() {
+            errors.push(format!("{path}.{uri}"), expected_uri(&start, "*"));
         }
         let at = rules.patterns.partition_point(|(other, _)| other.len() >= start.len());
         rules.patterns.insert(at, (start, rule));
     }
+    let keys: Vec<String> = rules.named.iter().map(|(uri, _)| uri::folded(uri)).collect();
+    rules.keys.named = sorted::unique(&keys);
+    rules.keys.patterns = rules.patterns.iter().map(|(start, _)| uri::folded_start(start)).collect();
     rules
+}
+
+/// A rule in another spelling would be about no request.
+fn expected_uri(text: &str, end: &str) -> String {
+    match uri::spelled(text) {
+        Some(right) => format!("expected the URI in its one spelling: {right}{end}"),
+        None => "expected an absolute URI in its one spelling, such as notes://admin/plan or file:///notes/*: scheme and host in lower case, no . or .. \
+                 segments, escapes in upper case and of what needs them alone"
+            .to_owned(),
+    }
 }
 
 fn unlisted(value: &Value, path: &str, errors: &mut Errors) -> bool {

@@ -13,6 +13,13 @@ fn a_pattern_is_kept_in_its_normal_form() {
         ("/%61dmin/%c3%a9", Some("/admin/%C3%A9")),
         ("/v1/*/notes", Some("/v1/*/notes")),
         ("/*", Some("/*")),
+        ("/v1/{id}/a%3Ab%40%24", Some("/v1/%7Bid%7D/a:b@$")),
+        ("/v1/%2a/%2A/*", Some("/v1/%2A/%2A/*")),
+        ("/v1/a%2Ab", Some("/v1/a%2Ab")),
+        ("/v1/a.", None),
+        ("/v1/a%20", None),
+        ("/v1/%20a/*", None),
+        ("/v1/a::$DATA", None),
         ("", None),
         ("v1", None),
         ("/v1/*/", None),
@@ -27,6 +34,16 @@ fn a_pattern_is_kept_in_its_normal_form() {
     ] {
         assert_eq!(pattern::parse(text).ok().map(|p| p.1).as_deref(), expect, "{text}");
     }
+}
+
+/// `/%2A` is the star itself, and `/*` anything.
+#[test]
+fn an_escaped_star_is_no_wildcard() {
+    let (pattern, _) = pattern::parse("/v1/%2A").unwrap();
+    assert_eq!((pattern.segments, pattern.rest), (vec![Some("v1".to_owned()), Some("*".to_owned())], false));
+    assert_eq!(pattern::literal("/v1/%2A/").as_deref(), Ok("/v1/*"));
+    assert_eq!(pattern::literal("/").as_deref(), Ok("/"));
+    assert!(pattern::literal("/v1/*").is_err() && pattern::literal("/*/a").is_err());
 }
 
 #[test]

@@ -15,25 +15,39 @@ pub fn parse(text: &str) -> Result<(Pattern, String), String> {
         return Err("expected a path pattern of at most 1024 bytes".to_owned());
     }
     let path = normal(text)?;
-    if path.ends_with("*/") {
+    if text.ends_with("*/") {
         return Err("expected no slash after *: /a/* is everything below /a".to_owned());
     }
-    let path = if path.len() > 1 { path.strip_suffix('/').unwrap_or(&path) } else { &path };
     let mut segments: Vec<Option<String>> = Vec::new();
-    for segment in path.split('/').skip(1).filter(|s| !s.is_empty()) {
-        match segment {
+    // Escapes hide no slash, so that both have the same segments. An escaped star is a character like any other.
+    for (given, normal) in text.split('/').zip(path.split('/')).skip(1).filter(|(given, _)| !given.is_empty())
+    {
+        match given {
             "*" => segments.push(None),
             part if part.contains('*') => {
                 return Err("expected * as a whole segment, such as /v1/*/notes".to_owned());
             }
-            part => segments.push(Some(part.to_owned())),
+            _ => segments.push(Some(normal.to_owned())),
         }
     }
+    let name = name(&segments);
     let rest = segments.last() == Some(&None);
     if rest {
         segments.pop();
     }
-    Ok((Pattern { segments, rest }, path.to_owned()))
+    Ok((Pattern { segments, rest }, name))
+}
+
+fn name(segments: &[Option<String>]) -> String {
+    let mut name = String::new();
+    for segment in segments {
+        name.push('/');
+        match segment {
+            Some(text) => name.push_str(&text.replace('*', "%2A")),
+            None => name.push('*'),
+        }
+    }
+    if name.is_empty() { "/".to_owned() } else { name }
 }
 
 /// A literal path without `*`, in its normal form.
@@ -41,26 +55,18 @@ pub fn parse(text: &str) -> Result<(Pattern, String), String> {
 /// # Errors
 /// What was expected.
 pub fn literal(text: &str) -> Result<String, String> {
-    let (pattern, name) = parse(text)?;
-    if pattern.rest || pattern.segments.iter().any(Option::is_none) {
-        return Err("expected a path without *".to_owned());
-    }
-    Ok(name)
+    let (pattern, _) = parse(text)?;
+    let segments: Option<Vec<String>> = pattern.segments.into_iter().collect();
+    let path = segments.filter(|_| !pattern.rest).ok_or("expected a path without *")?;
+    Ok(format!("/{}", path.join("/")))
 }
 
 fn normal(text: &str) -> Result<String, String> {
-    let plain = |b: u8| {
-        b.is_ascii_alphanumeric()
-            || matches!(b, b'-' | b'.' | b'_' | b'~' | b'/' | b'%' | b':' | b'@')
-            || matches!(b, b'!' | b'$' | b'&' | b'\'' | b'(' | b')' | b'*' | b'+' | b',' | b'=')
-    };
     let refused = || {
-        "expected a path that a request may have: no query, no . or .. segments, no //, no ; or backslash, other \
-         characters percent-encoded (but none of / . % \\ ; and control characters)"
+        "expected a path that a request may have: no query, no . or .. segments, none that ends in a dot or has blanks at its ends, no //, no ;, \
+         backslash or :$, other characters percent-encoded (but none of / . % \\ ; and control characters)"
             .to_owned()
     };
-    if !text.bytes().all(plain) {
-        return Err(refused());
-    }
-    gatewaystack_text::path::parse(text.as_bytes()).map(|target| target.path).map_err(|_| refused())
+    let target = gatewaystack_text::path::parse(text.as_bytes()).map_err(|_| refused())?;
+    if target.query.is_some() { Err(refused()) } else { Ok(target.path) }
 }

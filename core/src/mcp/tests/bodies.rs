@@ -28,7 +28,7 @@ fn a_body_that_another_reader_could_read_otherwise_is_refused() {
     let mut gate = server(json!({"tools": {"list_notes": [], "purge": ["never"], "unlisted": "deny"}}));
     for era in LEGACY {
         let version = [("mcp-protocol-version", era)];
-        let bodies: [&[u8]; 27] = [
+        let bodies: [&[u8]; 31] = [
             b"",
             b"{",
             b"null",
@@ -43,10 +43,14 @@ fn a_body_that_another_reader_could_read_otherwise_is_refused() {
             br#"{"id":{},"method":"ping"}"#,
             br#"{"id":true,"method":"ping"}"#,
             br#"{"id":99999999999999999999999,"method":"ping"}"#,
-            br#"{"method":"ping","params":[]}"#,
+            br#"{"method":"ping","params":[1]}"#,
             br#"{"method":"ping","result":{}}"#,
             br#"{"result":{},"error":{}}"#,
             br#"{"method":"tools/call"}"#,
+            br#"{"method":"tools/call","params":null}"#,
+            br#"{"method":"tools/call","params":[]}"#,
+            br#"{"method":"resources/read","params":[]}"#,
+            br#"{"method":"completion/complete","params":null}"#,
             br#"{"method":"tools/call","params":{"name":7}}"#,
             br#"{"method":"tools/call","params":{"name":""}}"#,
             br#"{"method":"ping","method":"tools/call","params":{"name":"purge"}}"#,
@@ -64,6 +68,10 @@ fn a_body_that_another_reader_could_read_otherwise_is_refused() {
         refused(&mut gate, &version, id.as_bytes(), 400, -32600);
         refused(&mut gate, &version, deep(127).as_bytes(), 400, -32600);
         assert_eq!(send_raw(&mut gate, era, Some(&reader()), deep(126).as_bytes()).status(), 200);
+        for nothing in ["null", "[]", "{}"] {
+            let body = format!("{{\"id\":1,\"method\":\"ping\",\"params\":{nothing}}}");
+            assert_eq!(send_raw(&mut gate, era, Some(&reader()), body.as_bytes()).status(), 200, "{body}");
+        }
         // An escape is no other name.
         let escaped = br#"{"method":"tools\/call","params":{"name":"\u0070urge"}}"#;
         assert_eq!(send_raw(&mut gate, era, Some(&reader()), escaped).status(), 403);
