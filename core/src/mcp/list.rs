@@ -26,7 +26,8 @@ pub enum Kind {
     Templates,
 }
 
-const KINDS: [Kind; 4] = [Kind::Tools, Kind::Prompts, Kind::Resources, Kind::Templates];
+/// All of them.
+pub(super) const KINDS: [Kind; 4] = [Kind::Tools, Kind::Prompts, Kind::Resources, Kind::Templates];
 
 impl Kind {
     /// The kind that a method lists.
@@ -40,7 +41,8 @@ impl Kind {
         })
     }
 
-    fn member(self) -> &'static str {
+    /// The result's member that holds it.
+    pub(super) fn member(self) -> &'static str {
         match self {
             Self::Tools => "tools",
             Self::Prompts => "prompts",
@@ -108,6 +110,10 @@ impl Lens<'_> {
             Some(_) => self::members(result, &KINDS.map(Kind::member))?,
             None => Vec::new(),
         };
+        // A tool's result, whatever else it has.
+        if asked.is_none() && parts.iter().any(|(member, _)| member == "content") {
+            return Ok(());
+        }
         let of = |kind: Kind| parts.iter().find(|(member, _)| member == kind.member()).map(|(_, part)| *part);
         let found: Vec<(Kind, Part<'_>)> =
             KINDS.into_iter().filter_map(|kind| Some((kind, of(kind)?))).collect();

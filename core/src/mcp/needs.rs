@@ -83,9 +83,16 @@ pub fn need<'a>(mcp: &'a Mcp, call: &Call) -> Need<'a> {
         Target::Tool(name) => by_rule(&mcp.tools, name),
         Target::Prompt(name) => by_rule(&mcp.prompts, name),
         Target::Resource(uri) => by_rule(&mcp.resources, uri),
+        Target::None if !mcp.allow_tasks && is_of_tasks(&call.method) => Need::Unlisted,
         Target::None if mcp.lazy_auth.contains(&call.method) => Need::Open,
         Target::None => Need::Token(NO_SCOPES),
     }
+}
+
+/// A task's state has the result of its tool in it, and what names it is an id that says nothing of the tool (MCP 2025-11-25 Tasks; the extension
+/// `io.modelcontextprotocol/tasks` of 2026-07-28).
+fn is_of_tasks(method: &str) -> bool {
+    method.trim_start().get(..6).is_some_and(|start| start.eq_ignore_ascii_case("tasks/"))
 }
 
 /// What `name` needs by these rules.

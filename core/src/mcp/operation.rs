@@ -3,9 +3,13 @@
 
 use super::era::Era;
 use super::json_rpc::{self, Body, BodyFault, Call, Message, Target};
+use super::list::Kind;
 use crate::request::Request;
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
+
+/// Lists that one batch may ask for: their answers grow together by what the gateway adds to each tool.
+const MAX_LISTS: usize = 16;
 
 /// An operation.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -85,6 +89,11 @@ impl Operation {
             [call] if !self.is_batch => &call.id,
             _ => "null",
         }
+    }
+
+    /// Whether it is a batch that asks for more lists than one may.
+    pub fn asks_too_much(&self) -> bool {
+        self.calls.iter().filter(|call| Kind::of(&call.method).is_some()).count() > MAX_LISTS
     }
 
     /// The only call.

@@ -357,3 +357,25 @@ fn headers_that_left_without_an_identity_are_followed_by_no_body() {
     assert_eq!(edits.set.len(), 1);
     assert_eq!(gate.body(*exchange, tool("whoami").to_string().as_bytes()).status(), 200);
 }
+
+#[test]
+fn a_batch_asks_for_sixteen_lists_at_most_with_a_token_or_without() {
+    let mut gate = server(json!({"lazy_auth": ["tools/list", "prompts/list", "ping"]}));
+    let batch = |lists: usize, others: usize| {
+        let of = |method: &'static str| move |_| request(method, json!({}));
+        let kinds = (0..lists).map(|at| request(["tools/list", "prompts/list"][at % 2], json!({})));
+        Value::Array(kinds.chain((0..others).map(of("ping"))).collect())
+    };
+    let reader = reader();
+    for token in [None, Some(reader.as_str())] {
+        for (lists, others, expect) in
+            [(16, 0, 200), (16, 84, 200), (17, 0, 400), (17, 3, 400), (100, 0, 400)]
+        {
+            // A limit of 60 is another test's.
+            gate.now_ms += 60_000;
+            let got = send(&mut gate, LEGACY[0], token, &batch(lists, others));
+            let expect = if lists + others > 60 && expect == 200 && token.is_some() { 429 } else { expect };
+            assert_eq!(got.status(), expect, "{token:?} {lists} {others}");
+        }
+    }
+}
