@@ -167,6 +167,8 @@ impl Rewrite {
             What::Owner => route.response_filter.as_ref()?.max_bytes,
             What::Lists(_) => route.mcp.as_ref()?.max_body,
         };
+        // A host that holds less would end the stream by itself.
+        let cap = cap.min(policy.answer_room());
         if head.content_encodings.iter().any(|e| !e.trim_ascii().eq_ignore_ascii_case(b"identity")) {
             return None;
         }
@@ -181,7 +183,6 @@ impl Rewrite {
                 return Some(Treatment::Stream { events: Events::new(cap, is_answer), is_answer });
             }
             What::Lists(_) if !self.is_asked() => {
-                let cap = cap.min(policy.answer_room());
                 return Some(Treatment::Watch(Watched { scan: Scan::default(), cap, flows: false }));
             }
             What::Owner | What::Lists(_) => {}

@@ -157,3 +157,67 @@ fn state_is_bounded() {
     scan.feed(b"\":1,\"tools\":");
     assert!(scan.may_be_list());
 }
+
+/// Random texts against a straightforward second reader, which has all of one in memory.
+#[cfg(not(target_arch = "wasm32"))]
+mod properties {
+    use super::*;
+    use proptest::prelude::*;
+    use serde_json::Value;
+
+    const NAMES: [&str; 9] =
+        ["result", "tools", "prompts", "content", "contents", "id", "Tools", "a\u{fc}", "_meta"];
+
+    fn values() -> impl Strategy<Value = Value> {
+        let leaf = prop_oneof![
+            Just(Value::Null),
+            any::<i32>().prop_map(Value::from),
+            "[a-z\"\\\\\u{e9}{}\\[\\]:,]{0,6}".prop_map(Value::from)
+        ];
+        leaf.prop_recursive(4, 40, 4, |inner| {
+            let name = proptest::sample::select(&NAMES[..]).prop_map(str::to_owned);
+            prop_oneof![
+                proptest::collection::vec(inner.clone(), 0..4).prop_map(Value::from),
+                proptest::collection::btree_map(name, inner, 0..5)
+                    .prop_map(|members| Value::Object(members.into_iter().collect())),
+            ]
+        })
+    }
+
+    fn is_list(value: &Value) -> bool {
+        if let Value::Array(items) = value {
+            return items.iter().any(is_list);
+        }
+        let Some(Value::Object(result)) = value.get("result") else { return false };
+        let lists = ["tools", "prompts", "resources", "resourcetemplates"];
+        result.keys().any(|name| lists.contains(&name.to_lowercase().as_str()))
+            && !result.contains_key("content")
+    }
+
+    proptest! {
+        #![proptest_config(ProptestConfig::with_cases(2_000))]
+        #[test]
+        fn the_form_is_what_a_reader_of_the_whole_text_finds(
+            value in values(), is_pretty in any::<bool>(), cuts in proptest::collection::vec(1usize..9, 1..9),
+        ) {
+            let text = if is_pretty { serde_json::to_string_pretty(&value) } else { serde_json::to_string(&value) };
+            let text = text.unwrap();
+            let mut scan = Scan::default();
+            let (mut rest, mut cuts) = (text.as_bytes(), cuts.iter().cycle());
+            while !rest.is_empty() {
+                let (part, after) = rest.split_at(rest.len().min(*cuts.next().unwrap()));
+                scan.feed(part);
+                rest = after;
+            }
+            let expect = if is_list(&value) { Form::List } else { Form::Other };
+            prop_assert_eq!(scan.end(), expect, "{}", text);
+        }
+
+        #[test]
+        fn no_bytes_panic_and_none_cut_short_are_whole(bytes in proptest::collection::vec(any::<u8>(), 0..200)) {
+            let mut scan = Scan::default();
+            scan.feed(&bytes);
+            let _ = (scan.end(), scan.is_other(), names_a_list(&bytes));
+        }
+    }
+}

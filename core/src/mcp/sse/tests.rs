@@ -195,3 +195,51 @@ fn each_byte_costs_the_same() {
     let space = " ".repeat(1 << 20);
     assert_eq!(shown(space.as_bytes(), 1, 1 << 20), (space.clone().into_bytes(), true));
 }
+
+/// Random streams: where they are cut makes no difference, and what is no list comes out as it came.
+#[cfg(not(target_arch = "wasm32"))]
+mod properties {
+    use super::*;
+    use proptest::prelude::*;
+
+    fn events() -> impl Strategy<Value = Vec<(&'static str, &'static str)>> {
+        let lines = [
+            ": ping",
+            ":",
+            "id: 1",
+            "event: x",
+            "data: 1",
+            "data",
+            "data:{\"method\":\"secret\",",
+            "data: \"x\":1}",
+            "data: {\"result\":{\"tools\":\"secret\"}}",
+            "data: {\"result\":{",
+            "data: \"tools\":\"secret\"}}",
+            "",
+            "data: {\"result\":{\"content\":[],\"tools\":\"x\"}}",
+            "data: secret",
+            "retry: 5",
+            "",
+        ];
+        let ends = ["\n", "\r\n", "\r"];
+        proptest::collection::vec(
+            (proptest::sample::select(lines.to_vec()), proptest::sample::select(ends.to_vec())),
+            0..30,
+        )
+    }
+
+    proptest! {
+        #![proptest_config(ProptestConfig::with_cases(1_000))]
+        #[test]
+        fn where_a_stream_is_cut_makes_no_difference(lines in events(), size in 1usize..40) {
+            let stream: String = lines.iter().flat_map(|(line, end)| [*line, *end]).collect();
+            let whole = shown(stream.as_bytes(), stream.len().max(1), 1_000);
+            let (out, end) = shown(stream.as_bytes(), size, 1_000);
+            prop_assert_eq!((String::from_utf8(out).unwrap(), end), (String::from_utf8(whole.0).unwrap(), whole.1));
+            if !stream.contains("tools") && whole.1 {
+                let (out, _) = shown(stream.as_bytes(), size, 1_000);
+                prop_assert_eq!(String::from_utf8(out).unwrap(), stream);
+            }
+        }
+    }
+}
