@@ -248,6 +248,13 @@ impl Exchange {
         (Self::Replied(facts), Decision::Reply(reply::refuse(world.policy, None, &asked, &refusal)))
     }
 
+    /// The host can't take what was to stand in the answer's place, and ends the stream itself.
+    pub fn lose_answer(&mut self) {
+        if let Self::Forwarded(Forwarded { facts, .. }) = self {
+            facts.refuse(&Refusal::NotFilterable);
+        }
+    }
+
     /// What the record says of this exchange.
     pub fn facts(&self) -> Option<&Facts> {
         match self {

@@ -3,7 +3,7 @@
 //! ```text
 //! headers ─► era ─► (2026-07-28: Mcp-Method, Mcp-Name) ─┐
 //! body ─► json_rpc ──────────────────────────────────────► operation ─► needs: open │ a token with these scopes │ unlisted
-//! answer ─► list (JSON) or sse (events) ─► what this caller may use, and nothing else of it changed
+//! answer ─► form: is it a list? ─► list (JSON) or sse (events) ─► what this caller may use, and nothing else of it changed
 //! ```
 //!
 //! Nothing is allowed on headers alone: they only refuse early, and must agree with the body.
@@ -16,7 +16,10 @@ pub mod id;
 pub mod operation;
 pub mod needs;
 pub mod splice;
+pub mod owners;
+pub mod session;
 pub mod list;
+pub mod form;
 pub mod sse;
 
 #[cfg(test)]

@@ -55,6 +55,8 @@ pub enum Refusal {
     Origin,
     /// The answer is one object, and another user's.
     NotOwner,
+    /// The session is another caller's.
+    NoSession,
 
     // A limit.
     /// Over a limit.
@@ -129,7 +131,7 @@ impl Refusal {
             | Self::Body(_) => 400,
             Self::NoToken | Self::Encrypted | Self::Opaque | Self::Token(_) => 401,
             Self::Scope { .. } | Self::Denied(_) | Self::Upgrade | Self::Origin => 403,
-            Self::NoDocument | Self::NotOwner => 404,
+            Self::NoDocument | Self::NotOwner | Self::NoSession => 404,
             Self::Method(_) => 405,
             Self::Slow => 408,
             Self::Limited(_) | Self::AddressLimited(_) => 429,
@@ -158,6 +160,7 @@ impl Refusal {
             Self::Method(_) => "method_not_allowed",
             Self::Slow => "request_timeout",
             Self::NoDocument | Self::NotOwner => "not_found",
+            Self::NoSession => "session_not_found",
             Self::Origin => "origin_not_allowed",
             Self::NotFilterable => "response_not_filterable",
             Self::Limited(_) | Self::AddressLimited(_) => "rate_limited",
@@ -245,6 +248,7 @@ impl Refusal {
             Self::Upgrade => "upgrade_not_allowed",
             Self::Origin => "origin_not_allowed",
             Self::NotOwner => "not_owner",
+            Self::NoSession => "session_not_found",
             Self::NotFilterable => "not_filterable",
             Self::Limited(_) => "rate_limited",
             Self::AddressLimited(_) => "address_limited",
@@ -283,6 +287,7 @@ impl Refusal {
             Self::Denied(Denied::Unlisted) => "The policy does not allow this tool, prompt or resource; use one that is listed".into(),
             Self::Origin => "Pages of this origin may not call this server; the operator has to allow it".into(),
             Self::NotOwner => "There is nothing of yours here".into(),
+            Self::NoSession => "This session is not yours or has ended; begin another with initialize".into(),
             Self::NotFilterable => "The upstream's answer can't be cut down to what is yours; the operator has to look at it".into(),
             Self::Denied(Denied::Issuer) => "Tokens of this issuer are not accepted on this route; sign in with another one".into(),
             Self::Denied(Denied::Tenant) => "This organization may not use the gateway; sign in with another one".into(),
@@ -337,7 +342,9 @@ fn body_description(fault: BodyFault) -> &'static str {
         }
         BodyFault::Version => "This version of MCP is not spoken here; use one of data.supported",
         BodyFault::Message => "The body must be a JSON-RPC 2.0 message",
-        BodyFault::Batch => "This version of MCP has no batches; send one message",
+        BodyFault::Batch => {
+            "Send one message; a batch, where this version of MCP has them, holds 1 to 100, and at most 16 of them ask for a list"
+        }
         BodyFault::Target => "The call must name its tool, prompt or resource",
         BodyFault::Mismatch => "Mcp-Method, Mcp-Name and MCP-Protocol-Version must say what the body says",
         BodyFault::TooLarge => "The body is larger than this server takes; send less at once",
@@ -403,7 +410,7 @@ fn token_description(fault: TokenFault) -> &'static str {
 }
 
 /// Every reason that a record can have beside `allow`, with its decision: the closed set that statistics are made of.
-pub const REASONS: [(&str, &str); 51] = [
+pub const REASONS: [(&str, &str); 52] = [
     ("deny", "unsafe_path"),
     ("deny", "unsafe_method"),
     ("deny", "unsafe_headers"),
@@ -444,6 +451,7 @@ pub const REASONS: [(&str, &str); 51] = [
     ("deny", "upgrade_not_allowed"),
     ("deny", "origin_not_allowed"),
     ("deny", "not_owner"),
+    ("deny", "session_not_found"),
     ("error", "not_filterable"),
     ("limited", "rate_limited"),
     ("limited", "address_limited"),

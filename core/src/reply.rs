@@ -119,6 +119,8 @@ fn rpc_error(refusal: &Refusal, request_id: &str, asked: &AskedMcp) -> String {
     let code = match (refusal, refusal.status()) {
         (Refusal::Body(BodyFault::Mismatch), _) => -32020,
         (Refusal::Version, _) => -32022,
+        // As the official servers say it.
+        (Refusal::NoSession, _) => -32001,
         (_, 401 | 403) => -32001,
         (_, 429) => -32029,
         (_, 500..) => -32603,

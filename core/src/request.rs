@@ -73,6 +73,8 @@ pub struct Request<'a> {
     pub mcp_method: Option<&'a [u8]>,
     /// `Mcp-Name`.
     pub mcp_name: Option<&'a [u8]>,
+    /// `Mcp-Session-Id`.
+    pub mcp_session: Option<&'a [u8]>,
     /// `X-Required-Scope`.
     pub required_scope: Option<&'a [u8]>,
     /// `x-request-id`, where it is `[A-Za-z0-9-]{1,64}`.
@@ -151,6 +153,7 @@ pub fn parse<'a>(pairs: Pairs<'a>, identity: &Identity) -> Result<Request<'a>, R
         mcp_version: seen.single(MCP_VERSION),
         mcp_method: seen.single(MCP_METHOD),
         mcp_name: seen.single(MCP_NAME),
+        mcp_session: seen.single(MCP_SESSION),
         required_scope: seen.single(REQUIRED_SCOPE),
         request_id: seen.request_id.and_then(clean_request_id),
         upgrade: seen.upgrade,
@@ -192,6 +195,7 @@ const ORIGIN: usize = 4;
 const MCP_VERSION: usize = 5;
 const MCP_METHOD: usize = 6;
 const MCP_NAME: usize = 7;
+const MCP_SESSION: usize = 8;
 const REQUIRED_SCOPE: usize = 9;
 
 impl<'a> Seen<'a> {

@@ -230,7 +230,8 @@ impl Gate {
         .unwrap();
     }
 
-    fn world<R>(&self, run: impl FnOnce(&World<'_>) -> R) -> R {
+    /// Runs something in the world as it is.
+    pub fn world<R>(&self, run: impl FnOnce(&World<'_>) -> R) -> R {
         let counters = Counters {
             table: &self.table,
             secret: Secret(1, 2),
@@ -364,8 +365,16 @@ impl Gate {
 
     /// Opens a stream: what came of it, and the exchange where it was forwarded.
     pub fn open(&mut self, path: &str, headers: &[(&str, &str)]) -> (Got, Exchange) {
-        let mut all: Vec<(&[u8], &[u8])> =
-            vec![(b":method", b"GET"), (b":path", path.as_bytes()), (b":authority", b"gateway.example.com")];
+        self.exchange("GET", path, headers)
+    }
+
+    /// The same with another method that has no body.
+    pub fn exchange(&mut self, method: &str, path: &str, headers: &[(&str, &str)]) -> (Got, Exchange) {
+        let mut all: Vec<(&[u8], &[u8])> = vec![
+            (b":method", method.as_bytes()),
+            (b":path", path.as_bytes()),
+            (b":authority", b"gateway.example.com"),
+        ];
         all.extend(headers.iter().map(|(name, value)| (name.as_bytes(), value.as_bytes())));
         let (exchange, _) = self.world(|world| Exchange::AwaitHeaders.on_headers(world, Headers::of(&all)));
         let (exchange, decision) = self.world(|world| exchange.on_body(world, Some(b"")));

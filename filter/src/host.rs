@@ -1,5 +1,4 @@
-//! Every call to the host but `dispatch_http_call` and `dispatch_grpc_call`, whose answers the SDK must know of. Bytes in and out; each status is a `Result`, so that
-//! nothing that the host answers can end in a panic (the SDK panics on statuses and bytes that it doesn't expect).
+//! Every call to the host. Bytes in and out; each status is a `Result`, so that nothing that the host answers can end in a panic.
 
 #![allow(
     unsafe_code,
@@ -129,6 +128,32 @@ unsafe extern "C" {
         data: *mut *mut u8,
         result_size: *mut usize,
     ) -> u32;
+    fn proxy_http_call(
+        cluster: *const u8,
+        cluster_size: usize,
+        headers: *const u8,
+        headers_size: usize,
+        body: *const u8,
+        body_size: usize,
+        trailers: *const u8,
+        trailers_size: usize,
+        timeout_ms: u32,
+        token: *mut u32,
+    ) -> u32;
+    fn proxy_grpc_call(
+        service: *const u8,
+        service_size: usize,
+        name: *const u8,
+        name_size: usize,
+        method: *const u8,
+        method_size: usize,
+        metadata: *const u8,
+        metadata_size: usize,
+        message: *const u8,
+        message_size: usize,
+        timeout_ms: u32,
+        token: *mut u32,
+    ) -> u32;
     fn proxy_define_metric(kind: u32, name: *const u8, size: usize, id: *mut u32) -> u32;
     safe fn proxy_record_metric(id: u32, value: u64) -> u32;
     safe fn proxy_increment_metric(id: u32, offset: i64) -> u32;
@@ -150,8 +175,14 @@ fn fetch(call: impl FnOnce(*mut *mut u8, *mut usize) -> u32) -> Result<Vec<u8>, 
     if data.is_null() || size == 0 {
         return Ok(Vec::new());
     }
-    // SAFETY: the host allocates with the SDK's `proxy_on_memory_allocate`, a boxed slice of exactly `size` bytes, and hands it over.
+    // SAFETY: the host allocates with `proxy_on_memory_allocate` below, a boxed slice of exactly `size` bytes, and hands it over.
     Ok(unsafe { Vec::from_raw_parts(data, size, size) })
+}
+
+/// Memory that the host fills and hands back by [`fetch`].
+#[unsafe(no_mangle)]
+extern "C" fn proxy_on_memory_allocate(size: usize) -> *mut u8 {
+    Box::into_raw(Box::<[u8]>::new_uninit_slice(size)).cast()
 }
 
 /// Writes a line to the proxy's log. A log that fails is no reason to fail.
@@ -185,8 +216,13 @@ pub fn set_tick_period(ms: u32) -> Result<(), Status> {
 
 /// At most `max` bytes of a buffer; an absent buffer is empty.
 pub fn buffer(buffer: Buffer, max: usize) -> Result<Vec<u8>, Status> {
+    buffer_from(buffer, 0, max)
+}
+
+/// The same from a place on.
+pub fn buffer_from(buffer: Buffer, start: usize, max: usize) -> Result<Vec<u8>, Status> {
     // SAFETY: see `fetch`.
-    match fetch(|data, size| unsafe { proxy_get_buffer_bytes(buffer as u32, 0, max, data, size) }) {
+    match fetch(|data, size| unsafe { proxy_get_buffer_bytes(buffer as u32, start, max, data, size) }) {
         Err(NOT_FOUND) => Ok(Vec::new()),
         Ok(bytes) if bytes.len() > max => Err(GARBAGE),
         result => result,
@@ -401,6 +437,66 @@ pub fn call_foreign_function(name: &str, arguments: &[u8]) -> Result<Vec<u8>, St
             size,
         )
     })
+}
+
+/// Sends a request without a body through a cluster; answers its token. Its answer comes to the context in effect.
+pub fn http_call(cluster: &str, headers: &[(&str, &str)], timeout_ms: u32) -> Result<u32, Status> {
+    let (headers, trailers) = (encode(headers), encode(&[]));
+    let mut token = 0;
+    // SAFETY: pointers and lengths are those of live slices, which the host only reads; it writes one u32.
+    check(unsafe {
+        proxy_http_call(
+            cluster.as_ptr(),
+            cluster.len(),
+            headers.as_ptr(),
+            headers.len(),
+            [].as_ptr(),
+            0,
+            trailers.as_ptr(),
+            trailers.len(),
+            timeout_ms,
+            &mut token,
+        )
+    })?;
+    Ok(token)
+}
+
+/// What a gRPC call is about.
+pub struct GrpcCall<'a> {
+    /// `envoy.config.core.v3.GrpcService`, as a message.
+    pub through: &'a str,
+    /// The service's full name.
+    pub service: &'a str,
+    /// The method's.
+    pub method: &'a str,
+    /// The message.
+    pub message: &'a [u8],
+    /// When the host ends it.
+    pub timeout_ms: u32,
+}
+
+/// Makes a gRPC call; answers its token. Its answer comes to the context in effect.
+pub fn grpc_call(call: &GrpcCall<'_>) -> Result<u32, Status> {
+    let metadata = encode(&[]);
+    let mut token = 0;
+    // SAFETY: as above.
+    check(unsafe {
+        proxy_grpc_call(
+            call.through.as_ptr(),
+            call.through.len(),
+            call.service.as_ptr(),
+            call.service.len(),
+            call.method.as_ptr(),
+            call.method.len(),
+            metadata.as_ptr(),
+            metadata.len(),
+            call.message.as_ptr(),
+            call.message.len(),
+            call.timeout_ms,
+            &mut token,
+        )
+    })?;
+    Ok(token)
 }
 
 /// Defines a metric.

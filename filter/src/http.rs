@@ -6,6 +6,7 @@ use crate::host::{self, Buffer, Map, Status};
 use crate::response::Answering;
 use crate::root::Worker;
 use crate::shared::Cells;
+use crate::vm::Action;
 use crate::watch::Copied;
 use gatewaystack_core::authenticate::Fetched;
 use gatewaystack_core::config::policy::IssuerId;
@@ -14,8 +15,6 @@ use gatewaystack_core::exchange::{Exchange, GaveUp, World};
 use gatewaystack_core::rate_limit::service::Answer as Counted;
 use gatewaystack_core::rate_limit::service::Question;
 use gatewaystack_core::rate_limit::{Counters, address};
-use proxy_wasm::traits::{Context, HttpContext};
-use proxy_wasm::types::Action;
 use std::cell::{Cell, RefCell};
 use std::net::{IpAddr, Ipv4Addr};
 use std::rc::Rc;
@@ -45,6 +44,10 @@ pub struct Stream {
     /// What the rate limit service was asked for it, while it hasn't answered.
     pub(crate) asked: Cell<Option<u32>>,
     pub(crate) answering: RefCell<Answering>,
+    /// The host is done with it, maybe inside a call of ours: nothing of it may be touched any more.
+    ended: Cell<bool>,
+    /// A text of ours is on its way into the host's buffer.
+    pub(crate) replacing: Cell<bool>,
 }
 
 /// Whether the request's body is being read.
@@ -81,8 +84,27 @@ impl HttpFilter {
             waited: Cell::new(false),
             asked: Cell::new(None),
             answering: RefCell::new(Answering::Passing),
+            ended: Cell::new(false),
+            replacing: Cell::new(false),
         };
         Self { stream: Rc::new(stream), worker }
+    }
+
+    /// The host is done with the stream.
+    pub fn end(&self) {
+        self.stream.ended.set(true);
+    }
+
+    /// Whether it is.
+    pub fn has_ended(&self) -> bool {
+        self.stream.ended.get()
+    }
+
+    /// Nothing waits for the stream any more.
+    pub fn forget(&self) {
+        if let Some(worker) = &self.worker {
+            worker.forget(&self.stream);
+        }
     }
 
     /// Holds the request until its issuer's keys are there, where there is room.
@@ -143,7 +165,7 @@ impl HttpFilter {
                 None => held(),
                 Some(decision) => self.follow(worker, decision),
             },
-            decision => self.stream.apply(worker, decision).unwrap_or_else(|_| reset()),
+            decision => self.stream.apply(worker, decision).unwrap_or_else(|_| self.stream.reset()),
         }
     }
 
@@ -194,6 +216,9 @@ impl Stream {
         }
         worker.held.forget(self.id);
         let mut applied = self.apply(worker, decided);
+        if self.ended.get() {
+            return None;
+        }
         let reads = || self.cap().is_some();
         if reads() && self.let_go.get() && self.bodiless.get() {
             applied = self.judge_nothing(worker);
@@ -201,7 +226,7 @@ impl Stream {
         let goes_on = self.forwarded.get() || self.let_go.get() && reads();
         let answered = matches!(applied, Ok(Action::Pause)) && !reads();
         if !answered && (!goes_on || self.go_on(worker).is_err()) {
-            host::reset();
+            self.reset();
         }
         None
     }
@@ -225,6 +250,9 @@ impl Stream {
 
     /// Lets go of a held request, with the trailers that waited with it.
     fn go_on(&self, worker: &Worker) -> Result<(), Status> {
+        if self.ended.get() {
+            return Ok(());
+        }
         if self.trailers.get() {
             strip_trailers(worker)?;
         }
@@ -234,7 +262,15 @@ impl Stream {
     /// A held request that can't wait any longer.
     pub fn give_up(&self, worker: &Worker) -> Action {
         let refused = self.decide(worker, |exchange, world| exchange.on_keys(world, Fetched::Failed));
-        self.apply(worker, refused).unwrap_or_else(|_| reset())
+        self.apply(worker, refused).unwrap_or_else(|_| self.reset())
+    }
+
+    /// The last resort where no answer can be sent.
+    pub(crate) fn reset(&self) -> Action {
+        if !self.ended.get() {
+            host::reset();
+        }
+        Action::Pause
     }
 
     /// The request isn't held any longer: it is answered, with this context in effect.
@@ -245,7 +281,7 @@ impl Stream {
         self.reading.take();
         let refused = self.decide(worker, |exchange, world| exchange.give_up(world, why));
         if self.apply(worker, refused).is_err() {
-            host::reset();
+            self.reset();
         }
     }
 
@@ -285,27 +321,13 @@ impl Stream {
         without_clock: impl FnOnce(Exchange, &World<'_>) -> (Exchange, Decision),
     ) -> Decision {
         let now_ms = now.as_ref().map_or(0, |now| now / 1_000_000);
-        let counters =
-            Counters { table: &Cells, secret: worker.secret, evicted: Cell::new(0), uncounted: Cell::new(0) };
-        let keys = worker.keys.borrow();
-        let world = World {
-            policy: &worker.policy,
-            keys: &keys,
-            tokens: &worker.tokens,
-            verifier: worker.verifier(),
-            counters: &counters,
-            address: &source_address,
-            now_ms,
-            cache_hits: Cell::new(0),
-        };
-        let exchange = self.exchange.take();
-        let (next, decision) =
-            if now.is_ok() { step(exchange, &world) } else { without_clock(exchange, &world) };
-        worker.metrics.add_cache_hits(world.cache_hits.get());
-        worker.metrics.add_evictions(counters.evicted.get());
-        worker.metrics.add_uncounted(counters.uncounted.get());
-        self.exchange.replace(next);
-        decision
+        in_world(worker, now_ms, |world| {
+            let exchange = self.exchange.take();
+            let (next, decision) =
+                if now.is_ok() { step(exchange, world) } else { without_clock(exchange, world) };
+            self.exchange.replace(next);
+            decision
+        })
     }
 
     /// Does what was decided. An edit that the host refuses turns the permit into a refusal.
@@ -360,6 +382,28 @@ impl Stream {
     }
 }
 
+/// Runs something in the world as it is at this time.
+pub(crate) fn in_world<R>(worker: &Worker, now_ms: u64, run: impl FnOnce(&World<'_>) -> R) -> R {
+    let counters =
+        Counters { table: &Cells, secret: worker.secret, evicted: Cell::new(0), uncounted: Cell::new(0) };
+    let keys = worker.keys.borrow();
+    let world = World {
+        policy: &worker.policy,
+        keys: &keys,
+        tokens: &worker.tokens,
+        verifier: worker.verifier(),
+        counters: &counters,
+        address: &source_address,
+        now_ms,
+        cache_hits: Cell::new(0),
+    };
+    let result = run(&world);
+    worker.metrics.add_cache_hits(world.cache_hits.get());
+    worker.metrics.add_evictions(counters.evicted.get());
+    worker.metrics.add_uncounted(counters.uncounted.get());
+    result
+}
+
 fn source_address() -> IpAddr {
     let property = host::property("source\0address").ok().flatten();
     let text = property.and_then(|bytes| String::from_utf8(bytes).ok());
@@ -367,23 +411,14 @@ fn source_address() -> IpAddr {
     text.and_then(|t| address::parse(&t)).unwrap_or(IpAddr::V4(Ipv4Addr::UNSPECIFIED))
 }
 
-impl Context for HttpFilter {
-    fn on_grpc_call_response(&mut self, token: u32, status: u32, size: usize) {
-        if let Some(worker) = &self.worker {
-            worker.answered(token, status, size);
-        }
-    }
-}
-
-impl HttpContext for HttpFilter {
-    fn on_http_request_headers(&mut self, _headers: usize, end: bool) -> Action {
+/// Envoy's callbacks.
+impl HttpFilter {
+    /// The request's headers are here.
+    pub fn on_request_headers(&self, end: bool) -> Action {
         let now = host::now_ns();
         self.stream.started_ns.set(*now.as_ref().unwrap_or(&0));
         self.stream.bodiless.set(end);
-        let Some(worker) = &self.worker else {
-            host::reset();
-            return Action::Pause;
-        };
+        let Some(worker) = &self.worker else { return self.stream.reset() };
         let decision = match host::headers(Map::RequestHeaders) {
             Ok(headers) => {
                 let step = |exchange: Exchange, world: &World<'_>| exchange.on_headers(world, headers);
@@ -404,7 +439,8 @@ impl HttpContext for HttpFilter {
         }
     }
 
-    fn on_http_request_body(&mut self, size: usize, end: bool) -> Action {
+    /// So much of its body is.
+    pub fn on_request_body(&self, size: usize, end: bool) -> Action {
         let Some(worker) = &self.worker else { return self.gate() };
         self.stream.watch(worker, size, end);
         match self.stream.cap() {
@@ -419,7 +455,8 @@ impl HttpContext for HttpFilter {
         }
     }
 
-    fn on_http_request_trailers(&mut self, _trailers: usize) -> Action {
+    /// Its trailers are.
+    pub fn on_request_trailers(&self) -> Action {
         if let Some(worker) = &self.worker {
             self.stream.watch(worker, 0, true);
         }
@@ -428,7 +465,7 @@ impl HttpContext for HttpFilter {
                 // Where Envoy goes on with all of a request at once and trailers are part of it, it loses the body (1.40): an upstream
                 // would get an empty one.
                 self.stream.reading.take();
-                return self.stream.fail(worker).unwrap_or_else(|_| reset());
+                return self.stream.fail(worker).unwrap_or_else(|_| self.stream.reset());
             }
             self.judge_body(worker, cap, false);
             worker.held.forget(self.stream.id);
@@ -437,10 +474,11 @@ impl HttpContext for HttpFilter {
             self.stream.trailers.set(true);
             return Action::Pause;
         };
-        strip_trailers(worker).map_or_else(|_| reset(), |()| Action::Continue)
+        strip_trailers(worker).map_or_else(|_| self.stream.reset(), |()| Action::Continue)
     }
 
-    fn on_http_response_headers(&mut self, _headers: usize, end: bool) -> Action {
+    /// The answer's headers are here.
+    pub fn on_response_headers(&self, end: bool) -> Action {
         // Missing limit or CORS headers are no reason to withhold an answer that was permitted.
         for (name, value) in self.stream.exchange.borrow().response() {
             // The upstream may vary by more than the origin.
@@ -453,21 +491,29 @@ impl HttpContext for HttpFilter {
         }
     }
 
-    fn on_http_response_body(&mut self, size: usize, end: bool) -> Action {
+    /// So much of its body is.
+    pub fn on_response_body(&self, size: usize, end: bool) -> Action {
         let Some(worker) = &self.worker else { return Action::Continue };
         self.stream.show(worker, size, end)
     }
 
-    fn on_http_response_trailers(&mut self, _trailers: usize) -> Action {
+    /// Its trailers are.
+    pub fn on_response_trailers(&self) -> Action {
         match &self.worker {
             Some(worker) => self.stream.show_trailers(worker),
             None => Action::Continue,
         }
     }
 
-    fn on_log(&mut self) {
+    /// Writes the record: once.
+    pub fn on_log(&self) {
+        self.end();
         let Some(worker) = &self.worker else { return };
-        let exchange = self.stream.exchange.borrow();
+        // Nothing is borrowed while the host is called, and nothing is left for a second record.
+        let mut exchange = self.stream.exchange.take();
+        if self.stream.replacing.get() {
+            exchange.lose_answer();
+        }
         let Some(facts) = exchange.facts() else { return };
         let now = host::now_ns().unwrap_or_default();
         let latency = now.saturating_sub(self.stream.started_ns.get()) / 1_000;
@@ -481,17 +527,4 @@ impl HttpContext for HttpFilter {
 fn held() -> Action {
     let _ = host::set_property(HELD, "1");
     Action::Pause
-}
-
-pub(crate) fn reset() -> Action {
-    host::reset();
-    Action::Pause
-}
-
-impl Drop for HttpFilter {
-    fn drop(&mut self) {
-        if let Some(worker) = &self.worker {
-            worker.forget(&self.stream);
-        }
-    }
 }

@@ -1,6 +1,6 @@
 //! The proxy-wasm filter: Envoy's callbacks in, decisions of `gatewaystack-core` applied.
 //!
-//! `root` configures, fetches keys and lets held requests go; `http` runs one request; `host` is the only file that calls the host.
+//! `vm` has the module's exports; `root` configures, fetches keys and lets held requests go; `http` runs one request; `host` is the only file that calls the host.
 
 pub mod allocator;
 mod apply;
@@ -13,6 +13,7 @@ mod metrics;
 mod root;
 mod shared;
 mod verify;
+mod vm;
 
 use log::{Level, LevelFilter, Metadata, Record};
 
@@ -42,13 +43,22 @@ pub fn start() {
         log::set_max_level(LevelFilter::Info);
     }
     std::panic::set_hook(Box::new(|panic| host::log(5, &format!("gatewaystack: {panic}"))));
-    proxy_wasm::set_root_context(|id| Box::new(root::Root::new(id)));
 }
 
 #[cfg(target_os = "wasi")]
 mod entry {
-    #![allow(unsafe_code, missing_docs, reason = "the SDK's macro exports the module's entry point")]
-    proxy_wasm::main! {{ crate::start(); }}
+    #![allow(unsafe_code, reason = "WASI has a module's entry point by name")]
+
+    unsafe extern "C" {
+        fn __wasm_call_ctors();
+    }
+
+    #[unsafe(no_mangle)]
+    extern "C" fn _initialize() {
+        // SAFETY: the linker's own list of what is to be set up, and the host calls this once, before all else.
+        unsafe { __wasm_call_ctors() };
+        crate::start();
+    }
 
     #[global_allocator]
     static MEMORY: crate::allocator::Lists = crate::allocator::Lists::empty();

@@ -7,7 +7,7 @@ mod asking;
 
 use crate::holding::Held;
 use crate::host::{self, Buffer, Map};
-use crate::http::{HttpFilter, Stream};
+use crate::http::Stream;
 use crate::metrics::Metrics;
 use crate::shared::{self, Cells, Mailbox};
 use crate::verify::Native;
@@ -23,12 +23,9 @@ use gatewaystack_core::jwt::signature::{self, Portable, SignatureVerifier};
 use gatewaystack_core::shared::swap;
 use gatewaystack_core::token_cache::TokenCache;
 use policy::{IssuerId, Policy};
-use proxy_wasm::traits::{Context, HttpContext, RootContext};
-use proxy_wasm::types::ContextType;
 use std::cell::{Cell, RefCell};
 use std::fmt::Write as _;
 use std::rc::Rc;
-use std::time::Duration;
 
 /// Requests that may wait in one worker.
 const MAX_WAITERS: usize = 1_024;
@@ -190,17 +187,22 @@ impl Worker {
 /// The root context.
 pub struct Root {
     id: u32,
-    worker: Option<Rc<Worker>>,
-    fetches: Vec<(u32, IssuerId, Fetch)>,
+    worker: RefCell<Option<Rc<Worker>>>,
+    fetches: RefCell<Vec<(u32, IssuerId, Fetch)>>,
 }
 
 impl Root {
     /// A root context that isn't configured yet.
     pub fn new(id: u32) -> Self {
-        Self { id, worker: None, fetches: Vec::new() }
+        Self { id, worker: RefCell::default(), fetches: RefCell::default() }
     }
 
-    fn configure(&mut self) -> Result<(), String> {
+    /// What its requests share; `None`: it isn't configured.
+    pub fn worker(&self) -> Option<Rc<Worker>> {
+        self.worker.borrow().clone()
+    }
+
+    fn configure(&self) -> Result<(), String> {
         let bytes = host::buffer(Buffer::PluginConfiguration, MAX_CONFIGURATION)
             .map_err(|status| format!("the configuration can't be read (status {})", status.0))?;
         // `vars` panics on what isn't UTF-8.
@@ -250,12 +252,12 @@ impl Root {
             policy,
             secret,
         };
-        self.worker = Some(Rc::new(worker));
+        self.worker.replace(Some(Rc::new(worker)));
         host::set_tick_period(TICKS.0).map_err(|status| format!("no tick (status {})", status.0))
     }
 
     /// Reads what others published, fetches what is due, and lets go whoever has waited long enough.
-    fn poll(&mut self, worker: &Rc<Worker>) {
+    fn poll(&self, worker: &Rc<Worker>) {
         let Ok(now) = host::now_ns().map(|ns| ns / 1_000_000) else { return };
         worker.mailbox.beat(now);
         for at in 0..worker.policy.issuers.len() {
@@ -272,7 +274,7 @@ impl Root {
         worker.set_tick();
     }
 
-    fn fetch_if_due(&mut self, worker: &Worker, id: IssuerId, seen: &Control, now: u64) {
+    fn fetch_if_due(&self, worker: &Worker, id: IssuerId, seen: &Control, now: u64) {
         let Some(issuer) = worker.policy.issuers.get(id.0) else { return };
         // Look before taking: a write on every tick of every worker would be wasted.
         if !seen.clone().take_lease(worker.holder, now) {
@@ -286,9 +288,9 @@ impl Root {
         }
     }
 
-    fn send(&mut self, worker: &Worker, id: IssuerId, fetch: Fetch, request: &Request) {
+    fn send(&self, worker: &Worker, id: IssuerId, fetch: Fetch, request: &Request) {
         let Some(issuer) = worker.policy.issuers.get(id.0) else { return };
-        let headers = vec![
+        let headers = [
             (":method", "GET"),
             (":scheme", if request.tls { "https" } else { "http" }),
             (":path", request.path.as_str()),
@@ -296,11 +298,9 @@ impl Root {
             ("accept", "application/json"),
             ("user-agent", "gatewaystack"),
         ];
-        let timeout = Duration::from_millis(FETCH_TIMEOUT_MS);
-        match self.dispatch_http_call(&issuer.jwks_cluster, headers, None, vec![], timeout) {
-            Ok(token) => {
-                self.fetches.push((token, id, fetch));
-            }
+        let timeout = u32::try_from(FETCH_TIMEOUT_MS).unwrap_or(u32::MAX);
+        match host::http_call(&issuer.jwks_cluster, &headers, timeout) {
+            Ok(token) => self.fetches.borrow_mut().push((token, id, fetch)),
             Err(_) => self.finish(
                 worker,
                 id,
@@ -310,7 +310,7 @@ impl Root {
         }
     }
 
-    fn finish(&mut self, worker: &Worker, id: IssuerId, next: Next, max_age: Option<u64>) {
+    fn finish(&self, worker: &Worker, id: IssuerId, next: Next, max_age: Option<u64>) {
         let Some(issuer) = worker.policy.issuers.get(id.0) else { return };
         let Ok(now) = host::now_ns().map(|ns| ns / 1_000_000) else { return };
         let failure = match next {
@@ -349,17 +349,18 @@ fn choose_verifier(choice: policy::Verifier) -> Result<bool, String> {
     }
 }
 
-impl Context for Root {
-    fn on_grpc_call_response(&mut self, token: u32, status: u32, size: usize) {
-        if let Some(worker) = &self.worker {
+impl Root {
+    /// The rate limit service has answered.
+    pub fn on_grpc_call_response(&self, token: u32, status: u32, size: usize) {
+        if let Some(worker) = self.worker() {
             worker.answered(token, status, size);
         }
     }
 
-    fn on_http_call_response(&mut self, token: u32, _headers: usize, body_size: usize, _trailers: usize) {
-        let of_token = self.fetches.iter().position(|(other, ..)| *other == token);
-        let (Some(worker), Some(at)) = (self.worker.clone(), of_token) else { return };
-        let (_, id, fetch) = self.fetches.remove(at);
+    /// An issuer has answered.
+    pub fn on_http_call_response(&self, token: u32, body_size: usize) {
+        let Some(worker) = self.worker() else { return };
+        let Some((id, fetch)) = self.take_fetch(token) else { return };
         let headers = host::headers(Map::CallResponseHeaders).unwrap_or_default();
         let pairs = headers.pairs();
         let find = |name: &[u8]| {
@@ -373,18 +374,16 @@ impl Context for Root {
         self.finish(&worker, id, fetch.answer(status, &body), max_age);
         self.poll(&worker);
     }
-}
 
-/// `max-age` in seconds (RFC 9111 §5.2.2.1).
-fn max_age(cache_control: &str) -> Option<u64> {
-    cache_control.split(',').find_map(|directive| {
-        let (name, value) = directive.trim().split_once('=')?;
-        name.eq_ignore_ascii_case("max-age").then(|| value.trim_matches('"').parse().ok()).flatten()
-    })
-}
+    fn take_fetch(&self, token: u32) -> Option<(IssuerId, Fetch)> {
+        let mut fetches = self.fetches.borrow_mut();
+        let at = fetches.iter().position(|(other, ..)| *other == token)?;
+        let (_, id, fetch) = fetches.remove(at);
+        Some((id, fetch))
+    }
 
-impl RootContext for Root {
-    fn on_configure(&mut self, _size: usize) -> bool {
+    /// Reads the policy; whether it can be used.
+    pub fn on_configure(&self) -> bool {
         match self.configure() {
             Ok(()) => true,
             Err(why) => {
@@ -394,24 +393,26 @@ impl RootContext for Root {
         }
     }
 
-    fn on_tick(&mut self) {
-        if let Some(worker) = self.worker.clone() {
+    /// Time has passed.
+    pub fn on_tick(&self) {
+        if let Some(worker) = self.worker() {
             self.poll(&worker);
         }
     }
 
-    fn on_queue_ready(&mut self, queue: u32) {
-        if let Some(worker) = self.worker.clone() {
+    /// A request waits, or another worker has something.
+    pub fn on_queue_ready(&self, queue: u32) {
+        if let Some(worker) = self.worker() {
             worker.mailbox.drain(queue);
             self.poll(&worker);
         }
     }
+}
 
-    fn create_http_context(&self, id: u32) -> Option<Box<dyn HttpContext>> {
-        Some(Box::new(HttpFilter::new(id, self.worker.clone())))
-    }
-
-    fn get_type(&self) -> Option<ContextType> {
-        Some(ContextType::HttpContext)
-    }
+/// `max-age` in seconds (RFC 9111 §5.2.2.1).
+fn max_age(cache_control: &str) -> Option<u64> {
+    cache_control.split(',').find_map(|directive| {
+        let (name, value) = directive.trim().split_once('=')?;
+        name.eq_ignore_ascii_case("max-age").then(|| value.trim_matches('"').parse().ok()).flatten()
+    })
 }

@@ -23,6 +23,7 @@ pub struct Builder {
     upstream: Option<String>,
     lets_headers_go: bool,
     is_reloadable: bool,
+    buffers: Option<usize>,
 }
 
 /// A gateway with one worker and no routes.
@@ -36,6 +37,7 @@ pub fn gateway() -> Builder {
         upstream: None,
         lets_headers_go: false,
         is_reloadable: false,
+        buffers: None,
     }
 }
 
@@ -79,6 +81,12 @@ impl Builder {
         self
     }
 
+    /// On an Envoy that holds less of a body than the filter was told, as in a mesh that nobody has raised the limit of.
+    pub fn with_buffers_of(mut self, bytes: usize) -> Self {
+        self.buffers = Some(bytes);
+        self
+    }
+
     /// As `gatewaystack render --reloadable` starts it; connections are asked to go as soon as there is a new policy.
     pub fn reloadable(mut self) -> Self {
         self.is_reloadable = true;
@@ -86,6 +94,16 @@ impl Builder {
     }
 
     fn bootstrap(&self, rendered: &Rendered) -> String {
+        let bootstrap = self.policed(rendered);
+        let Some(bytes) = self.buffers else { return bootstrap };
+        let line = |line: &str| match line.split_once("per_connection_buffer_limit_bytes: ") {
+            Some((indent, _)) => format!("{indent}per_connection_buffer_limit_bytes: {bytes}\n"),
+            None => format!("{line}\n"),
+        };
+        bootstrap.lines().map(line).collect()
+    }
+
+    fn policed(&self, rendered: &Rendered) -> String {
         if !self.lets_headers_go {
             return rendered.envoy_yaml.clone();
         }

@@ -58,6 +58,27 @@ pub struct Policy {
     pub own: Own,
 }
 
+/// What a host holds of a body at least: Envoy's default.
+const LEAST_BUFFER: usize = 1_048_576;
+/// For what travels with a body, or grows in it.
+const BUFFER_ROOM: usize = 65_536;
+
+impl Policy {
+    /// What a host that holds headers is told to hold of a body: the largest that a rule reads, and some more.
+    pub fn buffer_bytes(&self) -> usize {
+        let caps = self.routes.iter().flat_map(|route| {
+            let mcp = route.mcp.as_ref().map(|mcp| mcp.max_body);
+            mcp.into_iter().chain(route.response_filter.as_ref().map(|filter| filter.max_bytes))
+        });
+        caps.max().unwrap_or(0).max(LEAST_BUFFER).saturating_add(BUFFER_ROOM)
+    }
+
+    /// The longest text that may take a body's place: a host that holds less ends the stream over it. One that can't hold headers was told nothing.
+    pub fn answer_room(&self) -> usize {
+        if self.hold_headers { self.buffer_bytes() } else { LEAST_BUFFER }
+    }
+}
+
 /// Index of an issuer in [`Policy::issuers`].
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct IssuerId(pub usize);
@@ -290,6 +311,10 @@ pub struct Mcp {
     pub opens: bool,
     /// How a client is told to sign in.
     pub challenge_mode: ChallengeMode,
+    /// Whose a session is.
+    pub sessions: Sessions,
+    /// Whether a token is enough for methods about tasks, which carry results of tools and name none.
+    pub allow_tasks: bool,
     /// Origins that browsers may call from, or `*`.
     pub allowed_origins: Vec<String>,
     /// The largest body that is read, and the largest answer that is filtered, in bytes.
@@ -378,6 +403,15 @@ pub enum ChallengeMode {
     Http,
     /// On `tools/call` by a result with `_meta["mcp/www_authenticate"]`.
     Meta,
+}
+
+/// Whose a session (`Mcp-Session-Id`) is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Sessions {
+    /// The caller's that got it.
+    Bind,
+    /// Whoever's knows its id.
+    Pass,
 }
 
 /// The built-in routes (CONTRACT §5). All are served by the sidecar, but for metadata with `serve: filter`.

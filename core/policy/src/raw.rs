@@ -70,6 +70,8 @@ words!(/** `rate_limits[].scope` */ RawLimitScope { Global });
 words!(/** `rate_limits[].failure_mode` */ RawFailureMode { Allow, Deny });
 words!(/** `audit.subject` */ RawSubject { Plain, Hash });
 words!(/** `mcp.challenge_mode` */ RawChallengeMode { Http, Meta, Auto });
+words!(/** `mcp.sessions` */ RawSessions { Bind, Pass });
+words!(/** `mcp.tasks` */ RawTasks { Allow, Deny });
 words!(/** `response_filter.on_missing` */ RawOnMissing { Refuse, Keep });
 
 /// A duration as written: `5m`, `500ms`; a bare `0` too.
@@ -214,6 +216,8 @@ RawMcp {
     /** Rules by URI. */ resources: BTreeMap<String, Value>,
     /** Methods that are open without a token. */ lazy_auth: Vec<String>,
     /** How a refusal is told. */ challenge_mode: RawChallengeMode,
+    /** Whether a session is its caller's alone. */ sessions: RawSessions,
+    /** Methods about tasks. */ tasks: RawTasks,
     /** Origins. */ allowed_origins: Vec<String>,
     /** The body's cap. */ max_body: u64,
 });

@@ -3,7 +3,7 @@
 
 use super::World;
 use super::judge::{Case, Verdict, counted_failure};
-use super::respond::Rewrite;
+use super::respond::{Rewrite, Session};
 use super::{Came, Progress};
 use crate::authenticate::{Caller, authenticate};
 use crate::authorize::{self, Permitted};
@@ -16,6 +16,7 @@ use crate::mcp::id;
 use crate::mcp::json_rpc::BodyFault;
 use crate::mcp::needs::{self, Needs};
 use crate::mcp::operation::{Operation, Unread};
+use crate::mcp::session::Holder;
 use crate::mcp::target::Target;
 use crate::rate_limit::LimitState;
 use crate::record::Facts;
@@ -231,6 +232,10 @@ fn decide(
         facts.identify(claims);
     }
     let operation = operation.as_ref().map_err(|unread| Refusal::Body(unread.fault))?;
+    if operation.asks_too_much() {
+        return Err(Refusal::Body(BodyFault::Batch));
+    }
+    let session = session(world, case, route, claims.as_deref())?;
     let around = (progress.counting(counted), case.cors);
     let permitted = authorize::operation(
         world,
@@ -245,8 +250,8 @@ fn decide(
         Permitted::Permit(permit) => permit,
         Permitted::Ask(question) => return Ok(Verdict::Ask(question)),
     };
-    let rewrite = Rewrite::list(route.id, claims.as_ref(), operation);
-    Ok(Verdict::Forward(permit, claims, rewrite))
+    let rewrite = Rewrite::list(route.id, claims.as_ref(), operation, session);
+    Ok(Verdict::Forward(permit, claims, Some(rewrite)))
 }
 
 /// Refuses what the headers alone are enough to refuse; else the body is read. A good token's call is refused with the body in hand, for headers
@@ -313,6 +318,10 @@ fn before_body(
                 }
             },
         };
+        // A session that isn't the caller's must not leave with them either.
+        if claims.is_some() {
+            session(world, case, route, claims.as_deref())?;
+        }
         let edits = authorize::edits(world.policy, request, Some(route.route), claims.as_deref());
         known = claims;
         Some(edits)
@@ -336,6 +345,22 @@ fn vouched(
             None
         }
     }
+}
+
+/// The session that the request names, and whether it is known for the caller's.
+///
+/// # Errors
+/// It is another's.
+fn session(
+    world: &World<'_>,
+    case: &Case<'_>,
+    route: &McpRoute<'_>,
+    claims: Option<&VerifiedClaims>,
+) -> Result<Session, Refusal> {
+    let (request, holder) = (case.request, Holder { route: route.route, claims });
+    let is_callers = holder.check(world, request.mcp_session)?;
+    let id = request.mcp_session.filter(|_| is_callers).map(<[u8]>::to_vec);
+    Ok(Session { id, ends: request.method == "DELETE" })
 }
 
 /// Who calls; `None`: nobody, which is fine here. A bad token is refused whether or not one is needed.

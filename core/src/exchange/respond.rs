@@ -1,12 +1,14 @@
 //! The upstream's answer: its status and headers in, how it must be treated out; then its body in, what the caller may see of it out (CONTRACT §8, §12).
 
 use super::mcp::McpRoute;
-use super::{AwaitBody, AwaitKeys, AwaitLimits, Exchange, Forwarded};
-use crate::config::policy::{Policy, RouteId};
+use super::{AwaitBody, AwaitKeys, AwaitLimits, Exchange, Forwarded, World};
+use crate::config::policy::{Policy, RouteId, Sessions};
 use crate::jwt::VerifiedClaims;
 use crate::mcp::era::Era;
+use crate::mcp::form::{Form, Scan, names_a_list};
 use crate::mcp::list::{Kind, Lens, Unfilterable};
 use crate::mcp::operation::Operation;
+use crate::mcp::session::Holder;
 use crate::mcp::sse::{Cut, Events};
 use crate::refusal::Refusal;
 use crate::reply::{self, Asked, AskedMcp, Reply};
@@ -36,6 +38,16 @@ struct Lists {
     era: Era,
     id: String,
     asked: Vec<(String, Kind)>,
+    session: Session,
+}
+
+/// What is known of a request's session when it passes.
+#[derive(Debug)]
+pub(super) struct Session {
+    /// Its id, where it is known for the caller's.
+    pub id: Option<Vec<u8>>,
+    /// The request is to end it.
+    pub ends: bool,
 }
 
 /// What the host knows of an answer's headers.
@@ -45,6 +57,8 @@ pub struct Head<'a> {
     pub status: u16,
     /// `Content-Type`.
     pub content_type: Option<&'a [u8]>,
+    /// There is more than one.
+    pub has_more_types: bool,
     /// All values of `Content-Encoding`.
     pub content_encodings: &'a [&'a [u8]],
     /// `Content-Length`.
@@ -60,6 +74,8 @@ pub enum Treatment {
     Pass,
     /// Its body is read whole, at most so many bytes, and then filtered.
     Whole(usize),
+    /// It was asked for as something else than a list. Its body is held while it may be one, at most so many bytes, and watched from then on.
+    Watch(Watched),
     /// Its events are filtered as they come.
     Stream {
         /// What filters them.
@@ -71,6 +87,29 @@ pub enum Treatment {
     Bare,
     /// It isn't shown.
     Refuse(Reply),
+}
+
+/// A body that is a list only by its form.
+#[derive(Debug, Clone)]
+pub struct Watched {
+    scan: Scan,
+    /// So much of it is held.
+    pub cap: usize,
+    /// Some of it has gone on.
+    pub flows: bool,
+}
+
+/// What follows for a part of a [`Watched`] body.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Watch {
+    /// It waits for more.
+    Hold,
+    /// All that has come goes on.
+    Pass,
+    /// It is whole, and read strictly.
+    Read,
+    /// It goes no further.
+    End,
 }
 
 /// What a whole body becomes.
@@ -103,19 +142,17 @@ impl Rewrite {
         Self { route, claims: Some(Rc::clone(claims)), what: What::Owner, is_head }
     }
 
-    /// Cuts lists down to what the caller may use; `None`: the answer has none.
+    /// Cuts lists down to what the caller may use. What was asked for doesn't say what comes: an upstream knows its answers by ids that the client chose.
     pub(super) fn list(
         route: RouteId,
         claims: Option<&Rc<VerifiedClaims>>,
         operation: &Operation,
-    ) -> Option<Self> {
+        session: Session,
+    ) -> Self {
         let asked: Vec<(String, Kind)> =
             operation.calls.iter().filter_map(|c| Some((c.id.clone(), Kind::of(&c.method)?))).collect();
-        if asked.is_empty() && !operation.is_stream {
-            return None;
-        }
-        let what = What::Lists(Lists { era: operation.era, id: operation.id().to_owned(), asked });
-        Some(Self { route, claims: claims.cloned(), what, is_head: false })
+        let what = What::Lists(Lists { era: operation.era, id: operation.id().to_owned(), asked, session });
+        Self { route, claims: claims.cloned(), what, is_head: false }
     }
 
     fn treat(&self, policy: &Policy, head: &Head<'_>) -> Option<Treatment> {
@@ -124,21 +161,29 @@ impl Rewrite {
             return Some(Treatment::Pass);
         }
         if head.is_end || self.is_head {
-            return Some(Treatment::Bare);
+            return Some(if self.is_asked() { Treatment::Bare } else { Treatment::Pass });
         }
         let cap = match &self.what {
             What::Owner => route.response_filter.as_ref()?.max_bytes,
             What::Lists(_) => route.mcp.as_ref()?.max_body,
         };
+        // A host that holds less would end the stream by itself.
+        let cap = cap.min(policy.answer_room());
         if head.content_encodings.iter().any(|e| !e.trim_ascii().eq_ignore_ascii_case(b"identity")) {
+            return None;
+        }
+        if head.has_more_types || head.content_type.is_some_and(|kind| !is_utf8(kind)) {
             return None;
         }
         let is_stream = head.content_type.is_some_and(|t| starts_with(t, b"text/event-stream"));
         match &self.what {
             What::Owner if is_stream => return None,
-            What::Lists(lists) if is_stream => {
-                let is_answer = !lists.asked.is_empty();
-                return Some(Treatment::Stream { events: Events::new(cap), is_answer });
+            What::Lists(_) if is_stream => {
+                let is_answer = self.is_asked();
+                return Some(Treatment::Stream { events: Events::new(cap, is_answer), is_answer });
+            }
+            What::Lists(_) if !self.is_asked() => {
+                return Some(Treatment::Watch(Watched { scan: Scan::default(), cap, flows: false }));
             }
             What::Owner | What::Lists(_) => {}
         }
@@ -146,6 +191,14 @@ impl Rewrite {
             head.content_length.and_then(|l| std::str::from_utf8(l).ok()?.trim().parse::<u64>().ok());
         let fits = length.is_none_or(|length| usize::try_from(length).is_ok_and(|length| length <= cap));
         fits.then_some(Treatment::Whole(cap))
+    }
+
+    /// Whether the answer is known to be one that is cut down.
+    fn is_asked(&self) -> bool {
+        match &self.what {
+            What::Owner => true,
+            What::Lists(lists) => !lists.asked.is_empty(),
+        }
     }
 
     fn show(&self, policy: &Policy, body: &[u8]) -> Result<Option<String>, Refusal> {
@@ -161,6 +214,8 @@ impl Rewrite {
                     Filtered::NotFound => Err(Refusal::NotOwner),
                 }
             }
+            // Not JSON, and no reader finds a list in it.
+            What::Lists(_) if !self.is_asked() && is_harmless(body) => Ok(None),
             What::Lists(lists) => self
                 .lens(policy, lists, text()?)
                 .ok_or(Refusal::NotFilterable)?
@@ -196,6 +251,47 @@ impl Rewrite {
 }
 
 impl Exchange {
+    fn rewrite(&self) -> Option<&Rewrite> {
+        match self {
+            Self::Forwarded(Forwarded { rewrite, .. }) => rewrite.as_ref(),
+            Self::AwaitHeaders
+            | Self::AwaitKeys(_)
+            | Self::AwaitLimits(_)
+            | Self::AwaitBody(_)
+            | Self::Watched(_)
+            | Self::Replied(_) => None,
+        }
+    }
+
+    /// Whether an answer that names this session, or none, changes whose a session is.
+    pub fn moves_session(&self, policy: &Policy, id: Option<&[u8]>) -> bool {
+        let Some(Rewrite { route, what: What::Lists(Lists { session, .. }), .. }) = self.rewrite() else {
+            return false;
+        };
+        let mcp = policy.routes.get(route.0).and_then(|route| route.mcp.as_ref());
+        let is_new = id.is_some_and(|id| session.id.as_deref() != Some(id));
+        mcp.is_some_and(|mcp| mcp.sessions == Sessions::Bind)
+            && (is_new || session.ends && session.id.is_some())
+    }
+
+    /// Keeps whose the session is that an answer names, or that it ends. Where that can't be kept: the answer instead.
+    pub fn on_session(&mut self, world: &World<'_>, status: u16, id: Option<&[u8]>) -> Option<Reply> {
+        let Some(Rewrite { route, claims, what: What::Lists(Lists { session, .. }), .. }) = self.rewrite()
+        else {
+            return None;
+        };
+        let route = world.policy.routes.get(route.0)?;
+        let holder = Holder { route, claims: claims.as_deref() };
+        if let Some(ended) = session.id.as_ref().filter(|_| session.ends && (200..300).contains(&status)) {
+            holder.release(world, ended);
+        }
+        let id = id.filter(|id| session.id.as_deref() != Some(*id))?;
+        let refusal = holder.bind(world, id).err()?;
+        let Self::Forwarded(Forwarded { facts, rewrite: Some(rewrite), .. }) = self else { return None };
+        facts.refuse(&refusal);
+        Some(refuse(world.policy, rewrite, facts.request_id.clone(), &refusal))
+    }
+
     /// How the upstream's answer must be treated.
     pub fn on_response(&mut self, policy: &Policy, head: &Head<'_>) -> Treatment {
         let refusal = Refusal::NotFilterable;
@@ -229,12 +325,40 @@ impl Exchange {
         }
     }
 
+    /// What follows for more of a body that is watched, of which `size` bytes are held with it.
+    pub fn on_response_part(
+        &mut self,
+        watched: &mut Watched,
+        part: &[u8],
+        size: usize,
+        is_end: bool,
+    ) -> Watch {
+        watched.scan.feed(part);
+        let (scan, is_held) = (&watched.scan, size <= watched.cap && !watched.flows);
+        let watch = match is_held {
+            true if is_end && scan.end() == Form::Other => Watch::Pass,
+            true if is_end => Watch::Read,
+            true if scan.is_other() => Watch::Pass,
+            true => Watch::Hold,
+            false if scan.may_be_list() || scan.is_broken() => Watch::End,
+            false => Watch::Pass,
+        };
+        watched.flows |= watch == Watch::Pass;
+        if watch == Watch::End {
+            self.lose_answer();
+        }
+        watch
+    }
+
     /// What a whole body becomes; `None`: it is over the cap, or can't be read.
     pub fn on_response_body(&mut self, policy: &Policy, body: Option<&[u8]>) -> Shown {
         let Self::Forwarded(Forwarded { facts, rewrite: Some(rewrite), .. }) = self else {
             return Shown::Same;
         };
-        match body.ok_or(Refusal::NotFilterable).and_then(|body| rewrite.show(policy, body)) {
+        let fits =
+            |text: &Option<String>| text.as_ref().is_none_or(|text| text.len() <= policy.answer_room());
+        let shown = body.ok_or(Refusal::NotFilterable).and_then(|body| rewrite.show(policy, body));
+        match shown.and_then(|text| if fits(&text) { Ok(text) } else { Err(Refusal::NotFilterable) }) {
             Ok(None) => Shown::Same,
             Ok(Some(text)) => Shown::Changed(text),
             Err(refusal) => {
@@ -263,7 +387,13 @@ impl Exchange {
             What::Lists(lists) => rewrite.lens(policy, lists, text).unwrap_or(Err(Unfilterable)),
             What::Owner => Err(Unfilterable),
         };
-        events.feed(chunk, is_end, &filter).map_err(|Cut(before)| {
+        let room = policy.answer_room();
+        let fits = |events: &Events, text: &[u8]| !events.is_bound() || text.len() <= room;
+        let shown = match events.feed(chunk, is_end, &filter) {
+            Ok(text) if !fits(events, &text) => Err(Cut(Vec::new())),
+            shown => shown,
+        };
+        shown.map_err(|Cut(before)| {
             let refusal = Refusal::NotFilterable;
             facts.refuse(&refusal);
             End { before, reply: refuse(policy, rewrite, facts.request_id.clone(), &refusal) }
@@ -283,6 +413,29 @@ impl Exchange {
 fn refuse(policy: &Policy, rewrite: &Rewrite, request_id: String, refusal: &Refusal) -> Reply {
     let asked = Asked { request_id, mcp: rewrite.asked(), ..Asked::default() };
     reply::refuse(policy, policy.routes.get(rewrite.route.0), &asked, refusal)
+}
+
+/// Whether a type names no charset but UTF-8. A comma joins two of them.
+fn is_utf8(kind: &[u8]) -> bool {
+    let Ok(kind) = std::str::from_utf8(kind) else { return false };
+    let fits = |parameter: &str| {
+        let (name, value) = parameter.split_once('=').unwrap_or((parameter, ""));
+        let value = value.trim().trim_matches('"');
+        !name.trim().trim_end_matches('*').eq_ignore_ascii_case("charset")
+            || ["utf-8", "utf8"].iter().any(|name| value.eq_ignore_ascii_case(name))
+    };
+    !kind.contains(',') && kind.split(';').skip(1).all(fits)
+}
+
+/// Whether nobody finds a list in it.
+fn is_harmless(body: &[u8]) -> bool {
+    let mut scan = Scan::default();
+    scan.feed(body);
+    match scan.end() {
+        Form::Other => true,
+        Form::Broken => !names_a_list(body),
+        Form::List => false,
+    }
 }
 
 fn starts_with(value: &[u8], prefix: &[u8]) -> bool {

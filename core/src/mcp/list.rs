@@ -27,7 +27,8 @@ pub enum Kind {
     Templates,
 }
 
-const KINDS: [Kind; 4] = [Kind::Tools, Kind::Prompts, Kind::Resources, Kind::Templates];
+/// All of them.
+pub(super) const KINDS: [Kind; 4] = [Kind::Tools, Kind::Prompts, Kind::Resources, Kind::Templates];
 
 impl Kind {
     /// The kind that a method lists.
@@ -41,7 +42,8 @@ impl Kind {
         })
     }
 
-    fn member(self) -> &'static str {
+    /// The result's member that holds it.
+    pub(super) fn member(self) -> &'static str {
         match self {
             Self::Tools => "tools",
             Self::Prompts => "prompts",
@@ -109,6 +111,10 @@ impl Lens<'_> {
             Some(_) => self::members(result, &KINDS.map(Kind::member))?,
             None => Vec::new(),
         };
+        // A tool's result, whatever else it has.
+        if asked.is_none() && parts.iter().any(|(member, _)| member == "content") {
+            return Ok(());
+        }
         let of = |kind: Kind| parts.iter().find(|(member, _)| member == kind.member()).map(|(_, part)| *part);
         let found: Vec<(Kind, Part<'_>)> =
             KINDS.into_iter().filter_map(|kind| Some((kind, of(kind)?))).collect();

@@ -86,10 +86,17 @@ fn of_call<'a>(mcp: &'a Mcp, call: &'a Call) -> impl Iterator<Item = Need<'a>> {
         Target::Tool(name) => Some(of_name(&mcp.tools, name)),
         Target::Prompt(name) => Some(of_name(&mcp.prompts, name)),
         Target::Resource(_) => None,
+        Target::None if !mcp.allow_tasks && is_of_tasks(&call.method) => Some(Need::Unlisted),
         Target::None | Target::Resources(_) if mcp.lazy_auth.contains(&call.method) => Some(Need::Open),
         Target::None | Target::Resources(_) => Some(Need::Token(NO_SCOPES)),
     };
     itself.into_iter().chain(call.target.uris().iter().flat_map(|uri| of_uri(&mcp.resources, uri)))
+}
+
+/// A task's state has the result of its tool in it, and what names it is an id that says nothing of the tool (MCP 2025-11-25 Tasks; the extension
+/// `io.modelcontextprotocol/tasks` of 2026-07-28).
+fn is_of_tasks(method: &str) -> bool {
+    method.trim_start().get(..6).is_some_and(|start| start.eq_ignore_ascii_case("tasks/"))
 }
 
 /// What a tool or prompt needs. One that isn't listed, but that a sloppy server takes for one that is, is never allowed.

@@ -4,11 +4,15 @@
 use super::era::Era;
 use super::id;
 use super::json_rpc::{self, Body, BodyFault, Call, Message};
+use super::list::Kind;
 use super::target::Target;
 use crate::request::Request;
 use crate::uri::{self, Form};
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
+
+/// Lists that one batch may ask for: their answers grow together by what the gateway adds to each tool.
+const MAX_LISTS: usize = 16;
 
 /// An operation.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -112,6 +116,11 @@ impl Operation {
             [call] if !self.is_batch => &call.id,
             _ => id::NONE,
         }
+    }
+
+    /// Whether it is a batch that asks for more lists than one may.
+    pub fn asks_too_much(&self) -> bool {
+        self.calls.iter().filter(|call| Kind::of(&call.method).is_some()).count() > MAX_LISTS
     }
 
     /// The only call.

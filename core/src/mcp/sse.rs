@@ -1,19 +1,37 @@
-//! Server-sent events (WHATWG HTML §9.2.6), filtered as they come: bytes in, whole events out, each with its data as a filter leaves it. Bytes are
-//! kept until an event is whole, never decoded before, and each is looked at once.
+//! Server-sent events (WHATWG HTML §9.2.6), filtered as they come: bytes in, out what may go on of them, each list as a filter leaves it. Bytes are never decoded
+//! before a line is whole, and each is looked at once.
+//!
+//! What is no list by its form (`form`) goes on byte for byte: comments before an event's data at once, an event when it ends, and of one that is longer than is
+//! held as much as has come, for as long as nobody could find a list in it.
 
+use super::form::{Form, Scan, names_a_list};
 use super::list::Unfilterable;
 
 /// The state between two chunks.
 #[derive(Debug, Clone)]
 pub struct Events {
+    /// What hasn't gone on of the event that is open.
     pending: Vec<u8>,
     max: usize,
+    /// Lists were asked for: a result that is none is not what was asked for.
+    is_asked: bool,
     opening: Opening,
-    /// An event has gone on.
+    /// Something has gone on.
     begun: bool,
     /// Up to where `pending` has been looked at, and where its last line begins.
     scanned: usize,
     line_start: usize,
+    /// A line has ended with a carriage return, to which a line feed may still belong.
+    after_return: bool,
+    /// The open event's data, and whether it has any.
+    scan: Scan,
+    has_data: bool,
+    /// The last line is data, which was scanned up to here.
+    fed: Option<usize>,
+    /// The open event is longer than is held: it goes on as it comes.
+    flows: bool,
+    /// What the last chunk gave isn't what came.
+    has_changed: bool,
 }
 
 /// What has come of a stream before anything but white space.
@@ -34,10 +52,35 @@ pub struct Cut(pub Vec<u8>);
 /// Filters an event's data; `None`: it stays.
 pub type Filter<'f> = &'f dyn Fn(&str) -> Result<Option<String>, Unfilterable>;
 
+/// A line in `pending`: where it ends, and where the next one begins.
+struct Line {
+    end: usize,
+    next: usize,
+}
+
 impl Events {
-    /// A stream whose events are at most `max` bytes long.
-    pub fn new(max: usize) -> Self {
-        Self { pending: Vec::new(), max, opening: Opening::Mark(0), begun: false, scanned: 0, line_start: 0 }
+    /// A stream of which at most `max` bytes of an event are held; `is_asked`: it answers for lists.
+    pub fn new(max: usize, is_asked: bool) -> Self {
+        Self {
+            pending: Vec::new(),
+            max,
+            is_asked,
+            opening: Opening::Mark(0),
+            begun: false,
+            scanned: 0,
+            line_start: 0,
+            after_return: false,
+            scan: Scan::default(),
+            has_data: false,
+            fed: None,
+            flows: false,
+            has_changed: false,
+        }
+    }
+
+    /// Whether what the last chunk gave may not be longer than the host holds: it was written anew, or the host has kept what came before.
+    pub fn is_bound(&self) -> bool {
+        self.is_asked || self.has_changed
     }
 
     /// Takes a chunk (the last one with `end`) and gives what can go on.
@@ -49,28 +92,33 @@ impl Events {
         if self.opens_as_json(chunk) {
             return Err(Cut(out));
         }
+        self.has_changed = false;
         self.pending.extend_from_slice(chunk);
         if self.opening != Opening::Past && !end {
             // Until it is known for a stream, nothing of it goes on.
             return if self.pending.len() > self.max { Err(Cut(out)) } else { Ok(out) };
         }
         let mut from = 0;
-        while let Some(to) = self.event_end(from, end) {
-            let event = self.pending.get(from..to).unwrap_or_default();
-            let shown =
-                if event.len() > self.max { Err(Unfilterable) } else { one(event, !self.begun, filter) };
-            match shown {
-                Ok(Some(event)) => out.extend_from_slice(event.as_bytes()),
-                Ok(None) => out.extend_from_slice(event),
-                Err(Unfilterable) => return Err(Cut(out)),
+        while let Some(line) = self.next_line(&mut from, &mut out, end) {
+            if self.line(&line, &mut from, &mut out, filter).is_err() {
+                return Err(Cut(out));
             }
-            self.begun = true;
-            from = to;
         }
+        self.take_data(self.pending.len());
+        if end && from < self.pending.len() {
+            // Whatever is left at the end is an event.
+            from = self
+                .event(from, self.pending.len(), &mut out, filter)
+                .map_err(|_| Cut(std::mem::take(&mut out)))?;
+        } else if self.flows || self.pending.len() - from > self.held() {
+            from = self.flow(from, &mut out).map_err(|_| Cut(std::mem::take(&mut out)))?;
+        }
+        self.begun |= from > 0;
         self.pending.drain(..from);
         self.scanned -= from;
-        self.line_start -= from;
-        if self.pending.len() > self.max { Err(Cut(out)) } else { Ok(out) }
+        self.line_start = self.line_start.saturating_sub(from);
+        self.fed = self.fed.map(|fed| fed.saturating_sub(from));
+        Ok(out)
     }
 
     /// A list that is only typed as a stream: some clients would read it all the same, blank lines before it or not.
@@ -87,31 +135,149 @@ impl Events {
         false
     }
 
-    /// Where the event that begins at `from` ends, its blank line included. At the end whatever is left is one.
-    fn event_end(&mut self, from: usize, end: bool) -> Option<usize> {
-        while let Some(byte) = self.pending.get(self.scanned) {
-            let after = match (byte, self.pending.get(self.scanned + 1)) {
-                (b'\r', Some(b'\n')) => self.scanned + 2,
-                // Its line feed may come with the next chunk.
-                (b'\r', None) if !end => return None,
-                (b'\n' | b'\r', _) => self.scanned + 1,
-                _ => {
+    /// The next whole line. At the end whatever is left is one.
+    fn next_line(&mut self, from: &mut usize, out: &mut Vec<u8>, end: bool) -> Option<Line> {
+        if std::mem::take(&mut self.after_return) {
+            match self.pending.get(self.scanned) {
+                None => self.after_return = true,
+                Some(b'\n') => {
+                    // The event before has gone on already.
+                    if *from == self.scanned {
+                        out.push(b'\n');
+                        *from += 1;
+                    }
                     self.scanned += 1;
-                    continue;
+                    self.line_start = self.scanned;
                 }
-            };
-            let is_blank = self.scanned == self.line_start;
-            (self.line_start, self.scanned) = (after, after);
-            if is_blank {
-                return Some(after);
+                Some(_) => {}
             }
         }
-        let all = self.pending.len();
-        if !end || from == all {
-            return None;
+        let rest = self.pending.get(self.scanned..).unwrap_or_default();
+        let found = rest.iter().position(|byte| matches!(byte, b'\r' | b'\n'));
+        self.scanned += found.unwrap_or(rest.len());
+        match found {
+            Some(_) => {
+                let at = self.scanned;
+                self.after_return = self.pending.get(at) == Some(&b'\r');
+                self.scanned = at + 1;
+                Some(Line { end: at, next: at + 1 })
+            }
+            None if end && self.line_start < self.scanned => {
+                Some(Line { end: self.scanned, next: self.scanned })
+            }
+            None => None,
         }
-        self.line_start = all;
-        Some(all)
+    }
+
+    /// Judges a whole line, and with a blank one the event before it.
+    fn line(
+        &mut self,
+        line: &Line,
+        from: &mut usize,
+        out: &mut Vec<u8>,
+        filter: Filter<'_>,
+    ) -> Result<(), Unfilterable> {
+        self.take_data(line.end);
+        let is_data = self.fed.take().is_some();
+        let text = self.pending.get(self.text_start()..line.end).unwrap_or_default();
+        let (is_blank, is_comment) = (!is_data && text.is_empty(), text.first() == Some(&b':'));
+        if text == b"data" && !is_data {
+            self.add_data();
+        } else if !is_data && !is_blank && seems_data(&String::from_utf8_lossy(text)) {
+            return Err(Unfilterable);
+        }
+        self.line_start = line.next;
+        if is_blank {
+            *from = self.event(*from, line.next, out, filter)?;
+        } else if is_comment && !self.has_data {
+            // It belongs to no event.
+            out.extend_from_slice(self.pending.get(*from..line.next).unwrap_or_default());
+            *from = line.next;
+            self.begun = true;
+        }
+        Ok(())
+    }
+
+    /// Where the text of the last line begins: readers skip a byte order mark at the beginning of a stream (§9.2.5).
+    fn text_start(&self) -> usize {
+        let has_mark = !self.begun && self.line_start == 0 && self.pending.starts_with(BOM);
+        self.line_start + if has_mark { BOM.len() } else { 0 }
+    }
+
+    /// Scans the last line up to `to`, where it is data.
+    fn take_data(&mut self, to: usize) {
+        let from = match self.fed {
+            Some(fed) => fed,
+            None => {
+                let start = self.text_start();
+                if !self.pending.get(start..to).is_some_and(|line| line.starts_with(b"data:")) {
+                    return;
+                }
+                self.add_data();
+                start + b"data:".len()
+            }
+        };
+        self.scan.feed(self.pending.get(from..to).unwrap_or_default());
+        self.fed = Some(to);
+    }
+
+    /// The next line of data begins.
+    fn add_data(&mut self) {
+        if self.has_data {
+            self.scan.feed(b"\n");
+        }
+        self.has_data = true;
+    }
+
+    /// An event has ended: it goes on, maybe filtered. Gives where the next one begins.
+    fn event(
+        &mut self,
+        from: usize,
+        to: usize,
+        out: &mut Vec<u8>,
+        filter: Filter<'_>,
+    ) -> Result<usize, Unfilterable> {
+        let event = self.pending.get(from..to).unwrap_or_default();
+        let is_read = self.is_read();
+        let shown = match self.scan.end() {
+            _ if self.flows || event.len() > self.max => {
+                if is_read || self.scan.is_broken() {
+                    return Err(Unfilterable);
+                }
+                None
+            }
+            Form::Broken if is_read || names_a_list(event) => return Err(Unfilterable),
+            Form::Broken => None,
+            Form::List | Form::Other if is_read => one(event, !self.begun, filter)?,
+            Form::List | Form::Other => None,
+        };
+        out.extend_from_slice(shown.as_deref().map_or(event, str::as_bytes));
+        self.has_changed |= shown.is_some();
+        self.begun = true;
+        self.scan = Scan::default();
+        (self.has_data, self.flows) = (false, false);
+        Ok(to)
+    }
+
+    /// How much of the open event is held. What is no list so far goes on earlier, so that a whole chunk more is no more than the host holds.
+    fn held(&self) -> usize {
+        if self.is_read() || self.scan.is_broken() { self.max } else { self.max / 2 }
+    }
+
+    /// Whether the open event must be read strictly.
+    fn is_read(&self) -> bool {
+        self.scan.may_be_list() || self.is_asked && self.scan.has_result()
+    }
+
+    /// Lets go what has come of an event that is longer than is held. A line that isn't data is whole before it goes on.
+    fn flow(&mut self, from: usize, out: &mut Vec<u8>) -> Result<usize, Unfilterable> {
+        let to = if self.fed.is_some() { self.pending.len() } else { self.line_start.max(from) };
+        if self.is_read() || self.scan.is_broken() || self.pending.len() - to > self.max {
+            return Err(Unfilterable);
+        }
+        out.extend_from_slice(self.pending.get(from..to).unwrap_or_default());
+        self.flows = true;
+        Ok(to)
     }
 }
 
@@ -172,10 +338,6 @@ fn one(event: &[u8], first: bool, filter: Filter<'_>) -> Result<Option<String>, 
     }
     let parts: Vec<&str> = lines.iter().filter_map(|(line, _)| data(line)).collect();
     let payload = parts.join("\n");
-    // No object, no list. Whatever has one must be read, however it begins.
-    if !payload.contains('{') {
-        return Ok(None);
-    }
     let Some(filtered) = filter(&payload)? else { return Ok(None) };
     let mut out = String::with_capacity(event.len());
     out.push_str(mark);

@@ -9,6 +9,7 @@ mod bodies;
 mod ids;
 mod spellings;
 mod lists;
+mod sessions;
 mod watched;
 
 const LEGACY: [&str; 3] = ["2025-03-26", "2025-06-18", "2025-11-25"];
@@ -457,5 +458,33 @@ fn the_metadata_of_a_route_is_its_own() {
     assert_eq!(ask("").1["scopes_supported"], json!(["all", "base", "one", "openid", "two"]));
     for other in ["/a", "/mcp", "/b/c", "/A/mcp"] {
         assert_eq!(ask(other).0, 404, "{other}");
+    }
+}
+
+#[test]
+fn methods_about_tasks_are_refused_where_a_tool_needs_more_than_a_token() {
+    const METHODS: [&str; 5] = ["tasks/get", "tasks/result", "tasks/list", "tasks/cancel", "tasks/update"];
+    let everything = token().scope("tool:read tool:write admin owner").mint();
+    let alike = json!({"whoami": [], "help": "public"});
+    for (mcp, expect) in [
+        (json!({}), 403),
+        (json!({"tasks": "allow"}), 200),
+        (json!({"lazy_auth": ["tasks/get"]}), 403),
+        (json!({"tools": alike}), 200),
+        (json!({"tools": alike, "tasks": "deny"}), 403),
+    ] {
+        let mut gate = server(mcp.clone());
+        for method in METHODS {
+            for era in [LEGACY[2], NEWEST] {
+                let call = request(method, json!({"taskId": "t-1"}));
+                assert_eq!(
+                    send(&mut gate, era, Some(&everything), &call).status(),
+                    expect,
+                    "{mcp} {era} {method}"
+                );
+                assert_eq!(send(&mut gate, era, None, &call).status(), 401, "{mcp} {era} {method}");
+            }
+        }
+        assert_eq!(send(&mut gate, LEGACY[2], Some(&everything), &request("ping", json!({}))).status(), 200);
     }
 }

@@ -54,6 +54,7 @@ fn every() -> Vec<Refusal> {
         Refusal::Body(BodyFault::MediaType),
         Refusal::Origin,
         Refusal::NotOwner,
+        Refusal::NoSession,
         Refusal::NotFilterable,
         Refusal::NoToken,
         Refusal::Encrypted,

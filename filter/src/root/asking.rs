@@ -1,13 +1,11 @@
 //! Calls to the rate limit service: a question of the core in, its answer back to the request that waits for it.
 
 use super::Worker;
-use crate::host::{self, Buffer};
+use crate::host::{self, Buffer, GrpcCall};
 use crate::http::Stream;
 use gatewaystack_core::protobuf;
 use gatewaystack_core::rate_limit::service::{self, Answer, Question};
-use proxy_wasm::hostcalls;
 use std::rc::Rc;
-use std::time::Duration;
 
 /// Calls to the rate limit service that may be under way in one worker.
 const MAX_ASKED: usize = 8_192;
@@ -16,7 +14,7 @@ const MAX_ASKED: usize = 8_192;
 pub(super) struct Asked {
     /// The host's number of the call.
     token: u32,
-    /// Whose limits are counted; `None`: it is gone. The call goes on, and the SDK keeps its note of it until then.
+    /// Whose limits are counted; `None`: it is gone. The call goes on.
     stream: Option<Rc<Stream>>,
     /// When it is over, whatever happens.
     until: u64,
@@ -28,7 +26,7 @@ fn place(asking: &[Asked], token: u32) -> Option<usize> {
 
 impl Worker {
     /// Asks the rate limit service on behalf of a request, whose context is in effect; whether that could be done. The call belongs to the root:
-    /// it goes on when the client has gone, so that the SDK, which keeps a note of each call until its answer, can drop it.
+    /// it goes on when the client has gone, and what it counts is counted.
     pub fn ask(&self, stream: &Rc<Stream>, question: &Question) -> bool {
         let Some(service) = &self.policy.limit_service else { return false };
         self.metrics.count_asked();
@@ -37,14 +35,13 @@ impl Worker {
             self.metrics.count_unanswered();
             return false;
         }
-        let call = hostcalls::dispatch_grpc_call(
-            &envoy_grpc(&service.cluster),
-            service::SERVICE,
-            service::METHOD,
-            Vec::new(),
-            Some(&question.message),
-            Duration::from_millis(service.timeout_ms),
-        );
+        let call = host::grpc_call(&GrpcCall {
+            through: &envoy_grpc(&service.cluster),
+            service: service::SERVICE,
+            method: service::METHOD,
+            message: &question.message,
+            timeout_ms: u32::try_from(service.timeout_ms).unwrap_or(u32::MAX),
+        });
         // If this fails, the answer finds the request all the same.
         let _ = host::set_effective_context(stream.id);
         let Ok(token) = call else {

@@ -5,22 +5,22 @@ use super::*;
 
 /// One request and its answer.
 #[derive(Clone)]
-struct Life {
-    hold: bool,
+pub struct Life {
+    pub hold: bool,
     keys_first: bool,
     has_token: bool,
     path: &'static str,
     headers: Vec<(&'static str, &'static str)>,
     body: Vec<u8>,
     /// Type, body, and whether trailers follow.
-    answer: (&'static str, String, bool),
+    pub answer: (&'static str, String, bool),
 }
 
 /// What became of it.
 #[derive(Debug, Default)]
-struct Seen {
+pub struct Seen {
     lied: bool,
-    calls: usize,
+    pub calls: usize,
     /// Headers that the upstream got.
     headers: Option<Vec<(String, Vec<u8>)>>,
     /// All of the body that it got.
@@ -59,9 +59,24 @@ fn newest(method: &'static str, name: Option<&'static str>) -> Vec<(&'static str
 }
 
 impl Life {
-    fn run(&self, fault: Option<(usize, Fault)>) -> Seen {
+    pub fn run(&self, fault: Option<(usize, Fault)>) -> Seen {
         let life = self.clone();
         std::thread::spawn(move || life.live(fault)).join().unwrap()
+    }
+
+    /// The same over a host that was changed: whether it has ended the stream by itself, how many records there are, and what was done to it after that.
+    pub fn run_with(
+        &self,
+        fault: Option<(usize, Fault)>,
+        change: impl FnOnce(&mut host::Host) + Send + 'static,
+    ) -> (bool, usize, Vec<&'static str>) {
+        let life = self.clone();
+        let run = move || {
+            host(change);
+            life.live(fault);
+            host(|host| (host.ended, host.records, host.touched.clone()))
+        };
+        std::thread::spawn(run).join().unwrap()
     }
 
     fn live(&self, fault: Option<(usize, Fault)>) -> Seen {
@@ -202,7 +217,7 @@ impl Life {
 
 /// Whether the request was answered or reset: nothing more of it comes.
 fn is_over() -> bool {
-    host(|host| host.answered.is_some() || host.reset)
+    host(|host| host.answered.is_some() || host.reset || host.ended)
 }
 
 /// Whether a request that is held is let go once its keys may be there.
@@ -215,7 +230,7 @@ fn released() -> bool {
     host(|host| host.continued) && !is_over()
 }
 
-fn requests() -> Vec<(Life, bool)> {
+pub fn requests() -> Vec<(Life, bool)> {
     let mut all = Vec::new();
     for (hold, keys_first) in [(true, true), (true, false), (false, true), (false, false)] {
         let life = Life { hold, keys_first, ..life("/mcp") };
@@ -230,7 +245,7 @@ fn requests() -> Vec<(Life, bool)> {
     all
 }
 
-fn answers() -> Vec<(Life, &'static str)> {
+pub fn answers() -> Vec<(Life, &'static str)> {
     let list = r#"{"id":1,"result":{"tools":[{"name":"whoami"},{"name":"purge"}]}}"#;
     let kept = r#"{"name":"whoami""#;
     let mut all = Vec::new();

@@ -21,6 +21,19 @@ pub enum Fault {
     Nothing,
 }
 
+/// Calls in which the host may end a stream at once.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Call {
+    SetBody,
+    Answer,
+    Close,
+    Continue,
+    ClearRoute,
+}
+
+/// What it says to the module then: the log alone, since a stream is deleted later, or all of it.
+pub const ENDINGS: [bool; 2] = [false, true];
+
 /// All that the host knows.
 #[derive(Default)]
 pub struct Host {
@@ -53,6 +66,14 @@ pub struct Host {
     pub reset: bool,
     /// Whether a held request was let go.
     pub continued: bool,
+    /// At which call the host is done with the request and has it logged inside that call, and whether deleted, too.
+    pub ends_inside: Option<(Call, bool)>,
+    /// It has.
+    pub ended: bool,
+    /// Calls about a stream after that.
+    pub touched: Vec<&'static str>,
+    /// How often a record was written.
+    pub records: usize,
     /// Properties that were set.
     pub properties: BTreeMap<String, Vec<u8>>,
     /// Wall clock.
@@ -78,6 +99,30 @@ impl Host {
         let at = self.calls;
         self.calls += 1;
         self.fault.filter(|(when, _)| *when == at).map(|(_, fault)| fault)
+    }
+}
+
+/// Ends the request inside this call, where a test says so.
+fn interrupt(call: Call) {
+    let ending = host(|host| {
+        if host.ended {
+            host.touched.push(match call {
+                Call::SetBody => "set_buffer",
+                Call::Answer => "send_local_response",
+                Call::Close => "close_stream",
+                Call::Continue => "continue_stream",
+                Call::ClearRoute => "clear_route_cache",
+            });
+        }
+        let ending = host.ends_inside.filter(|(at, _)| *at == call && !host.ended);
+        host.ended |= ending.is_some();
+        ending
+    });
+    let Some((_, is_deleted)) = ending else { return };
+    crate::proxy_on_log(crate::REQUEST);
+    if is_deleted {
+        crate::proxy_on_done(crate::REQUEST);
+        crate::proxy_on_delete(crate::REQUEST);
     }
 }
 

@@ -5,6 +5,7 @@
 #![allow(clippy::unwrap_used, reason = "a test")]
 
 mod bodies;
+mod ended;
 mod limits;
 mod watched;
 mod host;
@@ -37,6 +38,7 @@ unsafe extern "C" {
     safe fn proxy_on_response_headers(context: u32, headers: usize, end: bool) -> u32;
     safe fn proxy_on_response_body(context: u32, size: usize, end: bool) -> u32;
     safe fn proxy_on_response_trailers(context: u32, trailers: usize) -> u32;
+    safe fn proxy_on_done(context: u32) -> bool;
     safe fn proxy_on_log(context: u32);
     safe fn proxy_on_delete(context: u32);
 }

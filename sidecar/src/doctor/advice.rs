@@ -43,6 +43,9 @@ pub fn advice(reason: &str, auth0: bool) -> &'static str {
         "unlisted" => "the tools, prompts or resources of the route's mcp rules, which don't have this one",
         "origin_not_allowed" => "allowed_origins of the route's mcp rules",
         "not_owner" => "nothing: the object belongs to another user",
+        "session_not_found" => {
+            "nothing: the session is another caller's, or began before its user signed in; sessions in the route's mcp rules"
+        }
         "not_filterable" => "the upstream's answer, which response_filter or the list filter can't read",
         "no_route" => "the path and method, or a route of the policy that allows them",
         "ambiguous_case" => "the path's case, or case: sensitive in the policy",

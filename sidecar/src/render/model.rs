@@ -9,20 +9,6 @@ use gatewaystack_core::config::policy::{Mode, Policy};
 use serde::Serialize;
 use std::path::Path;
 
-/// What a buffer holds at least: as much as the sidecar reads.
-const LEAST: usize = 1_048_576;
-/// For what travels with a body (DESIGN §10).
-const ROOM: usize = 65_536;
-
-/// The largest body that a rule reads, on any route.
-fn buffer_bytes(policy: &Policy) -> usize {
-    let caps = policy.routes.iter().flat_map(|route| {
-        let request = route.mcp.as_ref().map(|mcp| mcp.max_body);
-        request.into_iter().chain(route.response_filter.as_ref().map(|filter| filter.max_bytes))
-    });
-    caps.max().unwrap_or(0).max(LEAST).saturating_add(ROOM)
-}
-
 /// Where things are on this machine.
 pub struct Places<'a> {
     /// The filter.
@@ -89,7 +75,7 @@ pub fn model(policy: &Policy, places: &Places<'_>) -> Result<Model, Vec<ConfigEr
         trusted_hops: own.trusted_hops,
         shadow: policy.mode == Mode::Shadow,
         tls: own.tls.as_ref().map(|(cert, key)| Tls { cert_file: file(cert), key_file: file(key) }),
-        buffer_bytes: buffer_bytes(policy),
+        buffer_bytes: policy.buffer_bytes(),
         heap_bytes: places.memory.heap,
         connections: places.memory.connections,
         decisions: places.data_dir.join("decisions.jsonl").display().to_string(),

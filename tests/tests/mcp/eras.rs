@@ -86,6 +86,19 @@ impl Probe<'_> {
         got.status == 200 && self.stage.upstream.seen().pop().unwrap().header("mcp-session-id") == ["s1"]
     }
 
+    /// Who got a session may use it, and another user may not.
+    async fn own_session(&self) -> bool {
+        let json = "content-type: application/json\r\n";
+        let (pong, id) = (r#"{"jsonrpc":"2.0","id":1,"result":{}}"#, format!("of-{}", self.era));
+        self.stage.upstream.answers([Step::Send(answer(&format!("{json}mcp-session-id: {id}\r\n"), pong))]);
+        self.call("whoami", Some(self.reader)).await;
+        self.stage.upstream.answers([Step::Send(answer(json, pong))]);
+        let of = |token: &str| post("/mcp", call("whoami")).bearer(Some(token)).header("mcp-session-id", &id);
+        let other = token().scope("tool:read").subject("ben").mint(&self.stage.issuer);
+        let send = |ask| self.stage.send(Http::One, in_era(ask, self.era, "tools/call", Some("whoami")));
+        (send(of(self.reader)).await.status, send(of(&other)).await.status) == (200, 404)
+    }
+
     async fn without_a_body(&self) -> bool {
         let ask = post("/mcp", "").without("content-length").bearer(Some("a.b.c"));
         let ask = in_era(ask.cut(1), self.era, "tools/call", Some("list_notes"));
@@ -123,6 +136,14 @@ impl Probe<'_> {
             ("Event streams by GET, with a token", self.method("GET").await),
             ("The end of a session by DELETE, with a token", self.method("DELETE").await),
             ("`Mcp-Session-Id` reaches the server", self.session().await),
+            (
+                "A session is the caller's that got it; another's use is 404 (`sessions: bind`)",
+                self.own_session().await,
+            ),
+            (
+                "`tasks/*` is refused where a tool needs more than a token, unless `tasks: allow`",
+                self.post("tasks/get", None, json!({"taskId": "t"})).await.status == 403,
+            ),
             ("Headers that disagree with the body: -32020", self.disagreement().await),
             ("A bad token is refused by the headers, with the call's scope", self.without_a_body().await),
         ]

@@ -23,6 +23,13 @@ the server's own: what the gateway lets pass there, the server refuses.
 ";
 
 const CLIENTS: &str = "
+Whose a session is: of the caller to whom an answer gave its `Mcp-Session-Id`, by issuer and user; one that began without a token is nobody's, so that who signs in begins another. What the gateway
+doesn't know passes, for the server knows its own: sessions from before it was started, and those used longest ago of some 160,000. `sessions: pass` leaves all of it to the server.
+
+Tasks (2025-11-25, and the extension `io.modelcontextprotocol/tasks`): `tools/call` that makes one follows the tool's rule. `tasks/get`, `result`, `list`, `cancel` and `update` name a task and no tool, and
+which tool made it isn't remembered: they are refused (403) where any tool needs scopes of its own, else a token is enough; `tasks: allow` or `deny` says so for the route. Tasks that the server makes the client
+do (sampling, elicitation) are its own requests, and their answers pass as such.
+
 ## Clients
 
 Each finds out where to sign in, registers, signs in as a user, lists, calls, is refused, asks for more and calls again (`tests/tests/clients`).

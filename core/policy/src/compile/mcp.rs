@@ -1,8 +1,8 @@
 //! MCP routes (POLICY.md `routes[].mcp`, CONTRACT §12): rules by tool, prompt and resource in, compiled ones out.
 
 use super::Errors;
-use crate::policy::{ChallengeMode, Keys, Mcp, McpRule, McpRules, Pattern, ScopeRule};
-use crate::raw::{RawChallengeMode, RawMcp, RawPolicy, RawRoute};
+use crate::policy::{ChallengeMode, Keys, Mcp, McpRule, McpRules, Pattern, ScopeRule, Sessions};
+use crate::raw::{RawChallengeMode, RawMcp, RawPolicy, RawRoute, RawSessions, RawTasks};
 use crate::values::{name, url};
 use gatewaystack_text::uri::{self, Form};
 use gatewaystack_text::{names, sorted};
@@ -47,6 +47,7 @@ pub fn compile(
         [&tools, &prompts, &resources].iter().any(|rules| rules.all().any(|rule| *rule == McpRule::Public));
     let supported = supported(policy, &[&tools, &prompts, &resources], scopes);
     Mcp {
+        allow_tasks: raw.tasks.as_ref().map_or_else(|| are_alike(&tools), |tasks| *tasks == RawTasks::Allow),
         resource: resource(policy, raw, pattern, &at("resource"), errors),
         tools,
         prompts,
@@ -58,10 +59,19 @@ pub fn compile(
             None | Some(RawChallengeMode::Http | RawChallengeMode::Auto) => ChallengeMode::Http,
             Some(RawChallengeMode::Meta) => ChallengeMode::Meta,
         },
+        sessions: match raw.sessions {
+            None | Some(RawSessions::Bind) => Sessions::Bind,
+            Some(RawSessions::Pass) => Sessions::Pass,
+        },
         allowed_origins: origins(policy, raw, &at("allowed_origins"), errors),
         max_body: cap(raw.max_body, &at("max_body"), errors),
         scopes_supported: supported,
     }
+}
+
+/// Whether whoever has a token may use each tool: then a task says no more than its caller may know.
+fn are_alike(tools: &McpRules) -> bool {
+    tools.all().all(|rule| *rule == McpRule::Public || *rule == McpRule::Token(ScopeRule::default()))
 }
 
 /// What an MCP route can't be besides.

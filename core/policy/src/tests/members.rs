@@ -231,6 +231,8 @@ fn a_malformed_mcp_member_names_itself() {
         ("lazy_auth", "mcp.lazy_auth[0]", json!(["tools/call"])),
         ("lazy_auth", "mcp.lazy_auth[1]", json!(["ping", ""])),
         ("challenge_mode", "mcp.challenge_mode", json!("both")),
+        ("sessions", "mcp.sessions", json!("share")),
+        ("tasks", "mcp.tasks", json!("deny them")),
         ("allowed_origins", "mcp.allowed_origins[0]", json!(["https://a.example/"])),
         ("max_body", "mcp.max_body", json!(10)),
     ] {
@@ -254,7 +256,7 @@ fn a_malformed_mcp_member_names_itself() {
         "tools": { "whoami": [], "list": ["a"], "purge": { "any_scope": ["b", "c"] }, "both": { "scopes": ["a"], "any_scope": ["b"] },
                    "help": "public", "unlisted": "allow" },
         "unlisted": "allow", "prompts": { "unlisted": "deny" }, "resources": { "notes://*": ["a"] },
-        "lazy_auth": ["tools/list"], "challenge_mode": "auto", "allowed_origins": ["*"], "max_body": 4096
+        "lazy_auth": ["tools/list"], "challenge_mode": "auto", "sessions": "pass", "tasks": "allow", "allowed_origins": ["*"], "max_body": 4096
     } }]);
     let policy = load(Some(policy.to_string().as_bytes()), None).unwrap();
     let mcp = policy.routes.iter().find_map(|route| route.mcp.as_ref()).unwrap();

@@ -1,4 +1,4 @@
-//! Events in every cut and form, with a filter that takes the word "secret" out of JSON and can't read what isn't JSON.
+//! Events in every cut and form, with a filter that takes the word "secret" out of lists and can't read what isn't JSON.
 
 use super::*;
 #[cfg(target_arch = "wasm32")]
@@ -11,7 +11,7 @@ fn filter(text: &str) -> Result<Option<String>, Unfilterable> {
 
 /// What goes on of a stream that comes in chunks of `size`, and whether it came to its end.
 fn shown(stream: &[u8], size: usize, max: usize) -> (Vec<u8>, bool) {
-    let mut events = Events::new(max);
+    let mut events = Events::new(max, false);
     let mut out = Vec::new();
     for chunk in stream.chunks(size) {
         match events.feed(chunk, false, &filter) {
@@ -45,16 +45,25 @@ fn only_the_data_of_an_event_changes_wherever_the_chunks_are_cut() {
         ("", ""),
         ("\n\n\n", "\n\n\n"),
         (": ping\n\n", ": ping\n\n"),
-        ("data: {\"x\":\"secret\"}\n\n", "data: {\"x\":\"\"}\n\n"),
-        ("data:{\"x\":\"secret\"}\r\n\r\nid: 1\r\n\r\n", "data: {\"x\":\"\"}\r\n\r\nid: 1\r\n\r\n"),
-        ("event: a\rdata: {\"x\":\"secret\"}\r\rdata\r\r", "event: a\rdata: {\"x\":\"\"}\r\rdata\r\r"),
+        ("data: {\"result\":{\"tools\":\"secret\"}}\n\n", "data: {\"result\":{\"tools\":\"\"}}\n\n"),
         (
-            "\u{feff}data: {\ndata: \"x\":\"secret\"\ndata:}\nid: 7\n\n",
-            "\u{feff}data: {\ndata: \"x\":\"\"\ndata: }\nid: 7\n\n",
+            "data:{\"result\":{\"tools\":\"secret\"}}\r\n\r\nid: 1\r\n\r\n",
+            "data: {\"result\":{\"tools\":\"\"}}\r\n\r\nid: 1\r\n\r\n",
         ),
-        ("data: {\"x\":\"secret\"}", "data: {\"x\":\"\"}\n"),
+        (
+            "event: a\rdata: {\"result\":{\"tools\":\"secret\"}}\r\rdata\r\r",
+            "event: a\rdata: {\"result\":{\"tools\":\"\"}}\r\rdata\r\r",
+        ),
+        (
+            "\u{feff}data: {\"result\":{\ndata: \"tools\":\"secret\"\ndata:}}\nid: 7\n\n",
+            "\u{feff}data: {\"result\":{\ndata: \"tools\":\"\"\ndata: }}\nid: 7\n\n",
+        ),
+        ("data: {\"result\":{\"tools\":\"secret\"}}", "data: {\"result\":{\"tools\":\"\"}}\n"),
         ("data: plain [text]\n\ndata\n\nretry: 5\n\n", "data: plain [text]\n\ndata\n\nretry: 5\n\n"),
-        ("dataset: {\"x\":\"secret\"}\nmetadata: x\n\n", "dataset: {\"x\":\"secret\"}\nmetadata: x\n\n"),
+        (
+            "dataset: {\"result\":{\"tools\":\"secret\"}}\nmetadata: x\n\n",
+            "dataset: {\"result\":{\"tools\":\"secret\"}}\nmetadata: x\n\n",
+        ),
     ] {
         check(stream, expect, true);
     }
@@ -64,20 +73,19 @@ fn only_the_data_of_an_event_changes_wherever_the_chunks_are_cut() {
 fn what_some_reader_could_take_for_data_ends_the_stream_before_it() {
     let fine = "data: [1]\n\n";
     for bad in [
-        "data: {\"x\":\"secret\"} x\n\n",
-        "data: \u{feff}{\"x\":\"secret\"}\n\n",
-        "data: /* */ {\"x\":\"secret\"}\n\n",
-        "data: x\ndata: {\"x\":\"secret\"}\n\n",
-        " data: {\"x\":\"secret\"}\n\n",
-        "Data: {\"x\":\"secret\"}\n\n",
-        "DATA : {\"x\":\"secret\"}\n\n",
-        "\u{feff}data: {\"x\":\"secret\"}\n\n",
-        ": x\u{2028}data: {\"x\":\"secret\"}\n\n",
-        "id: \u{85}data: {\"x\":\"secret\"}\n\n",
+        "data: {\"result\":{\"tools\":\"secret\"}} x\n\n",
+        "data: \u{feff}{\"result\":{\"tools\":\"secret\"}}\n\n",
+        "data: /* */ {\"result\":{\"tools\":\"secret\"}}\n\n",
+        "data: x\ndata: {\"result\":{\"tools\":\"secret\"}}\n\n",
+        " data: {\"result\":{\"tools\":\"secret\"}}\n\n",
+        "Data: {\"result\":{\"tools\":\"secret\"}}\n\n",
+        "DATA : {\"result\":{\"tools\":\"secret\"}}\n\n",
+        "\u{feff}data: {\"result\":{\"tools\":\"secret\"}}\n\n",
+        ": x\u{2028}data: {\"result\":{\"tools\":\"secret\"}}\n\n",
+        "id: \u{85}data: {\"result\":{\"tools\":\"secret\"}}\n\n",
     ] {
         check(&format!("{fine}{bad}"), fine, false);
     }
-    assert!(!shown(b"data: {\"\xff\"]\n\n", 3, 1000).1);
 }
 
 #[test]
@@ -93,13 +101,88 @@ fn json_under_the_type_of_a_stream_is_no_stream_whatever_space_is_before_it() {
 }
 
 #[test]
-fn an_event_over_the_cap_ends_the_stream_however_it_comes() {
-    let event = |n: usize| format!("data: [\"{}\"]\n\n", "a".repeat(n - 12));
-    for size in [1, 7, 64, 1000] {
-        assert_eq!(shown(event(64).as_bytes(), size, 64), (event(64).into_bytes(), true), "{size}");
-        let (out, end) = shown(format!("{}{}", event(20), event(65)).as_bytes(), size, 64);
-        assert_eq!((String::from_utf8(out).unwrap(), end), (event(20), false), "{size}");
+fn what_is_no_list_goes_on_byte_for_byte_whatever_its_size_or_oddity() {
+    let data = "a".repeat(3_000);
+    let fine = "data: [1]\n\n";
+    for event in [
+        "data: {\"method\":\"x\",\"params\":{\"secret\":\"\\ud83d\"}}\n\n".to_owned(),
+        "data: {\"method\":\"x\",\"params\":{\"secret\":1e999}}\n\n".to_owned(),
+        "data: {\"method\":\"x\",\"method\":\"y\",\"secret\":NaN}\n\n".to_owned(),
+        "data: {\"result\":{\"content\":[],\"tools\":[\"secret\"]}}\n\n".to_owned(),
+        "data: secret {name}\n\n".to_owned(),
+        format!("data: {{\"method\":\"x\",\"params\":{{\"secret\":\"{data}\"}}}}\r\n\r\n"),
+        format!("id: 1\rdata: {{\"method\":\"x\",\rdata:\"params\":\"{data}\"}}\rid: 2\rdata: \r\r"),
+        format!("event: x\ndata: \"{data}\n: ping\ndata: {data}\"\nretry: 1\n\n"),
+        format!("data: {{\"result\":{{\"content\":\"secret{data}\"}}}}\n\n"),
+    ] {
+        let stream = format!("{fine}{event}{fine}");
+        for size in [1, 2, 3, 7, 64, 999, stream.len()] {
+            let (out, end) = shown(stream.as_bytes(), size, 1_000);
+            assert_eq!((String::from_utf8(out).unwrap(), end), (stream.clone(), true), "by {size}");
+        }
     }
+    let odd = b"data: {\"method\":\"\xff\"}\n\n: \xff\n\n";
+    assert_eq!(shown(odd, 3, 1_000), (odd.to_vec(), true));
+}
+
+#[test]
+fn a_list_over_the_cap_ends_the_stream_before_its_member() {
+    let data = "a".repeat(3_000);
+    for event in [
+        format!("data: {{\"result\":{{\"x\":\"{data}\",\"tools\":[\"secret\"]}}}}\n\n"),
+        format!("data: {{\"result\":{{\"tools\":[\"secret{data}\"]}}}}\n\n"),
+        format!("data: {{\"x\":\"{data}\",\ndata: \"re\\u0073ult\":{{\"tools\":[\"secret\"]}}}}\n\n"),
+        format!("data: {{\"result\":{{\"content\":\"{data}\"}},\"result\":{{\"tools\":[\"secret\"]}}}}\n\n"),
+        format!("data: {{\"x\":\"{data}\"}} {{\"result\":{{\"tools\":[\"secret\"]}}}}\n\n"),
+        format!("data: \"{data}\"\n data: {{\"result\":{{\"tools\":[\"secret\"]}}}}\n\n"),
+        format!(": {data}\n\n"),
+    ] {
+        for size in [1, 3, 64, 999, event.len()] {
+            let (out, end) = shown(event.as_bytes(), size, 1_000);
+            let out = String::from_utf8(out).unwrap();
+            assert!(
+                !end && !out.contains("secret") || event.starts_with(':') && size == event.len(),
+                "by {size}: {out}"
+            );
+        }
+    }
+}
+
+/// What goes on after each chunk.
+fn each(chunks: &[&str]) -> Vec<String> {
+    let mut events = Events::new(1_000, false);
+    let shown =
+        |chunk: &&str| String::from_utf8(events.feed(chunk.as_bytes(), false, &filter).unwrap()).unwrap();
+    chunks.iter().map(shown).collect()
+}
+
+#[test]
+fn what_belongs_to_no_event_goes_on_at_once() {
+    for (chunks, expect) in [
+        (&[":\r\n", ": ping\r\n", "\r\n", ":\r\n"][..], &[":\r\n", ": ping\r\n", "\r\n", ":\r\n"][..]),
+        (
+            &[":\r", ":\r", "data: 1\r\r", "data: 2\r", "\r"],
+            &[":\r", ":\r", "data: 1\r\r", "", "data: 2\r\r"],
+        ),
+        (&[":\r", "\n:\r", "\ndata: 1\r\n\r", "\n:"], &[":\r", "\n:\r", "\ndata: 1\r\n\r", "\n"]),
+        (&[": a", "b\n", "data: {\"x\":", "1}\n", "\n"], &["", ": ab\n", "", "", "data: {\"x\":1}\n\n"]),
+        (&["event: x\n", ": ping\n", "data: 1\n\n"], &["", "event: x\n: ping\n", "data: 1\n\n"]),
+        (&["data: 1\n", ": ping\n", "\n"], &["", "", "data: 1\n: ping\n\n"]),
+        (
+            &["data: {\"result\":{\"tools\":\"secret\"}}\r", "\r", "\n: x\n"],
+            &["", "data: {\"result\":{\"tools\":\"\"}}\r\r", "\n: x\n"],
+        ),
+    ] {
+        assert_eq!(each(chunks), expect, "{chunks:?}");
+    }
+}
+
+#[test]
+fn where_lists_were_asked_for_every_result_is_read() {
+    let mut events = Events::new(1_000, true);
+    let unreadable = b"data: {\"method\":1e999}\n\ndata: {\"result\":1e999}\n\n";
+    let Err(Cut(before)) = events.feed(unreadable, false, &filter) else { panic!("it went on") };
+    assert_eq!(before, b"data: {\"method\":1e999}\n\n");
 }
 
 /// Bytes that would take minutes if each chunk, or each event, cost as much as all before it.
@@ -111,4 +194,52 @@ fn each_byte_costs_the_same() {
     assert_eq!(shown(long.as_bytes(), 1, 1 << 20), (long.clone().into_bytes(), true));
     let space = " ".repeat(1 << 20);
     assert_eq!(shown(space.as_bytes(), 1, 1 << 20), (space.clone().into_bytes(), true));
+}
+
+/// Random streams: where they are cut makes no difference, and what is no list comes out as it came.
+#[cfg(not(target_arch = "wasm32"))]
+mod properties {
+    use super::*;
+    use proptest::prelude::*;
+
+    fn events() -> impl Strategy<Value = Vec<(&'static str, &'static str)>> {
+        let lines = [
+            ": ping",
+            ":",
+            "id: 1",
+            "event: x",
+            "data: 1",
+            "data",
+            "data:{\"method\":\"secret\",",
+            "data: \"x\":1}",
+            "data: {\"result\":{\"tools\":\"secret\"}}",
+            "data: {\"result\":{",
+            "data: \"tools\":\"secret\"}}",
+            "",
+            "data: {\"result\":{\"content\":[],\"tools\":\"x\"}}",
+            "data: secret",
+            "retry: 5",
+            "",
+        ];
+        let ends = ["\n", "\r\n", "\r"];
+        proptest::collection::vec(
+            (proptest::sample::select(lines.to_vec()), proptest::sample::select(ends.to_vec())),
+            0..30,
+        )
+    }
+
+    proptest! {
+        #![proptest_config(ProptestConfig::with_cases(1_000))]
+        #[test]
+        fn where_a_stream_is_cut_makes_no_difference(lines in events(), size in 1usize..40) {
+            let stream: String = lines.iter().flat_map(|(line, end)| [*line, *end]).collect();
+            let whole = shown(stream.as_bytes(), stream.len().max(1), 1_000);
+            let (out, end) = shown(stream.as_bytes(), size, 1_000);
+            prop_assert_eq!((String::from_utf8(out).unwrap(), end), (String::from_utf8(whole.0).unwrap(), whole.1));
+            if !stream.contains("tools") && whole.1 {
+                let (out, _) = shown(stream.as_bytes(), size, 1_000);
+                prop_assert_eq!(String::from_utf8(out).unwrap(), stream);
+            }
+        }
+    }
 }

@@ -444,3 +444,22 @@ fn who_holds_a_body_for_too_long_is_told_so() {
         }
     }
 }
+
+#[test]
+fn a_batch_asks_for_sixteen_lists_at_most_with_a_token_or_without() {
+    let mut gate = server(json!({"lazy_auth": ["tools/list", "prompts/list", "ping"]}));
+    let batch = |lists: usize, others: usize| {
+        let of = |method: &'static str| move |_| request(method, json!({}));
+        let kinds = (0..lists).map(|at| request(["tools/list", "prompts/list"][at % 2], json!({})));
+        Value::Array(kinds.chain((0..others).map(of("ping"))).collect())
+    };
+    let reader = reader();
+    for token in [None, Some(reader.as_str())] {
+        for (lists, others, expect) in
+            [(16, 0, 200), (16, 84, 200), (17, 0, 400), (17, 3, 400), (100, 0, 400)]
+        {
+            let got = send(&mut gate, LEGACY[0], token, &batch(lists, others));
+            assert_eq!(got.status(), expect, "{token:?} {lists} {others}");
+        }
+    }
+}

@@ -56,14 +56,16 @@ unsafe extern "C" fn proxy_set_buffer_bytes(
 ) -> u32 {
     // The filter replaces whole buffers only.
     let value = unsafe { bytes(data, size).to_vec() };
-    writing(|host| {
+    let status = writing(|host| {
         let body = if buffer == 0 { &mut host.request_body } else { &mut host.response_body };
         // A body that isn't there can't be replaced.
         body.as_mut().map_or(1, |body| {
             *body = value;
             0
         })
-    })
+    });
+    interrupt(Call::SetBody);
+    status
 }
 #[unsafe(no_mangle)]
 unsafe extern "C" fn proxy_get_header_map_pairs(map: u32, data: *mut *mut u8, size: *mut usize) -> u32 {
@@ -74,21 +76,6 @@ unsafe extern "C" fn proxy_get_header_map_pairs(map: u32, data: *mut *mut u8, si
         pairs.iter().for_each(|(n, v)| out.extend([word(n.len()), word(v.len())].concat()));
         pairs.iter().for_each(|(n, v)| out.extend([n.as_bytes(), b"\0", v, b"\0"].concat()));
         Ok(out)
-    };
-    unsafe { giving(data, size, run) }
-}
-#[unsafe(no_mangle)]
-unsafe extern "C" fn proxy_get_header_map_value(
-    map: u32,
-    key: *const u8,
-    key_size: usize,
-    data: *mut *mut u8,
-    size: *mut usize,
-) -> u32 {
-    let name = unsafe { bytes(key, key_size).to_vec() };
-    let run = |host: &mut Host| {
-        let pairs = host.maps.get(&map).ok_or(1u32)?;
-        pairs.iter().find(|(n, _)| n.as_bytes() == name).map(|(_, value)| value.clone()).ok_or(1)
     };
     unsafe { giving(data, size, run) }
 }
@@ -154,6 +141,7 @@ unsafe extern "C" fn proxy_set_property(
 ) -> u32 {
     let (path, value) = unsafe { (text(path, path_size), bytes(value, size).to_vec()) };
     plain(|host| {
+        host.records += usize::from(path == "gatewaystack");
         host.properties.insert(path, value);
         0
     })
@@ -235,17 +223,21 @@ unsafe extern "C" fn proxy_enqueue_shared_queue(id: u32, value: *const u8, size:
 }
 #[unsafe(no_mangle)]
 extern "C" fn proxy_continue_stream(_: u32) -> u32 {
-    plain(|host| {
+    let status = plain(|host| {
         host.continued = true;
         0
-    })
+    });
+    interrupt(Call::Continue);
+    status
 }
 #[unsafe(no_mangle)]
 extern "C" fn proxy_close_stream(_: u32) -> u32 {
-    plain(|host| {
+    let status = plain(|host| {
         host.reset = true;
         0
-    })
+    });
+    interrupt(Call::Close);
+    status
 }
 #[unsafe(no_mangle)]
 unsafe extern "C" fn proxy_send_local_response(
@@ -258,16 +250,19 @@ unsafe extern "C" fn proxy_send_local_response(
     _: usize,
     _: i32,
 ) -> u32 {
-    plain(|host| {
+    let status = plain(|host| {
         host.answered = Some(status);
         0
-    })
+    });
+    interrupt(Call::Answer);
+    status
 }
 #[unsafe(no_mangle)]
 extern "C" fn proxy_set_effective_context(context: u32) -> u32 {
-    // The SDK itself calls this, and unwraps: Envoy only fails it for a context that is gone, and then doesn't call back.
-    host(|host| host.effective = context);
-    0
+    plain(|host| {
+        host.effective = context;
+        0
+    })
 }
 #[unsafe(no_mangle)]
 unsafe extern "C" fn proxy_call_foreign_function(
@@ -279,7 +274,12 @@ unsafe extern "C" fn proxy_call_foreign_function(
     size: *mut usize,
 ) -> u32 {
     let name = unsafe { text(name, name_size) };
-    unsafe { giving(data, size, |_| if name == "clear_route_cache" { Ok(Vec::new()) } else { Err(1) }) }
+    let is_clear = name == "clear_route_cache";
+    let status = unsafe { giving(data, size, |_| if is_clear { Ok(Vec::new()) } else { Err(1) }) };
+    if is_clear {
+        interrupt(Call::ClearRoute);
+    }
+    status
 }
 #[unsafe(no_mangle)]
 unsafe extern "C" fn proxy_define_metric(_: u32, _: *const u8, _: usize, id: *mut u32) -> u32 {
@@ -312,11 +312,7 @@ unsafe extern "C" fn proxy_http_call(
     token: *mut u32,
 ) -> u32 {
     let upstream = unsafe { text(upstream, upstream_size) };
-    host(|host| {
-        // The SDK panics on statuses other than these two; Envoy answers no other.
-        if host.fault().is_some() {
-            return 10;
-        }
+    plain(|host| {
         host.sent.push(upstream);
         unsafe { *token = u32::try_from(host.sent.len()).unwrap() };
         0
@@ -339,35 +335,10 @@ unsafe extern "C" fn proxy_grpc_call(
     token: *mut u32,
 ) -> u32 {
     let service = unsafe { text(service, service_size) };
-    host(|host| {
-        // The SDK panics on statuses other than these two; Envoy answers no other.
-        if host.fault().is_some() {
-            return 10;
-        }
+    plain(|host| {
         host.asked.push(service);
         host.grpc_owner = host.effective;
         unsafe { *token = u32::try_from(host.asked.len()).unwrap() };
         0
     })
 }
-
-/// Calls that the SDK can make, and the filter doesn't.
-macro_rules! unused {
-    ($($name:ident),*) => { $(
-        #[unsafe(no_mangle)]
-        extern "C" fn $name() -> u32 {
-            12
-        }
-    )* };
-}
-unused!(
-    proxy_get_log_level,
-    proxy_set_header_map_pairs,
-    proxy_grpc_stream,
-    proxy_grpc_send,
-    proxy_grpc_cancel,
-    proxy_grpc_close,
-    proxy_get_status,
-    proxy_done,
-    proxy_get_metric
-);

@@ -1,0 +1,210 @@
+//! The module's exports: Envoy's callbacks in, the contexts they are about, what Envoy is to do out.
+//!
+//! The host may call back while a call of ours is still under way: where a text that replaces a body is more than it holds, it ends the stream at once, and so
+//! has it logged and deleted inside our call (docs/decisions/0012). So no borrow of ours outlives the look-up of a context, each context is held by whoever
+//! works on it, and a callback whose stream has ended meanwhile tells the host to do nothing more with it.
+
+#![allow(unsafe_code, reason = "the proxy-wasm ABI 0.2.1 has its callbacks by name")]
+
+use crate::http::HttpFilter;
+use crate::root::Root;
+use std::cell::RefCell;
+use std::rc::Rc;
+
+/// What Envoy does with headers, data or trailers.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Action {
+    /// They go on.
+    Continue,
+    /// They wait; data in Envoy's buffer.
+    Pause,
+}
+
+/// Contexts by their ids, in order. Ids grow, so that a new one stands at the end.
+struct Contexts<T>(RefCell<Vec<(u32, Rc<T>)>>);
+
+impl<T> Contexts<T> {
+    const fn none() -> Self {
+        Self(RefCell::new(Vec::new()))
+    }
+
+    fn find(&self, id: u32) -> Option<Rc<T>> {
+        let all = self.0.borrow();
+        let at = all.binary_search_by_key(&id, |(other, _)| *other).ok()?;
+        all.get(at).map(|(_, context)| Rc::clone(context))
+    }
+
+    fn add(&self, id: u32, context: Rc<T>) {
+        let mut all = self.0.borrow_mut();
+        let replaced = match all.binary_search_by_key(&id, |(other, _)| *other) {
+            Ok(at) => all.get_mut(at).map(|(_, old)| std::mem::replace(old, context)),
+            Err(at) => {
+                all.insert(at, (id, context));
+                None
+            }
+        };
+        drop(all);
+        drop(replaced);
+    }
+
+    fn remove(&self, id: u32) -> Option<Rc<T>> {
+        let mut all = self.0.borrow_mut();
+        let at = all.binary_search_by_key(&id, |(other, _)| *other).ok()?;
+        Some(all.remove(at).1)
+    }
+}
+
+/// Everything that a VM runs.
+struct Vm {
+    roots: Contexts<Root>,
+    streams: Contexts<HttpFilter>,
+}
+
+thread_local! {
+    static VM: Vm = const { Vm { roots: Contexts::none(), streams: Contexts::none() } };
+}
+
+fn root(id: u32) -> Option<Rc<Root>> {
+    VM.with(|vm| vm.roots.find(id))
+}
+
+fn stream(id: u32) -> Option<Rc<HttpFilter>> {
+    VM.with(|vm| vm.streams.find(id))
+}
+
+/// What becomes of a callback's part of a stream; `None`: the stream has ended, before it or within it.
+fn run(id: u32, callback: impl FnOnce(&HttpFilter) -> Action) -> Option<Action> {
+    let filter = stream(id).filter(|filter| !filter.has_ended())?;
+    let action = callback(&filter);
+    (!filter.has_ended()).then_some(action)
+}
+
+/// `FilterHeadersStatus` and `FilterTrailersStatus`: continue, stop.
+fn stopping(id: u32, callback: impl FnOnce(&HttpFilter) -> Action) -> u32 {
+    u32::from(run(id, callback) != Some(Action::Continue))
+}
+
+/// `FilterDataStatus`: continue, stop and keep it in the buffer, stop and drop it.
+fn data(id: u32, callback: impl FnOnce(&HttpFilter) -> Action) -> u32 {
+    match run(id, callback) {
+        Some(Action::Continue) => 0,
+        Some(Action::Pause) => 1,
+        None => 3,
+    }
+}
+
+#[unsafe(no_mangle)]
+extern "C" fn proxy_abi_version_0_2_1() {}
+
+#[unsafe(no_mangle)]
+extern "C" fn proxy_on_context_create(id: u32, of: u32) {
+    VM.with(|vm| {
+        if of == 0 {
+            vm.roots.add(id, Rc::new(Root::new(id)));
+        } else {
+            let worker = vm.roots.find(of).and_then(|root| root.worker());
+            vm.streams.add(id, Rc::new(HttpFilter::new(id, worker)));
+        }
+    });
+}
+
+#[unsafe(no_mangle)]
+extern "C" fn proxy_on_vm_start(_: u32, _: usize) -> bool {
+    true
+}
+
+#[unsafe(no_mangle)]
+extern "C" fn proxy_on_configure(id: u32, _: usize) -> bool {
+    root(id).is_some_and(|root| root.on_configure())
+}
+
+#[unsafe(no_mangle)]
+extern "C" fn proxy_on_tick(id: u32) {
+    if let Some(root) = root(id) {
+        root.on_tick();
+    }
+}
+
+#[unsafe(no_mangle)]
+extern "C" fn proxy_on_queue_ready(id: u32, queue: u32) {
+    if let Some(root) = root(id) {
+        root.on_queue_ready(queue);
+    }
+}
+
+// Only the root makes calls.
+#[unsafe(no_mangle)]
+extern "C" fn proxy_on_http_call_response(id: u32, token: u32, _: usize, size: usize, _: usize) {
+    if let Some(root) = root(id) {
+        root.on_http_call_response(token, size);
+    }
+}
+
+#[unsafe(no_mangle)]
+extern "C" fn proxy_on_grpc_receive(id: u32, token: u32, size: usize) {
+    if let Some(root) = root(id) {
+        root.on_grpc_call_response(token, 0, size);
+    }
+}
+
+#[unsafe(no_mangle)]
+extern "C" fn proxy_on_grpc_close(id: u32, token: u32, status: u32) {
+    if let Some(root) = root(id) {
+        root.on_grpc_call_response(token, status, 0);
+    }
+}
+
+#[unsafe(no_mangle)]
+extern "C" fn proxy_on_request_headers(id: u32, _: usize, end: bool) -> u32 {
+    stopping(id, |filter| filter.on_request_headers(end))
+}
+
+#[unsafe(no_mangle)]
+extern "C" fn proxy_on_request_body(id: u32, size: usize, end: bool) -> u32 {
+    data(id, |filter| filter.on_request_body(size, end))
+}
+
+#[unsafe(no_mangle)]
+extern "C" fn proxy_on_request_trailers(id: u32, _: usize) -> u32 {
+    stopping(id, HttpFilter::on_request_trailers)
+}
+
+#[unsafe(no_mangle)]
+extern "C" fn proxy_on_response_headers(id: u32, _: usize, end: bool) -> u32 {
+    stopping(id, |filter| filter.on_response_headers(end))
+}
+
+#[unsafe(no_mangle)]
+extern "C" fn proxy_on_response_body(id: u32, size: usize, end: bool) -> u32 {
+    data(id, |filter| filter.on_response_body(size, end))
+}
+
+#[unsafe(no_mangle)]
+extern "C" fn proxy_on_response_trailers(id: u32, _: usize) -> u32 {
+    stopping(id, HttpFilter::on_response_trailers)
+}
+
+#[unsafe(no_mangle)]
+extern "C" fn proxy_on_done(id: u32) -> bool {
+    if let Some(filter) = stream(id) {
+        filter.end();
+    }
+    true
+}
+
+#[unsafe(no_mangle)]
+extern "C" fn proxy_on_log(id: u32) {
+    if let Some(filter) = stream(id) {
+        filter.on_log();
+    }
+}
+
+#[unsafe(no_mangle)]
+extern "C" fn proxy_on_delete(id: u32) {
+    // Dropped once nothing borrows the lists; whoever is at work on it drops it later.
+    let gone = VM.with(|vm| (vm.streams.remove(id), vm.roots.remove(id)));
+    if let (Some(filter), _) = &gone {
+        filter.end();
+        filter.forget();
+    }
+}
