@@ -230,9 +230,7 @@ fn limits_from_variables_change_the_plain_rules_alone() {
             { "by": "tenant", "max": 9, "window": "1000ms" }
         ])
     );
-    let limits = |policy: &super::policy::Policy| -> Vec<u32> {
-        policy.rate_limits.iter().map(|limit| limit.max).collect()
-    };
+    let limits = |policy: &Policy| -> Vec<u32> { policy.rate_limits.iter().map(|limit| limit.max).collect() };
     assert_eq!(limits(&loaded(&good()).unwrap()), [600, 300], "a policy that says nothing");
     assert_eq!(rules(&good(), &[("RATE_LIMIT_ADDRESS_FAILURES", "7")])[0]["max"], json!(600));
     set(&mut policy, "/rate_limits", json!([]));
