@@ -209,3 +209,48 @@ fn a_refusal_says_what_is_wrong_with_a_body() {
         assert!(message.contains(says), "{body}: {message}");
     }
 }
+
+/// Of a body that another reader accepts the id is the same; of any other it is looked for without end or harm.
+#[cfg(not(target_arch = "wasm32"))]
+mod by_another_reader {
+    use crate::json::{self, Bounds};
+    use crate::mcp::id;
+    use proptest::prelude::*;
+    use serde_json::Value;
+
+    /// The id as the whole value has it.
+    fn expected(value: &Value) -> String {
+        match value.get("id") {
+            Some(Value::String(text)) if text.len() <= 256 => Value::from(text.as_str()).to_string(),
+            Some(Value::Number(number)) if number.is_u64() || number.is_i64() => number.to_string(),
+            _ => "null".to_owned(),
+        }
+    }
+
+    proptest! {
+        #![proptest_config(ProptestConfig::with_cases(ProptestConfig::default().cases.max(2_000)))]
+
+        #[test]
+        fn the_id_is_found_where_the_whole_is_read(
+            pieces in proptest::collection::vec(
+                prop_oneof![
+                    Just("\"id\":"), Just("\"a\":"), Just("\"\\u0069d\":"), Just("\"b\\\"\":"), Just("5"), Just("-7"), Just("1.5"), Just("null"),
+                    Just("\"x\""), Just("\"\\\\\""), Just("{\"id\":6}"), Just("[\"id\",7]"), Just(","), Just(","), Just(" "), Just("{"), Just("}"),
+                    Just("["), Just("]"), Just("\""), Just("\\"),
+                ],
+                0..12,
+            ),
+            is_object in any::<bool>(),
+        ) {
+            let inner = pieces.concat();
+            let body = if is_object { format!("{{{inner}}}") } else { inner };
+            let found = id::find(body.as_bytes());
+            let bounds = Bounds { depth: 128, values: usize::MAX };
+            if let Ok(value) = serde_json::from_str::<Value>(&body)
+                && json::check(body.as_bytes(), bounds).is_ok()
+            {
+                prop_assert_eq!(found, expected(&value), "{}", body);
+            }
+        }
+    }
+}
