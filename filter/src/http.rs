@@ -1,66 +1,18 @@
-//! One request: Envoy's callbacks in, decisions of the core applied. Whatever can't be applied refuses the request.
+//! One request: Envoy's callbacks in, what Envoy is to do out.
 
-use crate::apply::{answer, edit, strip_trailers};
+use crate::apply::strip_trailers;
 use crate::holding::Room;
-use crate::host::{self, Buffer, Map, Status};
-use crate::response::Answering;
+use crate::host::{self, Buffer, Map};
 use crate::root::Worker;
-use crate::shared::Cells;
+use crate::stream::Stream;
 use crate::vm::Action;
-use crate::watch::Copied;
-use gatewaystack_core::authenticate::Fetched;
 use gatewaystack_core::config::policy::IssuerId;
-use gatewaystack_core::decision::{Decision, Observed, Read};
+use gatewaystack_core::decision::Decision;
 use gatewaystack_core::exchange::{Exchange, GaveUp, World};
-use gatewaystack_core::rate_limit::service::Answer as Counted;
-use gatewaystack_core::rate_limit::service::Question;
-use gatewaystack_core::rate_limit::{Counters, address};
-use std::cell::{Cell, RefCell};
-use std::net::{IpAddr, Ipv4Addr};
 use std::rc::Rc;
 
 /// The filter state by which the bootstrap knows a request that was held.
 const HELD: &str = "gatewaystack_held";
-
-/// The state of one request, which the root reaches when it was held.
-pub struct Stream {
-    /// The context's id.
-    pub id: u32,
-    pub(crate) exchange: RefCell<Exchange>,
-    started_ns: Cell<u64>,
-    /// Whether the request may go on: only a permit (or shadow mode) sets it.
-    forwarded: Cell<bool>,
-    /// Whether its headers have left before its body was judged.
-    let_go: Cell<bool>,
-    /// Its headers were all of it.
-    bodiless: Cell<bool>,
-    /// Trailers have come while the request was held: Envoy won't show them again.
-    trailers: Cell<bool>,
-    pub(crate) reading: RefCell<Reading>,
-    /// A good token says who sends it.
-    vouched: Cell<bool>,
-    /// It has waited for keys.
-    waited: Cell<bool>,
-    /// What the rate limit service was asked for it, while it hasn't answered.
-    pub(crate) asked: Cell<Option<u32>>,
-    pub(crate) answering: RefCell<Answering>,
-    /// The host is done with it, maybe inside a call of ours: nothing of it may be touched any more.
-    ended: Cell<bool>,
-    /// A text of ours is on its way into the host's buffer.
-    pub(crate) replacing: Cell<bool>,
-}
-
-/// Whether the request's body is being read.
-#[derive(Default)]
-pub(crate) enum Reading {
-    /// Nothing of it is wanted.
-    #[default]
-    Nothing,
-    /// At most so many bytes of it, which wait for what is decided.
-    Body(usize),
-    /// It passes, and is copied.
-    Watch(Copied),
-}
 
 /// The context of one request.
 pub struct HttpFilter {
@@ -71,23 +23,7 @@ pub struct HttpFilter {
 impl HttpFilter {
     /// A request to a plugin that is configured, or to one that isn't: that one is refused.
     pub fn new(id: u32, worker: Option<Rc<Worker>>) -> Self {
-        let stream = Stream {
-            id,
-            exchange: RefCell::new(Exchange::AwaitHeaders),
-            started_ns: Cell::new(0),
-            forwarded: Cell::new(false),
-            let_go: Cell::new(false),
-            bodiless: Cell::new(false),
-            trailers: Cell::new(false),
-            reading: RefCell::default(),
-            vouched: Cell::new(false),
-            waited: Cell::new(false),
-            asked: Cell::new(None),
-            answering: RefCell::new(Answering::Passing),
-            ended: Cell::new(false),
-            replacing: Cell::new(false),
-        };
-        Self { stream: Rc::new(stream), worker }
+        Self { stream: Rc::new(Stream::new(id)), worker }
     }
 
     /// The host is done with the stream.
@@ -181,234 +117,6 @@ impl HttpFilter {
         };
         self.follow(worker, decision)
     }
-}
-
-impl Stream {
-    /// The fetch that this request waited for has ended: runs in the root, with this context in effect. Answers whose keys it still needs.
-    pub fn resume(self: &Rc<Self>, worker: &Worker, fetched: Fetched) -> Option<IssuerId> {
-        self.waited.set(true);
-        let decided = self.decide(worker, |exchange, world| exchange.on_keys(world, fetched));
-        self.follow_held(worker, decided)
-    }
-
-    /// The rate limit service has answered, or hasn't: runs with this context in effect. Answers whose keys the request needs now.
-    pub fn count(self: &Rc<Self>, worker: &Worker, answer: Counted) -> Option<IssuerId> {
-        let decided = self.decide(worker, |exchange, world| exchange.on_limits(world, answer));
-        self.follow_held(worker, decided)
-    }
-
-    /// Has the rate limit service asked; where that can't be: what is decided without it.
-    fn ask(self: &Rc<Self>, worker: &Worker, question: &Question) -> Option<Decision> {
-        if worker.ask(self, question) {
-            return None;
-        }
-        Some(self.decide(worker, |exchange, world| exchange.on_limits(world, Counted::Nothing)))
-    }
-
-    /// Does what was decided about a request that was held.
-    fn follow_held(self: &Rc<Self>, worker: &Worker, decided: Decision) -> Option<IssuerId> {
-        let decided = match decided {
-            Decision::Ask(question) => self.ask(worker, &question)?,
-            decided => decided,
-        };
-        if let Decision::Await(issuer) = &decided {
-            return Some(*issuer);
-        }
-        worker.held.forget(self.id);
-        let mut applied = self.apply(worker, decided);
-        if self.ended.get() {
-            return None;
-        }
-        let reads = || self.cap().is_some();
-        if reads() && self.let_go.get() && self.bodiless.get() {
-            applied = self.judge_nothing(worker);
-        }
-        let goes_on = self.forwarded.get() || self.let_go.get() && reads();
-        let answered = matches!(applied, Ok(Action::Pause)) && !reads();
-        if !answered && (!goes_on || self.go_on(worker).is_err()) {
-            self.reset();
-        }
-        None
-    }
-
-    /// Judges the body that a request without one has.
-    fn judge_nothing(self: &Rc<Self>, worker: &Worker) -> Result<Action, Status> {
-        self.reading.take();
-        let decided = match self.decide(worker, |exchange, world| exchange.on_body(world, Some(b""))) {
-            Decision::Ask(question) => match self.ask(worker, &question) {
-                None => return Ok(Action::Pause),
-                Some(decided) => decided,
-            },
-            decided => decided,
-        };
-        match decided {
-            // It has waited once.
-            Decision::Await(_) => Ok(self.give_up(worker)),
-            decision => self.apply(worker, decision),
-        }
-    }
-
-    /// Lets go of a held request, with the trailers that waited with it.
-    fn go_on(&self, worker: &Worker) -> Result<(), Status> {
-        if self.ended.get() {
-            return Ok(());
-        }
-        if self.trailers.get() {
-            strip_trailers(worker)?;
-        }
-        host::continue_request()
-    }
-
-    /// A held request that can't wait any longer.
-    pub fn give_up(&self, worker: &Worker) -> Action {
-        let refused = self.decide(worker, |exchange, world| exchange.on_keys(world, Fetched::Failed));
-        self.apply(worker, refused).unwrap_or_else(|_| self.reset())
-    }
-
-    /// The last resort where no answer can be sent.
-    pub(crate) fn reset(&self) -> Action {
-        if !self.ended.get() {
-            host::reset();
-        }
-        Action::Pause
-    }
-
-    /// The request isn't held any longer: it is answered, with this context in effect.
-    pub fn stop(&self, worker: &Worker, why: GaveUp) {
-        if !self.is_waiting() {
-            return;
-        }
-        self.reading.take();
-        let refused = self.decide(worker, |exchange, world| exchange.give_up(world, why));
-        if self.apply(worker, refused).is_err() {
-            self.reset();
-        }
-    }
-
-    /// Whether something is still to be decided.
-    fn is_waiting(&self) -> bool {
-        match *self.exchange.borrow() {
-            Exchange::AwaitKeys(_) | Exchange::AwaitLimits(_) | Exchange::AwaitBody(_) => true,
-            Exchange::AwaitHeaders | Exchange::Watched(_) | Exchange::Forwarded(_) | Exchange::Replied(_) => {
-                false
-            }
-        }
-    }
-
-    /// How much of the body is held and read; `None`: nothing is.
-    fn cap(&self) -> Option<usize> {
-        match &*self.reading.borrow() {
-            Reading::Body(cap) => Some(*cap),
-            Reading::Nothing | Reading::Watch(_) => None,
-        }
-    }
-
-    /// Runs one transition of the exchange with the world as it is now. Without a clock no token can be judged: the request is refused.
-    fn decide(
-        &self,
-        worker: &Worker,
-        step: impl FnOnce(Exchange, &World<'_>) -> (Exchange, Decision),
-    ) -> Decision {
-        self.decide_at(worker, host::now_ns(), step, Exchange::fault)
-    }
-
-    /// The same at a time that is known, and what follows without a clock.
-    pub(crate) fn decide_at(
-        &self,
-        worker: &Worker,
-        now: Result<u64, Status>,
-        step: impl FnOnce(Exchange, &World<'_>) -> (Exchange, Decision),
-        without_clock: impl FnOnce(Exchange, &World<'_>) -> (Exchange, Decision),
-    ) -> Decision {
-        let now_ms = now.as_ref().map_or(0, |now| now / 1_000_000);
-        in_world(worker, now_ms, |world| {
-            let exchange = self.exchange.take();
-            let (next, decision) =
-                if now.is_ok() { step(exchange, world) } else { without_clock(exchange, world) };
-            self.exchange.replace(next);
-            decision
-        })
-    }
-
-    /// Does what was decided. An edit that the host refuses turns the permit into a refusal.
-    fn apply(&self, worker: &Worker, decision: Decision) -> Result<Action, Status> {
-        match decision {
-            Decision::Forward(_) if self.let_go.get() => {
-                // What the permit would change has left already, changed in the same way.
-                self.forwarded.set(true);
-                Ok(Action::Continue)
-            }
-            Decision::Forward(permit) => match edit(permit.edits()) {
-                Ok(()) => {
-                    self.forwarded.set(true);
-                    Ok(Action::Continue)
-                }
-                Err(_) => self.fail(worker),
-            },
-            // Shadow mode never refuses, not even for a fault of ours; what spoofs an identity must go all the same, in the query, too.
-            Decision::Observe(Observed { edits, watch }) => {
-                if edit(&edits).is_err() && (!edits.remove.is_empty() || edits.path.is_some()) {
-                    return self.fail(worker);
-                }
-                if let Some(cap) = watch {
-                    self.reading.replace(Reading::Watch(Copied::new(cap, &worker.room)));
-                }
-                self.forwarded.set(true);
-                Ok(Action::Continue)
-            }
-            Decision::Reply(reply) => answer(&reply).map(|()| Action::Pause),
-            // The caller holds the request.
-            Decision::Await(_) | Decision::Ask(_) => Ok(Action::Pause),
-            Decision::Read(Read { cap, let_go, vouched }) => {
-                self.vouched.set(vouched);
-                // The host can't hold the headers: they leave as they may, and the body waits.
-                if let Some(edits) = &let_go
-                    && edit(edits).is_err()
-                {
-                    return self.fail(worker);
-                }
-                self.reading.replace(Reading::Body(cap));
-                self.let_go.set(let_go.is_some());
-                Ok(if let_go.is_some() { Action::Continue } else { Action::Pause })
-            }
-        }
-    }
-
-    fn fail(&self, worker: &Worker) -> Result<Action, Status> {
-        match self.decide(worker, Exchange::fault) {
-            Decision::Reply(reply) => answer(&reply).map(|()| Action::Pause),
-            _ => Err(host::GARBAGE),
-        }
-    }
-}
-
-/// Runs something in the world as it is at this time.
-pub(crate) fn in_world<R>(worker: &Worker, now_ms: u64, run: impl FnOnce(&World<'_>) -> R) -> R {
-    let counters =
-        Counters { table: &Cells, secret: worker.secret, evicted: Cell::new(0), uncounted: Cell::new(0) };
-    let keys = worker.keys.borrow();
-    let world = World {
-        policy: &worker.policy,
-        keys: &keys,
-        tokens: &worker.tokens,
-        verifier: worker.verifier(),
-        counters: &counters,
-        address: &source_address,
-        now_ms,
-        cache_hits: Cell::new(0),
-    };
-    let result = run(&world);
-    worker.metrics.add_cache_hits(world.cache_hits.get());
-    worker.metrics.add_evictions(counters.evicted.get());
-    worker.metrics.add_uncounted(counters.uncounted.get());
-    result
-}
-
-fn source_address() -> IpAddr {
-    let property = host::property("source\0address").ok().flatten();
-    let text = property.and_then(|bytes| String::from_utf8(bytes).ok());
-    // All clients without an address (a Unix socket's) are counted as one.
-    text.and_then(|t| address::parse(&t)).unwrap_or(IpAddr::V4(Ipv4Addr::UNSPECIFIED))
 }
 
 /// Envoy's callbacks.

@@ -2,8 +2,8 @@
 
 use crate::apply::answer;
 use crate::host::{self, Buffer, Map, Status};
-use crate::http::{Stream, in_world};
 use crate::root::Worker;
+use crate::stream::{Stream, in_world};
 use crate::vm::Action;
 use gatewaystack_core::exchange::respond::{End, Head, STALE, Shown, Treatment, Watch, Watched};
 use gatewaystack_core::mcp::sse::Events;

@@ -7,9 +7,9 @@ mod asking;
 
 use crate::holding::Held;
 use crate::host::{self, Buffer, Map};
-use crate::http::Stream;
 use crate::metrics::Metrics;
 use crate::shared::{self, Cells, Mailbox};
+use crate::stream::Stream;
 use crate::verify::Native;
 use crate::watch::Room;
 use asking::Asked;

@@ -2,8 +2,8 @@
 //! held or changed for it. What can't be copied isn't judged: the record then says that nobody knows what would have been decided.
 
 use crate::host::{self, Buffer};
-use crate::http::{Reading, Stream};
 use crate::root::Worker;
+use crate::stream::{Reading, Stream};
 use gatewaystack_core::decision::{Decision, Observed};
 use std::cell::Cell;
 use std::rc::Rc;

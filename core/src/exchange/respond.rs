@@ -1,20 +1,25 @@
 //! The upstream's answer: its status and headers in, how it must be treated out; then its body in, what the caller may see of it out (CONTRACT §8, §12).
 
+mod session;
+mod watch;
+
 use super::mcp::McpRoute;
 use super::{AwaitBody, AwaitKeys, AwaitLimits, Exchange, Forwarded, World};
-use crate::config::policy::{Policy, RouteId, Sessions};
+use crate::config::policy::{Policy, RouteId};
 use crate::jwt::VerifiedClaims;
 use crate::mcp::era::Era;
-use crate::mcp::form::{Form, Scan, names_a_list};
+use crate::mcp::form::Scan;
 use crate::mcp::list::{Kind, Lens, Unfilterable};
 use crate::mcp::operation::Operation;
-use crate::mcp::session::Holder;
 use crate::mcp::sse::{Cut, Events};
 use crate::refusal::Refusal;
 use crate::reply::{self, Asked, AskedMcp, Reply};
 use crate::request::Request;
 use crate::response_filter::{self, Filtered};
+pub(super) use session::Session;
 use std::rc::Rc;
+use watch::is_harmless;
+pub use watch::{Watch, Watched};
 
 /// What an answer must not show.
 #[derive(Debug)]
@@ -39,15 +44,6 @@ struct Lists {
     id: String,
     asked: Vec<(String, Kind)>,
     session: Session,
-}
-
-/// What is known of a request's session when it passes.
-#[derive(Debug)]
-pub(super) struct Session {
-    /// Its id, where it is known for the caller's.
-    pub id: Option<Vec<u8>>,
-    /// The request is to end it.
-    pub ends: bool,
 }
 
 /// What the host knows of an answer's headers.
@@ -87,29 +83,6 @@ pub enum Treatment {
     Bare,
     /// It isn't shown.
     Refuse(Reply),
-}
-
-/// A body that is a list only by its form.
-#[derive(Debug, Clone)]
-pub struct Watched {
-    scan: Scan,
-    /// So much of it is held.
-    pub cap: usize,
-    /// Some of it has gone on.
-    pub flows: bool,
-}
-
-/// What follows for a part of a [`Watched`] body.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Watch {
-    /// It waits for more.
-    Hold,
-    /// All that has come goes on.
-    Pass,
-    /// It is whole, and read strictly.
-    Read,
-    /// It goes no further.
-    End,
 }
 
 /// What a whole body becomes.
@@ -263,35 +236,6 @@ impl Exchange {
         }
     }
 
-    /// Whether an answer that names this session, or none, changes whose a session is.
-    pub fn moves_session(&self, policy: &Policy, id: Option<&[u8]>) -> bool {
-        let Some(Rewrite { route, what: What::Lists(Lists { session, .. }), .. }) = self.rewrite() else {
-            return false;
-        };
-        let mcp = policy.routes.get(route.0).and_then(|route| route.mcp.as_ref());
-        let is_new = id.is_some_and(|id| session.id.as_deref() != Some(id));
-        mcp.is_some_and(|mcp| mcp.sessions == Sessions::Bind)
-            && (is_new || session.ends && session.id.is_some())
-    }
-
-    /// Keeps whose the session is that an answer names, or that it ends. Where that can't be kept: the answer instead.
-    pub fn on_session(&mut self, world: &World<'_>, status: u16, id: Option<&[u8]>) -> Option<Reply> {
-        let Some(Rewrite { route, claims, what: What::Lists(Lists { session, .. }), .. }) = self.rewrite()
-        else {
-            return None;
-        };
-        let route = world.policy.routes.get(route.0)?;
-        let holder = Holder { route, claims: claims.as_deref() };
-        if let Some(ended) = session.id.as_ref().filter(|_| session.ends && (200..300).contains(&status)) {
-            holder.release(world, ended);
-        }
-        let id = id.filter(|id| session.id.as_deref() != Some(*id))?;
-        let refusal = holder.bind(world, id).err()?;
-        let Self::Forwarded(Forwarded { facts, rewrite: Some(rewrite), .. }) = self else { return None };
-        facts.refuse(&refusal);
-        Some(refuse(world.policy, rewrite, facts.request_id.clone(), &refusal))
-    }
-
     /// How the upstream's answer must be treated.
     pub fn on_response(&mut self, policy: &Policy, head: &Head<'_>) -> Treatment {
         let refusal = Refusal::NotFilterable;
@@ -323,31 +267,6 @@ impl Exchange {
             | Self::Watched(_)
             | Self::Replied(_) => Treatment::Pass,
         }
-    }
-
-    /// What follows for more of a body that is watched, of which `size` bytes are held with it.
-    pub fn on_response_part(
-        &mut self,
-        watched: &mut Watched,
-        part: &[u8],
-        size: usize,
-        is_end: bool,
-    ) -> Watch {
-        watched.scan.feed(part);
-        let (scan, is_held) = (&watched.scan, size <= watched.cap && !watched.flows);
-        let watch = match is_held {
-            true if is_end && scan.end() == Form::Other => Watch::Pass,
-            true if is_end => Watch::Read,
-            true if scan.is_other() => Watch::Pass,
-            true => Watch::Hold,
-            false if scan.may_be_list() || scan.is_broken() => Watch::End,
-            false => Watch::Pass,
-        };
-        watched.flows |= watch == Watch::Pass;
-        if watch == Watch::End {
-            self.lose_answer();
-        }
-        watch
     }
 
     /// What a whole body becomes; `None`: it is over the cap, or can't be read.
@@ -425,17 +344,6 @@ fn is_utf8(kind: &[u8]) -> bool {
             || ["utf-8", "utf8"].iter().any(|name| value.eq_ignore_ascii_case(name))
     };
     !kind.contains(',') && kind.split(';').skip(1).all(fits)
-}
-
-/// Whether nobody finds a list in it.
-fn is_harmless(body: &[u8]) -> bool {
-    let mut scan = Scan::default();
-    scan.feed(body);
-    match scan.end() {
-        Form::Other => true,
-        Form::Broken => !names_a_list(body),
-        Form::List => false,
-    }
 }
 
 fn starts_with(value: &[u8], prefix: &[u8]) -> bool {

@@ -5,6 +5,7 @@ use serde_json::{Value, json};
 #[cfg(target_arch = "wasm32")]
 use wasm_bindgen_test::wasm_bindgen_test as test;
 
+mod answers;
 mod bodies;
 mod ids;
 mod spellings;

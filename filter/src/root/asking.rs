@@ -2,7 +2,7 @@
 
 use super::Worker;
 use crate::host::{self, Buffer, GrpcCall};
-use crate::http::Stream;
+use crate::stream::Stream;
 use gatewaystack_core::protobuf;
 use gatewaystack_core::rate_limit::service::{self, Answer, Question};
 use std::rc::Rc;

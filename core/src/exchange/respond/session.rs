@@ -1,0 +1,46 @@
+//! Whose a session is, by the answers that name one (`mcp/session.rs`).
+
+use super::{Exchange, Forwarded, Lists, Rewrite, What, World, refuse};
+use crate::config::policy::{Policy, Sessions};
+use crate::mcp::session::Holder;
+use crate::reply::Reply;
+
+/// What is known of a request's session when it passes.
+#[derive(Debug)]
+pub(in crate::exchange) struct Session {
+    /// Its id, where it is known for the caller's.
+    pub id: Option<Vec<u8>>,
+    /// The request is to end it.
+    pub ends: bool,
+}
+
+impl Exchange {
+    /// Whether an answer that names this session, or none, changes whose a session is.
+    pub fn moves_session(&self, policy: &Policy, id: Option<&[u8]>) -> bool {
+        let Some(Rewrite { route, what: What::Lists(Lists { session, .. }), .. }) = self.rewrite() else {
+            return false;
+        };
+        let mcp = policy.routes.get(route.0).and_then(|route| route.mcp.as_ref());
+        let is_new = id.is_some_and(|id| session.id.as_deref() != Some(id));
+        mcp.is_some_and(|mcp| mcp.sessions == Sessions::Bind)
+            && (is_new || session.ends && session.id.is_some())
+    }
+
+    /// Keeps whose the session is that an answer names, or that it ends. Where that can't be kept: the answer instead.
+    pub fn on_session(&mut self, world: &World<'_>, status: u16, id: Option<&[u8]>) -> Option<Reply> {
+        let Some(Rewrite { route, claims, what: What::Lists(Lists { session, .. }), .. }) = self.rewrite()
+        else {
+            return None;
+        };
+        let route = world.policy.routes.get(route.0)?;
+        let holder = Holder { route, claims: claims.as_deref() };
+        if let Some(ended) = session.id.as_ref().filter(|_| session.ends && (200..300).contains(&status)) {
+            holder.release(world, ended);
+        }
+        let id = id.filter(|id| session.id.as_deref() != Some(*id))?;
+        let refusal = holder.bind(world, id).err()?;
+        let Self::Forwarded(Forwarded { facts, rewrite: Some(rewrite), .. }) = self else { return None };
+        facts.refuse(&refusal);
+        Some(refuse(world.policy, rewrite, facts.request_id.clone(), &refusal))
+    }
+}
