@@ -8,6 +8,17 @@ const ALLOW_METHODS: &str = "GET, POST, PUT, PATCH, DELETE";
 const ALLOW_HEADERS: &str = "Authorization, Content-Type, Accept, Last-Event-ID, Mcp-Session-Id, MCP-Protocol-Version, Mcp-Method, Mcp-Name";
 const EXPOSE_HEADERS: &str = "WWW-Authenticate, Mcp-Session-Id, RateLimit-Limit, RateLimit-Remaining, RateLimit-Reset, RateLimit-Policy, Retry-After";
 
+/// What an upstream might say of itself: where the policy has origins, it alone decides.
+pub const OF_UPSTREAM: [&str; 7] = [
+    "access-control-allow-origin",
+    "access-control-allow-credentials",
+    "access-control-allow-headers",
+    "access-control-allow-methods",
+    "access-control-allow-private-network",
+    "access-control-expose-headers",
+    "access-control-max-age",
+];
+
 /// Headers to add to an answer.
 pub type ResponseHeaders = Vec<(&'static str, Cow<'static, str>)>;
 
@@ -25,6 +36,21 @@ pub fn preflight(cors: &Cors, origin: Option<&str>) -> ResponseHeaders {
         headers.push(("access-control-max-age", "600".into()));
     }
     headers
+}
+
+/// Headers of the answer to a preflight of a document that is for everybody.
+pub fn preflight_of_public() -> ResponseHeaders {
+    vec![
+        ("access-control-allow-origin", "*".into()),
+        ("access-control-allow-methods", "GET".into()),
+        ("access-control-allow-headers", "Accept, MCP-Protocol-Version".into()),
+        ("access-control-max-age", "600".into()),
+    ]
+}
+
+/// What of an upstream's answer must go: browsers read it in the answers to their own requests alone, which have an origin.
+pub fn removed(cors: &Cors, origin: Option<&str>) -> &'static [&'static str] {
+    if cors.origins.is_empty() || origin.is_none() { &[] } else { &OF_UPSTREAM }
 }
 
 /// Headers of any other answer, refusals included.

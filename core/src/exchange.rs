@@ -113,6 +113,8 @@ pub struct Forwarded {
     pub facts: Facts,
     /// Headers to set in the answer.
     pub response: ResponseHeaders,
+    /// Headers to take out of it before.
+    pub removed: &'static [&'static str],
     /// What the answer must not show.
     pub rewrite: Option<Rewrite>,
 }
@@ -265,6 +267,19 @@ impl Exchange {
             | Self::AwaitBody(AwaitBody { kept })
             | Self::Watched(Watched { kept }) => Some(&kept.facts),
             Self::AwaitHeaders => None,
+        }
+    }
+
+    /// Headers to take out of the upstream's answer.
+    pub fn removed(&self) -> &'static [&'static str] {
+        match self {
+            Self::Forwarded(forwarded) => forwarded.removed,
+            Self::AwaitHeaders
+            | Self::AwaitKeys(_)
+            | Self::AwaitLimits(_)
+            | Self::AwaitBody(_)
+            | Self::Watched(_)
+            | Self::Replied(_) => &[],
         }
     }
 

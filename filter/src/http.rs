@@ -188,6 +188,9 @@ impl HttpFilter {
     /// The answer's headers are here.
     pub fn on_response_headers(&self, end: bool) -> Action {
         // Missing limit or CORS headers are no reason to withhold an answer that was permitted.
+        for name in self.stream.exchange.borrow().removed() {
+            let _ = host::remove_header(Map::ResponseHeaders, name.as_bytes());
+        }
         for (name, value) in self.stream.exchange.borrow().response() {
             // The upstream may vary by more than the origin.
             let write = if *name == "vary" { host::add_header } else { host::set_header };

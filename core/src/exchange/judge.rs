@@ -99,7 +99,10 @@ pub(super) fn step(world: &World<'_>, kept: Kept, came: Came<'_>) -> (Exchange, 
         Ok(Verdict::Forward(mut permit, claims, rewrite)) => {
             facts.allow(claims.is_some());
             let response = permit.take_response();
-            (Exchange::Forwarded(Forwarded { facts, response, rewrite }), Decision::Forward(permit))
+            let is_ours = route.is_some_and(|(_, route)| route.builtin.is_some());
+            let removed = if is_ours { &[] } else { cors::removed(&world.policy.cors, request.origin) };
+            let forwarded = Forwarded { facts, response, removed, rewrite };
+            (Exchange::Forwarded(forwarded), Decision::Forward(permit))
         }
         Ok(Verdict::Answer(reply)) => (Exchange::Replied(facts), Decision::Reply(reply)),
         Ok(Verdict::Await(issuer)) => {
@@ -150,7 +153,13 @@ fn judge(
     }
     if cors::is_preflight(request) {
         facts.answer("preflight", 204);
-        return Ok(Verdict::Answer(reply::preflight(cors::preflight(&world.policy.cors, request.origin))));
+        let is_public = !world.policy.metadata.require_token && is_document(case);
+        let headers = if is_public {
+            cors::preflight_of_public()
+        } else {
+            cors::preflight(&world.policy.cors, request.origin)
+        };
+        return Ok(Verdict::Answer(reply::preflight(headers)));
     }
     if let Match::WrongMethod(_) = found {
         return Err(Refusal::Method(route::allowed_methods(world.policy, &request.target.path)));
@@ -180,6 +189,12 @@ fn judge(
         Permitted::Permit(permit) => forward_or_answer(world, case, route, facts, permit, Some((id, claims))),
         Permitted::Ask(question) => Ok(Verdict::Ask(question)),
     }
+}
+
+/// Whether a path is a metadata document's, whatever the method.
+fn is_document(case: &Case<'_>) -> bool {
+    let builtin = case.route.and_then(|(_, route)| route.builtin);
+    matches!(builtin, Some(Builtin::ResourceMetadata | Builtin::IssuerMetadata))
 }
 
 /// What is permitted goes to the upstream, but for the metadata documents that we serve.

@@ -6,6 +6,7 @@ use super::routes::{self, Route};
 use crate::connect::ConnectTo;
 use gatewaystack_core::config::error::ConfigError;
 use gatewaystack_core::config::policy::{Mode, Policy};
+use gatewaystack_core::cors::OF_UPSTREAM;
 use serde::Serialize;
 use std::path::Path;
 
@@ -50,6 +51,7 @@ pub struct Model {
     policy: String,
     secret: String,
     roots: String,
+    cors_headers: [&'static str; 7],
     routes: Vec<Route>,
     clusters: Vec<Cluster>,
 }
@@ -84,6 +86,7 @@ pub fn model(policy: &Policy, places: &Places<'_>) -> Result<Model, Vec<ConfigEr
         policy: places.policy.clone(),
         secret: places.secret.to_owned(),
         roots: places.roots.clone(),
+        cors_headers: OF_UPSTREAM,
         routes: routes::routes(policy),
         clusters: clusters::clusters(policy, places.sidecar_host, places.elsewhere)?,
     })

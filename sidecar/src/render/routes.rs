@@ -31,6 +31,7 @@ pub struct Route {
     timeout: String,
     websocket: bool,
     secret: bool,
+    cors: bool,
 }
 
 #[derive(Debug, Clone, PartialEq, Serialize)]
@@ -96,6 +97,8 @@ fn of(policy: &Policy, route: &PolicyRoute) -> Vec<Route> {
         timeout: seconds(route.timeout_ms.unwrap_or(SIDECAR_TIMEOUT_MS)),
         websocket: route.upgrade_websocket || route.mode == Mode::Shadow,
         secret: route.builtin.is_some(),
+        // In shadow mode answers stay as they are.
+        cors: !policy.cors.origins.is_empty() && route.builtin.is_none() && route.mode == Mode::Enforce,
     };
     if route.builtin.is_some() {
         return vec![Route { websocket: false, ..plain }];
@@ -117,6 +120,7 @@ fn elsewhere(policy: &Policy) -> Vec<Route> {
         timeout: String::new(),
         websocket: true,
         secret: false,
+        cors: false,
     };
     to_upstream(policy, "default", plain)
 }

@@ -1,6 +1,8 @@
 //! What we answer ourselves, and what we write down (CONTRACT §3, §4, §10).
 
 use super::*;
+use crate::exchange::Exchange;
+use crate::request::Headers;
 #[cfg(target_arch = "wasm32")]
 use wasm_bindgen_test::wasm_bindgen_test as test;
 
@@ -97,6 +99,50 @@ fn every_counted_answer_tells_the_limit() {
         let got = gate.send("GET", path, &[]);
         assert_eq!((got.status(), got.header("ratelimit-remaining")), (status, Some(left)), "{path}");
         assert_eq!(got.header("ratelimit-policy"), Some("9;w=60"), "{path}");
+    }
+}
+
+#[test]
+fn where_the_policy_has_origins_an_upstream_says_nothing_of_them() {
+    let routes = json!([{"path": "/x"}, {"path": "/open", "access": "public"}, {"path": "/seen", "mode": "shadow"}]);
+    let token = format!("Bearer {}", token().mint());
+    for (origins, expect) in [(json!(["https://app.example.com"]), true), (json!(["*"]), true), (json!([]), false)] {
+        let gate = gate(json!({"cors": {"origins": origins}, "routes": routes}));
+        for (path, origin, is_removed) in [
+            ("/x", Some("https://app.example.com"), expect),
+            ("/x", Some("https://evil.example"), expect),
+            ("/open", Some("https://evil.example"), expect),
+            ("/x", None, false),
+            ("/seen", Some("https://evil.example"), false),
+        ] {
+            let mut headers = vec![
+                (":method", "GET"),
+                (":path", path),
+                (":authority", "gateway.example.com"),
+                ("authorization", token.as_str()),
+            ];
+            headers.extend(origin.map(|origin| ("origin", origin)));
+            let headers: Vec<(&[u8], &[u8])> = headers.iter().map(|(n, v)| (n.as_bytes(), v.as_bytes())).collect();
+            let (exchange, _) =
+                gate.world(|world| Exchange::AwaitHeaders.on_headers(world, Headers::of(&headers)));
+            let removed = exchange.removed();
+            assert_eq!(removed.contains(&"access-control-allow-credentials"), is_removed, "{origins} {path} {origin:?}");
+        }
+    }
+}
+
+#[test]
+fn public_documents_answer_preflights_from_everywhere() {
+    for (require_token, anybody) in [(false, true), (true, false)] {
+        let mut gate = gate(json!({
+            "routes": [{"path": "/x"}], "cors": {"origins": ["https://app.example.com"]},
+            "metadata": {"require_token": require_token},
+        }));
+        let asks = [("origin", "https://inspector.example"), ("access-control-request-method", "GET")];
+        let got = gate.send("OPTIONS", "/.well-known/oauth-protected-resource", &asks);
+        assert_eq!(got.status(), 204);
+        assert_eq!(got.header("access-control-allow-origin"), anybody.then_some("*"));
+        assert_eq!(gate.send("OPTIONS", "/x", &asks).header("access-control-allow-origin"), None);
     }
 }
 
