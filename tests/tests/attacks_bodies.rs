@@ -1,6 +1,7 @@
 //! Bodies that never end: who sends them without a token gets no room, and everybody else is answered.
 
 use bytes::Bytes;
+use gatewaystack_tests::wire::{BOTH, Http, post};
 use gatewaystack_tests::*;
 use h2::client::SendRequest;
 use serde_json::{Value, json};
