@@ -4,9 +4,9 @@ use super::clusters::{self, Cluster};
 use super::routes::{self, Route};
 use crate::connect::ConnectTo;
 use gatewaystack_core::config::error::ConfigError;
-use gatewaystack_core::config::policy::{Mode, Policy};
+use gatewaystack_core::config::policy::{Mode, Policy, Records};
 use serde::Serialize;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 /// What a buffer holds at least: as much as the sidecar reads.
 const LEAST: usize = 1_048_576;
@@ -53,7 +53,7 @@ pub struct Model {
     shadow: bool,
     tls: Option<Tls>,
     buffer_bytes: usize,
-    decisions: String,
+    logs: Vec<Log>,
     revision: String,
     wasm: String,
     policy: String,
@@ -67,6 +67,33 @@ pub struct Model {
 struct Tls {
     cert_file: String,
     key_file: String,
+}
+
+/// A place of the decision records, as Envoy names it.
+#[derive(Debug, Serialize)]
+struct Log {
+    name: &'static str,
+    #[serde(rename = "type")]
+    kind: &'static str,
+    path: Option<String>,
+}
+
+/// The decision records of a sidecar's folder.
+pub fn records_file(data_dir: &Path) -> PathBuf {
+    data_dir.join("decisions.jsonl")
+}
+
+fn logs(records: Records, file: &Path) -> Vec<Log> {
+    let file = Log {
+        name: "envoy.access_loggers.file",
+        kind: "file.v3.FileAccessLog",
+        path: Some(file.display().to_string()),
+    };
+    let stdout = Log { name: "envoy.access_loggers.stdout", kind: "stream.v3.StdoutAccessLog", path: None };
+    [(records.file, file), (records.stdout, stdout)]
+        .into_iter()
+        .filter_map(|(on, log)| on.then_some(log))
+        .collect()
 }
 
 /// The values for a policy.
@@ -85,7 +112,7 @@ pub fn model(policy: &Policy, places: &Places<'_>) -> Result<Model, Vec<ConfigEr
         shadow: policy.mode == Mode::Shadow,
         tls: own.tls.as_ref().map(|(cert, key)| Tls { cert_file: file(cert), key_file: file(key) }),
         buffer_bytes: buffer_bytes(policy),
-        decisions: places.data_dir.join("decisions.jsonl").display().to_string(),
+        logs: logs(own.records, &records_file(places.data_dir)),
         revision: policy.revision.to_string(),
         wasm: places.wasm.display().to_string(),
         policy: places.policy.clone(),
