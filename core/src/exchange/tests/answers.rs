@@ -104,9 +104,12 @@ fn every_counted_answer_tells_the_limit() {
 
 #[test]
 fn where_the_policy_has_origins_an_upstream_says_nothing_of_them() {
-    let routes = json!([{"path": "/x"}, {"path": "/open", "access": "public"}, {"path": "/seen", "mode": "shadow"}]);
+    let routes =
+        json!([{"path": "/x"}, {"path": "/open", "access": "public"}, {"path": "/seen", "mode": "shadow"}]);
     let token = format!("Bearer {}", token().mint());
-    for (origins, expect) in [(json!(["https://app.example.com"]), true), (json!(["*"]), true), (json!([]), false)] {
+    for (origins, expect) in
+        [(json!(["https://app.example.com"]), true), (json!(["*"]), true), (json!([]), false)]
+    {
         let gate = gate(json!({"cors": {"origins": origins}, "routes": routes}));
         for (path, origin, is_removed) in [
             ("/x", Some("https://app.example.com"), expect),
@@ -122,11 +125,16 @@ fn where_the_policy_has_origins_an_upstream_says_nothing_of_them() {
                 ("authorization", token.as_str()),
             ];
             headers.extend(origin.map(|origin| ("origin", origin)));
-            let headers: Vec<(&[u8], &[u8])> = headers.iter().map(|(n, v)| (n.as_bytes(), v.as_bytes())).collect();
+            let headers: Vec<(&[u8], &[u8])> =
+                headers.iter().map(|(n, v)| (n.as_bytes(), v.as_bytes())).collect();
             let (exchange, _) =
                 gate.world(|world| Exchange::AwaitHeaders.on_headers(world, Headers::of(&headers)));
             let removed = exchange.removed();
-            assert_eq!(removed.contains(&"access-control-allow-credentials"), is_removed, "{origins} {path} {origin:?}");
+            assert_eq!(
+                removed.contains(&"access-control-allow-credentials"),
+                is_removed,
+                "{origins} {path} {origin:?}"
+            );
         }
     }
 }
