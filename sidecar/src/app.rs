@@ -7,6 +7,7 @@
 pub(crate) mod answer;
 mod demo;
 mod relay;
+mod serving;
 
 use crate::auth0::{Credentials, Management};
 use crate::clock::{now_ms, rfc3339};
@@ -28,19 +29,18 @@ use gatewaystack_core::config::policy::Policy;
 use gatewaystack_core::metadata;
 use relay::Relay;
 use serde_json::json;
+pub use serving::{serve, serve_changing};
 use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 use tokio::net::TcpListener;
-use tokio::sync::{Notify, watch};
+use tokio::sync::Notify;
 use tower_http::timeout::TimeoutLayer;
 
 /// The largest body that is read.
 const MAX_BODY: usize = 1024 * 1024;
 /// A request takes at most this long: a sender that stalls, or a provider that hangs.
 const PATIENCE: Duration = Duration::from_secs(20);
-/// Connections that don't end are cut this long after the process was told to stop.
-const FAREWELL: Duration = Duration::from_secs(10);
 
 /// What the sidecar is told besides the policy.
 #[derive(Debug, Clone, Default)]
@@ -85,7 +85,18 @@ impl App {
     /// # Errors
     /// The queue can't be opened: what is wrong with `DATA_DIR`.
     pub fn new(policy: Arc<Policy>, settings: Settings) -> Result<Shared, String> {
-        let metrics = Arc::new(Metrics::default());
+        Self::counting(policy, settings, Arc::default())
+    }
+
+    /// What takes this one's place, and goes on counting.
+    ///
+    /// # Errors
+    /// As [`App::new`].
+    pub fn renewed(&self, policy: Arc<Policy>, settings: Settings) -> Result<Shared, String> {
+        Self::counting(policy, settings, Arc::clone(&self.metrics))
+    }
+
+    fn counting(policy: Arc<Policy>, settings: Settings, metrics: Arc<Metrics>) -> Result<Shared, String> {
         let rules = &policy.own.promotion;
         let promoter = settings.management.clone().zip(rules.tenant.as_ref()).map(|(credentials, tenant)| {
             let base = format!("{}://{}", if tenant.tls { "https" } else { "http" }, tenant.authority);
@@ -172,52 +183,6 @@ pub fn router(app: Shared) -> Router {
         .with_state(app)
 }
 
-/// Serves until the process is told to stop; then what is under way is finished, or left in the queue.
-///
-/// # Errors
-/// What the listener says.
-pub async fn serve(listener: TcpListener, app: Shared) -> Result<(), String> {
-    serve_until(listener, app, told_to_stop()).await
-}
-
-async fn serve_until(
-    listener: TcpListener,
-    app: Shared,
-    stop: impl Future<Output = ()>,
-) -> Result<(), String> {
-    let (tell, told) = watch::channel(false);
-    let worker = app.worker();
-    let work = async {
-        if let Some(worker) = worker {
-            worker.run(told.clone()).await;
-        }
-    };
-    let stopping = {
-        let mut told = told.clone();
-        async move { drop(told.wait_for(|stop| *stop).await) }
-    };
-    let server = axum::serve(listener, router(app)).with_graceful_shutdown(stopping);
-    let overdue = {
-        let mut told = told.clone();
-        async move {
-            drop(told.wait_for(|stop| *stop).await);
-            tokio::time::sleep(FAREWELL).await;
-        }
-    };
-    let signal = async {
-        stop.await;
-        tracing::info!("stopping");
-        let _ = tell.send(true);
-        std::future::pending::<()>().await;
-    };
-    let both = async { tokio::join!(async { server.await.map_err(|e| e.to_string()) }, work).0 };
-    tokio::select! {
-        ended = both => ended,
-        () = overdue => Ok(()),
-        () = signal => Ok(()),
-    }
-}
-
 /// Listens on the policy's port, and serves until `stop`.
 ///
 /// # Errors
@@ -227,6 +192,15 @@ pub async fn run(
     settings: Settings,
     stop: impl Future<Output = ()>,
 ) -> Result<(), String> {
+    let (listener, app) = open(policy, settings).await?;
+    serving::serve_until(listener, app, stop).await
+}
+
+/// Listens on the policy's port.
+///
+/// # Errors
+/// Why it can't, or what is wrong with `DATA_DIR`.
+pub async fn open(policy: Arc<Policy>, settings: Settings) -> Result<(TcpListener, Shared), String> {
     fetch::install_provider();
     let host = if settings.host.is_empty() { "127.0.0.1" } else { &settings.host };
     let (host, port) = (host.to_owned(), policy.own.sidecar_port);
@@ -235,7 +209,7 @@ pub async fn run(
     let listener = TcpListener::bind((host.as_str(), port)).await.map_err(failed)?;
     let address = listener.local_addr().map_err(failed)?;
     tracing::info!(%address, webhook = app.queue.is_some(), management = app.promoter.is_some(), "serving");
-    serve_until(listener, app, stop).await
+    Ok((listener, app))
 }
 
 /// SIGTERM, or Ctrl-C.

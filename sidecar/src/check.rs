@@ -2,64 +2,83 @@
 
 mod host;
 mod online;
+mod refusals;
+mod report;
 mod warnings;
 
 use crate::settings::{Fault, Source};
 use gatewaystack_core::config;
 use gatewaystack_core::config::error::ConfigError;
 use gatewaystack_core::config::policy::Policy;
+use report::Report;
 use serde_json::Value;
-use std::io::Write as _;
 use std::path::Path;
+use std::process::ExitCode;
 
 pub use host::Host;
 pub use online::{Findings, online};
+pub use refusals::refusals;
 pub use warnings::warnings;
 
-/// Checks `file`, as what runs on `host` understands it. The process's environment doesn't count: the same file gets the same answer
-/// everywhere.
-///
-/// # Errors
-/// Every error; `with_issuers`, each issuer whose keys can't be had.
-pub fn run(
-    file: &Path,
-    env_file: Option<&Path>,
-    host: Option<Host>,
-    with_issuers: bool,
-) -> Result<(), Vec<Fault>> {
-    let source = Source::read(Some(file), env_file, false)?;
-    let policy = load(&source, host).map_err(|e| source.name(e))?;
-    let mut found = warnings(&policy);
-    if let (Some(host), Some(written)) = (host, &source.policy) {
+/// How to check, and how to tell.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct How {
+    /// Where the filter runs.
+    pub host: Option<Host>,
+    /// Also asks the issuers.
+    pub online: bool,
+    /// What is probably not meant is an error.
+    pub strict: bool,
+    /// As JSON.
+    pub json: bool,
+}
+
+/// Checks `file` as what runs on a host understands it, with the variables that a start would see; in a mesh those of this process are nobody's.
+pub fn run(file: &Path, env_file: Option<&Path>, how: How) -> ExitCode {
+    let mut report = Report::default();
+    if let Err(faults) = check(file, env_file, how, &mut report) {
+        report.errors(faults);
+    }
+    report.tell(how)
+}
+
+fn check(file: &Path, env_file: Option<&Path>, how: How, report: &mut Report) -> Result<(), Vec<Fault>> {
+    let in_mesh = matches!(how.host, Some(Host::Istio | Host::Eg));
+    let source = Source::read(Some(file), env_file, !in_mesh)?;
+    let policy = loaded(&source, how.host)?;
+    let mut found = warnings(&policy).into_iter().map(|e| source.moved(e, &policy)).collect::<Vec<_>>();
+    if let (Some(host), Some(written)) = (how.host, &source.policy) {
         let bytes = std::fs::metadata(file).map_or(0, |about| about.len());
         let bytes = usize::try_from(bytes).unwrap_or(usize::MAX);
         found.extend(of_host(host, written, bytes, &policy).map_err(|e| source.name(vec![e]))?);
     }
-    let mut out = std::io::stdout().lock();
-    for warning in source.name(found) {
-        let _ = writeln!(out, "warning: {warning}");
-    }
+    report.warnings(source.name(found));
     let own = policy.routes.iter().filter(|r| r.builtin.is_none()).count();
-    let _ = writeln!(
-        out,
-        "{}: good: {} issuers, {own} routes, {} limits",
-        file.display(),
-        policy.issuers.len(),
-        policy.rate_limits.len()
-    );
-    if !with_issuers {
-        return Ok(());
+    let (issuers, limits) = (policy.issuers.len(), policy.rate_limits.len());
+    report.good(format!("{}: good: {issuers} issuers, {own} routes, {limits} limits", file.display()));
+    if how.online {
+        crate::fetch::trust(&source.env).map_err(|e| source.name(vec![e]))?;
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
+        let runtime = runtime.map_err(|e| vec![Fault::text(format!("no runtime: {e}"))])?;
+        let Findings { good, warnings, bad } = runtime.block_on(online(&policy));
+        report.warnings(source.name(warnings));
+        good.into_iter().for_each(|line| report.good(line));
+        report.errors(source.name(bad));
     }
-    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
-    let runtime = runtime.map_err(|e| vec![Fault::text(format!("no runtime: {e}"))])?;
-    let Findings { good, warnings, bad } = runtime.block_on(online(&policy));
-    for warning in source.name(warnings) {
-        let _ = writeln!(out, "warning: {warning}");
+    Ok(())
+}
+
+/// The policy, where a gateway begins with it.
+///
+/// # Errors
+/// All that is wrong with it.
+pub fn loaded(source: &Source, host: Option<Host>) -> Result<Policy, Vec<Fault>> {
+    let policy = load(source, host).map_err(|e| source.name(e))?;
+    let refused = refusals(host, source.policy.as_ref(), &policy);
+    if refused.is_empty() {
+        return Ok(policy);
     }
-    for line in good {
-        let _ = writeln!(out, "{line}");
-    }
-    if bad.is_empty() { Ok(()) } else { Err(source.name(bad)) }
+    Err(source.name(refused.into_iter().map(|error| source.moved(error, &policy)).collect()))
 }
 
 /// What nobody reads on `host` of a policy as it is `written`, in so many `bytes`.

@@ -2,10 +2,11 @@
 
 use crate::connect::ConnectTo;
 use crate::doctor::Call;
+use crate::refusals::Refusals;
 use crate::render::{RenderInput, copy_filter, kept_secret, render_reloadable, write, write_reloadable};
 use crate::settings::{self, Fault, Source};
 use crate::webhook::command::{self as promotions, Action};
-use crate::{app, check, doctor, fetch, limits, log, merge, smoke, whole};
+use crate::{app, check, doctor, fetch, launch, limits, log, merge, smoke, whole};
 use clap::builder::NonEmptyStringValueParser;
 use clap::{Args, Parser, Subcommand};
 use gatewaystack_core::config;
@@ -48,9 +49,12 @@ enum Command {
         /// The folder that `render` wrote into
         #[arg(long, value_name = "FOLDER")]
         state: PathBuf,
+        /// Prints a line for each refusal on standard output, from the decision records in DATA_DIR; not where `audit.to` has the records there
+        #[arg(long)]
+        refusals: bool,
     },
-    /// The whole gateway, where one container or one service is all there is: renders, starts Envoy, and answers what `serve` does. When a part
-    /// ends, all do: whoever started it starts it again
+    /// The whole gateway, where one container or one service is all there is: renders, starts Envoy, and answers what `serve` does. SIGHUP: reads
+    /// the configuration anew and goes over to it; a bad one changes nothing. When a part ends, all do: whoever started it starts it again
     Run {
         #[command(flatten)]
         configuration: Configuration,
@@ -67,11 +71,21 @@ enum Command {
         #[arg(last = true, value_name = "ARGUMENT")]
         more: Vec<OsString>,
     },
-    /// Tells every error of a policy at once, and what it probably doesn't mean to say
+    /// Becomes a program that ends when we do; for `run` alone
+    #[command(hide = true)]
+    Launch {
+        /// Who started it
+        #[arg(long, value_name = "ID")]
+        parent: u32,
+        /// The program and its arguments
+        #[arg(last = true, required = true)]
+        words: Vec<OsString>,
+    },
+    /// Tells every error of a policy at once, with the variables that a start would see, and what it probably doesn't mean to say
     Check {
         /// The policy: YAML or JSON
         file: PathBuf,
-        /// Variables to fold in, as a dotenv file
+        /// Variables to fold in, as a dotenv file; those of the process win (but for a mesh, where nobody has them)
         #[arg(long, value_name = "FILE")]
         env_file: Option<PathBuf>,
         /// Where the filter runs: also says what that place can't take
@@ -80,6 +94,12 @@ enum Command {
         /// Also fetches each issuer's keys, and compares how it spells its name
         #[arg(long)]
         online: bool,
+        /// What it probably doesn't mean to say is an error, too
+        #[arg(long)]
+        strict: bool,
+        /// Prints a JSON array of { path, level, message } instead
+        #[arg(long)]
+        json: bool,
     },
     /// Prints the policy that a base and overrides make together (JSON, which is YAML, too), or tells every error and whose it is
     #[command(after_help = MERGE_RULES)]
@@ -233,12 +253,15 @@ pub fn run(arguments: Arguments) -> ExitCode {
             };
             render(&configuration, wasm, out, kept)
         }
-        Command::Serve { configuration, state } => serve(&configuration, &state),
+        Command::Serve { configuration, state, refusals } => serve(&configuration, &state, refusals),
         Command::Run { configuration, wasm, state, envoy, more } => {
-            whole(&configuration, wasm, state, whole::Envoy { program: envoy, more })
+            whole(configuration, wasm, state, &whole::Envoy { program: envoy, more })
         }
-        Command::Check { file, env_file, host, online } => {
-            check::run(&file, env_file.as_deref(), host, online)
+        Command::Launch { parent, words } => launch::become_program(parent, &words)
+            .map(|never| match never {})
+            .map_err(|e| vec![Fault::text(e)]),
+        Command::Check { file, env_file, host, online, strict, json } => {
+            return check::run(&file, env_file.as_deref(), check::How { host, online, strict, json });
         }
         Command::Merge { base, overrides, locked, env_file, host } => {
             merge::run(&base, &overrides, locked.as_deref(), env_file.as_deref(), host).and_then(say)
@@ -280,6 +303,7 @@ enum Kept {
 
 fn render(configuration: &Configuration, wasm: PathBuf, out: PathBuf, kept: Kept) -> Result<(), Vec<Fault>> {
     let source = Source::read(configuration.policy.as_deref(), configuration.env_file.as_deref(), true)?;
+    check::loaded(&source, None)?;
     let failed = |e: String| vec![Fault::text(e)];
     let (policy, env) = (source.policy.clone(), source.env.clone());
     let mut input = RenderInput { policy, env, wasm, state_dir: out, secret: None };
@@ -307,35 +331,32 @@ fn render(configuration: &Configuration, wasm: PathBuf, out: PathBuf, kept: Kept
     say(&line)
 }
 
-fn serve(configuration: &Configuration, state: &std::path::Path) -> Result<(), Vec<Fault>> {
+fn serve(configuration: &Configuration, state: &std::path::Path, refusals: bool) -> Result<(), Vec<Fault>> {
     let source = Source::read(configuration.policy.as_deref(), configuration.env_file.as_deref(), true)?;
     let (policy, settings) = settings::for_serving(&source, state)?;
     let runtime = prepared(&source, &settings)?;
+    if refusals {
+        let records = crate::render::records_file(std::path::Path::new(&policy.own.data_dir));
+        Refusals::print(records, !policy.own.records.stdout);
+    }
     runtime.block_on(app::run(policy, settings, app::told_to_stop())).map_err(|e| vec![Fault::text(e)])
 }
 
 fn whole(
-    configuration: &Configuration,
+    configuration: Configuration,
     wasm: PathBuf,
     state: PathBuf,
-    envoy: whole::Envoy,
+    envoy: &whole::Envoy,
 ) -> Result<(), Vec<Fault>> {
-    let source = configuration.read()?;
-    let failed = |e: String| vec![Fault::text(e)];
-    let (policy, env) = (source.policy.clone(), source.env.clone());
-    let input = RenderInput { policy, env, wasm, state_dir: state, secret: None };
-    let rendered = crate::render::render(&input).map_err(|errors| source.name(errors))?;
-    write(&rendered, &input.state_dir).map_err(failed)?;
-    let (policy, settings) = settings::for_serving(&source, &input.state_dir)?;
-    let runtime = prepared(&source, &settings)?;
-    say(rendered.summary())?;
-    let parts = whole::Parts { policy, settings, envoy, state: input.state_dir, admin: rendered.admin };
-    runtime.block_on(whole::run(parts)).map_err(failed)
+    let Configuration { policy, env_file } = configuration;
+    let origin = whole::Origin { policy, env_file, wasm, state, ports: config::Environment::new() };
+    whole::run(origin, envoy, &|ports| say(ports))
 }
 
 /// What serves as the settings say.
 fn prepared(source: &Source, settings: &app::Settings) -> Result<tokio::runtime::Runtime, Vec<Fault>> {
     fetch::connect_to(ConnectTo::read(&source.env).map_err(|e| source.name(vec![e]))?);
+    fetch::trust(&source.env).map_err(|e| source.name(vec![e]))?;
     log::install(&settings.log_level);
     let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build();
     runtime.map_err(|e| vec![Fault::text(format!("no runtime: {e}"))])

@@ -70,6 +70,7 @@ pub fn run(source: &Source, mut question: Question) -> Result<(), Vec<Fault>> {
     }
     question.auth0 =
         ["AUTH0_TENANT_DOMAIN", "MGMT_DOMAIN", "AUTH0_DOMAIN"].iter().any(|n| source.env.contains_key(*n));
+    crate::fetch::trust(&source.env).map_err(|e| source.name(vec![e]))?;
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
     let runtime = runtime.map_err(|e| vec![Fault::text(format!("no runtime: {e}"))])?;
     let diagnosis = runtime.block_on(examine(&policy, &question, now_ms()));
@@ -93,10 +94,15 @@ pub async fn examine(policy: &Policy, question: &Question, now_ms: u64) -> Resul
     if let Some((id, issuer)) = issuer.filter(|_| !question.offline) {
         let fetched = jwks::key_set(issuer).await;
         match &fetched {
-            Ok((url, set)) => line(&mut text, "keys", &format!("{} usable, from {url}", set.len())),
-            Err(why) => line(&mut text, "keys", &format!("none: {why}")),
+            Ok((url, set, document)) => {
+                line(&mut text, "keys", &format!("{} usable, from {url}", set.len()));
+                for skipped in jwks::skipped(document) {
+                    line(&mut text, "skipped", &skipped);
+                }
+            }
+            Err(trouble) => line(&mut text, "keys", &format!("none: {}", trouble.line(id.0))),
         }
-        bench.hold(id, fetched.ok().map(|(_, set)| set));
+        bench.hold(id, fetched.ok().map(|(_, set, _)| set));
     }
     let auth0 = question.auth0 || issuer.is_some_and(|(_, i)| is_auth0(&i.issuer)) || facts.is_auth0(policy);
     let (allowed, reason) = match &request {

@@ -1,6 +1,8 @@
 //! Fetching from identity providers: a URL in, a small body out. No redirects, no proxies, one time-out, verified against the system's roots.
 
 use crate::connect::ConnectTo;
+use gatewaystack_core::config::Environment;
+use gatewaystack_core::config::error::ConfigError;
 use reqwest::RequestBuilder;
 use reqwest::header::{HOST, HeaderMap};
 use std::sync::{Once, OnceLock};
@@ -70,6 +72,30 @@ pub async fn answer(request: RequestBuilder, url: &str, max: usize) -> Result<An
     Ok(Answer { status, headers, body })
 }
 
+/// Certificates in the place of the system's.
+static ROOTS: OnceLock<Vec<reqwest::Certificate>> = OnceLock::new();
+
+/// Has every fetch know servers by the certificates in `SSL_CERT_FILE`, where that is set, as Envoy does; said once a process, before the first. An env
+/// file's variables are nobody's else: what reads the process's own doesn't see them.
+///
+/// # Errors
+/// The file has no certificates.
+pub fn trust(env: &Environment) -> Result<(), ConfigError> {
+    let Some(file) = env.get("SSL_CERT_FILE").map(|file| file.trim()).filter(|file| !file.is_empty()) else {
+        return Ok(());
+    };
+    let failed = |why: String| {
+        ConfigError::new("SSL_CERT_FILE", format!("expected a file with certificates (PEM): {why}"))
+    };
+    let bytes = std::fs::read(file).map_err(|e| failed(e.to_string()))?;
+    let roots = reqwest::Certificate::from_pem_bundle(&bytes).map_err(|e| failed(cause(&e)))?;
+    if roots.is_empty() {
+        return Err(failed("there is none in it".to_owned()));
+    }
+    drop(ROOTS.set(roots));
+    Ok(())
+}
+
 /// The one client of this process: no redirects, no proxies, one time-out.
 ///
 /// # Errors
@@ -78,7 +104,12 @@ pub fn client() -> Result<&'static reqwest::Client, String> {
     static CLIENT: OnceLock<Result<reqwest::Client, String>> = OnceLock::new();
     let made = CLIENT.get_or_init(|| {
         install_provider();
-        reqwest::Client::builder()
+        let builder = reqwest::Client::builder();
+        let builder = match ROOTS.get() {
+            Some(roots) => builder.tls_certs_only(roots.iter().cloned()),
+            None => builder,
+        };
+        builder
             .redirect(reqwest::redirect::Policy::none())
             .no_proxy()
             .timeout(TIMEOUT)

@@ -81,7 +81,7 @@ impl Health {
             async move {
                 let last = last.map(|found| Found::clone(&found)).unwrap_or_default();
                 match policy.issuers.get(at) {
-                    Some(issuer) => probe(issuer, last).await,
+                    Some(issuer) => probe(at, issuer, last).await,
                     None => last,
                 }
             }
@@ -106,9 +106,9 @@ impl Health {
     }
 }
 
-async fn probe(issuer: &Issuer, last: Found) -> Found {
+async fn probe(at: usize, issuer: &Issuer, last: Found) -> Found {
     let both = async {
-        let keys = jwks::fetch(issuer).await?;
+        let keys = jwks::fetch(issuer).await.map_err(|trouble| trouble.line(at))?;
         let slip = jwks::check_discovery(issuer).await.err();
         Ok::<_, String>((keys, slip))
     };
@@ -133,6 +133,10 @@ fn members(issuer: &Issuer, found: &Found) -> (bool, Map<String, Value>) {
     put("jwksReachable", json!(reachable));
     put("jwksKeys", json!(keys.map_or(0, |keys| keys.usable)));
     put("jwksAgeSeconds", json!(found.good.as_ref().map(|(at, _)| at.elapsed().as_secs())));
+    let skipped = keys.map(|keys| keys.skipped.as_slice()).unwrap_or_default();
+    if !skipped.is_empty() {
+        put("jwksSkipped", json!(skipped));
+    }
     if let Some(error) = &found.error {
         put("jwksError", json!(error));
     }

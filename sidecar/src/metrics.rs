@@ -22,6 +22,7 @@ macro_rules! counters {
 counters! {
     events_queued: "gatewaystack_webhook_events_total" "result=\"queued\"",
     events_duplicate: "gatewaystack_webhook_events_total" "result=\"duplicate\"",
+    events_skipped: "gatewaystack_webhook_events_total" "result=\"skipped\"",
     bodies_filtered: "gatewaystack_webhook_bodies_total" "result=\"filtered\"",
     bodies_taken: "gatewaystack_webhook_bodies_total" "result=\"taken\"",
     bodies_unauthorized: "gatewaystack_webhook_bodies_total" "result=\"unauthorized\"",
@@ -48,6 +49,11 @@ pub enum Body {
 }
 
 impl Metrics {
+    /// Counts events that can't be read.
+    pub fn skipped(&self, events: usize) {
+        add(&self.events_skipped, events);
+    }
+
     /// Counts a body.
     pub fn body(&self, body: Body) {
         match body {

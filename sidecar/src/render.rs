@@ -13,7 +13,9 @@ mod routes;
 use crate::connect::{ConnectTo, sidecar_host, stats_port};
 pub use files::{copy_filter, kept_secret, write};
 use gatewaystack_core::config::error::ConfigError;
+use gatewaystack_core::config::policy::Records;
 use gatewaystack_core::config::{self, Environment};
+pub use model::records_file;
 pub use reload::{Reloadable, render_reloadable, write_reloadable};
 use serde_json::{Value, json};
 use std::path::{Path, PathBuf};
@@ -57,6 +59,10 @@ pub struct Rendered {
     pub secret: String,
     /// The folder of the decision records.
     pub data_dir: PathBuf,
+    /// How much Envoy says in its log, in its word (`LOG_LEVEL`).
+    pub log_level: &'static str,
+    /// Where the decision records go.
+    pub records: Records,
     /// The policy's revision, as records and the filter's log have it.
     pub revision: String,
 }
@@ -66,7 +72,7 @@ impl Rendered {
     pub fn summary(&self) -> Value {
         json!({
             "listen": self.listen, "sidecar": self.sidecar, "admin": self.admin, "health": self.health, "tls": self.tls,
-            "policy": self.revision
+            "policy": self.revision, "log_level": self.log_level
         })
     }
 }
@@ -133,8 +139,22 @@ fn rendered(input: &RenderInput, given: &Given) -> Result<Rendered, Vec<ConfigEr
         tls: own.tls.is_some(),
         secret,
         data_dir,
+        log_level: envoys_level(&input.env),
+        records: own.records,
         revision: policy.revision.to_string(),
     })
+}
+
+/// `LOG_LEVEL` in Envoy's word. Where nobody says one it tells warnings alone: at `info` its start is a hundred lines.
+fn envoys_level(env: &Environment) -> &'static str {
+    match env.get("LOG_LEVEL").map_or("", |level| level.trim()) {
+        "trace" => "trace",
+        "debug" => "debug",
+        "info" => "info",
+        "error" => "error",
+        "off" => "off",
+        _ => "warn",
+    }
 }
 
 fn fill(model: &model::Model) -> Result<String, minijinja::Error> {

@@ -1,6 +1,7 @@
 //! What the sidecar is told: files and variables in, the policy, its secrets and its labels out.
 
 mod env_file;
+mod names;
 mod policy_file;
 mod secrets;
 
@@ -36,6 +37,19 @@ impl Fault {
         Self { file: file.map(Path::to_owned), error }
     }
 
+    /// The member or the variable that it is about; the file where it is about the whole.
+    pub fn place(&self) -> String {
+        match &self.file {
+            Some(file) if self.error.path.is_empty() => file.display().to_string(),
+            _ => self.error.path.clone(),
+        }
+    }
+
+    /// What is wrong there.
+    pub fn message(&self) -> &str {
+        &self.error.message
+    }
+
     fn in_file(file: &Path, message: impl Into<String>) -> Self {
         Self { file: Some(file.to_owned()), error: ConfigError::new("", message) }
     }
@@ -69,20 +83,27 @@ impl Source {
     /// Reads the files; the process's own variables win over the file's where `process` says that they count.
     ///
     /// # Errors
-    /// Every file that can't be read.
+    /// Every file that can't be read, and every variable that is nearly one of ours.
     pub fn read(policy: Option<&Path>, env_file: Option<&Path>, process: bool) -> Result<Self, Vec<Fault>> {
         let mut faults = Vec::new();
         let mut env = Environment::new();
         if let Some(file) = env_file {
             match env_file::read(file) {
-                Ok(variables) => env = variables,
+                Ok(variables) => {
+                    let unread = names::check(&variables, names::Place::File);
+                    faults.extend(unread.into_iter().map(|error| Fault::new(Some(file), error)));
+                    env = variables;
+                }
                 Err(found) => faults.extend(found),
             }
         }
         if process {
             // A variable that isn't text can't be one of ours.
-            let own =
-                std::env::vars_os().filter_map(|(k, v)| Some((k.into_string().ok()?, v.into_string().ok()?)));
+            let own: Environment = std::env::vars_os()
+                .filter_map(|(k, v)| Some((k.into_string().ok()?, v.into_string().ok()?)))
+                .collect();
+            let unread = names::check(&own, names::Place::Process);
+            faults.extend(unread.into_iter().map(|error| Fault { file: None, error }));
             env.extend(own);
         }
         let value = policy.map(policy_file::read).transpose();
@@ -95,6 +116,22 @@ impl Source {
                 faults.push(fault);
                 Err(faults)
             }
+        }
+    }
+
+    /// The error with the number that its route has in the file: those of variables stand before it.
+    pub fn moved(&self, error: ConfigError, policy: &Policy) -> ConfigError {
+        let routes = policy.routes.iter().filter(|route| route.builtin.is_none());
+        let written =
+            self.policy.as_ref().and_then(|policy| policy.get("routes")?.as_array()).map_or(0, Vec::len);
+        let before = routes.clone().count().saturating_sub(written);
+        let place = error.path.strip_prefix("routes[").and_then(|rest| rest.split_once(']'));
+        let Some((Ok(number), rest)) = place.map(|(number, rest)| (number.parse::<usize>(), rest)) else {
+            return error;
+        };
+        match number.checked_sub(before) {
+            Some(number) => ConfigError::new(format!("routes[{number}]{rest}"), error.message),
+            None => ConfigError::new("", error.message),
         }
     }
 

@@ -8,6 +8,7 @@
 //! ```
 
 pub mod event;
+mod frame;
 pub mod allow;
 pub mod queue;
 pub mod promote;

@@ -1,108 +1,162 @@
-//! `gatewaystack run`: the whole gateway as one process with Envoy below it, for places that start one container. In: a rendered configuration and
+//! `gatewaystack run`: the whole gateway as one process with Envoy below it, for places that start one container. In: where the configuration is, and
 //! Envoy's program. Out: nothing when it was told to stop, else which part has ended.
 //!
-//! No part is started again alone: whoever started us does that, and all begin afresh.
+//! SIGHUP has the configuration read and rendered anew: Envoy and sidecar go over to it while they run, and a bad one changes nothing. No part is
+//! started again alone: whoever started us does that, and all begin afresh.
 
-use crate::app::{self, Settings};
-use crate::fetch;
-use gatewaystack_core::config::policy::Policy;
-use std::ffi::OsString;
-use std::path::PathBuf;
-use std::process::Stdio;
+mod configured;
+mod envoy;
+
+use crate::app::{self, Shared};
+use crate::connect::ConnectTo;
+use crate::refusals::Refusals;
+use crate::settings::Fault;
+use crate::{fetch, log};
+use configured::Configured;
+pub use configured::Origin;
+use envoy::Admin;
+pub use envoy::Envoy;
 use std::sync::Arc;
-use std::time::Duration;
-use tokio::process::{Child, Command};
-use tokio::sync::oneshot;
-use tokio::time::{Instant, sleep, timeout};
+use tokio::process::Child;
+use tokio::sync::{oneshot, watch};
 
-/// What is under way is ended within this time. Cloud Run gives ten seconds for all.
-const FAREWELL: Duration = Duration::from_secs(6);
-const PAUSE: Duration = Duration::from_millis(100);
-/// `--drain-strategy immediate`: the next answer on each connection asks its client to come again elsewhere.
-const ARGUMENTS: [&str; 7] =
-    ["--disable-hot-restart", "--log-level", "warn", "--drain-strategy", "immediate", "--drain-time-s", "5"];
-const ACTIVE: &str = "http.gatewaystack.downstream_rq_active";
-
-/// The program, and what it is told besides.
-pub struct Envoy {
-    pub program: PathBuf,
-    pub more: Vec<OsString>,
-}
-
-/// What runs.
-pub struct Parts {
-    pub policy: Arc<Policy>,
-    pub settings: Settings,
-    pub envoy: Envoy,
-    /// The folder with the bootstrap.
-    pub state: PathBuf,
-    /// Envoy's admin interface.
-    pub admin: String,
-}
-
-/// Runs until the process is told to stop. Envoy ends first: the sidecar answers what still comes through it.
+/// Runs until the process is told to stop, and `says` the ports when the configuration is good. Envoy ends first: the sidecar answers what still
+/// comes through it.
 ///
 /// # Errors
-/// The part that has ended, or couldn't begin, and why.
-pub async fn run(parts: Parts) -> Result<(), String> {
-    let Parts { policy, settings, envoy, state, admin } = parts;
+/// All that is wrong with the configuration; or the part that has ended, or couldn't begin, and why.
+pub fn run(
+    mut origin: Origin,
+    envoy: &Envoy,
+    says: &dyn Fn(&serde_json::Value) -> Result<(), Vec<Fault>>,
+) -> Result<(), Vec<Fault>> {
+    let failed = |e: String| vec![Fault::text(e)];
+    let source = origin.read()?;
+    origin.settle(&source)?;
+    let first = origin.configured()?;
+    first.require_free().map_err(failed)?;
+    fetch::connect_to(ConnectTo::read(&source.env).map_err(|e| source.name(vec![e]))?);
+    fetch::trust(&source.env).map_err(|e| source.name(vec![e]))?;
+    log::install(&first.settings.log_level);
+    let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build();
+    let runtime = runtime.map_err(|e| vec![Fault::text(format!("no runtime: {e}"))])?;
+    first.write().map_err(failed)?;
+    says(&first.summary())?;
+    runtime.block_on(both(&origin, first, envoy)).map_err(failed)
+}
+
+/// Sidecar and Envoy, side by side.
+async fn both(origin: &Origin, first: Configured, envoy: &Envoy) -> Result<(), String> {
+    fetch::install_provider();
+    let (listener, shared) = app::open(Arc::clone(&first.policy), first.settings.clone()).await?;
+    let (apps, changing) = watch::channel(shared);
     let (stop, stopped) = oneshot::channel::<()>();
-    let sidecar = app::run(policy, settings, async { drop(stopped.await) });
+    let sidecar = app::serve_changing(listener, changing, async { drop(stopped.await) });
     let envoy = async move {
-        let mut child = start(&envoy, state)?;
-        tokio::select! {
-            ended = child.wait() => {
-                let how = ended.map_or_else(|e| e.to_string(), |status| status.to_string());
-                return Err(format!("envoy has ended ({how})"));
-            }
-            () = app::told_to_stop() => tracing::info!("the gateway ends"),
-        }
-        end(&mut child, &admin).await;
+        let admin = Admin(first.admin().to_owned());
+        let mut child = envoy.start(origin.state(), first.log_level())?;
+        let refusals = Refusals::print(first.records_file(), first.prints_refusals());
+        let mut running = Running { origin, current: first, apps, admin, refusals };
+        running.until_told(&mut child).await?;
+        tracing::info!("the gateway ends");
+        running.admin.end(&mut child).await;
         drop(stop);
         Ok(())
     };
     tokio::try_join!(sidecar, envoy).map(drop)
 }
 
-/// Its output is ours. It ends with the value, and Ctrl-C reaches us alone.
-fn start(envoy: &Envoy, state: PathBuf) -> Result<Child, String> {
-    let mut command = Command::new(&envoy.program);
-    command.arg("--config-path").arg(state.join("envoy.yaml")).args(ARGUMENTS).args(&envoy.more);
-    // Its configuration is all it needs; the secrets of the sidecar may be among our variables.
-    command.env_clear().envs(std::env::var_os("PATH").map(|path| ("PATH", path)));
-    #[cfg(unix)]
-    command.process_group(0);
-    let child = command.stdin(Stdio::null()).kill_on_drop(true).spawn();
-    child.map_err(|e| format!("can't start {}: {e}", envoy.program.display()))
+/// What is served now.
+struct Running<'r> {
+    origin: &'r Origin,
+    current: Configured,
+    apps: watch::Sender<Shared>,
+    admin: Admin,
+    refusals: Refusals,
 }
 
-/// Asks clients to go, waits for what is under way, then ends it.
-async fn end(child: &mut Child, admin: &str) {
-    let farewell = async {
-        post(admin, "/drain_listeners?graceful&skip_exit").await?;
-        let deadline = Instant::now() + FAREWELL;
-        while Instant::now() < deadline && is_busy(admin).await? {
-            sleep(PAUSE).await;
+impl Running<'_> {
+    /// An error where Envoy has ended, or doesn't serve what it was started with.
+    async fn until_told(&mut self, child: &mut Child) -> Result<(), String> {
+        let mut renewals = Renewals::listen()?;
+        let mut stop = std::pin::pin!(app::told_to_stop());
+        let begun = self.admin.has(self.current.revision(), 0);
+        tokio::select! {
+            ended = child.wait() => return Err(ended_by(ended)),
+            begun = begun => begun?,
+            () = &mut stop => return Ok(()),
         }
-        post(admin, "/quitquitquit").await?;
-        timeout(Duration::from_secs(1), child.wait()).await.map_err(|e| e.to_string())
-    };
-    // One that doesn't answer, or doesn't go, is ended.
-    if let Err(reason) = farewell.await {
-        tracing::warn!(%reason, "envoy is ended");
-        drop(child.kill().await);
+        loop {
+            let renewed = async {
+                renewals.next().await;
+                self.renew().await;
+            };
+            tokio::select! {
+                ended = child.wait() => return Err(ended_by(ended)),
+                () = &mut stop => return Ok(()),
+                () = renewed => {}
+            }
+        }
+    }
+
+    /// Goes over to what the files say now; where they can't be followed, all stays.
+    async fn renew(&mut self) {
+        match self.renewed().await {
+            Ok(()) => tracing::info!(policy = self.current.revision(), "the new policy is served"),
+            Err(reasons) => {
+                for reason in reasons {
+                    tracing::error!(%reason, "the new policy isn't taken; the old one stays");
+                }
+            }
+        }
+    }
+
+    async fn renewed(&mut self) -> Result<(), Vec<String>> {
+        let texts = |faults: Vec<Fault>| faults.iter().map(ToString::to_string).collect::<Vec<_>>();
+        let next = self.origin.configured().map_err(texts)?;
+        next.can_follow(&self.current).map_err(|e| vec![e])?;
+        let app = self.apps.borrow().renewed(Arc::clone(&next.policy), next.settings.clone());
+        let app = app.map_err(|e| vec![e])?;
+        let refused = self.admin.refused().await;
+        next.write().map_err(|e| vec![e])?;
+        self.admin.has(next.revision(), refused).await.map_err(|e| vec![e])?;
+        self.apps.send_replace(app);
+        self.refusals.switch(next.prints_refusals());
+        self.current = next;
+        Ok(())
     }
 }
 
-async fn post(admin: &str, path: &str) -> Result<(), String> {
-    let url = format!("http://{admin}{path}");
-    fetch::answer(fetch::client()?.post(&url), &url, 1024).await.map(drop)
+fn ended_by(ended: std::io::Result<std::process::ExitStatus>) -> String {
+    format!("envoy has ended ({})", ended.map_or_else(|e| e.to_string(), |status| status.to_string()))
 }
 
-/// Whether a request is under way.
-async fn is_busy(admin: &str) -> Result<bool, String> {
-    let url = format!("http://{admin}/stats?filter=^{}$", ACTIVE.replace('.', "\\."));
-    let said = fetch::answer(fetch::client()?.get(&url), &url, 64 * 1024).await?;
-    let said = String::from_utf8_lossy(&said.body);
-    Ok(said.lines().filter_map(|line| line.rsplit_once(": ")).any(|(_, count)| count != "0"))
+/// SIGHUP, one after the other; none of them ends us.
+struct Renewals {
+    #[cfg(unix)]
+    hangups: tokio::signal::unix::Signal,
+}
+
+impl Renewals {
+    #[cfg(unix)]
+    fn listen() -> Result<Self, String> {
+        use tokio::signal::unix::{SignalKind, signal};
+        let hangups = signal(SignalKind::hangup()).map_err(|e| format!("can't listen for signals: {e}"))?;
+        Ok(Self { hangups })
+    }
+
+    #[cfg(unix)]
+    async fn next(&mut self) {
+        self.hangups.recv().await;
+    }
+
+    #[cfg(not(unix))]
+    fn listen() -> Result<Self, String> {
+        Ok(Self {})
+    }
+
+    #[cfg(not(unix))]
+    async fn next(&mut self) {
+        std::future::pending::<()>().await;
+    }
 }

@@ -38,10 +38,21 @@ pub use token::{Key, key_a, key_b, token};
 pub use upstream::Upstream;
 
 use std::future::Future;
+use std::path::PathBuf;
 use std::time::{Duration, Instant};
 
 /// The audience of the tests' tokens.
 pub const AUDIENCE: &str = "https://gateway.local/api";
+
+/// The folder of these tests' package, as it is now: what was built for another clone may run here.
+pub fn sources() -> PathBuf {
+    std::env::var_os("CARGO_MANIFEST_DIR").expect("run by cargo or nextest").into()
+}
+
+/// The repository's root.
+pub fn root() -> PathBuf {
+    sources().parent().expect("the package isn't the root").to_owned()
+}
 
 /// Waits until `condition` answers something, for at most 20 seconds.
 pub async fn eventually<T, F: Future<Output = Option<T>>>(what: &str, mut condition: impl FnMut() -> F) -> T {

@@ -2,7 +2,7 @@
 
 use crate::gateway::from_environment;
 use std::os::unix::fs::symlink;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use tempfile::TempDir;
 use tokio::process::Command;
 
@@ -15,7 +15,7 @@ impl Scripts {
         let folder = tempfile::tempdir().unwrap();
         symlink(modules(), folder.path().join("node_modules")).unwrap();
         // Node looks for a module's packages beside the module.
-        let sources = Path::new(env!("CARGO_MANIFEST_DIR")).join("node").join(name);
+        let sources = crate::sources().join("node").join(name);
         for entry in std::fs::read_dir(sources).unwrap() {
             let entry = entry.unwrap();
             std::fs::copy(entry.path(), folder.path().join(entry.file_name())).unwrap();

@@ -2,12 +2,8 @@
 //! of a text that is gone; the webhook's guide has each of its variables; commands in the guides are commands that there are.
 
 use clap::Parser as _;
+use gatewaystack_tests::root;
 use std::collections::BTreeSet;
-use std::path::{Path, PathBuf};
-
-fn root() -> PathBuf {
-    Path::new(env!("CARGO_MANIFEST_DIR")).parent().unwrap().to_owned()
-}
 
 fn read(path: &str) -> String {
     std::fs::read_to_string(root().join(path)).unwrap_or_else(|e| panic!("{path}: {e}"))

@@ -3,7 +3,6 @@
 use gatewaystack_tests::{AUDIENCE, Gateway, Upstream, gateway};
 use serde_json::{Value, json};
 use std::os::unix::fs::symlink;
-use std::path::Path;
 use std::process::Stdio;
 use tempfile::TempDir;
 use tokio::io::{AsyncBufReadExt as _, BufReader};
@@ -24,7 +23,7 @@ impl ForeignIssuer {
         // Node looks for a module's packages beside the module, wherever NODE_PATH points.
         symlink(modules, folder.path().join("node_modules")).unwrap();
         let script = folder.path().join("provider.mjs");
-        std::fs::copy(Path::new(env!("CARGO_MANIFEST_DIR")).join("node/provider.mjs"), &script).unwrap();
+        std::fs::copy(gatewaystack_tests::sources().join("node/provider.mjs"), &script).unwrap();
         let mut process = Command::new("node")
             .args([script.as_os_str(), "0".as_ref()])
             .stdout(Stdio::piped())

@@ -36,7 +36,7 @@ async fn each_state_shows_and_says_what_to_do() {
             |_, auth0| auth0.promote("google-oauth2"),
             &[],
             200,
-            json!({"audience": AUDIENCE, "jwksReachable": true, "jwksKeys": 1, "jwksAgeSeconds": 0, "managementConfigured": true,
+            json!({"audience": AUDIENCE, "jwksReachable": true, "jwksKeys": 1, "managementConfigured": true,
                    "managementTokenOk": true, "connectionDomainLevel": true, "webhookQueueDepth": 0, "webhookParked": 0}),
             "",
         ),

@@ -1,11 +1,8 @@
 //! The post-login Action of docs/auth0 under Node: its own rows (`tests/node/action.test.mjs`), and that those rows can fail.
 
+use gatewaystack_tests::root;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output};
-
-fn root() -> PathBuf {
-    Path::new(env!("CARGO_MANIFEST_DIR")).parent().unwrap().to_owned()
-}
 
 fn run(action: &Path) -> Output {
     let test = root().join("tests/node/action.test.mjs");

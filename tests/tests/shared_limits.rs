@@ -227,8 +227,7 @@ async fn bodies_and_trailers_wait_for_the_answer_and_arrive_whole() {
 
 #[test]
 fn the_limits_file_of_compose_is_what_the_command_prints() {
-    let read =
-        |file: &str| std::fs::read_to_string(format!("{}/../{file}", env!("CARGO_MANIFEST_DIR"))).unwrap();
+    let read = |file: &str| std::fs::read_to_string(root().join(file)).unwrap();
     let policy: Value = serde_saphyr::from_str(&read("envoy/examples/demo-mcp.yaml")).unwrap();
     let env = read("demo/demo.env");
     let variables = env.lines().filter(|line| !line.starts_with('#')).filter_map(|line| line.split_once('='));

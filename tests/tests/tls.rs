@@ -146,3 +146,39 @@ async fn clients_are_served_over_tls_with_the_operators_certificate() {
     );
     assert_eq!(gateway.get("/v1/x").bearer(&good).send().await.status, 0, "plain HTTP has no answer there");
 }
+
+/// The process's own variables don't have it.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn an_env_files_roots_are_those_of_every_fetch() {
+    let (root, issuer) = (Root::new(), TestIssuer::start().await);
+    issuer.set_configuration(json!({}));
+    let url = root.front(&issuer.url, "localhost").await;
+    let policy = json!({
+        "issuers": [{"issuer": format!("{url}/"), "audiences": ["a"], "jwks_uri": format!("{url}/jwks")}],
+    });
+    let policy = root.file("gateway.json", &policy.to_string());
+    let nothing = root.file("nothing.pem", "no certificate");
+    for (line, says) in [
+        (format!("SSL_CERT_FILE={}", root.pem()), None),
+        (String::new(), Some("issuers[0]: ")),
+        ("SSL_CERT_FILE=/nonexistent".to_owned(), Some("SSL_CERT_FILE: expected a file with certificates")),
+        (
+            format!("SSL_CERT_FILE={}", nothing.display()),
+            Some("SSL_CERT_FILE: expected a file with certificates"),
+        ),
+    ] {
+        let env = root.file("env", &line);
+        let mut command = tokio::process::Command::new(gateway::from_environment("GATEWAYSTACK_BIN"));
+        command
+            .arg("check")
+            .arg(&policy)
+            .arg("--online")
+            .arg("--env-file")
+            .arg(env)
+            .env_remove("SSL_CERT_FILE");
+        let output = command.output().await.unwrap();
+        let said = String::from_utf8(output.stderr).unwrap();
+        assert_eq!(output.status.success(), says.is_none(), "{line}: {said}");
+        assert!(said.contains(says.unwrap_or_default()), "{line}: {said}");
+    }
+}

@@ -1,11 +1,11 @@
 //! The command line. In: arguments. Out: the command that they name, run.
 
-use std::{path::PathBuf, process::ExitCode};
+use std::{ffi::OsString, path::PathBuf, process::ExitCode};
 
 use anyhow::Result;
 use clap::{Parser, Subcommand, ValueEnum};
 
-use crate::{bench, demo, lint, release, test, up};
+use crate::{bench, demo, lint, process::become_program, release, test, up};
 
 /// The project's commands. Each one fetches or builds what it needs and keeps it in the user's cache folder.
 #[derive(Parser)]
@@ -29,6 +29,16 @@ enum Command {
     Lint,
     /// Build what a release consists of, the same bytes each time: filter, programs, chart, bills of materials, checksums
     Release(ReleaseArguments),
+    /// Become a program that ends when we do; for the other commands alone
+    #[command(hide = true)]
+    Launch {
+        #[arg(long)]
+        parent: u32,
+        #[arg(long)]
+        ask: bool,
+        #[arg(last = true, required = true)]
+        words: Vec<OsString>,
+    },
 }
 
 #[derive(clap::Args)]
@@ -134,6 +144,9 @@ impl Cli {
             Command::Bench(arguments) => bench::run(&arguments),
             Command::Lint => lint::run(),
             Command::Release(arguments) => release::run(&arguments),
+            Command::Launch { parent, ask, words } => {
+                become_program(parent, ask, &words).map(|never| match never {})
+            }
         }
     }
 }

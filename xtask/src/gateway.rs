@@ -62,6 +62,8 @@ pub struct Ports {
     /// Whether `/health` is routed through the gateway.
     pub health: bool,
     pub tls: bool,
+    /// How much Envoy says in its log (`LOG_LEVEL`).
+    pub log_level: String,
 }
 
 /// A folder for one run, for us alone: the bootstrap in it holds a secret. Removed at the end.
@@ -105,11 +107,15 @@ impl Rendered<'_> {
             require_free(address, port)?;
         }
         let mut sidecar = program(&self.built.gatewaystack);
-        sidecar.arg("serve").arg("--state").arg(&self.folder.0);
+        sidecar.arg("serve").arg("--refusals").arg("--state").arg(&self.folder.0);
         self.configuration.apply(&mut sidecar);
-        stack.start("gatewaystack serve", sidecar)?;
+        // Lines of refusals, or the records themselves, are what both have for standard output.
+        stack.start_telling("gatewaystack serve", sidecar)?;
         let workers = thread::available_parallelism().map_or(1, usize::from);
-        stack.start("envoy", envoy_with(&self.bootstrap(), workers)?)?;
+        stack.start_telling(
+            "envoy",
+            with(program(&envoy()?), &self.bootstrap(), workers, &self.ports.log_level),
+        )?;
         wait_until(stack, stop, "the gateway", || self.ready())
     }
 
@@ -120,7 +126,7 @@ impl Rendered<'_> {
 
     /// `/health` through the gateway. Where that isn't routed or is behind TLS: Envoy's readiness and the sidecar's own.
     fn ready(&self) -> bool {
-        let Ports { listen, sidecar, admin, health, tls } = self.ports;
+        let Ports { listen, sidecar, admin, health, tls, .. } = self.ports;
         match health && !tls {
             true => answers(listen, "/health"),
             false => answers(admin, "/ready") && answers(sidecar, "/health"),
@@ -159,6 +165,7 @@ impl Ports {
             admin: address("admin")?,
             health,
             tls,
+            log_level: said.get("log_level").and_then(Value::as_str).unwrap_or("warn").to_owned(),
         })
     }
 }
@@ -196,9 +203,9 @@ fn remove_abandoned(runs: &Path) {
     }
 }
 
-/// Envoy with this bootstrap.
+/// Envoy with this bootstrap, which says warnings alone.
 pub fn envoy_with(bootstrap: &Path, workers: usize) -> Result<Command> {
-    Ok(with(program(&envoy()?), bootstrap, workers))
+    Ok(with(program(&envoy()?), bootstrap, workers, "warn"))
 }
 
 /// The same under callgrind, which counts from when it is told to, and writes into files that are named after `out`.
@@ -206,12 +213,14 @@ pub fn envoy_counted(bootstrap: &Path, workers: usize, out: &Path) -> Result<Com
     let mut command = program(&on_path("valgrind").context("valgrind isn't on PATH")?);
     command.args(["-q", "--tool=callgrind", "--instr-atstart=no"]);
     command.arg(format!("--callgrind-out-file={}", out.display())).arg(envoy()?);
-    Ok(with(command, bootstrap, workers))
+    Ok(with(command, bootstrap, workers, "warn"))
 }
 
-fn with(mut command: Command, bootstrap: &Path, workers: usize) -> Command {
+fn with(mut command: Command, bootstrap: &Path, workers: usize, log_level: &str) -> Command {
     command.arg("-c").arg(bootstrap).arg("--concurrency").arg(workers.to_string());
-    command.args(["--use-dynamic-base-id", "--disable-hot-restart", "--log-level", "warn"]);
+    command.args(["--use-dynamic-base-id", "--disable-hot-restart", "--log-level", log_level]);
+    // A record is in its file within a tenth of a second; ten seconds else.
+    command.args(["--file-flush-interval-msec", "100"]);
     command
 }
 

@@ -2,6 +2,7 @@
 //! backoff, and none of them left when the stack ends, however it ends.
 
 use std::{
+    ffi::OsString,
     io,
     os::unix::process::CommandExt,
     path::Path,
@@ -18,8 +19,6 @@ use anyhow::{Context, Result, bail};
 use rustix::process::{Pid, Signal, kill_process};
 use signal_hook::consts::{SIGHUP, SIGINT, SIGTERM};
 
-use crate::workspace::on_path;
-
 /// How often the stack is looked at.
 pub const PAUSE: Duration = Duration::from_millis(50);
 /// How long a process may take to end by itself.
@@ -28,20 +27,44 @@ const FIRST_BACKOFF: Duration = Duration::from_millis(200);
 const LONGEST_BACKOFF: Duration = Duration::from_secs(10);
 /// A process that ran this long is taken for healthy: its next death waits the first backoff again.
 const HEALTHY: Duration = Duration::from_secs(30);
-const DIE_WITH_PARENT: [&str; 3] = ["--pdeathsig", "TERM", "--"];
 
-/// A command for the stack. Where `setpriv` is there (util-linux), the kernel ends the process when we are killed and
-/// can't end it ourselves.
+/// A command for the stack. The kernel ends the process when we are killed and can't end it ourselves (Linux). It is a thread whose end the kernel
+/// tells of, so start it on one that lasts as long as we do.
 pub fn program(path: &Path) -> Command {
-    let Some(setpriv) = on_path("setpriv") else { return Command::new(path) };
-    let mut trial = Command::new(&setpriv);
-    trial.args(DIE_WITH_PARENT).arg("true").stdout(Stdio::null()).stderr(Stdio::null());
-    if !trial.status().is_ok_and(|status| status.success()) {
+    launched(path, &[])
+}
+
+/// The same for a program that has things of its own to clear away: it is asked to end.
+pub fn program_asked(path: &Path) -> Command {
+    launched(path, &["--ask"])
+}
+
+fn launched(path: &Path, how: &[&str]) -> Command {
+    if !cfg!(target_os = "linux") {
         return Command::new(path);
     }
-    let mut command = Command::new(setpriv);
-    command.args(DIE_WITH_PARENT).arg(path);
+    let mut command = Command::new("/proc/self/exe");
+    command.args(["launch", "--parent", &std::process::id().to_string()]).args(how).arg("--").arg(path);
     command
+}
+
+/// Becomes the program that `words` begin with, which ends when `parent` does: what the commands of [`program`] do. Kept over `exec`, so that no code
+/// has to run between fork and exec.
+#[cfg(target_os = "linux")]
+pub fn become_program(parent: u32, ask: bool, words: &[OsString]) -> Result<std::convert::Infallible> {
+    let (program, arguments) = words.split_first().context("no program")?;
+    rustix::process::set_parent_process_death_signal(Some(if ask { Signal::TERM } else { Signal::KILL }))?;
+    // It may have ended before the kernel knew that we care.
+    if rustix::process::getppid().map(|id| id.as_raw_nonzero().get()) != i32::try_from(parent).ok() {
+        bail!("{}: its parent has ended", Path::new(program).display());
+    }
+    let error = Command::new(program).args(arguments).exec();
+    Err(error).with_context(|| format!("can't start {}", Path::new(program).display()))
+}
+
+#[cfg(not(target_os = "linux"))]
+pub fn become_program(_: u32, _: bool, _: &[OsString]) -> Result<std::convert::Infallible> {
+    bail!("launch works on Linux alone")
 }
 
 /// Set by SIGINT, SIGTERM or SIGHUP from now on, instead of ending us.
@@ -83,8 +106,14 @@ enum State {
 impl Stack {
     /// Starts a process; its output goes to our standard error.
     pub fn start(&mut self, name: &'static str, mut command: Command) -> Result<()> {
+        command.stdout(io::stderr());
+        self.start_telling(name, command)
+    }
+
+    /// The same; what it says on standard output stays there.
+    pub fn start_telling(&mut self, name: &'static str, mut command: Command) -> Result<()> {
         // A group of its own: Ctrl-C reaches us alone, and we end the others in order.
-        command.stdin(Stdio::null()).stdout(io::stderr()).stderr(io::stderr()).process_group(0);
+        command.stdin(Stdio::null()).stderr(io::stderr()).process_group(0);
         let child = command.spawn().with_context(|| format!("can't start {name}"))?;
         let state = State::Running { child, since: Instant::now() };
         self.parts.push(Part { name, command, state, backoff: FIRST_BACKOFF });

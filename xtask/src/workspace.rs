@@ -11,7 +11,7 @@ use serde_json::Value;
 
 use crate::run::output;
 
-/// The workspace that this binary was built from.
+/// The workspace that this command is run in. Not that which the binary was built from: clones may share a target folder.
 pub struct Workspace {
     pub root: PathBuf,
     /// As cargo sees it: `CARGO_TARGET_DIR` and its configuration count.
@@ -22,8 +22,9 @@ impl Workspace {
     pub fn find() -> Result<Self> {
         let mut metadata = cargo();
         metadata.args(["metadata", "--no-deps", "--format-version=1", "--manifest-path"]);
-        // Built into the binary, so that the command works from every folder below the root.
-        metadata.arg(concat!(env!("CARGO_MANIFEST_DIR"), "/Cargo.toml"));
+        let package = env::var_os("CARGO_MANIFEST_DIR").map(PathBuf::from);
+        let current = env::current_dir().context("the current folder")?;
+        metadata.arg(root(package.as_deref(), &current)?.join("Cargo.toml"));
         let metadata: Value = serde_json::from_str(&output(&mut metadata)?).context("cargo metadata")?;
         let folder = |name: &str| {
             metadata
@@ -59,6 +60,14 @@ impl Workspace {
     }
 }
 
+/// The root around the package that cargo runs (`cargo xtask`, from every folder below the root), else around the current folder.
+fn root(package: Option<&Path>, current: &Path) -> Result<PathBuf> {
+    let around = package.into_iter().chain([current]).flat_map(Path::ancestors);
+    let mut roots = around.filter(|folder| folder.join("xtask/Cargo.toml").is_file());
+    let found = roots.next().map(Path::to_owned);
+    found.with_context(|| format!("{} is in no clone of this repository", current.display()))
+}
+
 /// The cargo that runs us, so that the pinned toolchain is used throughout.
 pub fn cargo() -> Command {
     Command::new(env::var_os("CARGO").unwrap_or_else(|| "cargo".into()))
@@ -91,7 +100,31 @@ fn locked_versions(lock: &str, package: &str) -> Vec<String> {
 
 #[cfg(test)]
 mod tests {
-    use super::locked_versions;
+    use super::{locked_versions, root};
+    use std::{fs, path::Path};
+
+    #[test]
+    fn the_root_is_that_of_the_clone_in_which_the_command_is_run() {
+        let folder = tempfile::tempdir().unwrap();
+        let clones = ["one", "two"].map(|name| folder.path().join(name));
+        for clone in &clones {
+            for below in ["xtask/src", "docs/decisions"] {
+                fs::create_dir_all(clone.join(below)).unwrap();
+            }
+            fs::write(clone.join("xtask/Cargo.toml"), "").unwrap();
+        }
+        let [one, two] = &clones;
+        for (package, current, expect) in [
+            (None, two.join("docs/decisions"), Some(two)),
+            (None, one.clone(), Some(one)),
+            (Some(two.join("xtask")), one.join("docs"), Some(two)),
+            (Some(folder.path().join("elsewhere")), one.join("docs"), Some(one)),
+            (None, folder.path().to_owned(), None),
+        ] {
+            let found = root(package.as_deref(), Path::new(&current)).ok();
+            assert_eq!(found.as_ref(), expect, "{package:?}, {}", current.display());
+        }
+    }
 
     #[test]
     fn the_lock_names_a_version_for_the_whole_name_only() {

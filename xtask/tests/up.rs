@@ -108,8 +108,8 @@ fn it_says_when_it_is_ready_brings_back_what_dies_and_stops_when_told_to() {
         let _ = errors.read_to_string(&mut text);
         text
     });
-    let mut line = String::new();
-    BufReader::new(running.0.stdout.take().unwrap()).read_line(&mut line).unwrap();
+    let (mut line, mut out) = (String::new(), BufReader::new(running.0.stdout.take().unwrap()));
+    out.read_line(&mut line).unwrap();
     assert_eq!(line, format!("ready http://127.0.0.1:{port}\n"));
     let address = format!("127.0.0.1:{port}");
     assert_eq!((status(&address, "/health"), status(&address, "/protected")), (200, 401));
@@ -120,10 +120,37 @@ fn it_says_when_it_is_ready_brings_back_what_dies_and_stops_when_told_to() {
         eventually(part, || child_of(id, part).filter(|new| *new != old));
         eventually("the gateway's answer", || (status(&address, "/health") == 200).then_some(()));
     }
+    let mut refusals =
+        out.lines().map(|line| line.unwrap()).filter(|line| line.contains(" 401 deny no_token "));
+    assert!(refusals.next().unwrap().contains(" GET /protected route=/protected"));
     signal(running.0.id(), Signal::TERM);
     let ended = running.0.wait().unwrap();
     assert_eq!(ended.code(), Some(0), "{}", errors.join().unwrap());
     assert_eq!(status(&address, "/health"), 0, "nothing is left");
+}
+
+#[test]
+fn killed_outright_it_leaves_nothing_behind() {
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("gateway.env");
+    let port = free_port();
+    let text = format!(
+        "AUTH_ISSUER=http://127.0.0.1:9/\nAUTH_AUDIENCE=api\nPORT={port}\nSIDECAR_PORT=0\nADMIN_PORT=0\nDATA_DIR={}\n",
+        folder.path().join("data").display()
+    );
+    fs::write(&file, text).unwrap();
+    // Nobody else may stand between the kernel and what is started.
+    let mut running = Running(up(&file).stderr(Stdio::null()).spawn().unwrap());
+    let mut line = String::new();
+    BufReader::new(running.0.stdout.take().unwrap()).read_line(&mut line).unwrap();
+    let id = running.0.id();
+    let parts = ["gatewaystack serve", "envoy.yaml"].map(|part| child_of(id, part).unwrap());
+    signal(id, Signal::KILL);
+    running.0.wait().unwrap();
+    for part in parts {
+        eventually("its end", || (!fs::exists(format!("/proc/{part}/exe")).unwrap_or(false)).then_some(()));
+    }
+    assert_eq!(status(&format!("127.0.0.1:{port}"), "/health"), 0);
 }
 
 #[test]

@@ -22,6 +22,7 @@ mod form;
 mod structure;
 mod values;
 mod compile;
+pub use compile::scope_prefix::of_token as whole_scope;
 pub mod overlap;
 pub mod environment;
 
@@ -116,8 +117,8 @@ fn parse(bytes: &[u8]) -> Result<Value, ConfigError> {
 
 fn compile_folded(folded: Folded, place: Place) -> Result<(Policy, Value), Vec<ConfigError>> {
     let Folded { value, errors, origins } = folded;
-    let (raw, structural) = structure::read(&value);
-    let (policy, semantic) = compile::compile(&raw, &value, place);
+    let (mut raw, structural) = structure::read(&value);
+    let (policy, semantic) = compile::compile(&mut raw, &value, place);
     let mut all = errors;
     // A member that was taken out for its form would be missed again by the checks of meaning.
     let known: Vec<String> = structural.iter().map(|e| e.path.clone()).collect();

@@ -42,6 +42,8 @@ pub struct Policy {
     pub metadata: Metadata,
     /// Origins that browsers may call from.
     pub cors: Cors,
+    /// What a scope begins with (`api://APP/`), in rules and documents; a token's may lack it. Empty: nothing.
+    pub scope_prefix: String,
     /// Trusted issuers; [`IssuerId`] is the index.
     pub issuers: Vec<Issuer>,
     /// The built-in routes that are on, then the policy's; the first match wins.
@@ -204,6 +206,8 @@ pub struct Route {
     pub hosts: Vec<String>,
     /// Public or with a token.
     pub access: Access,
+    /// Whether it is meant that this public route takes requests of a later one that needs a token (`hides: allowed`).
+    pub hides: bool,
     /// Issuers whose tokens are good here; `None`: all.
     pub issuers: Option<Vec<IssuerId>>,
     /// Audiences accepted here besides the issuer's.
@@ -476,6 +480,17 @@ pub struct Own {
     pub webhook: bool,
     /// Which new clients the sidecar promotes at Auth0, and to what.
     pub promotion: Promotion,
+    /// Where the decision records go.
+    pub records: Records,
+}
+
+/// Where the decision records go: one of them at least.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Records {
+    /// `decisions.jsonl` in the sidecar's folder.
+    pub file: bool,
+    /// Envoy's standard output.
+    pub stdout: bool,
 }
 
 /// Client promotion (CONTRACT §9).

@@ -61,6 +61,7 @@ words!(/** `case` */ RawCase { Insensitive, Sensitive });
 words!(/** `challenge_scope` */ RawChallengeScope { Operation, All });
 words!(/** `metadata.serve` */ RawServe { Sidecar, Filter });
 words!(/** `routes[].access` */ RawAccess { Public, Token });
+words!(/** `routes[].hides` */ RawHides { Allowed });
 words!(/** `routes[].audience` */ RawAudience { Issuer, Strict });
 words!(/** `routes[].aliases` */ RawAliases { Allowed, Strict });
 words!(/** `routes[].upgrade[]` */ RawUpgrade { Websocket });
@@ -68,6 +69,7 @@ words!(/** `rate_limits[].by` */ RawBy { User, Tenant, Address });
 words!(/** `rate_limits[].on` */ RawOn { Failures, All });
 words!(/** `rate_limits[].scope` */ RawLimitScope { Global });
 words!(/** `rate_limits[].failure_mode` */ RawFailureMode { Allow, Deny });
+words!(/** `audit.to[]` */ RawRecords { File, Stdout });
 words!(/** `audit.subject` */ RawSubject { Plain, Hash });
 words!(/** `mcp.challenge_mode` */ RawChallengeMode { Http, Meta, Auto });
 words!(/** `mcp.sessions` */ RawSessions { Bind, Pass });
@@ -172,6 +174,7 @@ RawIssuer {
     /** Claim of the tenant. */ tenant_claim: String,
     /** Claims of the scopes. */ scope_claims: Vec<String>,
     /** Scopes that it may grant. */ scopes: Vec<String>,
+    /** What its scopes begin with where they are asked for. */ scope_prefix: String,
     /** Tenants that may act. */ tenants: Vec<String>,
     /** Put before user and tenant. */ user_prefix: String,
 });
@@ -182,6 +185,7 @@ RawRoute {
     /** Methods. */ methods: Vec<String>,
     /** Hosts. */ hosts: Vec<String>,
     /** Public or with a token. */ access: RawAccess,
+    /** A public route that takes requests of a later one with a token: that is meant. */ hides: RawHides,
     /** Issuers. */ issuers: Vec<String>,
     /** Audiences besides the issuer's. */ audiences: Vec<String>,
     /** `strict`: only the route's own. */ audience: RawAudience,
@@ -251,7 +255,10 @@ RawRateLimitService {
 });
 
 raw!(/** `audit` */
-RawAudit { /** How the record shows the subject. */ subject: RawSubject });
+RawAudit {
+    /** How the record shows the subject. */ subject: RawSubject,
+    /** (own) Where the records go. */ to: Vec<RawRecords>,
+});
 
 raw!(/** `webhook` */
 RawWebhook {

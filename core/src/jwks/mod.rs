@@ -5,7 +5,7 @@ pub mod ring;
 pub mod control;
 pub mod discovery;
 
-pub use parse::{Jwk, KeySet, MAX_DOCUMENT, RsaKey, parse};
+pub use parse::{Jwk, KeySet, MAX_DOCUMENT, RsaKey, Skipped, parse, skipped};
 pub use ring::{KeyRing, Lookup};
 
 #[cfg(test)]

@@ -4,7 +4,7 @@ use crate::hash;
 use crate::json;
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
-use serde_json::{Map, Value};
+use serde_json::Value;
 
 /// The longest document in bytes.
 pub const MAX_DOCUMENT: usize = 256 * 1024;
@@ -104,7 +104,7 @@ pub fn parse(document: &[u8]) -> Result<KeySet, DocumentFault> {
     }
     let value = json::parse(document, MAX_DEPTH).map_err(|_| DocumentFault::NotKeySet)?;
     let members = value.get("keys").and_then(Value::as_array).ok_or(DocumentFault::NotKeySet)?;
-    let keys: Vec<Jwk> = members.iter().filter_map(|m| jwk(m.as_object()?)).collect();
+    let keys: Vec<Jwk> = members.iter().filter_map(|m| jwk(m).ok()).collect();
     if keys.is_empty() {
         return Err(DocumentFault::NoUsableKey);
     }
@@ -112,27 +112,56 @@ pub fn parse(document: &[u8]) -> Result<KeySet, DocumentFault> {
     Ok(KeySet { keys, skipped })
 }
 
-fn jwk(member: &Map<String, Value>) -> Option<Jwk> {
-    let text = |name: &str| member.get(name).and_then(Value::as_str);
-    let absent_or = |name: &str, value: &str| member.get(name).is_none_or(|v| v.as_str() == Some(value));
-    let verifies = member.get("key_ops").is_none_or(|ops| {
-        ops.as_array().is_some_and(|ops| ops.iter().any(|op| op.as_str() == Some("verify")))
-    });
-    if text("kty") != Some("RSA") || !absent_or("use", "sig") || !absent_or("alg", "RS256") || !verifies {
-        return None;
-    }
-    let kid = match member.get("kid") {
-        None => None,
-        Some(Value::String(kid)) => Some(kid.clone()),
-        Some(_) => return None,
+/// A member of a document that was skipped: its `kid`, where it is a text, and why.
+pub type Skipped = (Option<String>, &'static str);
+
+/// The members of a document that were skipped, for whoever explains them; 16 at most.
+pub fn skipped(document: &[u8]) -> Vec<Skipped> {
+    let value = json::parse(document.get(..MAX_DOCUMENT).unwrap_or(document), MAX_DEPTH).unwrap_or_default();
+    let members = value.get("keys").and_then(Value::as_array).into_iter().flatten();
+    let why = |member: &Value| {
+        let kid = member.get("kid").and_then(Value::as_str).map(str::to_owned);
+        jwk(member).err().map(|why| (kid, why))
     };
-    let key = RsaKey::from_base64url(text("n")?, text("e")?, kid.as_deref()).ok()?;
-    Some(Jwk { kid, key })
+    members.filter_map(why).take(16).collect()
 }
 
-/// The key isn't one that RS256 may be verified with.
+/// A member that is `null` is one that is absent: some servers write every member that they know.
+fn jwk(member: &Value) -> Result<Jwk, &'static str> {
+    let member = member.as_object().ok_or("it isn't an object")?;
+    let given = |name: &str| member.get(name).filter(|value| !value.is_null());
+    let text = |name: &str| given(name).and_then(Value::as_str);
+    let absent_or = |name: &str, value: &str| given(name).is_none_or(|v| v.as_str() == Some(value));
+    let verifies = given("key_ops").is_none_or(|ops| {
+        ops.as_array().is_some_and(|ops| ops.iter().any(|op| op.as_str() == Some("verify")))
+    });
+    if text("kty") != Some("RSA") {
+        return Err("its kty isn't RSA");
+    }
+    if !absent_or("use", "sig") {
+        return Err("its use isn't sig");
+    }
+    if !absent_or("alg", "RS256") {
+        return Err("its alg isn't RS256");
+    }
+    if !verifies {
+        return Err("its key_ops don't have verify");
+    }
+    let kid = match given("kid") {
+        None => None,
+        Some(Value::String(kid)) => Some(kid.clone()),
+        Some(_) => return Err("its kid isn't a text"),
+    };
+    let (n, e) = text("n").zip(text("e")).ok_or("it has no n or no e")?;
+    // RFC 7518 §2 has no padding; jose reads it all the same, and it changes nothing.
+    let bare = |text: &str| text.trim_end_matches('=').to_owned();
+    let key = RsaKey::from_base64url(&bare(n), &bare(e), kid.as_deref()).map_err(|KeyFault(why)| why)?;
+    Ok(Jwk { kid, key })
+}
+
+/// The key isn't one that RS256 may be verified with, and why.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct KeyFault;
+pub struct KeyFault(pub &'static str);
 
 impl RsaKey {
     /// A key from the JWK members `n` and `e` (RFC 7518 §6.3.1).
@@ -141,7 +170,8 @@ impl RsaKey {
     /// Modulus outside 2048 to 8192 bits or even; exponent even, under 65537 or not under 2^32; no base64url.
     pub fn from_base64url(n: &str, e: &str, kid: Option<&str>) -> Result<Self, KeyFault> {
         let decode = |text: &str| -> Result<Vec<u8>, KeyFault> {
-            let bytes = URL_SAFE_NO_PAD.decode(text).map_err(|_| KeyFault)?;
+            let bytes =
+                URL_SAFE_NO_PAD.decode(text).map_err(|_| KeyFault("its n or its e isn't base64url"))?;
             Ok(bytes.into_iter().skip_while(|b| *b == 0).collect())
         };
         let (modulus, exponent) = (decode(n)?, decode(e)?);
@@ -149,8 +179,11 @@ impl RsaKey {
         let odd = |n: &[u8]| n.last().is_some_and(|b| b & 1 == 1);
         let e_value = exponent.iter().try_fold(0u32, |acc, b| Some(acc.checked_mul(256)? | u32::from(*b)));
         let good_e = e_value.is_some_and(|e| e >= 65_537 && e & 1 == 1);
-        if !(2048..=8192).contains(&bits) || !odd(&modulus) || !good_e {
-            return Err(KeyFault);
+        if !(2048..=8192).contains(&bits) || !odd(&modulus) {
+            return Err(KeyFault("its modulus isn't an odd number of 2048 to 8192 bits"));
+        }
+        if !good_e {
+            return Err(KeyFault("its exponent isn't an odd number from 65537 to 4294967295"));
         }
         let spki = spki(&modulus, &exponent);
         let fingerprint =

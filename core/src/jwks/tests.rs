@@ -1,7 +1,7 @@
 //! Key sets, what is skipped in them, and who may fetch when.
 
 use super::control::{Control, FETCH_TIMEOUT_MS, FORCED_FLOOR_MS, Force};
-use super::discovery::{Fetch, Next, Request};
+use super::discovery::{Fault, Fetch, Next, Request};
 use super::*;
 use crate::config::policy::{HttpUrl, JwksSource};
 use crate::testing::{key_a, key_b};
@@ -63,7 +63,17 @@ fn a_key_is_used_only_where_all_its_members_allow_rs256() {
         (with("key_ops", json!("verify")), false),
         (with("use", json!("enc")), false),
         (with("alg", json!("RS512")), false),
-        (with("alg", json!(null)), false),
+        (with("alg", json!(null)), true),
+        (with("use", json!(null)), true),
+        (with("key_ops", json!(null)), true),
+        (with("kid", json!(null)), true),
+        (with("x5c", json!(null)), true),
+        (with("kty", json!(null)), false),
+        (with("n", json!(null)), false),
+        (with("n", json!(format!("{}==", key_a().jwk()["n"].as_str().unwrap()))), true),
+        (with("e", json!("AQAB=")), true),
+        (with("e", json!("AQ=AB")), false),
+        (with("e", json!("=")), false),
         (with("kty", json!("EC")), false),
         (with("kid", json!(7)), false),
         (with("n", json!("not base64url!")), false),
@@ -80,6 +90,27 @@ fn a_key_is_used_only_where_all_its_members_allow_rs256() {
         let set = parse(&document(&[key_b().jwk(), jwk.clone()])).unwrap();
         assert_eq!((set.len(), set.skipped), if usable { (2, 0) } else { (1, 1) }, "{jwk}");
     }
+}
+
+#[test]
+fn what_is_skipped_has_a_reason() {
+    for (jwk, kid, why) in [
+        (with("kty", json!("EC")), Some("a"), "its kty isn't RSA"),
+        (with("use", json!("enc")), Some("a"), "its use isn't sig"),
+        (with("alg", json!("RS512")), Some("a"), "its alg isn't RS256"),
+        (with("key_ops", json!(["sign"])), Some("a"), "its key_ops don't have verify"),
+        (with("kid", json!(7)), None, "its kid isn't a text"),
+        (with("n", json!(null)), Some("a"), "it has no n or no e"),
+        (with("n", json!("a+b/")), Some("a"), "its n or its e isn't base64url"),
+        (with("n", json!("AQAB")), Some("a"), "its modulus isn't an odd number of 2048 to 8192 bits"),
+        (with("e", json!("Aw")), Some("a"), "its exponent isn't an odd number from 65537 to 4294967295"),
+        (json!(7), None, "it isn't an object"),
+    ] {
+        let found = skipped(&document(&[key_b().jwk(), jwk]));
+        assert_eq!(found, [(kid.map(str::to_owned), why)]);
+    }
+    assert_eq!(skipped(&document(&vec![json!(1); 100])).len(), 16);
+    assert_eq!(skipped(b"junk"), []);
 }
 
 #[test]
@@ -217,9 +248,69 @@ fn keys_are_discovered_only_on_the_issuers_own_host() {
             panic!("{bad}")
         };
         assert_eq!(request.path, "/t/.well-known/oauth-authorization-server");
-        assert_eq!(path(second.answer(Some(302), b"")), "/t/.well-known/jwks.json");
+        let mut asked = Vec::new();
+        let mut next = second.answer(Some(302), b"");
+        while let Next::Request(fetch, request) = next {
+            asked.push(request.path);
+            next = fetch.answer(Some(404), b"");
+        }
+        // RFC 8414 §3.1, and the same of OpenID's document.
+        let inserted = ["/.well-known/oauth-authorization-server/t", "/.well-known/openid-configuration/t"];
+        assert_eq!(asked, [&inserted[..], &["/t/.well-known/jwks.json"]].concat());
     }
+    let inserted = {
+        let mut next = start().0.answer(Some(404), b"");
+        for _ in 0..2 {
+            let Next::Request(fetch, request) = next else { panic!("{next:?}") };
+            next = fetch.answer(
+                if request.path.starts_with("/.well") { Some(200) } else { Some(404) },
+                good.as_bytes(),
+            );
+        }
+        path(next)
+    };
+    assert_eq!(inserted, "/keys?x=1");
     assert!(matches!(start().0.answer(None, b""), Next::Failed(_)));
+}
+
+/// What comes after it fails for reasons that tell less.
+#[test]
+fn discovery_that_fails_says_its_first_reason() {
+    let document = |issuer: &str, jwks: &str| json!({"issuer": issuer, "jwks_uri": jwks}).to_string();
+    let good = document("https://idp.example/", "https://idp.example/keys");
+    for (status, body, fault) in [
+        (301, String::new(), Fault::Redirect),
+        (500, String::new(), Fault::Status),
+        (200, format!("\u{feff}{good}"), Fault::ByteOrderMark),
+        (200, "<html>".to_owned(), Fault::NotJson),
+        (200, "[]".to_owned(), Fault::NotJson),
+        (200, "{\"issuer\":1,\"issuer\":1}".to_owned(), Fault::NotJson),
+        (200, " ".repeat(MAX_DOCUMENT + 1), Fault::TooLarge),
+        (200, document("https://idp.example/{tenantid}/v2.0", "https://idp.example/keys"), Fault::Template),
+        (200, document("https://other.example/", "https://idp.example/keys"), Fault::OtherIssuer),
+        (200, "{}".to_owned(), Fault::OtherIssuer),
+        (200, json!({"issuer": "https://idp.example"}).to_string(), Fault::NoKeys),
+        (200, document("https://idp.example/", "https://www.other.example/certs"), Fault::OtherHost),
+        (200, document("https://idp.example/", "http://idp.example/keys"), Fault::OtherHost),
+    ] {
+        let (fetch, _) = Fetch::start("https://idp.example/", &JwksSource::Discover(url("/")));
+        assert_eq!(fetch.fault(status, body.as_bytes()), Some(fault), "{body:.60}");
+        let mut next = fetch.answer(Some(status), body.as_bytes());
+        while let Next::Request(fetch, _) = next {
+            assert_eq!(fetch.fault(404, b""), None);
+            next = fetch.answer(Some(404), b"");
+        }
+        assert!(matches!(next, Next::Failed(why) if why == fault.text()), "{next:?}");
+    }
+    // Where the keys were found all the same, nothing has failed; without any document the keys' own answer says why.
+    let (fetch, _) = Fetch::start("https://idp.example/", &JwksSource::Discover(url("/")));
+    let Next::Request(fetch, _) = fetch.answer(Some(200), b"junk") else { panic!() };
+    let Next::Request(fetch, _) = fetch.answer(Some(404), b"") else { panic!() };
+    assert!(matches!(fetch.clone().answer(Some(200), &self::document(&[key_a().jwk()])), Next::Keys(..)));
+    let (fetch, _) = Fetch::start("https://idp.example/", &JwksSource::Discover(url("/")));
+    let Next::Request(fetch, _) = fetch.answer(Some(404), b"") else { panic!() };
+    let Next::Request(fetch, _) = fetch.answer(Some(404), b"") else { panic!() };
+    assert!(matches!(fetch.answer(Some(404), b""), Next::Failed("the key set's server did not answer 200")));
 }
 
 #[test]

@@ -4,9 +4,12 @@
 use super::Scopes;
 use super::TokenFault;
 use super::header::MAX_DEPTH;
+use super::machine;
 use super::signature::Proof;
 use crate::config::policy::{Issuer, IssuerId, Policy};
+use crate::config::whole_scope;
 use crate::json::{self, Members, View};
+use std::borrow::Cow;
 
 /// Longest user or tenant in bytes.
 pub const MAX_SUBJECT: usize = 512;
@@ -117,14 +120,14 @@ pub fn parse(payload: &[u8], policy: &Policy, now_ms: u64) -> Result<UnverifiedC
     if reserved(user) || tenant.is_some_and(reserved) {
         return Err(TokenFault::ReservedUser);
     }
-    let machine = is_machine(&claims);
+    let machine = machine::is_machine(&claims);
     let prefixed = |name: &str| format!("{}{name}", issuer.user_prefix);
     let claims = Claims {
         user: prefixed(user),
         tenant: tenant.map(prefixed),
         audiences,
-        scopes: scopes(&claims, issuer, |_| true),
-        consented: consented(&claims, issuer),
+        scopes: scopes(&claims, issuer, &policy.scope_prefix, |_| true),
+        consented: consented(&claims, issuer, &policy.scope_prefix),
         machine,
         ends,
     };
@@ -183,14 +186,15 @@ fn strings(value: Option<&View<'_>>) -> Option<Vec<String>> {
     }
 }
 
-fn consented(claims: &Members<'_>, issuer: &Issuer) -> Option<Scopes> {
+fn consented(claims: &Members<'_>, issuer: &Issuer, prefix: &str) -> Option<Scopes> {
     let is_other = |name: &str| name != "permissions";
     let other = issuer.scope_claims.iter().any(|name| is_other(name) && claims.contains_key(name));
-    (other && claims.contains_key("permissions")).then(|| scopes(claims, issuer, is_other))
+    (other && claims.contains_key("permissions")).then(|| scopes(claims, issuer, prefix, is_other))
 }
 
-fn scopes(claims: &Members<'_>, issuer: &Issuer, counts: impl Fn(&str) -> bool) -> Scopes {
-    let mut found: Vec<&str> = Vec::new();
+/// Whole names, as rules have them.
+fn scopes(claims: &Members<'_>, issuer: &Issuer, prefix: &str, counts: impl Fn(&str) -> bool) -> Scopes {
+    let mut found: Vec<Cow<'_, str>> = Vec::new();
     for name in issuer.scope_claims.iter().filter(|name| counts(name)) {
         let named: Vec<&str> = match claims.get(name) {
             // `permissions` is an array; the others may be space-separated strings, too (RFC 8693 §4.2).
@@ -199,20 +203,12 @@ fn scopes(claims: &Members<'_>, issuer: &Issuer, counts: impl Fn(&str) -> bool) 
             _ => Vec::new(),
         };
         for scope in named.into_iter().filter(|scope| !scope.is_empty()) {
-            let allowed = issuer.scopes.as_ref().is_none_or(|allowed| allowed.iter().any(|a| a == scope));
+            let scope = whole_scope(scope, prefix);
+            let allowed = issuer.scopes.as_ref().is_none_or(|allowed| allowed.iter().any(|a| *a == scope));
             if allowed {
                 found.push(scope);
             }
         }
     }
-    Scopes::of(found)
-}
-
-fn is_machine(claims: &Members<'_>) -> bool {
-    let text = |name: &str| claims.get(name).and_then(View::as_str);
-    let sub = text("sub");
-    text("gty") == Some("client-credentials")
-        || sub.is_some_and(|sub| {
-            sub.ends_with("@clients") || [text("azp"), text("client_id")].contains(&Some(sub))
-        })
+    Scopes::of(found.iter().map(AsRef::as_ref).collect())
 }

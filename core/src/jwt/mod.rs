@@ -2,6 +2,7 @@
 
 pub mod header;
 pub mod claims;
+mod machine;
 mod rsa;
 pub mod signature;
 

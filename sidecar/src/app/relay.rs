@@ -5,6 +5,7 @@
 use super::Shared;
 use super::answer::refusal;
 use crate::fetch;
+use crate::jwks;
 use crate::probe::Probe;
 use axum::extract::State;
 use axum::http::{HeaderMap, StatusCode, header};
@@ -57,11 +58,21 @@ impl Relay {
     }
 }
 
+/// Below the issuer's path, or before it.
 async fn fetch(issuer: &str, path: &str) -> Document {
-    let base = bare(issuer);
-    let document = fetch::get(&format!("{base}{path}"), MAX_DOCUMENT).await.ok()?;
+    let name = path.strip_prefix("/.well-known/")?;
+    for url in jwks::documents(issuer, name) {
+        if let Some(document) = fetch_at(issuer, &url).await {
+            return Some(document);
+        }
+    }
+    None
+}
+
+async fn fetch_at(issuer: &str, url: &str) -> Document {
+    let document = fetch::get(url, MAX_DOCUMENT).await.ok()?;
     let claims = json::parse(&document, 32).ok()?;
-    let same = claims.get("issuer").and_then(Value::as_str).is_some_and(|issuer| bare(issuer) == base);
+    let same = claims.get("issuer").and_then(Value::as_str).is_some_and(|named| bare(named) == bare(issuer));
     same.then_some(document)
 }
 

@@ -29,8 +29,12 @@ pub struct Limits {
 impl Limits {
     /// Reads an answer's headers.
     pub fn read(headers: &HeaderMap) -> Self {
+        Self::read_at(headers, SystemTime::now())
+    }
+
+    fn read_at(headers: &HeaderMap, ours: SystemTime) -> Self {
         let number = |name: &str| headers.get(name)?.to_str().ok()?.trim().parse::<u64>().ok();
-        let now = theirs(headers, SystemTime::now());
+        let now = theirs(headers, ours);
         let until = |at: SystemTime| at.duration_since(now).unwrap_or_default();
         let reset_at = number("x-ratelimit-reset");
         let reset =
@@ -222,23 +226,17 @@ mod tests {
     fn a_clock_of_ours_that_is_wrong_changes_no_wait() {
         use reqwest::header::{HeaderMap, HeaderName};
         // An hour behind us, in step with us, and an hour ahead.
+        let ours = 1_790_000_000u64;
+        let at = |seconds: u64| SystemTime::UNIX_EPOCH + Duration::from_secs(seconds);
         for offset in [-3_600i64, 0, 3_600] {
-            let theirs = SystemTime::UNIX_EPOCH
-                + Duration::from_secs(
-                    SystemTime::now()
-                        .duration_since(SystemTime::UNIX_EPOCH)
-                        .unwrap()
-                        .as_secs()
-                        .saturating_add_signed(offset),
-                );
+            let theirs = at(ours.saturating_add_signed(offset));
             let reset = theirs.duration_since(SystemTime::UNIX_EPOCH).unwrap().as_secs() + 9;
             let date = httpdate::fmt_http_date(theirs);
             let headers: HeaderMap = [("date", date), ("x-ratelimit-reset", reset.to_string())]
                 .map(|(name, value)| (HeaderName::from_static(name), value.parse().unwrap()))
                 .into_iter()
                 .collect();
-            let wait = Limits::read(&headers).wait();
-            assert!((7..=9).contains(&wait.as_secs()), "{offset}: {wait:?}");
+            assert_eq!(Limits::read_at(&headers, at(ours)).wait(), Duration::from_secs(9), "{offset}");
         }
         let far = [(HeaderName::from_static("retry-after"), "99999".parse().unwrap())];
         assert_eq!(Limits::read(&far.into_iter().collect()).wait(), Duration::from_secs(3_600));

@@ -79,6 +79,12 @@ pub fn warnings(host: Host, source: &Value, policy: &Policy) -> Vec<ConfigError>
     let unread = "is read by an own gateway alone; here routes and upstreams are the proxies'";
     let top = OWN.iter().filter(|name| source.get(name).is_some());
     all.extend(top.map(|name| ConfigError::new(*name, unread)));
+    if source.pointer("/audit/to").is_some() {
+        all.push(ConfigError::new(
+            "audit.to",
+            "is read by an own gateway alone; here the records go where the proxies' access log does",
+        ));
+    }
     let routes = source.get("routes").and_then(Value::as_array);
     for (at, route) in routes.into_iter().flatten().enumerate() {
         let members = OWN_IN_ROUTES.iter().filter(|name| route.get(name).is_some());

@@ -2,7 +2,7 @@
 
 use crate::jwks;
 use gatewaystack_core::config::error::ConfigError;
-use gatewaystack_core::config::policy::{Issuer, Policy};
+use gatewaystack_core::config::policy::Policy;
 
 /// What was found out about the issuers of a policy.
 #[derive(Debug, Default)]
@@ -20,9 +20,20 @@ pub async fn online(policy: &Policy) -> Findings {
     let mut findings = Findings::default();
     for (at, issuer) in policy.issuers.iter().enumerate() {
         let path = format!("issuers[{at}]");
-        match ask(issuer).await {
-            Ok((keys, spelling)) => {
-                let line = format!("{path}: {}: {} keys from {}", issuer.issuer, keys.usable, keys.url);
+        let keys = match jwks::fetch(issuer).await {
+            Ok(keys) => keys,
+            Err(trouble) => {
+                findings.bad.push(ConfigError::new(trouble.path(at), trouble.message()));
+                continue;
+            }
+        };
+        match jwks::check_discovery(issuer).await {
+            Ok(spelling) => {
+                let (usable, url) = (keys.usable, keys.url);
+                let mut line = format!("{path}: {}: {usable} keys from {url}", issuer.issuer);
+                if !keys.skipped.is_empty() {
+                    line.push_str(&format!("; skipped: {}", keys.skipped.join(", ")));
+                }
                 findings.good.push(line);
                 let warning =
                     spelling.map(|named| ConfigError::new(format!("{path}.issuer"), spelled(&named)));
@@ -32,11 +43,6 @@ pub async fn online(policy: &Policy) -> Findings {
         }
     }
     findings
-}
-
-async fn ask(issuer: &Issuer) -> Result<(jwks::Keys, Option<String>), String> {
-    let keys = jwks::fetch(issuer).await?;
-    Ok((keys, jwks::check_discovery(issuer).await?))
 }
 
 /// The gateway tolerates a slash; its protected resource metadata names the issuer as the policy does.

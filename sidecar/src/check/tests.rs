@@ -1,6 +1,6 @@
 //! One row per warning.
 
-use super::{Host, host, warnings};
+use super::{Host, host, refusals, warnings};
 use gatewaystack_core::config;
 use serde_json::{Value, json};
 
@@ -27,6 +27,96 @@ fn a_policy_that_says_more_than_it_means_is_told() {
     );
     check(json!([{ "path": "/a", "hosts": ["x.example"] }, { "path": "/a", "hosts": ["y.example"] }]), &[]);
     check(json!([{ "path": "/a/open", "access": "public" }, { "path": "/a/*" }]), &["routes[0]"]);
+}
+
+#[test]
+fn a_claims_name_that_looks_like_a_way_is_told() {
+    let told = |members: Value| {
+        let mut issuer = json!({ "issuer": "https://idp.example", "audiences": ["a"] });
+        issuer.as_object_mut().unwrap().extend(members.as_object().unwrap().clone());
+        let policy = json!({ "issuers": [issuer] });
+        let policy = config::load(Some(policy.to_string().as_bytes()), None).unwrap();
+        warnings(&policy).into_iter().map(|w| w.path).collect::<Vec<_>>()
+    };
+    assert_eq!(told(json!({ "tenant_claim": "https://a.example/tenant" })), [""; 0]);
+    assert_eq!(
+        told(json!({ "user_claim": "act.sub", "scope_claims": ["scope", "realm_access.roles"] })),
+        ["issuers[0].user_claim", "issuers[0].scope_claims[1]"]
+    );
+}
+
+#[test]
+fn a_public_route_before_one_with_a_token_is_refused_unless_it_is_meant() {
+    let open = |path: &str| json!({ "path": path, "access": "public" });
+    let with = |mut route: Value, member: &str, value: Value| {
+        route[member] = value;
+        route
+    };
+    let (get, post) = (json!(["GET"]), json!(["POST"]));
+    for (routes, expect) in [
+        (json!([open("/a/*"), { "path": "/a/secret" }]), &["routes[0]"][..]),
+        (json!([open("/a/*"), { "path": "/a/b/*" }]), &["routes[0]"]),
+        (json!([open("/z/*"), { "path": "/z/a" }, { "path": "/z/b", "scopes": ["s"] }]), &["routes[0]"]),
+        (json!([open("/*/x"), { "path": "/admin/x" }]), &["routes[0]"]),
+        (json!([open("/a"), { "path": "/a" }]), &["routes[0]"]),
+        (json!([with(open("/a/*"), "methods", get.clone()), { "path": "/a/b" }]), &["routes[0]"]),
+        (
+            json!([with(open("/a/*"), "methods", get.clone()), { "path": "/a/b", "methods": ["HEAD"] }]),
+            &["routes[0]"],
+        ),
+        (json!([with(open("/a/*"), "hosts", json!(["x.example"])), { "path": "/a/b" }]), &["routes[0]"]),
+        (
+            json!([open("/b/*"), open("/a/*"), { "path": "/a/b" }, { "path": "/b/c" }]),
+            &["routes[1]", "routes[0]"],
+        ),
+        (json!([with(open("/a/*"), "hides", json!("allowed")), { "path": "/a/b" }]), &[]),
+        (json!([with(open("/a/*"), "methods", get.clone()), { "path": "/a/b", "methods": post }]), &[]),
+        (json!([with(open("/a"), "methods", get), { "path": "/a" }]), &[]),
+        (json!([{ "path": "/a/b" }, open("/a/*")]), &[]),
+        (json!([open("/a/b"), { "path": "/a/*" }]), &[]),
+        (json!([open("/a/*"), open("/a/b")]), &[]),
+        (
+            json!([with(open("/a/*"), "hosts", json!(["x.example"])), { "path": "/a/b", "hosts": ["y.example"] }]),
+            &[],
+        ),
+    ] {
+        let policy = json!({
+            "issuers": [{ "issuer": "https://idp.example", "audiences": ["a"] }],
+            "upstreams": { "default": "http://127.0.0.1:1" },
+            "routes": routes,
+        });
+        let compiled = config::load(Some(policy.to_string().as_bytes()), None).unwrap();
+        for host in [None, Some(Host::Kubernetes), Some(Host::Istio), Some(Host::Eg)] {
+            let paths: Vec<String> =
+                refusals(host, Some(&policy), &compiled).into_iter().map(|error| error.path).collect();
+            assert_eq!(paths, expect, "{host:?}: {routes}");
+        }
+    }
+}
+
+#[test]
+fn a_route_that_leads_nowhere_is_refused_where_the_gateway_has_the_upstreams() {
+    let lost = |upstreams: Value, written: bool, host| {
+        let policy = json!({
+            "issuers": [{ "issuer": "https://idp.example", "audiences": ["a"] }],
+            "upstreams": upstreams,
+            "routes": [{ "path": "/a" }, { "path": "/b", "upstream": "b" }],
+        });
+        let compiled = config::load(Some(policy.to_string().as_bytes()), None).unwrap();
+        let found = refusals(host, written.then_some(&policy), &compiled);
+        found.into_iter().map(|error| error.path).collect::<Vec<_>>()
+    };
+    let (one, both) = (json!({ "b": "http://b" }), json!({ "b": "http://b", "default": "http://a" }));
+    for (upstreams, written, host, expect) in [
+        (&one, true, None, &["routes[0].upstream"][..]),
+        (&one, true, Some(Host::Kubernetes), &["routes[0].upstream"]),
+        (&one, true, Some(Host::Istio), &[]),
+        (&one, true, Some(Host::Eg), &[]),
+        (&one, false, None, &[]),
+        (&both, true, None, &[]),
+    ] {
+        assert_eq!(lost(upstreams.clone(), written, host), expect, "{upstreams} {written} {host:?}");
+    }
 }
 
 /// A policy whose JSON has so many bytes.

@@ -2,7 +2,7 @@
 
 use gatewaystack_core::config::error::ConfigError;
 use gatewaystack_core::config::overlap::covers;
-use gatewaystack_core::config::policy::{Access, Policy, Route};
+use gatewaystack_core::config::policy::{Access, Issuer, Policy, Route};
 
 /// Warnings with the path of the route that they are about.
 pub fn warnings(policy: &Policy) -> Vec<ConfigError> {
@@ -12,6 +12,7 @@ pub fn warnings(policy: &Policy) -> Vec<ConfigError> {
         let before = routes.iter().take(at).enumerate();
         let mut warn = |message: String| all.push(ConfigError::new(format!("routes[{at}]"), message));
         if let Some((first, _)) = before.clone().find(|(_, earlier)| hides(earlier, route)) {
+            // A public one before one with a token is more than that: an error.
             warn(format!("never matches: routes[{first}] takes all its requests"));
             continue;
         }
@@ -27,14 +28,31 @@ pub fn warnings(policy: &Policy) -> Vec<ConfigError> {
             warn(format!("is public under {}, which needs a token", other.name));
         }
     }
+    all.extend(policy.issuers.iter().enumerate().flat_map(dotted));
     all
+}
+
+/// Names of claims that look like the way to one inside another: none is read as such.
+fn dotted((at, issuer): (usize, &Issuer)) -> Vec<ConfigError> {
+    let one =
+        [("user_claim".to_owned(), &issuer.user_claim), ("tenant_claim".to_owned(), &issuer.tenant_claim)];
+    let scopes = issuer.scope_claims.iter().enumerate().map(|(n, name)| (format!("scope_claims[{n}]"), name));
+    let looks = |(_, name): &(String, &String)| name.contains('.') && !name.contains('/');
+    let warning = |(member, name): (String, &String)| {
+        let text = format!(
+            "is read as the one claim \"{name}\", not as a claim inside another: have the provider put it at the top"
+        );
+        ConfigError::new(format!("issuers[{at}].{member}"), text)
+    };
+    one.into_iter().chain(scopes).filter(looks).map(warning).collect()
 }
 
 fn hides(earlier: &Route, later: &Route) -> bool {
     covers(&earlier.pattern, &later.pattern) && takes_methods(earlier, later) && takes_hosts(earlier, later)
 }
 
-fn takes_methods(earlier: &Route, later: &Route) -> bool {
+/// Whether the earlier route takes all methods of the later.
+pub fn takes_methods(earlier: &Route, later: &Route) -> bool {
     match (&earlier.methods, &later.methods) {
         (None, _) => true,
         (Some(_), None) => false,
@@ -42,7 +60,8 @@ fn takes_methods(earlier: &Route, later: &Route) -> bool {
     }
 }
 
-fn takes_hosts(earlier: &Route, later: &Route) -> bool {
+/// Whether the earlier route takes all hosts of the later.
+pub fn takes_hosts(earlier: &Route, later: &Route) -> bool {
     earlier.hosts.is_empty()
         || (!later.hosts.is_empty() && later.hosts.iter().all(|h| earlier.hosts.contains(h)))
 }

@@ -46,7 +46,9 @@ pub fn advice(reason: &str, auth0: bool) -> &'static str {
         "session_not_found" => {
             "nothing: the session is another caller's, or began before its user signed in; sessions in the route's mcp rules"
         }
-        "not_filterable" => "the upstream's answer, which response_filter or the list filter can't read",
+        "not_filterable" => {
+            "the upstream's answer, which response_filter or the list filter can't read: its form, or its length (max_bytes, max_body)"
+        }
         "no_route" => "the path and method, or a route of the policy that allows them",
         "ambiguous_case" => "the path's case, or case: sensitive in the policy",
         "issuer_not_on_route" => "issuers of the route, or where the client signs in",

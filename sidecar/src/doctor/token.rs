@@ -10,6 +10,9 @@ const MAX_DEPTH: usize = 32;
 /// Longest value that is shown, in characters.
 const CUT: usize = 256;
 
+/// No rule can help there: a token that names no API may be meant for any.
+const NO_AUDIENCE: &str = "none: it names no API; have the client ask for one (audience or resource), or the provider add it (Keycloak: an audience mapper)";
+
 /// What could be read.
 pub struct Facts {
     parts: usize,
@@ -74,7 +77,7 @@ impl Facts {
         );
         line("iss", claim("iss").map_or("none".to_owned(), value) + &known);
         let accepted = issuer.map_or(String::new(), |(_, i)| format!(" (accepted: {})", list(&i.audiences)));
-        line("aud", claim("aud").map_or("none".to_owned(), value) + &accepted);
+        line("aud", claim("aud").map_or(NO_AUDIENCE.to_owned(), value) + &accepted);
         line("exp", claim("exp").map_or("none".to_owned(), |v| when(v, now_ms)));
         for name in ["nbf", "iat"] {
             if let Some(date) = claim(name) {
@@ -97,7 +100,25 @@ impl Facts {
         if let Some(gty) = claim("gty") {
             line("gty", value(gty));
         }
+        for name in issuer.into_iter().flat_map(|(_, issuer)| named(issuer)) {
+            if self.is_below(name) {
+                let text = format!(
+                    "{} stands inside another claim; the policy's names are whole names, so have the provider put it at the top",
+                    shown(name)
+                );
+                line("note", text);
+            }
+        }
         out
+    }
+
+    /// Whether a name with dots is no claim, but the way to one.
+    fn is_below(&self, name: &str) -> bool {
+        let mut parts = name.split('.');
+        let first = parts.next().and_then(|first| self.claims.get(first));
+        name.contains('.')
+            && self.claims.get(name).is_none()
+            && parts.try_fold(first, |around, part| Some(around?.get(part))).flatten().is_some()
     }
 
     fn kind(&self) -> String {
@@ -108,6 +129,12 @@ impl Facts {
         };
         format!("{kind}, {} bytes", self.length)
     }
+}
+
+/// The claims that the policy names.
+fn named(issuer: &Issuer) -> impl Iterator<Item = &str> {
+    let one = [&issuer.user_claim, &issuer.tenant_claim];
+    one.into_iter().chain(&issuer.scope_claims).map(String::as_str)
 }
 
 /// A date and how far it is from now.

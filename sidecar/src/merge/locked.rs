@@ -55,11 +55,12 @@ pub const MEMBERS: [&str; 29] = [
 ];
 
 /// The members of a route.
-pub const OF_ROUTES: [&str; 18] = [
+pub const OF_ROUTES: [&str; 19] = [
     "path",
     "methods",
     "hosts",
     "access",
+    "hides",
     "issuers",
     "audiences",
     "audience",

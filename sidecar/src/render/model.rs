@@ -5,10 +5,10 @@ use super::memory::Memory;
 use super::routes::{self, Route};
 use crate::connect::ConnectTo;
 use gatewaystack_core::config::error::ConfigError;
-use gatewaystack_core::config::policy::{Mode, Policy};
+use gatewaystack_core::config::policy::{Mode, Policy, Records};
 use gatewaystack_core::cors::OF_UPSTREAM;
 use serde::Serialize;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 /// Where things are on this machine.
 pub struct Places<'a> {
@@ -45,7 +45,7 @@ pub struct Model {
     buffer_bytes: usize,
     heap_bytes: u64,
     connections: u64,
-    decisions: String,
+    logs: Vec<Log>,
     revision: String,
     wasm: String,
     policy: String,
@@ -60,6 +60,33 @@ pub struct Model {
 struct Tls {
     cert_file: String,
     key_file: String,
+}
+
+/// A place of the decision records, as Envoy names it.
+#[derive(Debug, Serialize)]
+struct Log {
+    name: &'static str,
+    #[serde(rename = "type")]
+    kind: &'static str,
+    path: Option<String>,
+}
+
+/// The decision records of a sidecar's folder.
+pub fn records_file(data_dir: &Path) -> PathBuf {
+    data_dir.join("decisions.jsonl")
+}
+
+fn logs(records: Records, file: &Path) -> Vec<Log> {
+    let file = Log {
+        name: "envoy.access_loggers.file",
+        kind: "file.v3.FileAccessLog",
+        path: Some(file.display().to_string()),
+    };
+    let stdout = Log { name: "envoy.access_loggers.stdout", kind: "stream.v3.StdoutAccessLog", path: None };
+    [(records.file, file), (records.stdout, stdout)]
+        .into_iter()
+        .filter_map(|(on, log)| on.then_some(log))
+        .collect()
 }
 
 /// The values for a policy.
@@ -80,7 +107,7 @@ pub fn model(policy: &Policy, places: &Places<'_>) -> Result<Model, Vec<ConfigEr
         buffer_bytes: policy.buffer_bytes(),
         heap_bytes: places.memory.heap,
         connections: places.memory.connections,
-        decisions: places.data_dir.join("decisions.jsonl").display().to_string(),
+        logs: logs(own.records, &records_file(places.data_dir)),
         revision: policy.revision.to_string(),
         wasm: places.wasm.display().to_string(),
         policy: places.policy.clone(),

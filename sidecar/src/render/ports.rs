@@ -1,5 +1,6 @@
 //! Port 0 in, a free port out: the parts have to know of each other before they start.
 
+use gatewaystack_core::config::Environment;
 use gatewaystack_core::config::error::ConfigError;
 use serde_json::{Value, json};
 use std::hash::{BuildHasher as _, Hasher as _, RandomState};
@@ -43,6 +44,22 @@ pub fn choose(folded: &mut Value) -> Result<(), ConfigError> {
         held.push(listener);
     }
     Ok(())
+}
+
+/// The variables that say the ports which were 0, now that they are chosen.
+pub fn chosen(folded: &Value) -> Result<Environment, ConfigError> {
+    let mut settled = folded.clone();
+    choose(&mut settled)?;
+    let variables = [
+        ("PORT", "listen", "port"),
+        ("SIDECAR_PORT", "sidecar", "port"),
+        ("ADMIN_PORT", "listen", "admin_port"),
+    ];
+    let new = variables.into_iter().filter_map(|(variable, section, member)| {
+        let port = slot(&settled, (section, member))?;
+        (slot(folded, (section, member)) != Some(port)).then(|| (variable.to_owned(), port.to_string()))
+    });
+    Ok(new.collect())
 }
 
 /// A port of `host` that nobody has now. Below the range from which systems take the ports of outgoing connections (32768 on Linux): one of

@@ -69,6 +69,55 @@ fn the_filter_gets_the_folded_policy_and_no_secret() {
 }
 
 #[test]
+fn records_go_where_the_policy_says_and_nobody_shares_the_port() {
+    for (to, names) in [
+        (json!(["file"]), vec!["envoy.access_loggers.file"; 2]),
+        (json!(["stdout"]), vec!["envoy.access_loggers.stdout"; 2]),
+        (
+            json!(["stdout", "file"]),
+            [["envoy.access_loggers.file"; 2], ["envoy.access_loggers.stdout"; 2]].concat(),
+        ),
+    ] {
+        let mut policy = policy(json!([{ "path": "/a" }]));
+        policy["audit"] = json!({ "to": to });
+        let (rendered, bootstrap) = rendered(Some(policy), &[("STATS_PORT", "9902")]);
+        let logs = manager(&bootstrap)["access_log"].as_array().unwrap().clone();
+        let found: Vec<&str> = logs.iter().map(|log| log["name"].as_str().unwrap()).collect();
+        assert_eq!(found, names);
+        let file = rendered.data_dir.join("decisions.jsonl").display().to_string();
+        for log in &logs {
+            let is_file = log["name"] == "envoy.access_loggers.file";
+            assert_eq!(log["typed_config"]["path"], if is_file { json!(file) } else { Value::Null }, "{log}");
+        }
+        for listener in bootstrap["static_resources"]["listeners"].as_array().unwrap() {
+            assert_eq!(listener["enable_reuse_port"], json!(false), "{}", listener["name"]);
+        }
+    }
+}
+
+#[test]
+fn envoy_says_as_much_as_the_level_asks_for() {
+    for (level, expect) in [
+        (None, "warn"),
+        (Some(""), "warn"),
+        (Some("trace"), "trace"),
+        (Some("debug"), "debug"),
+        (Some("info"), "info"),
+        (Some("warn"), "warn"),
+        (Some("error"), "error"),
+        (Some("off"), "off"),
+    ] {
+        let variables: Vec<(&str, &str)> = level.map(|level| ("LOG_LEVEL", level)).into_iter().collect();
+        let (rendered, _) = rendered(Some(policy(json!([{ "path": "/a" }]))), &variables);
+        assert_eq!(
+            (rendered.log_level, &rendered.summary()["log_level"]),
+            (expect, &json!(expect)),
+            "{level:?}"
+        );
+    }
+}
+
+#[test]
 fn routes_go_where_the_policy_says() {
     let (_, bootstrap) = rendered(
         Some(policy(json!([

@@ -2,6 +2,7 @@
 //!
 //! `{"log_id":"1","data":{"type":"sapi","description":"Dynamic client registration",…}}` is one; a sign-in is none.
 
+use super::frame;
 use gatewaystack_core::json;
 use serde_json::Value;
 use sha2::{Digest as _, Sha256};
@@ -19,50 +20,35 @@ pub struct Registration {
     pub client_id: Option<String>,
 }
 
+/// What a body tells of.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Told {
+    /// The registrations among its events.
+    pub registrations: Vec<Registration>,
+    /// Events that aren't JSON which is read: with a lone surrogate, a member twice, nested too deeply. One of them hides no other, for the stream sends
+    /// what was refused once more as a whole.
+    pub skipped: usize,
+}
+
 /// Reads a body: an event, an array of them, `{"logs":[…]}`, or one JSON text a line.
 ///
 /// # Errors
-/// What isn't as it should be.
-pub fn registrations(body: &[u8]) -> Result<Vec<Registration>, &'static str> {
-    let mut found = Vec::new();
-    for document in documents(body)? {
-        for event in events(document)? {
-            if !event.is_object() {
-                return Err("Each event must be a JSON object.");
-            }
-            // An event may wrap itself.
-            let inner = event.get("data").filter(|data| data.is_object()).unwrap_or(&event);
-            if is_registration(inner) {
-                let log_id = log_id(&event).or_else(|| log_id(inner)).unwrap_or_else(|| digest(&event));
-                found.push(Registration { log_id, client_id: client_id(inner) });
-            }
+/// It can't be divided into events.
+pub fn read(body: &[u8]) -> Result<Told, &'static str> {
+    let mut told = Told::default();
+    for text in frame::events(body)? {
+        let Some(event) = json::parse(text, MAX_DEPTH).ok().filter(Value::is_object) else {
+            told.skipped += 1;
+            continue;
+        };
+        // An event may wrap itself.
+        let inner = event.get("data").filter(|data| data.is_object()).unwrap_or(&event);
+        if is_registration(inner) {
+            let log_id = log_id(&event).or_else(|| log_id(inner)).unwrap_or_else(|| digest(&event));
+            told.registrations.push(Registration { log_id, client_id: client_id(inner) });
         }
     }
-    Ok(found)
-}
-
-fn documents(body: &[u8]) -> Result<Vec<Value>, &'static str> {
-    const NOT_JSON: &str =
-        "The body isn't JSON without duplicate members: send an event, a list of them, or one a line.";
-    if let Ok(whole) = json::parse(body, MAX_DEPTH) {
-        return Ok(vec![whole]);
-    }
-    let lines = body.split(|b| *b == b'\n').filter(|line| !line.trim_ascii().is_empty());
-    let documents: Vec<Value> =
-        lines.map(|line| json::parse(line, MAX_DEPTH)).collect::<Result<_, _>>().map_err(|_| NOT_JSON)?;
-    if documents.is_empty() { Err(NOT_JSON) } else { Ok(documents) }
-}
-
-fn events(document: Value) -> Result<Vec<Value>, &'static str> {
-    match document {
-        Value::Array(events) => Ok(events),
-        Value::Object(mut members) => match members.remove("logs") {
-            Some(Value::Array(events)) => Ok(events),
-            Some(_) => Err("`logs` must be a list of events."),
-            None => Ok(vec![Value::Object(members)]),
-        },
-        _ => Err("The body must be an event or a list of events."),
-    }
+    Ok(told)
 }
 
 /// A success (`sapi`) that says so, a path of registration, or a client made through the Management API.

@@ -1,7 +1,7 @@
 //! `POST /webhooks/auth0/logs` (CONTRACT §9.1 to §9.3): who calls is known by the secret, before a byte of the body is read; what is taken is on
 //! the disk before the answer.
 
-use super::event;
+use super::event::{self, Told};
 use super::queue::Refused;
 use crate::app::Shared;
 use crate::app::answer::{Answer, refusal};
@@ -10,7 +10,7 @@ use crate::metrics::Body as Counted;
 use axum::body::{Body, to_bytes};
 use axum::extract::{Request, State};
 use axum::http::{HeaderMap, StatusCode};
-use serde_json::json;
+use serde_json::{Value, json};
 
 /// The largest body.
 pub const MAX_BODY: usize = 1024 * 1024;
@@ -28,27 +28,38 @@ pub async fn receive(State(app): State<Shared>, request: Request) -> Answer {
         let text = "Send the webhook's secret in Authorization or X-Webhook-Secret.";
         return refusal(StatusCode::UNAUTHORIZED, "unauthorized", text, headers);
     }
-    let registrations = match read(body).await.and_then(|bytes| {
-        event::registrations(&bytes).map_err(|text| (StatusCode::BAD_REQUEST, "invalid_request", text))
+    let told = match read(body).await.and_then(|bytes| {
+        event::read(&bytes).map_err(|text| (StatusCode::BAD_REQUEST, "invalid_request", text))
     }) {
-        Ok(registrations) => registrations,
+        Ok(told) => told,
         Err((status, error, text)) => {
             app.metrics.body(Counted::Refused);
             return refusal(status, error, text, headers);
         }
+    };
+    let Told { registrations, skipped } = told;
+    if skipped > 0 {
+        app.metrics.skipped(skipped);
+        tracing::warn!(skipped, "the webhook's body has events that can't be read");
+    }
+    let answer = |mut body: Value| {
+        if let Some(members) = body.as_object_mut().filter(|_| skipped > 0) {
+            members.insert("skipped".to_owned(), json!(skipped));
+        }
+        Answer::ok(body)
     };
     if registrations.is_empty() {
         app.metrics.body(Counted::Filtered);
         if let Err(error) = queue.seen(now_ms()).await {
             tracing::error!(%error, "the webhook's last call can't be noted");
         }
-        return Answer::ok(json!({ "ok": true, "filtered": true }));
+        return answer(json!({ "ok": true, "filtered": true }));
     }
     match queue.receive(registrations, now_ms()).await {
         Ok(taken) => {
             app.metrics.body(Counted::Taken { queued: taken.queued, duplicates: taken.duplicates });
             app.wake.notify_one();
-            Answer::ok(json!({ "ok": true, "queued": taken.queued, "duplicates": taken.duplicates }))
+            answer(json!({ "ok": true, "queued": taken.queued, "duplicates": taken.duplicates }))
         }
         Err(Refused::Full) => {
             tracing::error!("the queue of promotions is full");

@@ -3,7 +3,6 @@
 use gatewaystack::settings::Source;
 use gatewaystack_demo::{Issuer, Running};
 use gatewaystack_tests::{Gateway, gateway};
-use std::path::Path;
 
 pub struct Scene {
     _issuer: Running,
@@ -15,7 +14,7 @@ pub struct Scene {
 /// The demo, on ports of its own.
 pub async fn scene() -> Scene {
     let issuer = Issuer::new().start(0).await.unwrap();
-    let example = Path::new(env!("CARGO_MANIFEST_DIR")).join("../envoy/examples/demo-mcp.yaml");
+    let example = gatewaystack_tests::root().join("envoy/examples/demo-mcp.yaml");
     let text = std::fs::read_to_string(example).unwrap();
     let folder = tempfile::tempdir().unwrap();
     let file = folder.path().join("policy.yaml");

@@ -7,7 +7,6 @@ use super::{ALL, ONLY_WRITERS, READERS, WRITERS};
 use gatewaystack_tests::gateway::from_environment;
 use gatewaystack_tests::node::{self, Scripts};
 use serde_json::Value;
-use std::path::Path;
 use std::time::Duration;
 use tokio::process::Command;
 
@@ -33,7 +32,7 @@ pub async fn node(arguments: &[&str]) -> Value {
 
 async fn python(arguments: &[&str]) -> Value {
     let mut command = Command::new(from_environment("GATEWAYSTACK_PYTHON"));
-    command.arg(Path::new(env!("CARGO_MANIFEST_DIR")).join("python/client.py")).args(arguments);
+    command.arg(gatewaystack_tests::sources().join("python/client.py")).args(arguments);
     told(command).await
 }
 

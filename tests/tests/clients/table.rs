@@ -22,7 +22,7 @@ pub fn went(package: &str, era: &str, then: &str) {
 /// As it was installed.
 fn version(registry: &str, name: &str) -> String {
     let read = |path: &Path| std::fs::read_to_string(path).unwrap();
-    let tests = Path::new(env!("CARGO_MANIFEST_DIR"));
+    let tests = gatewaystack_tests::sources();
     match registry {
         "npm" => {
             let about: Value =

@@ -16,9 +16,7 @@ pub struct Docker {
     network: Option<PathBuf>,
 }
 
-pub fn root() -> PathBuf {
-    Path::new(env!("CARGO_MANIFEST_DIR")).parent().unwrap().to_owned()
-}
+pub use gatewaystack_tests::root;
 
 /// What a command prints; what it says besides where it fails.
 pub fn output(command: &mut Command) -> String {

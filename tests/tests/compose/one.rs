@@ -18,10 +18,9 @@ pub fn check(docker: &Docker) -> Duration {
     until_served(docker);
     let took = began.elapsed();
     nobody(docker);
-    let told = Instant::now();
+    // One that isn't gone after 15 seconds is killed, and has another exit code.
     docker.docker(&["stop", "--time", "15", NAME]);
     assert_eq!(exit_code(docker), "0", "{}", logs(docker));
-    assert!(told.elapsed() < Duration::from_secs(12), "a stop took {:?}", told.elapsed());
     remove(docker);
 
     start(docker, &image);

@@ -2,7 +2,6 @@
 
 use serde_json::Value;
 use std::collections::BTreeMap;
-use std::path::{Path, PathBuf};
 
 /// What a secret store would give.
 const SECRET: &str = "s3cret-of-the-place-81f2-4b7a";
@@ -18,9 +17,7 @@ pub struct Place {
     pub health: String,
 }
 
-pub fn root() -> PathBuf {
-    Path::new(env!("CARGO_MANIFEST_DIR")).parent().unwrap().to_owned()
-}
+pub use gatewaystack_tests::root;
 
 pub fn read(file: &str) -> String {
     std::fs::read_to_string(root().join(file)).unwrap_or_else(|e| panic!("{file}: {e}"))

@@ -1,12 +1,11 @@
 //! Calls on MCP routes: which rule decides, and which tools a token may call.
 
-use super::{Row, ask, check, diagnose};
+use super::{NOW, Row, ask, check, diagnose, expired, token};
 use clap::Parser as _;
 use gatewaystack::cli::Arguments;
 use gatewaystack::doctor::examine;
 use gatewaystack_core::config;
 use gatewaystack_core::config::policy::Policy;
-use gatewaystack_tests::token::now_s;
 use gatewaystack_tests::*;
 use serde_json::{Value, json};
 
@@ -39,7 +38,7 @@ async fn a_call_is_judged_by_its_rule_as_the_filter_would() {
     let issuer = TestIssuer::start().await;
     let reader = token().mint(&issuer);
     let owner = token().scope("owner").mint(&issuer);
-    let expired = token().expired().mint(&issuer);
+    let expired = expired().mint(&issuer);
     let lists = [
         "may call    help, list_notes, whoami",
         "may not     add_note (needs tool:write), purge (needs admin or owner), any other",
@@ -155,7 +154,7 @@ async fn what_a_route_asks_of_each_token_counts_for_its_tools() {
     )
     .await;
     // Whom the route doesn't take at all may call nothing: there is no list.
-    let got = diagnose(&policy, &token().expired().mint(&issuer), &["--path", "/mcp"]).await;
+    let got = diagnose(&policy, &expired().mint(&issuer), &["--path", "/mcp"]).await;
     assert!(got.reason == Some("token_expired") && !got.text.contains("may call"), "{}", got.text);
     let got = diagnose(&policy, &reader, &["--offline", "--tool", "whoami"]).await;
     assert!(!got.allowed && got.text.contains("undecided") && !got.text.contains("may call"), "{}", got.text);
@@ -193,7 +192,7 @@ async fn a_question_that_nothing_answers_says_what_to_ask() {
         (&one, &["--method", "POST", "--path", "/mcp"], "say it by --tool, --prompt, --resource or --rpc"),
     ];
     for (policy, args, says) in rows {
-        let told = examine(policy, &ask("t", args), now_s() * 1000).await.unwrap_err();
+        let told = examine(policy, &ask("t", args), NOW * 1000).await.unwrap_err();
         assert!(told.contains(says), "{args:?}: {told}");
     }
     // Where there are more, a path says which.

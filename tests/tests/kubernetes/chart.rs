@@ -3,15 +3,12 @@
 use gatewaystack::merge::{DEFAULT, Locked, merge};
 use gatewaystack_tests::gateway::from_environment;
 use serde_json::Value;
-use std::path::{Path, PathBuf};
 use std::process::{Command, Output};
 
 /// The namespace of all renderings.
 pub const NAMESPACE: &str = "gatewaystack";
 
-pub fn root() -> PathBuf {
-    Path::new(env!("CARGO_MANIFEST_DIR")).parent().unwrap().to_owned()
-}
+pub use gatewaystack_tests::root;
 
 /// The names of the value files of `deploy/helm/ci`, without their ending.
 pub fn cases() -> Vec<String> {

@@ -15,11 +15,9 @@ async fn told_to_stop_it_ends_what_is_under_way_and_keeps_the_rest() {
     sidecar.ready().await;
     sidecar.hook(&Value::from(events)).await.unwrap();
     eventually("some of them", || async { (auth0.grants().len() >= 5).then_some(()) }).await;
-    let started = std::time::Instant::now();
     let status = tokio::task::spawn_blocking(move || (sidecar.terminate(), sidecar)).await.unwrap();
     let (status, mut sidecar) = status;
     assert_eq!(status.code(), Some(0), "{}", sidecar.log());
-    assert!(started.elapsed() < Duration::from_secs(10), "within its farewell");
     // What was begun was ended: no client was left half done.
     let (whole, touched) = count(&auth0, &clients);
     assert_eq!(whole, touched, "a promotion was broken off");

@@ -25,6 +25,18 @@ pub fn check(root: &Path) -> Result<Vec<String>> {
             }
         }
     }
+    for folder in SOURCES.iter().chain(&["tests/tests"]) {
+        for path in files(&root.join(folder), "rs")? {
+            let text = fs::read_to_string(&path).with_context(|| shown(root, &path))?;
+            // Split, so that this file isn't one of those.
+            if text.contains(concat!("env!(\"CARGO_", "MANIFEST_DIR\")")) {
+                complaints.push(format!(
+                    "{}: has its folder built in: clones that share a target folder would read each other's files; ask at run time",
+                    shown(root, &path)
+                ));
+            }
+        }
+    }
     for path in files(&root.join("tests"), "json")? {
         let is_lock = path.file_name().is_some_and(|name| name == "package-lock.json");
         if is_lock

@@ -103,6 +103,7 @@ fn route(
         methods: Some(methods.iter().map(|m| (*m).to_owned()).collect()),
         hosts: Vec::new(),
         access,
+        hides: false,
         issuers: None,
         audiences: Vec::new(),
         audience_strict: false,

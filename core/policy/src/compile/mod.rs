@@ -9,6 +9,7 @@ mod limit_service;
 mod mcp;
 mod own;
 mod routes;
+pub mod scope_prefix;
 mod webhook;
 
 use super::Place;
@@ -52,8 +53,11 @@ impl Errors {
 }
 
 /// Compiles `raw`; `folded` is the JSON that it was read from, which names the revision.
-pub fn compile(raw: &RawPolicy, folded: &Value, place: Place) -> (Policy, Vec<ConfigError>) {
+pub fn compile(raw: &mut RawPolicy, folded: &Value, place: Place) -> (Policy, Vec<ConfigError>) {
     let mut errors = Errors::default();
+    let scope_prefix = scope_prefix::find(raw, &mut errors);
+    scope_prefix::complete(raw, &scope_prefix);
+    let raw = &*raw;
     if raw.version.is_some_and(|v| v != 1) {
         errors.push("version", "expected 1: this version of GatewayStack reads no other form");
     }
@@ -103,6 +107,7 @@ pub fn compile(raw: &RawPolicy, folded: &Value, place: Place) -> (Policy, Vec<Co
         rate_limits: limits::compile(raw, &routes, &mut errors),
         limit_service,
         issuers,
+        scope_prefix,
         identity: identity(raw, &mut errors),
         audit_subject: match raw.audit.as_ref().and_then(|a| a.subject) {
             None | Some(RawSubject::Plain) => AuditSubject::Plain,

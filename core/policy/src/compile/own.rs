@@ -2,8 +2,8 @@
 //! one part refuses, no part loads.
 
 use super::{Errors, routes};
-use crate::policy::{Own, Promotion};
-use crate::raw::{RawListen, RawPolicy};
+use crate::policy::{Own, Promotion, Records};
+use crate::raw::{RawListen, RawPolicy, RawRecords};
 use crate::values::name;
 use std::net::IpAddr;
 
@@ -33,6 +33,7 @@ pub fn compile(
         health,
         webhook,
         promotion,
+        records: records(raw, errors),
     };
     if own.data_dir.is_empty() || own.data_dir.chars().any(char::is_control) {
         errors.push("sidecar.data_dir", "expected a folder");
@@ -47,6 +48,16 @@ fn port(raw: Option<u64>, default: u16, path: &str, errors: &mut Errors) -> u16 
         errors.push(path, "expected a port from 0 to 65535 (0: any free one)");
         default
     })
+}
+
+fn records(raw: &RawPolicy, errors: &mut Errors) -> Records {
+    let Some(to) = raw.audit.as_ref().and_then(|audit| audit.to.as_deref()) else {
+        return Records { file: true, stdout: false };
+    };
+    if to.is_empty() {
+        errors.push("audit.to", "expected file, stdout or both: what is decided is always recorded");
+    }
+    Records { file: to.contains(&RawRecords::File), stdout: to.contains(&RawRecords::Stdout) }
 }
 
 fn trusted_hops(listen: &RawListen, errors: &mut Errors) -> u32 {

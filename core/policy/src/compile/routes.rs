@@ -54,6 +54,7 @@ impl Around<'_> {
             methods: methods(raw, &path, errors),
             hosts: hosts(raw, &path, errors),
             access,
+            hides: hides(raw, access, &path, errors),
             issuers: self.trusted(raw, &path, errors),
             audiences: audiences(raw, mcp.as_ref(), &path, errors),
             audience_strict: raw.audience == Some(RawAudience::Strict),
@@ -148,6 +149,16 @@ fn access(raw: &RawRoute, path: &str, errors: &mut Errors) -> Access {
         errors.push(format!("{path}.{member}"), "can't be held on a public route, where no token is judged");
     }
     Access::Public
+}
+
+fn hides(raw: &RawRoute, access: Access, path: &str, errors: &mut Errors) -> bool {
+    if raw.hides.is_some() && access == Access::Token {
+        errors.push(
+            format!("{path}.hides"),
+            "belongs to a public route, which could hide one that needs a token",
+        );
+    }
+    raw.hides.is_some()
 }
 
 fn methods(raw: &RawRoute, path: &str, errors: &mut Errors) -> Option<Vec<String>> {

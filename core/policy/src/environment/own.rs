@@ -100,13 +100,13 @@ pub fn demo_stays_here(reader: &mut Reader<'_>, folded: &Folded) {
         );
     }
     // A container's port is published by whoever starts it: on loopback, as docker-compose.yml does.
-    let is_container =
-        reader.text(&["SIDECAR_HOST"]).is_some() || reader.boolean(&["CONTAINER"]).is_some_and(|(_, on)| on);
+    let is_container = reader.text(&["SIDECAR_HOST"]).is_some()
+        || reader.boolean(&["IN_CONTAINER"]).is_some_and(|(_, on)| on);
     let bind = text(folded.value.get("listen").and_then(|listen| listen.get("bind")));
     if !is_container && bind.is_some_and(|bind| !url::is_loopback(&bind)) {
         reader.error(
             "BIND",
-            "expected a loopback address with DEMO_MODE=true, such as 127.0.0.1; CONTAINER=true says that this is a container, \
+            "expected a loopback address with DEMO_MODE=true, such as 127.0.0.1; IN_CONTAINER=true says that this is a container, \
              whose port is published on loopback alone",
         );
     }

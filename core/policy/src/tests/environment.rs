@@ -168,8 +168,8 @@ fn demo_mode_takes_the_demo_issuer_and_allows_example_secrets() {
         (&[("BIND", "::1")], None),
         (&[("BIND", "0.0.0.0")], Some("BIND")),
         (&[("BIND", "::")], Some("BIND")),
-        (&[("BIND", "10.0.0.1"), ("CONTAINER", "false")], Some("BIND")),
-        (&[("BIND", "0.0.0.0"), ("CONTAINER", "true")], None),
+        (&[("BIND", "10.0.0.1"), ("IN_CONTAINER", "false")], Some("BIND")),
+        (&[("BIND", "0.0.0.0"), ("IN_CONTAINER", "true")], None),
         (&[("BIND", "0.0.0.0"), ("SIDECAR_HOST", "sidecar")], None),
     ] {
         assert_eq!(errors(&[&demo[..], more].concat()), expected.into_iter().collect::<Vec<_>>(), "{more:?}");

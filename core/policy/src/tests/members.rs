@@ -75,6 +75,9 @@ fn a_malformed_member_names_itself() {
         ("/identity/tenant_header", "identity.tenant_header", json!("Content-Language")),
         ("/identity/user_query", "identity.user_query", json!("user.id")),
         ("/audit/subject", "audit.subject", json!("none")),
+        ("/audit/to", "audit.to", json!([])),
+        ("/audit/to", "audit.to", json!("stdout")),
+        ("/audit/to", "audit.to[1]", json!(["file", "syslog"])),
         ("/webhook/tenant_domain", "webhook.tenant_domain", json!("https://t.example")),
         ("/webhook/client_names", "webhook.client_names[0]", json!([""])),
         ("/webhook/client_names", "webhook.client_names[1]", json!(["*", "*GPT"])),
@@ -94,6 +97,8 @@ fn a_malformed_issuer_names_its_member() {
         ("issuer", "issuers[0].issuer", json!("http://idp.example/")),
         ("issuer", "issuers[0].issuer", json!("https://idp.example/?a=b")),
         ("issuer", "issuers[0].issuer", json!("idp")),
+        ("scope_prefix", "issuers[0].scope_prefix", json!("a b")),
+        ("scope_prefix", "issuers[0].scope_prefix", json!("")),
         ("audiences", "issuers[0].audiences", json!([])),
         ("audiences", "issuers[0].audiences[0]", json!([""])),
         ("jwks_uri", "issuers[0].jwks_uri", json!("http://idp.example/keys")),
@@ -150,6 +155,8 @@ fn a_malformed_route_names_its_member() {
         ("hosts", "routes[0].hosts", json!([])),
         ("access", "routes[0].access", json!("private")),
         ("access", "routes[0].scopes", json!("public")),
+        ("hides", "routes[0].hides", json!("allowed")),
+        ("hides", "routes[0].hides", json!(true)),
         ("issuers", "routes[0].issuers[0]", json!(["https://other.example"])),
         ("issuers", "routes[0].issuers", json!([])),
         ("audience", "routes[0].audience", json!("strict")),
@@ -433,6 +440,23 @@ fn what_two_paths_reach_at_one_server_has_the_same_rules_or_says_that_it_is_mean
         ),
     ] {
         assert_eq!(with(upstreams, routes.clone()), expected, "{routes}");
+    }
+}
+
+#[test]
+fn records_go_to_the_file_unless_the_policy_says_otherwise() {
+    for (to, file, stdout) in [
+        (None, true, false),
+        (Some(json!(["file"])), true, false),
+        (Some(json!(["stdout"])), false, true),
+        (Some(json!(["file", "stdout"])), true, true),
+    ] {
+        let mut policy = good();
+        if let Some(to) = to {
+            policy["audit"] = json!({ "to": to });
+        }
+        let records = load(Some(policy.to_string().as_bytes()), None).unwrap().own.records;
+        assert_eq!((records.file, records.stdout), (file, stdout), "{policy}");
     }
 }
 

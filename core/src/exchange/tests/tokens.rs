@@ -129,6 +129,16 @@ fn machine_tokens_are_marked_and_kept_from_routes_for_users() {
         token().scope("admin").sub("app@clients"),
         token().scope("admin").claim("azp", "auth0|ann"),
         token().scope("admin").claim("client_id", "auth0|ann"),
+        token().scope("admin").claim("cid", "auth0|ann"),
+        token().scope("admin").claim("appid", "auth0|ann"),
+        token().scope("admin").claim("gty", "client_credentials"),
+        token().scope("admin").claim("gty", "Client-Credentials"),
+        token().scope("admin").claim("gty", json!(["client_credentials"])),
+        token().scope("admin").claim("gty", json!(["other", "client-credentials"])),
+        token().scope("admin").claim("gty", "client_credentials refresh_token"),
+        token().scope("admin").claim("idtyp", "app"),
+        token().scope("admin").claim("oid", "auth0|ann").claim("roles", json!(["x"])),
+        token().scope("admin").claim("preferred_username", "service-account-batch"),
     ] {
         let mut gate = tools();
         assert_eq!(gate.status("GET", "/v1/admin/x", &machine.mint()), 403);
@@ -136,6 +146,27 @@ fn machine_tokens_are_marked_and_kept_from_routes_for_users() {
             (&gate.record["machine"], &gate.record["reason"]),
             (&json!(true), &json!("machine_not_allowed"))
         );
+    }
+}
+
+#[test]
+fn a_users_token_is_no_machines() {
+    for user in [
+        token().scope("admin").claim("gty", json!(["authorization_code", "refresh_token"])),
+        token().scope("admin").claim("gty", json!({"client_credentials": true})),
+        token().scope("admin").claim("gty", "password"),
+        token().scope("admin").claim("gty", "not_client_credentials"),
+        token().scope("admin").claim("cid", "app").claim("azp", "app").claim("appid", json!(null)),
+        token().scope("admin").claim("idtyp", "user"),
+        token().scope("admin").claim("oid", "other").claim("roles", json!(["x"])),
+        token().scope("admin").claim("oid", "auth0|ann"),
+        token().scope("admin").claim("oid", "auth0|ann").claim("roles", json!(["x"])).claim("scp", "admin"),
+        token().scope("admin").claim("preferred_username", "ann-service-account-"),
+        token().scope("admin").claim("preferred_username", "ann"),
+    ] {
+        let mut gate = tools();
+        assert_eq!(gate.status("GET", "/v1/admin/x", &user.mint()), 200);
+        assert_eq!(gate.record["machine"], json!(false));
     }
 }
 
@@ -170,4 +201,48 @@ fn a_second_issuer_cannot_act_as_the_firsts_users() {
     ] {
         assert_eq!(got, 403, "{reason}");
     }
+}
+
+/// Entra: asked for by the whole name, in the token by its end.
+#[test]
+fn a_scope_is_known_with_its_prefix_and_without() {
+    let api = "api://11111111-2222/";
+    let mut gate = gate(json!({
+        "issuers": [{"issuer": ISSUER, "audiences": [AUDIENCE], "scope_prefix": api, "scopes": ["read", format!("{api}write")]}],
+        "routes": [
+            {"path": "/read", "scopes": ["read"]},
+            {"path": "/whole", "scopes": [format!("{api}read")]},
+            {"path": "/any", "any_scope": ["admin", "write"]},
+            {"path": "/person", "scopes": ["openid"]},
+        ],
+    }));
+    for (scope, reads, any) in [
+        ("read".to_owned(), true, false),
+        (format!("{api}read"), true, false),
+        (format!("write {api}admin"), false, true),
+        (format!("{api}{api}read"), false, false),
+        ("admin".to_owned(), false, false),
+        ("api://other/read".to_owned(), false, false),
+    ] {
+        let token = token().scope(&scope).mint();
+        let status = |is: bool| if is { 200 } else { 403 };
+        assert_eq!(gate.status("GET", "/read", &token), status(reads), "{scope}");
+        assert_eq!(gate.status("GET", "/whole", &token), status(reads), "{scope}");
+        assert_eq!(gate.status("GET", "/any", &token), status(any), "{scope}");
+    }
+    let got = gate.send("GET", "/read", &[]);
+    let challenge = got.header("www-authenticate").unwrap().to_owned();
+    assert!(challenge.contains(&format!("scope=\"{api}read\"")), "{challenge}");
+    let policy = policy(json!({
+        "issuers": [{"issuer": ISSUER, "audiences": [AUDIENCE], "scope_prefix": api}],
+        "hidden_scopes": ["secret"],
+        "routes": [
+            {"path": "/a", "scopes": ["read", "secret"]},
+            {"path": "/mcp", "mcp": {"tools": {"x": ["tool"], "y": {"any_scope": ["one"]}, "z": "public"}}},
+        ],
+    }));
+    assert_eq!(
+        policy.scopes_supported,
+        [&format!("{api}one"), &format!("{api}read"), &format!("{api}tool"), "email", "openid", "profile"]
+    );
 }

@@ -1,6 +1,6 @@
 //! Bodies in rows: what they are, and which clients they name.
 
-use super::{Registration, registrations};
+use super::{Registration, Told, read};
 use serde_json::{Value, json};
 
 fn named(log_id: &str, client_id: &str) -> Registration {
@@ -14,6 +14,13 @@ fn event(log_id: &str, client: &str) -> Value {
 
 fn check(body: &str, expect: &[Registration]) {
     assert_eq!(registrations(body.as_bytes()).as_deref(), Ok(expect), "{body}");
+}
+
+fn registrations(body: &[u8]) -> Result<Vec<Registration>, &'static str> {
+    read(body).map(|told| {
+        assert_eq!(told.skipped, 0);
+        told.registrations
+    })
 }
 
 #[test]
@@ -100,32 +107,75 @@ fn an_event_without_an_id_has_that_of_its_content() {
 }
 
 #[test]
-fn what_is_not_events_is_refused() {
-    let deep = format!("{}{}", "[".repeat(10_000), "]".repeat(10_000));
-    let nested = format!("{{\"a\":{}1{}}}", "[".repeat(64), "]".repeat(64));
+fn an_event_that_cannot_be_read_hides_no_other() {
+    let good = event("1", "a").to_string();
+    let deep = format!("{{\"a\":{}1{}}}", "[".repeat(64), "]".repeat(64));
+    let bad = [
+        r#"{"log_id":"2","data":{"user_agent":"\ud83d"}}"#,
+        r#"{"log_id":"2","log_id":"3"}"#,
+        r#"{"log_id":"2","data":{"a":1e999}}"#,
+        r#"{"a":01,"b":["x,y","}{\"["]}"#,
+        "{'a':1}",
+        "{\"a\":1,}",
+        "7",
+        "null",
+        "[[]]",
+        &deep,
+    ];
+    for bad in bad {
+        for (body, registrations) in [
+            (format!("[{good},{bad}]"), 1),
+            (format!("[{bad} , {good}]"), 1),
+            (format!("{{\"logs\":[{bad},{good}]}}"), 1),
+            (format!("{{\"next\" : \"\\ud800\", \"logs\" : [{bad},{good}] , \"a\":[{{}}]}}"), 1),
+            (format!("{good}\n{bad}\n"), 1),
+            (format!("{bad}\r\n\r\n{good}"), 1),
+            (format!("[{bad}]"), 0),
+        ] {
+            let told = read(body.as_bytes()).unwrap_or_else(|error| panic!("{error}: {body}"));
+            let expect = vec![named("1", "a"); registrations];
+            assert_eq!(told, Told { registrations: expect, skipped: 1 }, "{body}");
+        }
+    }
+    let mut bytes = format!("[{good},{{\"a\":\"").into_bytes();
+    bytes.extend_from_slice(b"\xff\"}]");
+    assert_eq!(read(&bytes).unwrap(), Told { registrations: vec![named("1", "a")], skipped: 1 });
+    // A line that is broken ends with its line.
+    for broken in ["{", "{\"a\":\"", "[{", "x"] {
+        let told = read(format!("{good}\n{broken}\n{good}").as_bytes()).unwrap();
+        assert_eq!((told.registrations.len(), told.skipped), (2, 1), "{broken}");
+    }
+    for alone in ["{\"a\":1,\"a\":2}", &deep, "[1]", "{\"logs\":[7]}"] {
+        assert_eq!(
+            read(alone.as_bytes()).unwrap(),
+            Told { registrations: Vec::new(), skipped: 1 },
+            "{alone}"
+        );
+    }
+}
+
+#[test]
+fn what_cannot_be_divided_into_events_is_refused() {
     for body in [
         "",
         " \n ",
         "{",
         "x",
+        "x\ny",
         "1",
         "\"text\"",
         "null",
-        "[1]",
-        "[null]",
         "{\"logs\":{}}",
-        "{\"logs\":[7]}",
-        "{\"a\":1,\"a\":2}",
+        "{\"logs\":[],\"logs\":[{}]}",
         "{} {}",
-        "{}\n{",
+        "[{},{}",
+        "[{\"a\":]},{}]",
+        "{\n\"a\": \"x\n}",
         "\u{feff}{}",
-        &deep,
-        &nested,
     ] {
-        assert!(registrations(body.as_bytes()).is_err(), "{}", body.get(..20).unwrap_or(body));
+        assert!(read(body.as_bytes()).is_err(), "{}", body.get(..20).unwrap_or(body));
     }
-    assert!(registrations(b"{\"a\":\"\xff\"}").is_err());
-    assert!(
-        registrations("{}".encode_utf16().flat_map(u16::to_le_bytes).collect::<Vec<_>>().as_slice()).is_err()
-    );
+    let long = "[".repeat(1_000_000);
+    assert!(read(long.as_bytes()).is_err());
+    assert!(read("{}".encode_utf16().flat_map(u16::to_le_bytes).collect::<Vec<_>>().as_slice()).is_err());
 }

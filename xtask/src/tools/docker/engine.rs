@@ -17,7 +17,7 @@ use rustix::process::{Pid, Signal, getuid, kill_process};
 
 use super::super::debian;
 use crate::{
-    process::{PAUSE, program},
+    process::{PAUSE, program_asked},
     progress::Step,
     run::output,
     workspace::on_path,
@@ -85,7 +85,7 @@ impl Own {
         let step = Step::begin("docker engine", "starting");
         let log = File::create(folder.join("log"))?;
         let unshare = on_path("unshare").context("unshare is missing (Debian: util-linux)")?;
-        let mut command = program(&unshare);
+        let mut command = program_asked(&unshare);
         command.args(["--net", "--mount", "sh", "-c", APART]).arg(dockerd);
         command.args(["--storage-driver=overlay2", "--shutdown-timeout=5", "--log-level=warn"]);
         for (option, name) in [
