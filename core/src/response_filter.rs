@@ -1,7 +1,7 @@
 //! The response post-filter (CONTRACT §8): a JSON answer and its caller in, the same answer with the caller's own elements out, or why it can't be shown.
 
 use crate::config::policy::ResponseFilter;
-use crate::json;
+use crate::json::{self, Bounds};
 use crate::mcp::splice::{Part, Splices};
 
 /// Deepest nesting.
@@ -27,8 +27,7 @@ pub struct Unfilterable;
 /// # Errors
 /// It isn't JSON without duplicate members, the list isn't where it should be, or an owner is missing.
 pub fn filter(body: &[u8], rule: &ResponseFilter, user: &str) -> Result<Filtered, Unfilterable> {
-    json::view(body, MAX_DEPTH).map_err(|_| Unfilterable)?;
-    let text = std::str::from_utf8(body).map_err(|_| Unfilterable)?;
+    let text = json::check(body, Bounds::of(MAX_DEPTH)).map_err(|_| Unfilterable)?.document();
     let found = follow(Part::whole(text), &rule.items).ok_or(Unfilterable)?;
     let Some(items) = found.items() else {
         found.members().ok_or(Unfilterable)?;

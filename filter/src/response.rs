@@ -28,8 +28,8 @@ pub enum Answering {
 enum Known {
     /// That it would change.
     Before,
-    /// Nothing: it is a list that nobody asked for here.
-    NotBefore,
+    /// Nothing: it may be a list that nobody asked for here, of so many bytes.
+    NotBefore(usize),
     /// It is over the cap.
     TooLarge,
 }
@@ -132,19 +132,24 @@ impl Stream {
     fn show_whole(&self, worker: &Worker, cap: usize, known: Known) -> Action {
         let body = match known {
             Known::TooLarge => None,
-            Known::Before | Known::NotBefore => host::buffer(Buffer::ResponseBody, cap).ok(),
+            Known::Before => host::buffer(Buffer::ResponseBody, cap).ok(),
+            // Less than was seen of it would be judged instead of what goes on.
+            Known::NotBefore(size) => {
+                host::buffer(Buffer::ResponseBody, cap).ok().filter(|body| body.len() == size)
+            }
         };
         let shown = self.exchange.borrow_mut().on_response_body(&worker.policy, body.as_deref());
         let held = worker.policy.hold_headers;
         match shown {
             Shown::Same => {}
             // They said how long it was.
-            Shown::Changed(_) if !held && known == Known::NotBefore => {
+            Shown::Changed(_) if !held && matches!(known, Known::NotBefore(_)) => {
                 self.exchange.borrow_mut().lose_answer();
                 return self.end();
             }
             Shown::Changed(text) => {
-                let stale = if known == Known::NotBefore { remove_stale(true) } else { Ok(()) };
+                let is_new = matches!(known, Known::NotBefore(_));
+                let stale = if is_new { remove_stale(true) } else { Ok(()) };
                 let length = text.len().to_string();
                 let fixed = stale.and_then(|()| match held {
                     true => host::set_header(Map::ResponseHeaders, "content-length", &length),
@@ -193,7 +198,7 @@ impl Stream {
                 self.answering.replace(Answering::Watched { watched, read: 0 });
                 Action::Continue
             }
-            Watch::Read => self.show_whole(worker, cap, Known::NotBefore),
+            Watch::Read => self.show_whole(worker, cap, Known::NotBefore(size)),
             Watch::End if has_gone => self.end(),
             Watch::End => self.show_whole(worker, cap, Known::TooLarge),
         }

@@ -209,6 +209,7 @@ pub async fn open(policy: Arc<Policy>, settings: Settings) -> Result<(TcpListene
     let listener = TcpListener::bind((host.as_str(), port)).await.map_err(failed)?;
     let address = listener.local_addr().map_err(failed)?;
     tracing::info!(%address, webhook = app.queue.is_some(), management = app.promoter.is_some(), "serving");
+    crate::summary::lines(&app.policy).iter().for_each(|line| tracing::info!("{line}"));
     Ok((listener, app))
 }
 

@@ -56,6 +56,7 @@ fn check(file: &Path, env_file: Option<&Path>, how: How, report: &mut Report) ->
     let own = policy.routes.iter().filter(|r| r.builtin.is_none()).count();
     let (issuers, limits) = (policy.issuers.len(), policy.rate_limits.len());
     report.good(format!("{}: good: {issuers} issuers, {own} routes, {limits} limits", file.display()));
+    crate::summary::lines(&policy).into_iter().for_each(|line| report.good(line));
     if how.online {
         crate::fetch::trust(&source.env).map_err(|e| source.name(vec![e]))?;
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();

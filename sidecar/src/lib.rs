@@ -22,6 +22,7 @@ mod fetch;
 mod launch;
 pub mod limits;
 mod refusals;
+mod summary;
 mod log;
 mod probe;
 mod whole;

@@ -17,7 +17,7 @@ const VERSION: &str = "io.modelcontextprotocol/protocolVersion";
 /// Members of one batch.
 const MAX_BATCH: usize = 100;
 /// A body is bounded by its bytes, and nothing is built of it.
-const BOUNDS: Bounds = Bounds { depth: MAX_DEPTH, values: usize::MAX };
+const BOUNDS: Bounds = Bounds::of(MAX_DEPTH);
 
 /// Why a body isn't what it should be.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

@@ -6,7 +6,7 @@ use super::json_rpc::{MAX_DEPTH, is_lookalike};
 use super::needs::{self, Need};
 use super::splice::{Part, Splices};
 use crate::config::policy::{Mcp, McpRules, Route, ScopeRule};
-use crate::json::{self, write_string};
+use crate::json::{self, Bounds, write_string};
 use crate::jwt::Scopes;
 use crate::uri::{self, Form};
 
@@ -90,7 +90,7 @@ impl Lens<'_> {
     /// # Errors
     /// It can't be read safely.
     pub fn filter(&self, text: &str) -> Result<Option<String>, Unfilterable> {
-        json::view(text.as_bytes(), MAX_DEPTH).map_err(|_| Unfilterable)?;
+        json::check(text.as_bytes(), Bounds::of(MAX_DEPTH)).map_err(|_| Unfilterable)?;
         let whole = Part::whole(text);
         let mut splices = Splices::default();
         match whole.items() {

@@ -4,7 +4,7 @@
 
 pub mod check;
 pub mod text;
-mod scan;
+pub mod scan;
 
 use crate::{bytes, sorted};
 use serde::de::{DeserializeSeed, Error as _, MapAccess, SeqAccess, Visitor};

@@ -256,6 +256,9 @@ pub fn answers() -> Vec<(Life, &'static str)> {
         all.push((Life { answer: json.clone(), ..lists.clone() }, kept));
         let events = format!(": x\n\ndata: {list}\n\ndata: {list}\n\n");
         all.push((Life { answer: ("text/event-stream", events, trailers), ..lists.clone() }, kept));
+        // Under a call's id: where its headers have left, they said how long it was.
+        let call = Life { hold, body: call("whoami"), ..life("/mcp") };
+        all.push((Life { answer: json.clone(), ..call }, if hold { kept } else { "" }));
         let disguised = ("text/event-stream", list.to_owned(), trailers);
         all.push((Life { answer: disguised, ..lists.clone() }, ""));
         let notes = Life { hold, ..life("/notes") };

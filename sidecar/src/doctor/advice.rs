@@ -58,6 +58,8 @@ pub fn advice(reason: &str, auth0: bool) -> &'static str {
         "keys_unavailable" | "key_pending" => {
             "the way from the gateway to the issuer's keys (AUTH_JWKS_URI, network)"
         }
+        "no_room" => "nothing: others' bodies took the room; look at the records from where they come",
+        "body_timeout" => "the client, whose body takes too long to come, or body_timeout in the policy",
         "limits_unavailable" => "the way from the gateway to the rate limit service (rate_limit_service)",
         "rate_limited" | "address_limited" => "nothing: wait",
         _ => "nothing at the identity provider: please report this",

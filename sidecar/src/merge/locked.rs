@@ -22,10 +22,11 @@ pub const DEFAULT: [&str; 13] = [
 ];
 
 /// The members of a policy.
-pub const MEMBERS: [&str; 29] = [
+pub const MEMBERS: [&str; 30] = [
     "version",
     "mode",
     "hold_headers",
+    "body_timeout",
     "verifier",
     "case",
     "environment",
@@ -55,7 +56,7 @@ pub const MEMBERS: [&str; 29] = [
 ];
 
 /// The members of a route.
-pub const OF_ROUTES: [&str; 19] = [
+pub const OF_ROUTES: [&str; 20] = [
     "path",
     "methods",
     "hosts",
@@ -72,6 +73,7 @@ pub const OF_ROUTES: [&str; 19] = [
     "upgrade",
     "upstream",
     "strip_prefix",
+    "aliases",
     "timeout",
     "response_filter",
     "mcp",

@@ -16,6 +16,13 @@ pub struct Bounds {
     pub values: usize,
 }
 
+impl Bounds {
+    /// As many values as any body or answer may have, and nesting up to `depth`.
+    pub const fn of(depth: usize) -> Self {
+        Self { depth, values: 1_000_000 }
+    }
+}
+
 /// Why a document isn't read.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Fault {

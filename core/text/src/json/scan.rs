@@ -13,6 +13,24 @@ pub struct Scanner<'t> {
 static STRUCTURE: [bool; 256] = bytes::set(b"\"{}[]", false);
 
 impl<'t> Scanner<'t> {
+    /// Has `item` take each item (or member) between the brackets, which are all of `text`.
+    pub fn each(
+        text: &'t str,
+        [open, close]: [u8; 2],
+        item: &mut dyn FnMut(&mut Self) -> Option<()>,
+    ) -> Option<()> {
+        let mut scanner = Self { text, at: 0 };
+        scanner.take(open)?;
+        if scanner.take(close).is_none() {
+            item(&mut scanner)?;
+            while scanner.take(b',').is_some() {
+                item(&mut scanner)?;
+            }
+            scanner.take(close)?;
+        }
+        (scanner.at == text.len()).then_some(())
+    }
+
     /// At the first item between the brackets, which are all of `text`.
     pub fn inside(text: &'t str, [open, close]: [u8; 2]) -> Option<Self> {
         let bytes = text.as_bytes();

@@ -22,6 +22,11 @@ impl<'t> Text<'t> {
         self.text
     }
 
+    /// The document that it is a part of.
+    pub fn document(&self) -> &'t str {
+        self.whole
+    }
+
     /// Where it is in the document.
     pub fn range(&self) -> Range<usize> {
         let start = (self.text.as_ptr() as usize).saturating_sub(self.whole.as_ptr() as usize);
@@ -80,7 +85,8 @@ impl<'t> Text<'t> {
     }
 }
 
-fn string(text: &str) -> Option<Cow<'_, str>> {
+/// The text of a string as it is written in a checked document; `None`: it is none, or has half of a surrogate pair.
+pub fn string(text: &str) -> Option<Cow<'_, str>> {
     let inner = text.strip_prefix('"')?.strip_suffix('"')?;
     if inner.contains('\\') { unescape(inner).map(Cow::Owned) } else { Some(Cow::Borrowed(inner)) }
 }
