@@ -9,7 +9,7 @@ pub mod respond;
 use crate::authenticate::Fetched;
 use crate::authorize::Counting;
 use crate::config::policy::{IssuerId, LimitKey, Policy};
-use crate::cors::ResponseHeaders;
+use crate::cors::{self, ResponseHeaders};
 use crate::decision::Decision;
 use crate::jwks::KeyRing;
 use crate::jwt::signature::SignatureVerifier;
@@ -19,7 +19,7 @@ use crate::rate_limit::{Counters, LimitState};
 use crate::record::Facts;
 use crate::refusal::{Fault, Refusal};
 use crate::reply::{self, Asked};
-use crate::request::Headers;
+use crate::request::{self, Headers};
 use crate::token_cache::TokenCache;
 use respond::Rewrite;
 use std::borrow::Cow;
@@ -221,15 +221,22 @@ impl Exchange {
         else {
             return self.fault(world);
         };
-        let mut facts = kept.facts;
+        let Kept { mut facts, headers, .. } = kept;
+        let pairs = headers.pairs();
+        let first = |name: &str| request::first(&pairs, name);
         let refusal = match why {
             GaveUp::Room => Refusal::NoRoom,
             GaveUp::Time => Refusal::Slow,
         };
         facts.refuse(&refusal);
         let route = facts.route.and_then(|id| world.policy.routes.get(id.0));
-        let mcp = route.filter(|route| route.mcp.is_some()).map(|_| mcp::McpRoute::asked_nothing());
-        let asked = Asked { request_id: facts.request_id.clone(), mcp, ..Asked::default() };
+        let asked = Asked {
+            request_id: facts.request_id.clone(),
+            mcp: route.filter(|route| route.mcp.is_some()).map(|_| mcp::McpRoute::asked_nothing()),
+            is_grpc: first("content-type").is_some_and(request::is_grpc),
+            cors: cors::answer(&world.policy.cors, first("origin").and_then(|o| std::str::from_utf8(o).ok())),
+            ..Asked::default()
+        };
         (Self::Replied(facts), Decision::Reply(reply::refuse(world.policy, route, &asked, &refusal)))
     }
 

@@ -48,6 +48,9 @@ fn reached(policy: &Policy, from: &Route, method: &str, host: &str, segments: &[
             near = near.or(Some(Match::None));
         } else if !policy.case_sensitive && is_there(false) {
             near = Some(Match::Ambiguous);
+        } else if route.mcp.is_some() && matches_from(pattern, true, arriving, policy.case_sensitive) {
+            // Many servers have their endpoint at every path below it, too; none of these is a route.
+            near = near.or(Some(Match::None));
         }
     }
     near
@@ -89,6 +92,23 @@ pub fn has_enforced(policy: &Policy, path: &str, exact: bool) -> bool {
     policy.routes.iter().filter(|r| r.mode == Mode::Enforce).any(|r| {
         (exact && matches(&r.pattern, &segments, true))
             || (!policy.case_sensitive && differs_by_case_alone(r, &segments))
+    })
+}
+
+/// Whether a path leads, its prefix stripped, to where an enforced route leads, but for its case.
+pub fn reaches_enforced(policy: &Policy, path: &str) -> bool {
+    let segments = segments(path);
+    let stripping =
+        policy.routes.iter().filter(|r| !r.aliases.is_empty() && matches(&r.pattern, &segments, true));
+    stripping.into_iter().any(|from| {
+        let prefix = from.strip_prefix.as_deref().unwrap_or_default();
+        let arriving = segments.get(self::segments(prefix).len()..).unwrap_or_default();
+        from.aliases.iter().any(|alias| {
+            policy.routes.get(alias.route.0).filter(|r| r.mode == Mode::Enforce).is_some_and(|route| {
+                let pattern = route.pattern.segments.get(alias.skip..).unwrap_or_default();
+                matches_from(pattern, route.pattern.rest, arriving, false)
+            })
+        })
     })
 }
 

@@ -18,7 +18,10 @@ pub fn mode(policy: &Policy, asked: &Asked<'_>, found: Match) -> Mode {
     let of_route = match found {
         Match::Route(RouteId(at)) | Match::WrongMethod(RouteId(at)) => policy.routes.get(at).map(|r| r.mode),
         Match::None => route::has_enforced(policy, path, false).then_some(Mode::Enforce),
-        Match::Ambiguous => route::has_enforced(policy, path, true).then_some(Mode::Enforce),
+        Match::Ambiguous => {
+            let enforced = route::has_enforced(policy, path, true) || route::reaches_enforced(policy, path);
+            enforced.then_some(Mode::Enforce)
+        }
     };
     match of_route.unwrap_or(policy.mode) {
         // What is only watched goes on as it came, and Envoy must choose the same route by that.

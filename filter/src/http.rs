@@ -176,7 +176,9 @@ impl HttpFilter {
                 return self.stream.fail(worker).unwrap_or_else(|_| self.stream.reset());
             }
             self.judge_body(worker, cap, false);
-            worker.held.forget(self.stream.id);
+            if !self.stream.is_waiting() {
+                worker.held.forget(self.stream.id);
+            }
         }
         let Some(worker) = self.worker.as_ref().filter(|_| self.stream.forwarded.get()) else {
             self.stream.trailers.set(true);

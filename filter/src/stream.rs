@@ -81,6 +81,9 @@ impl Stream {
 
     /// The fetch that this request waited for has ended: runs in the root, with this context in effect. Answers whose keys it still needs.
     pub fn resume(self: &Rc<Self>, worker: &Worker, fetched: Fetched) -> Option<IssuerId> {
+        if !self.is_waiting() {
+            return None;
+        }
         self.waited.set(true);
         let decided = self.decide(worker, |exchange, world| exchange.on_keys(world, fetched));
         self.follow_held(worker, decided)
@@ -88,6 +91,9 @@ impl Stream {
 
     /// The rate limit service has answered, or hasn't: runs with this context in effect. Answers whose keys the request needs now.
     pub fn count(self: &Rc<Self>, worker: &Worker, answer: Counted) -> Option<IssuerId> {
+        if !self.is_waiting() {
+            return None;
+        }
         let decided = self.decide(worker, |exchange, world| exchange.on_limits(world, answer));
         self.follow_held(worker, decided)
     }
@@ -173,6 +179,7 @@ impl Stream {
         if !self.is_waiting() {
             return;
         }
+        worker.forget(self);
         self.reading.take();
         let refused = self.decide(worker, |exchange, world| exchange.give_up(world, why));
         if self.apply(worker, refused).is_err() {

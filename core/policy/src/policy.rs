@@ -371,6 +371,17 @@ impl McpRules {
             return true;
         }
         let begins = |text: &str, start: &str| text.strip_prefix(start).is_some_and(|rest| !rest.is_empty());
+        // Servers that open files drop a query. Whoever has a rule for queries has a pattern that takes them in.
+        let bare = key.split('?').next().unwrap_or(key);
+        let is_meant = |bare: &str| {
+            self.patterns.iter().any(|(start, _)| start.len() >= bare.len() && begins(name, start))
+        };
+        if bare.len() < key.len()
+            && self.keys.named.binary_search_by(|other| other.as_str().cmp(bare)).is_ok()
+            && !is_meant(bare)
+        {
+            return true;
+        }
         let patterns = self.patterns.iter().map(|(start, _)| start).zip(&self.keys.patterns);
         let (mut own, mut best) = (None, None);
         for (start, folded) in patterns {

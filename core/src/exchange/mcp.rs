@@ -181,7 +181,8 @@ fn unknown_version(
     let is_readable =
         case.request.method == "POST" && is_json(case.request) && case.request.upgrade.is_none();
     let is_held = world.policy.hold_headers && case.mode == Mode::Enforce;
-    if is_readable && is_held && progress.operation.is_none() {
+    let may_wait = route.mcp.opens || !matches!(case.request.bearer, Bearer::Absent);
+    if is_readable && is_held && may_wait && progress.operation.is_none() {
         return Ok(Verdict::Read(Read { cap: route.mcp.max_body, let_go: None, vouched: false }));
     }
     Err(Refusal::Version)
@@ -200,6 +201,8 @@ fn id_of_unfit(
     }
     Ok(Some(match caller(world, case, route, false, progress)? {
         Some(Caller::NeedsKeys(issuer)) => Verdict::Await(issuer),
+        // What was held for keys isn't held again.
+        Some(Caller::Known(_)) if matches!(case.came, Came::Keys(_)) => return Ok(None),
         Some(Caller::Known(_)) | None => {
             Verdict::Read(Read { cap: route.mcp.max_body, let_go: None, vouched: true })
         }

@@ -135,7 +135,7 @@ impl Scan {
 
     /// Whether it is the result of something else than a list, so far.
     pub fn is_other(&self) -> bool {
-        !self.may_be_list() && self.seen.is_other && self.seen.is_plain()
+        !self.is_broken() && !self.may_be_list() && self.seen.is_other && self.seen.is_plain()
     }
 
     /// What it was, where nothing more comes.

@@ -3,7 +3,7 @@
 
 use super::Errors;
 use crate::overlap;
-use crate::policy::{Access, Alias, HttpUrl, Pattern, Route, RouteId, ScopeRule};
+use crate::policy::{Access, Alias, HttpUrl, Pattern, RateLimit, Route, RouteId, ScopeRule};
 use crate::raw::{RawAliases, RawPolicy};
 
 /// Holds the policy's own routes, of which `routes[first..]` are those of `raw`, against each other.
@@ -12,6 +12,7 @@ pub fn compile(
     first: usize,
     routes: &mut [Route],
     upstreams: &[(String, HttpUrl)],
+    limits: &[RateLimit],
     errors: &mut Errors,
 ) {
     let lists = raw.routes.as_deref().unwrap_or_default();
@@ -46,8 +47,9 @@ pub fn compile(
             }
             Some(RawAliases::Allowed) => {}
             None => {
-                let mut unlike = reached
-                    .filter(|(other, theirs, _)| says(*other).is_none() && !have_same_rules(route, theirs));
+                let mut unlike = reached.filter(|(other, theirs, _)| {
+                    says(*other).is_none() && !have_same_rules(route, theirs, limits)
+                });
                 if let Some((other, theirs, _)) = unlike.next() {
                     errors.push(
                         format!("routes[{at}].strip_prefix"),
@@ -133,7 +135,11 @@ fn has_no_rules(route: &Route, at: usize, errors: &mut Errors) {
     }
 }
 
-fn have_same_rules(a: &Route, b: &Route) -> bool {
+fn holds_on(limit: &RateLimit, route: &Route) -> bool {
+    limit.route.as_ref().is_none_or(|pattern| overlap::covers(pattern, &route.pattern))
+}
+
+fn have_same_rules(a: &Route, b: &Route, limits: &[RateLimit]) -> bool {
     a.access == b.access
         && a.scopes == b.scopes
         && a.issuers == b.issuers
@@ -146,4 +152,6 @@ fn have_same_rules(a: &Route, b: &Route) -> bool {
         && a.mcp.is_none()
         && b.mcp.is_none()
         && a.hosts == b.hosts
+        && a.upgrade_websocket == b.upgrade_websocket
+        && limits.iter().all(|limit| holds_on(limit, a) == holds_on(limit, b))
 }

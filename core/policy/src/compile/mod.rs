@@ -78,7 +78,8 @@ pub fn compile(raw: &mut RawPolicy, folded: &Value, place: Place) -> (Policy, Ve
         webhook::compile(raw, &issuers, &scopes_supported, &mut errors),
         &mut errors,
     );
-    aliases::compile(raw, built_in, &mut routes, &own.upstreams, &mut errors);
+    let rate_limits = limits::compile(raw, &routes, &mut errors);
+    aliases::compile(raw, built_in, &mut routes, &own.upstreams, &rate_limits, &mut errors);
     let limit_service = limit_service::compile(raw, &mut errors);
     let policy = Policy {
         index: crate::index::Index::of(&routes),
@@ -104,7 +105,7 @@ pub fn compile(raw: &mut RawPolicy, folded: &Value, place: Place) -> (Policy, Ve
         },
         metadata,
         cors: cors(raw, &mut errors),
-        rate_limits: limits::compile(raw, &routes, &mut errors),
+        rate_limits,
         limit_service,
         issuers,
         scope_prefix,

@@ -355,6 +355,10 @@ fn identity_travels_in_headers_of_its_own_alone() {
 fn what_two_paths_reach_at_one_server_has_the_same_rules_or_says_that_it_is_meant() {
     let with = |upstreams: Value, routes: Value| {
         let mut policy = good();
+        policy["rate_limits"] = json!([{ "by": "user", "max": 5, "window": "60s" }]);
+        if routes.to_string().contains("limited") {
+            policy["rate_limits"][0]["route"] = json!("/limited/*");
+        }
         policy["upstreams"] = upstreams;
         policy["routes"] = routes;
         loaded(&policy).map(|_| ())
@@ -422,6 +426,8 @@ fn what_two_paths_reach_at_one_server_has_the_same_rules_or_says_that_it_is_mean
             json!([{ "path": "/admin/*", "response_filter": {"items": "", "owner": "/o"} }, strips(json!({}))]),
             error(1),
         ),
+        (one.clone(), json!([{ "path": "/live", "upgrade": ["websocket"] }, strips(json!({}))]), error(1)),
+        (one.clone(), json!([{ "path": "/limited/*" }, strips(json!({}))]), error(1)),
         // One server by two names, and two servers.
         (
             json!({ "default": "http://localhost:3333", "b": "http://127.0.0.1:3333" }),

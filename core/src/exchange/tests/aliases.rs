@@ -40,6 +40,9 @@ fn a_stripped_prefix_is_no_way_around_other_rules() {
         ("POST", "/proxy/v1/TOOLS/x", &writer, 403),
         ("GET", "/proxy/MCP", &reader, 403),
         ("PUT", "/proxy/mcp", &reader, 405),
+        ("POST", "/proxy/mcp/x", &reader, 403),
+        ("GET", "/proxy/mcp/x/y", &reader, 403),
+        ("POST", "/proxy/MCP/x", &reader, 403),
         ("GET", "/proxy/v1/users/1/notes", &reader, 403),
         ("GET", "/proxy/notes/1", &reader, 403),
         // What no other route protects is the proxy's, and so is what lies elsewhere.
@@ -67,6 +70,28 @@ fn an_mcp_server_behind_the_proxy_is_judged_by_its_tools() {
             let got = gate.send_with_body("POST", path, &headers, Some(body.as_bytes()));
             assert_eq!(got.status(), status, "{path} {tool} {got:?}");
         }
+    }
+}
+
+#[test]
+fn in_a_shadow_file_no_case_goes_around_an_enforced_route() {
+    let mut gate = gate(json!({
+        "mode": "shadow",
+        "upstreams": { "default": "http://127.0.0.1:3333" },
+        "routes": [
+            { "path": "/v1/secret", "mode": "enforce", "scopes": ["admin"] },
+            { "path": "/proxy/*", "strip_prefix": "/proxy", "aliases": "strict" },
+        ],
+    }));
+    let token = format!("Bearer {}", token().mint());
+    for (path, status) in [
+        ("/proxy/v1/secret", 403),
+        ("/proxy/V1/secret", 403),
+        ("/proxy/v1/Secret/", 403),
+        ("/V1/secret", 403),
+        ("/proxy/v1/other", 200),
+    ] {
+        assert_eq!(gate.send("GET", path, &[("authorization", &token)]).status(), status, "{path}");
     }
 }
 
