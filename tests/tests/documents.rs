@@ -53,7 +53,14 @@ fn shown(literal: &str) -> String {
 fn of_core() -> BTreeSet<String> {
     let source = read("core/src/refusal.rs");
     let mut found = BTreeSet::new();
-    for name in ["fn description", "fn unsafe_description", "fn body_description", "fn token_description"] {
+    let places = [
+        "fn description",
+        "fn unsafe_description",
+        "fn body_description",
+        "fn uri_description",
+        "fn token_description",
+    ];
+    for name in places {
         let body = source.split_once(&format!("{name}(")).unwrap_or_else(|| panic!("{name} is gone")).1;
         let end = body.find("\n}\n").unwrap().min(body.find("\n    }\n").unwrap_or(usize::MAX));
         // What joins lists isn't a text.

@@ -138,7 +138,7 @@ async fn no_spelling_of_a_request_is_judged_by_one_route_and_forwarded_by_anothe
             {"path": "/a/b"},
             {"path": "/a/*", "methods": ["GET"], "access": "public", "upstream": "open"},
             {"path": "/a/*", "methods": ["POST"]},
-            {"path": "/x/*/y", "access": "public", "upstream": "open", "strip_prefix": "/x"},
+            {"path": "/x/*/y", "access": "public", "upstream": "open", "strip_prefix": "/x", "aliases": "allowed"},
             {"path": "/x/*"},
             {"path": "/s/*", "mode": "shadow", "upstream": "open"},
             {"path": "/a.b/%c3%a9", "access": "public", "upstream": "open"},
@@ -151,7 +151,7 @@ async fn no_spelling_of_a_request_is_judged_by_one_route_and_forwarded_by_anothe
     let odd = [
         "A", "X", "%61", "%73", "%62", "%41", "a.b", "aXb", "%c3%a9", "%C3%A9", "%20", "a%20b", "", ".",
         "..", "%2e%2e", "a;b", "*", "a:b", "~", "%7e", "%2f", "a%", "+", "a,b", "(", "%28", "$", "a%0d%0a",
-        "^",
+        "^", "a%3Ab", "%3A", "%2A", "%24", "{a}", "%7ba%7D", "a.", "a%20", "%20a", "s::$DATA", "a%7C",
     ];
     let hosts = [
         "h.example",
