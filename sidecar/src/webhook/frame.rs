@@ -3,9 +3,6 @@
 //!
 //! `[{"a":"\ud800"},{"b":1}]` is two events, of which the first is bad; `[{"a":]}]` can't be divided.
 
-/// The mark around strings.
-const QUOTE: u8 = 0x22;
-
 /// Why a body can't be divided.
 pub type Unframed = &'static str;
 
@@ -87,7 +84,7 @@ fn divide(text: &[u8], separator: u8) -> Option<Vec<&[u8]>> {
     let (mut parts, mut start, mut at) = (Vec::new(), 0, 0);
     while let Some(byte) = text.get(at) {
         at = match byte {
-            QUOTE | b'[' | b'{' => at + end_of_value(text.get(at..)?)?,
+            0x22 | b'[' | b'{' => at + end_of_value(text.get(at..)?)?,
             b']' | b'}' => return None,
             byte if *byte == separator => {
                 parts.push(text.get(start..at)?.trim_ascii());
@@ -101,9 +98,9 @@ fn divide(text: &[u8], separator: u8) -> Option<Vec<&[u8]>> {
     Some(parts)
 }
 
-/// Where the string or the brackets end with which `text` begins; of anything else the whole text.
+/// Where the string (0x22 is its mark) or the brackets end with which `text` begins; of anything else the whole text.
 fn end_of_value(text: &[u8]) -> Option<usize> {
-    if !matches!(text.first(), Some(QUOTE | b'[' | b'{')) {
+    if !matches!(text.first(), Some(0x22 | b'[' | b'{')) {
         return Some(text.len());
     }
     let mut open = Vec::new();
@@ -112,7 +109,7 @@ fn end_of_value(text: &[u8]) -> Option<usize> {
     while let Some((at, byte)) = bytes.next() {
         match (in_string, byte) {
             (true, b'\\') => drop(bytes.next()),
-            (_, &QUOTE) => in_string = !in_string,
+            (_, 0x22) => in_string = !in_string,
             (true, _) => continue,
             (_, b'[') => open.push(b']'),
             (_, b'{') => open.push(b'}'),
