@@ -77,6 +77,7 @@ fn of_sidecar() -> BTreeSet<String> {
         "sidecar/src/app.rs",
         "sidecar/src/webhook/route.rs",
         "sidecar/src/webhook/event.rs",
+        "sidecar/src/webhook/frame.rs",
     ]
     .map(|path| root().join(path))
     .to_vec();

@@ -6,7 +6,8 @@
 /// Why a body can't be divided.
 pub type Unframed = &'static str;
 
-const ONE_EACH: Unframed = "The body isn't JSON that can be divided into events: send an event, a list of them, {\"logs\": […]}, or one a line.";
+const ONE_EACH: Unframed =
+    "The body can't be divided into events: send an event, a list of them, or one a line.";
 const LOGS: Unframed = "`logs` must be a list of events.";
 const TWICE: Unframed = "`logs` is there twice.";
 const NOT_EVENTS: Unframed = "The body must be an event or a list of events.";
@@ -83,7 +84,7 @@ fn divide(text: &[u8], separator: u8) -> Option<Vec<&[u8]>> {
     let (mut parts, mut start, mut at) = (Vec::new(), 0, 0);
     while let Some(byte) = text.get(at) {
         at = match byte {
-            b'"' | b'[' | b'{' => at + end_of_value(text.get(at..)?)?,
+            0x22 | b'[' | b'{' => at + end_of_value(text.get(at..)?)?,
             b']' | b'}' => return None,
             byte if *byte == separator => {
                 parts.push(text.get(start..at)?.trim_ascii());
@@ -97,9 +98,9 @@ fn divide(text: &[u8], separator: u8) -> Option<Vec<&[u8]>> {
     Some(parts)
 }
 
-/// Where the string or the brackets end with which `text` begins; of anything else the whole text.
+/// Where the string (0x22 is its mark) or the brackets end with which `text` begins; of anything else the whole text.
 fn end_of_value(text: &[u8]) -> Option<usize> {
-    if !matches!(text.first(), Some(b'"' | b'[' | b'{')) {
+    if !matches!(text.first(), Some(0x22 | b'[' | b'{')) {
         return Some(text.len());
     }
     let mut open = Vec::new();
@@ -108,7 +109,7 @@ fn end_of_value(text: &[u8]) -> Option<usize> {
     while let Some((at, byte)) = bytes.next() {
         match (in_string, byte) {
             (true, b'\\') => drop(bytes.next()),
-            (_, b'"') => in_string = !in_string,
+            (_, 0x22) => in_string = !in_string,
             (true, _) => continue,
             (_, b'[') => open.push(b']'),
             (_, b'{') => open.push(b'}'),
