@@ -88,7 +88,12 @@ async fn a_call_is_judged_by_its_rule_as_the_filter_would() {
             Some("insufficient_scope"),
             &["prompts/get summary", "prompts.summary: tool:write"],
         ),
-        (&reader, &["--prompt", "other"], None, &["prompts.unlisted: allow, a token is enough"]),
+        (
+            &reader,
+            &["--prompt", "other"],
+            Some("unlisted"),
+            &["prompts.unlisted: deny", "the tools, prompts or resources"],
+        ),
         (
             &reader,
             &["--resource", "note://7"],

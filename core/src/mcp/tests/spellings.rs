@@ -222,6 +222,8 @@ fn a_uri_has_one_spelling_in_every_method_that_names_one() {
         "notes://plan?",
         "notes://plan#",
         "notes://plan#x",
+        "notes://plan?x=1",
+        "https://a.example/x?y",
         "notes://plan/",
         "notes://Plan",
         "file:///Secret/a",
