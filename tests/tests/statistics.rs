@@ -158,9 +158,12 @@ async fn tools_after_the_first_thousand_are_counted_together() {
         (0..1_002).map(|n| (format!("t{n:04}"), json!(["tool:read"]))).collect();
     let policy = json!({"routes": [{"path": "/mcp", "mcp": {"tools": tools}}]});
     let gateway = gateway().policy(policy).issuer(&issuer).upstream(&upstream.url).start().await;
+    // Without a token nobody reads which tool is called.
+    let bearer = format!("Bearer {}", token().mint(&issuer));
     for tool in ["t0999", "t1000", "t1001", "t9999"] {
         let body = call(tool).to_string();
-        assert_eq!(client::post_json(gateway.address(), "/mcp", &[], &body).await.status, 401);
+        let headers = [("authorization", bearer.as_str())];
+        assert_eq!(client::post_json(gateway.address(), "/mcp", &headers, &body).await.status, 403);
     }
     let expected =
         [("(more)", 2), ("t0999", 1), ("unlisted", 1)].map(|(tool, count)| (tool.to_owned(), count));
