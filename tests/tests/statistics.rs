@@ -159,7 +159,7 @@ async fn tools_after_the_first_thousand_are_counted_together() {
     let policy = json!({"routes": [{"path": "/mcp", "mcp": {"tools": tools}}]});
     let gateway = gateway().policy(policy).issuer(&issuer).upstream(&upstream.url).start().await;
     // Without a token nobody reads which tool is called.
-    let bearer = format!("Bearer {}", token().mint(&issuer));
+    let bearer = format!("Bearer {}", token().scope("other").mint(&issuer));
     for tool in ["t0999", "t1000", "t1001", "t9999"] {
         let body = call(tool).to_string();
         let headers = [("authorization", bearer.as_str())];
