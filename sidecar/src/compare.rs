@@ -114,8 +114,10 @@ pub async fn compare(arguments: &Arguments) -> Result<Report, Vec<Fault>> {
     let writer = of(&arguments.writer, "--writer").map_err(fault)?;
     let tokens = Tokens { mask: Mask::of(reader.iter().chain(&writer).map(String::as_str)), reader, writer };
     let cases = chosen(arguments.cases.as_deref())?;
-    let mut sides =
-        [Side::new(&arguments.a, &tokens).map_err(fault)?, Side::new(&arguments.b, &tokens).map_err(fault)?];
+    let mut sides = [
+        Side::new("A", &arguments.a, &tokens).map_err(fault)?,
+        Side::new("B", &arguments.b, &tokens).map_err(fault)?,
+    ];
     let mut report = Report::new(sides.each_ref().map(|side| tokens.mask.shown(side.base.as_str())));
     let mut used = vec![false; cases.allow.len()];
     for case in &cases.cases {
@@ -149,9 +151,9 @@ struct Side {
 }
 
 impl Side {
-    fn new(url: &str, tokens: &Tokens) -> Result<Self, String> {
+    fn new(side: &str, url: &str, tokens: &Tokens) -> Result<Self, String> {
         // What a URL says of a user or a query would be in a report, or be lost.
-        let base = Url::parse(url).map_err(|e| format!("{}: {e}", tokens.mask.shown(url)))?;
+        let base = Url::parse(url).map_err(|e| format!("{side}: not a base URL: {e}"))?;
         let bare = base.username().is_empty() && base.password().is_none();
         if !bare || base.query().is_some() || base.fragment().is_some() {
             return Err(

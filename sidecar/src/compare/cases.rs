@@ -9,6 +9,7 @@ use reqwest::header::{HeaderName, HeaderValue};
 use reqwest::{Method, Url};
 use serde_json::{Map, Value};
 use std::collections::BTreeSet;
+use std::io::Read as _;
 use std::path::Path;
 
 const ORIGINAL: &[u8] = include_bytes!("original.yaml");
@@ -82,10 +83,12 @@ pub fn original() -> Result<Cases, Vec<Fault>> {
 pub fn read(file: &Path) -> Result<Cases, Vec<Fault>> {
     let fault = |message: String| vec![Fault::new(Some(file), ConfigError::new("", message))];
     let failed = |e: std::io::Error| fault(format!("can't read it: {e}"));
-    if std::fs::metadata(file).map_err(failed)?.len() > MAX_FILE {
+    let mut bytes = Vec::new();
+    let open = std::fs::File::open(file).map_err(failed)?;
+    open.take(MAX_FILE + 1).read_to_end(&mut bytes).map_err(failed)?;
+    if bytes.len() as u64 > MAX_FILE {
         return Err(fault(format!("expected cases of at most {MAX_FILE} bytes")));
     }
-    let bytes = std::fs::read(file).map_err(failed)?;
     let value = yaml(&bytes).map_err(fault)?;
     let cases = parse(&value)
         .map_err(|errors| errors.into_iter().map(|e| Fault::new(Some(file), e)).collect::<Vec<_>>())?;

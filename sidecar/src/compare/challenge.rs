@@ -14,6 +14,10 @@ pub fn read(text: &str) -> Option<String> {
         let (_, parameters) = challenges.last_mut()?;
         match parameter {
             None => {}
+            // A token68 is a value of its own, and each time another.
+            Some(parameter) if scheme.is_some() && is_token68(parameter) => {
+                parameters.insert("token68".to_owned());
+            }
             Some(parameter) => {
                 let (name, _) = parameter.split_once('=').filter(|(name, _)| is_token(name.trim()))?;
                 // Twice is two readings.
@@ -71,6 +75,11 @@ fn is_token(text: &str) -> bool {
     !text.is_empty() && text.bytes().all(|b| b.is_ascii_alphanumeric() || b"!#$%&'*+-.^_`|~".contains(&b))
 }
 
+fn is_token68(text: &str) -> bool {
+    let bare = text.trim_end_matches('=');
+    !bare.is_empty() && bare.bytes().all(|b| b.is_ascii_alphanumeric() || b"-._~+/".contains(&b))
+}
+
 #[cfg(test)]
 mod tests {
     use super::read;
@@ -87,7 +96,10 @@ mod tests {
             ("realm=\"a\"", None),
             ("Bearer realm=\"a", None),
             ("Bearer realm=a, realm=b", None),
-            ("Bearer realm", None),
+            ("Negotiate YWJj==", Some("negotiate (token68)")),
+            ("Negotiate YWJj/, Basic realm=a", Some("negotiate (token68), basic (realm)")),
+            ("Bearer realm=a, scope", None),
+            ("Bearer a b", None),
         ] {
             assert_eq!(read(text).as_deref(), expect, "{text}");
         }

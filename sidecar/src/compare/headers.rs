@@ -62,7 +62,7 @@ pub fn read(headers: &HeaderMap, base: &Url, asked: &Url, mask: &Mask) -> BTreeM
             View::Path => location(&text, base, asked).unwrap_or_else(|| UNREADABLE.to_owned()),
         }
     };
-    named.map(|(name, view)| (name.clone(), mask.shown(&value(&name, &view)))).collect()
+    named.map(|(name, view)| (mask.shown(&name), mask.shown(&value(&name, &view)))).collect()
 }
 
 fn elements(text: &str, lower: bool) -> String {

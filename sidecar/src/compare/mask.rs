@@ -12,14 +12,15 @@ pub struct Mask {
 impl Mask {
     /// A mask of these tokens, the longest first: one may begin another.
     pub fn of<'a>(tokens: impl Iterator<Item = &'a str>) -> Self {
-        let mut tokens: Vec<String> = tokens.map(str::to_owned).collect();
+        let mut tokens: Vec<String> =
+            tokens.filter(|token| !token.is_empty()).map(str::to_ascii_lowercase).collect();
         tokens.sort_by_key(|token| std::cmp::Reverse(token.len()));
         Self { tokens }
     }
 
-    /// The text without tokens.
+    /// The text without tokens, however their letters were folded: names of headers are in lower case.
     pub fn hide(&self, text: &str) -> String {
-        self.tokens.iter().fold(text.to_owned(), |text, token| text.replace(token, HIDDEN))
+        self.tokens.iter().fold(text.to_owned(), |text, token| without(&text, token))
     }
 
     /// The text as a report shows it.
@@ -33,6 +34,17 @@ impl Mask {
         }
         shown
     }
+}
+
+/// Folding ASCII keeps every byte's place.
+fn without(text: &str, token: &str) -> String {
+    let (folded, mut out, mut from) = (text.to_ascii_lowercase(), String::new(), 0);
+    for (at, _) in folded.match_indices(token) {
+        out.push_str(text.get(from..at).unwrap_or_default());
+        out.push_str(HIDDEN);
+        from = at + token.len();
+    }
+    out + text.get(from..).unwrap_or_default()
 }
 
 /// What turns the text that follows around.

@@ -147,6 +147,7 @@ fn what_has_two_readings_or_no_end_has_no_shape() {
 fn a_mask_takes_out_tokens_and_what_a_terminal_would_obey() {
     let mask = Mask::of(["abc", "abcdef"].into_iter());
     assert_eq!(mask.shown("x abcdef y abc\u{1b}[2J\u{202e}"), "x [token] y [token]\u{fffd}[2J\u{fffd}");
+    assert_eq!(Mask::of(["eyJab.C"].into_iter()).shown("ratelimit-eyjAB.cé"), "ratelimit-[token]é");
     let long = [mask.shown(&("k".repeat(300) + "a")), mask.shown(&("k".repeat(300) + "b"))];
     assert!(long[0] != long[1] && long[0].chars().count() < 240, "{long:?}");
 }

@@ -35,6 +35,8 @@ async fn it_ends_with_0_1_or_2() {
         vec![&a, "http://127.0.0.1:1/?token=secret"],
         vec![&a, &b, "--cases", "/none/such.yaml"],
         vec![&a, &b, "--cases", bad],
+        vec![&a, &b, "--cases", "/dev/zero"],
+        vec![&a, "http://user:secret@[bad"],
         vec![&a, &b, "--cases", cases, "--reader", "@/none/such"],
         vec![&a, &b, "--cases", cases, "--reader", ""],
         vec![&a, "http://gateway.example.com", "--cases", cases, "--reader", "secret"],
