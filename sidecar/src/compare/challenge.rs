@@ -98,7 +98,7 @@ mod tests {
             ("Bearer realm=a, realm=b", None),
             ("Negotiate YWJj==", Some("negotiate (token68)")),
             ("Negotiate YWJj/, Basic realm=a", Some("negotiate (token68), basic (realm)")),
-            ("Bearer realm=a, scope", None),
+            ("Bearer realm=a, scope", Some("bearer (realm), scope")),
             ("Bearer a b", None),
         ] {
             assert_eq!(read(text).as_deref(), expect, "{text}");

@@ -68,6 +68,12 @@ fn all_errors_are_told_at_once_with_their_paths() {
 }
 
 #[test]
+fn the_example_of_the_help_is_a_file_of_cases() {
+    let (_, example) = super::EXAMPLES.split_once("cases.yaml:\n").unwrap();
+    assert_eq!(errors(example), Vec::<String>::new());
+}
+
+#[test]
 fn a_path_that_would_be_sent_otherwise_is_refused() {
     for (path, good) in [
         ("/a/b?c=d", true),
