@@ -6,7 +6,7 @@ use crate::refusals::Refusals;
 use crate::render::{RenderInput, copy_filter, kept_secret, render_reloadable, write, write_reloadable};
 use crate::settings::{self, Fault, Source};
 use crate::webhook::command::{self as promotions, Action};
-use crate::{app, check, doctor, fetch, launch, limits, log, merge, smoke, whole};
+use crate::{app, check, compare, doctor, fetch, launch, limits, log, merge, smoke, whole};
 use clap::builder::NonEmptyStringValueParser;
 use clap::{Args, Parser, Subcommand};
 use gatewaystack_core::config;
@@ -164,6 +164,9 @@ enum Command {
     },
     /// Tries a running gateway as a client does, and shows what it answered as a table; exit 0 where each row is as it should be
     Smoke(smoke::Arguments),
+    /// Sends the same requests to two gateways, and shows where status, headers or the shape of JSON differ; exit 0 where nothing does but what is allowed
+    #[command(after_help = compare::EXAMPLES)]
+    Compare(compare::Arguments),
 }
 
 const MERGE_RULES: &str = "\
@@ -280,6 +283,7 @@ pub fn run(arguments: Arguments) -> ExitCode {
         Command::Limits { configuration, service } => limits(&configuration, service),
         Command::Probe { urls } => probe(&urls),
         Command::Smoke(arguments) => smoke::run(&arguments),
+        Command::Compare(arguments) => return compare::run(&arguments),
     };
     match done {
         Ok(()) => ExitCode::SUCCESS,

@@ -1,5 +1,5 @@
 //! The companion of the filter: it writes Envoy's bootstrap from a policy and an environment (`render`), checks policies
-//! (`check`), merges them (`merge`), answers what a filter can't (`serve`), starts both and Envoy (`run`), and promotes new clients at Auth0
+//! (`check`), merges them (`merge`), compares two gateways (`compare`), answers what a filter can't (`serve`), starts both and Envoy (`run`), and promotes new clients at Auth0
 //! (`webhook`).
 
 pub mod settings;
@@ -17,6 +17,8 @@ pub mod secret;
 mod clock;
 pub mod doctor;
 pub mod smoke;
+pub mod compare;
+mod client;
 mod connect;
 mod fetch;
 mod launch;

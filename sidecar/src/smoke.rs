@@ -1,18 +1,19 @@
 //! `gatewaystack smoke`: the original README's §7 to §10 against a running gateway. A URL and tokens in; a table with what was expected and what
 //! came out. A row that can't be tried says why, and fails nothing.
 
-mod client;
+mod got;
 mod rows;
 
+use crate::client::Client;
 use crate::settings::Fault;
 use clap::Args;
-use client::Client;
 use serde_json::{Value, json};
 use std::fmt::Write as _;
 use std::io::Write as _;
 
 /// A file with a token: longer ones are something else.
 const MAX_FILE: u64 = 64 * 1024;
+const AGENT: &str = "gatewaystack-smoke";
 
 /// What to try.
 #[derive(Debug, Clone, Args)]
@@ -92,13 +93,16 @@ pub fn run(arguments: &Arguments) -> Result<(), Vec<Fault>> {
 pub async fn smoke(arguments: &Arguments) -> Result<Report, String> {
     let token = |text: &Option<String>, name: &str| text.as_deref().map(|t| token(t, name)).transpose();
     let (reader, writer) = (token(&arguments.reader, "--reader")?, token(&arguments.writer, "--writer")?);
-    let client = Client::new(&arguments.url, reader.is_some() || writer.is_some())?;
+    let client = Client::new(&arguments.url, reader.is_some() || writer.is_some(), AGENT)?;
     let rows = rows::all(&client, reader.as_deref(), writer.as_deref(), arguments).await?;
     Ok(Report { url: client.base().to_owned(), rows })
 }
 
 /// The token, or the file's behind `@`.
-fn token(text: &str, name: &str) -> Result<String, String> {
+///
+/// # Errors
+/// It can't be read, or is none.
+pub(crate) fn token(text: &str, name: &str) -> Result<String, String> {
     let token = match text.strip_prefix('@') {
         None => text.to_owned(),
         Some(file) => {

@@ -177,6 +177,7 @@ fn commands_in_the_guides_are_commands_that_there_are() {
     let guides = [
         "auth0/setup",
         "auth0/dcr-log-webhook",
+        "compare",
         "operations",
         "kubernetes",
         "deploy/cloud-run",
@@ -198,7 +199,7 @@ fn commands_in_the_guides_are_commands_that_there_are() {
         }
     }
     assert!(
-        ["check", "doctor", "merge", "render", "serve", "smoke", "webhook"]
+        ["check", "compare", "doctor", "merge", "render", "serve", "smoke", "webhook"]
             .iter()
             .all(|name| seen.contains(*name)),
         "{seen:?}"

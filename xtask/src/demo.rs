@@ -6,6 +6,7 @@ mod check;
 mod guide;
 mod parity;
 mod readme;
+mod requests;
 mod servers;
 mod walk;
 
@@ -40,7 +41,9 @@ pub fn run(arguments: &DemoArguments) -> Result<ExitCode> {
 fn walk_through(workspace: &Workspace) -> Result<ExitCode> {
     let Place { gateway, issuer, .. } = Place::WELL_KNOWN;
     let gateway = loopback(gateway);
-    let walk = walk::Walk { demo: gateway, gateway, as_original: gateway, issuer: loopback(issuer) };
+    let requests = requests::Requests::read()?;
+    let walk =
+        walk::Walk { demo: gateway, gateway, as_original: gateway, issuer: loopback(issuer), requests };
     let mut suite = Suite::default();
     guide::check(&walk, &mut suite)?;
     readme::check(&workspace.root, &walk, &mut suite)?;

@@ -7,6 +7,7 @@ mod run;
 mod progress;
 mod process;
 mod http;
+mod badge;
 mod tools;
 mod gateway;
 mod demo;

@@ -129,11 +129,11 @@ impl Chart {
     }
 }
 
-/// Writes what the tests found to the document. A document that changes is a failure: it has to be committed.
+/// Writes what the tests found to the document and its badge. One that changes is a failure: it has to be committed.
 fn supported(workspace: &Workspace) -> Suite {
     match support::write(&workspace.root, &workspace.target) {
-        Ok(false) => return Suite { passed: 1, ..Suite::default() },
-        Ok(true) => println!("docs/mcp-support.md has changed: commit it"),
+        Ok(changed) if changed.is_empty() => return Suite { passed: 1, ..Suite::default() },
+        Ok(changed) => changed.iter().for_each(|name| println!("docs/{name} has changed: commit it")),
         Err(error) => println!("docs/mcp-support.md: {error:#}"),
     }
     Suite { failed: 1, ..Suite::default() }

@@ -1,13 +1,15 @@
 //! The rows, in the order of the original README: what to send, what must come.
 
-use super::client::{Client, Got};
+use super::got::Got;
 use super::{Arguments, Outcome, Row};
+use crate::client::{Client, Question};
+use crate::compare::cases::{self, Case, Token};
 use gatewaystack_core::{identity, json, jwt};
 use reqwest::Method;
 use serde_json::Value;
 
-const METADATA: &str = "/.well-known/oauth-protected-resource";
-const ECHO: &str = "/__test__/echo";
+/// The path that `--proxy-path` is instead of.
+const PROXY: &str = "/proxy/echo";
 /// What a client says of itself, which nobody may believe.
 const IMPOSTOR: &str = "gatewaystack-smoke-impostor";
 
@@ -20,6 +22,10 @@ type Check = fn(&Got) -> Result<(), String>;
 
 struct Tried<'a> {
     client: &'a Client,
+    /// What is sent, by name: the original README's, as `compare` has it.
+    cases: Vec<Case>,
+    reader: Option<&'a str>,
+    writer: Option<&'a str>,
     rows: Vec<Row>,
 }
 
@@ -33,15 +39,15 @@ pub async fn all(
     writer: Option<&str>,
     arguments: &Arguments,
 ) -> Result<Vec<Row>, String> {
-    let root = client.send(&Method::GET, "/", None, &[], None).await;
-    let root = root.map_err(|e| format!("{} doesn't answer: {e}", client.base()))?;
+    let cases = cases::original().map_err(|_| "the cases can't be read".to_owned())?.cases;
+    let mut tried = Tried { client, cases, reader, writer, rows: Vec::new() };
+    let root = tried.get("/", None).await.map_err(|e| format!("{} doesn't answer: {e}", client.base()))?;
     let demo = root.status == 200 && root.body.get("ok") == Some(&Value::Bool(true));
-    let mut tried = Tried { client, rows: Vec::new() };
     tried.health().await;
-    tried.metadata(reader).await;
-    tried.scopes(reader, writer, demo).await;
-    tried.proxy(reader, &arguments.proxy_path).await;
-    tried.limit(reader, arguments.limit, demo).await;
+    tried.metadata().await;
+    tried.scopes(demo).await;
+    tried.proxy(&arguments.proxy_path).await;
+    tried.limit(arguments.limit, demo).await;
     Ok(tried.rows)
 }
 
@@ -50,18 +56,18 @@ impl Tried<'_> {
     async fn health(&mut self) {
         let ok: Check =
             |got| is(got, 200, "").and(said(got.body.get("ok") == Some(&Value::Bool(true)), "ok isn't true"));
-        let got = self.client.send(&Method::GET, "/health", None, &[], None).await;
+        let got = self.get("/health", None).await;
         let off = absent(&got).then(|| "the health routes are off".to_owned());
         self.row("7", "GET /health", "200, ok: true", got, ok, off);
         let auth0: Check = |got| is(got, 200, "").map_err(|e| format!("{e} {}", auth0_faults(&got.body)));
-        let got = self.client.send(&Method::GET, "/health/auth0", None, &[], None).await;
+        let got = self.get("/health/auth0", None).await;
         let closed = matches!(&got, Ok(got) if got.status == 404);
         let off = (closed || absent(&got)).then(|| "off, or behind HEALTH_ADMIN_SECRET".to_owned());
         self.row("7", "GET /health/auth0", "200, keys reachable", got, auth0, off);
     }
 
     /// §7: where to sign in.
-    async fn metadata(&mut self, reader: Option<&str>) {
+    async fn metadata(&mut self) {
         let open: Check = |got| {
             if got.status == 401 {
                 challenged(got)
@@ -70,84 +76,75 @@ impl Tried<'_> {
             }
         };
         let expected = "200 and the document, or 401 (PRM_REQUIRE_TOKEN)";
-        self.send("7", &format!("GET {METADATA}"), expected, Ok(None), &[], open).await;
+        self.send("7", "GET /.well-known/oauth-protected-resource", expected, true, open).await;
         let with: Check = |got| is(got, 200, "").and_then(|()| document(&got.body));
-        let name = format!("GET {METADATA} as the reader");
-        self.send("7", &name, "200 and the document", reader.map(Some).ok_or(NO_READER), &[], with).await;
+        let name = "GET /.well-known/oauth-protected-resource as the reader";
+        self.send("7", name, "200 and the document", true, with).await;
         let refused: Check = |got| is(got, 401, "unauthorized").and_then(|()| challenged(got));
-        self.send("7", "GET /protected", "401, WWW-Authenticate", Ok(None), &[], refused).await;
+        self.send("7", "GET /protected", "401, WWW-Authenticate", true, refused).await;
     }
 
     /// §8: scopes.
-    async fn scopes(&mut self, reader: Option<&str>, writer: Option<&str>, demo: bool) {
+    async fn scopes(&mut self, demo: bool) {
         let ok: Check = |got| is(got, 200, "");
         let scope: Check = |got| is(got, 403, "insufficient_scope");
-        let by = |token: Option<&str>, none: &'static str| -> Result<Option<String>, &'static str> {
-            if !demo {
-                return Err(NO_DEMO);
-            }
-            token.map(|t| Some(t.to_owned())).ok_or(none)
-        };
-        let (reads, writes) = (by(reader, NO_READER), by(writer, NO_WRITER));
-        let (reads, writes) = (borrowed(&reads), borrowed(&writes));
-        let (read, write) = (&[("x-required-scope", "tool:read")], &[("x-required-scope", "tool:write")]);
-        self.send("8", &format!("GET {ECHO} as the reader, tool:read"), "200", reads, read, ok).await;
-        let name = format!("POST {ECHO} as the reader, tool:write");
-        self.send("8", &name, "403 insufficient_scope", reads, write, scope).await;
+        let denied: Check = |got| is(got, 403, "access_denied");
         let echoed: Check = |got| {
             is(got, 200, "").and(said(got.body.pointer("/body/msg").is_some(), "the body isn't echoed"))
         };
-        let name = format!("POST {ECHO} as the writer, tool:write");
-        self.send("8", &name, "200, the body echoed", writes, write, echoed).await;
-        self.send("8", "GET /protected as the reader", "200", reads, &[], ok).await;
-        self.send("8", "POST /writer-only as the reader", "403 insufficient_scope", reads, &[], scope).await;
-        self.send("8", "POST /writer-only as the writer", "200", writes, &[], ok).await;
-        let denied: Check = |got| is(got, 403, "access_denied");
-        self.send("8", "GET /gatewaystack-smoke as the reader", "403 access_denied", reads, &[], denied)
-            .await;
+        let rows: [(&str, &str, Check); 7] = [
+            ("GET /__test__/echo as the reader, tool:read", "200", ok),
+            ("POST /__test__/echo as the reader, tool:write", "403 insufficient_scope", scope),
+            ("POST /__test__/echo as the writer, tool:write", "200, the body echoed", echoed),
+            ("GET /protected as the reader", "200", ok),
+            ("POST /writer-only as the reader", "403 insufficient_scope", scope),
+            ("POST /writer-only as the writer", "200", ok),
+            ("GET /nothing-here as the reader", "403 access_denied", denied),
+        ];
+        for (name, expected, check) in rows {
+            self.send("8", name, expected, demo, check).await;
+        }
     }
 
     /// §9: the proxy, and who it says is calling.
-    async fn proxy(&mut self, reader: Option<&str>, path: &str) {
+    async fn proxy(&mut self, path: &str) {
         if path == "none" {
             return;
         }
+        for case in self.cases.iter_mut().filter(|case| case.path.starts_with(PROXY)) {
+            case.name = case.name.replacen(PROXY, path, 1);
+            case.path = case.path.replacen(PROXY, path, 1);
+            if case.token == Token::Reader {
+                case.headers = vec![("x-user-id".to_owned(), IMPOSTOR.to_owned())];
+            }
+        }
         let refused: Check = |got| is(got, 401, "unauthorized");
-        self.send("9", &format!("GET {path}"), "401", Ok(None), &[], refused).await;
+        self.send("9", &format!("GET {path}"), "401", true, refused).await;
         let name = format!("GET {path}?foo=bar as the reader");
         let expected = "200, the reader's identity and no other, no token";
-        let Some(reader) = reader else {
-            self.send("9", &name, expected, Err(NO_READER), &[], refused).await;
-            return;
+        let got = match self.ask(&name).await {
+            Ok(got) => got,
+            Err(why) => return self.skip("9", &name, expected, why),
         };
-        let target = format!("{path}?foo=bar");
-        let headers = [("x-user-id", IMPOSTOR)];
-        let got = self.client.send(&Method::GET, &target, Some(reader), &headers, None).await;
         let off = matches!(&got, Ok(got) if got.error() == "access_denied")
             .then(|| "no route has this path: see --proxy-path".to_owned());
-        let subject = subject(reader);
-        self.row(
-            "9",
-            &name,
-            expected,
-            got,
-            |got| is(got, 200, "").and_then(|()| identity_of(got, subject.as_deref())),
-            off,
-        );
+        let subject = self.reader.and_then(subject);
+        let check = |got: &Got| is(got, 200, "").and_then(|()| identity_of(got, subject.as_deref()));
+        self.row("9", &name, expected, got, check, off);
     }
 
     /// §10: the limit, which costs the reader's user what is left of its window.
-    async fn limit(&mut self, reader: Option<&str>, limit: Option<u32>, demo: bool) {
+    async fn limit(&mut self, limit: Option<u32>, demo: bool) {
         let expected = "429 with Retry-After";
         let Some(most) = limit else {
             return self.skip("10", "the limit", expected, "no --limit N: it spends the user's requests");
         };
         let name = format!("GET /protected/ping as the reader, at most {most} times");
-        let Some(reader) = reader.filter(|_| demo) else {
+        let Some(reader) = self.reader.filter(|_| demo) else {
             return self.skip("10", &name, expected, if demo { NO_READER } else { NO_DEMO });
         };
         for sent in 1..=most {
-            match self.client.send(&Method::GET, "/protected/ping", Some(reader), &[], None).await {
+            match self.get("/protected/ping", Some(reader)).await {
                 Ok(got) if got.status == 200 => {}
                 got => {
                     let check =
@@ -160,33 +157,34 @@ impl Tried<'_> {
         self.rows.push(row);
     }
 
-    async fn send(
-        &mut self,
-        section: &'static str,
-        name: &str,
-        expected: &str,
-        token: Result<Option<&str>, &'static str>,
-        headers: &[(&str, &str)],
-        check: Check,
-    ) {
-        let token = match token {
-            Ok(token) => token,
+    async fn get(&self, path: &str, token: Option<&str>) -> Result<Got, String> {
+        let question = Question { method: &Method::GET, path, token, headers: Vec::new(), body: None };
+        Got::by(self.client, &question).await
+    }
+
+    /// Sends the case of this name; or says why it can't be.
+    async fn ask(&self, name: &str) -> Result<Result<Got, String>, &'static str> {
+        let Some(case) = self.cases.iter().find(|case| case.name == name) else {
+            return Ok(Err("no such case".to_owned()));
+        };
+        let token = match case.token {
+            Token::Nobody => None,
+            Token::Reader => Some(self.reader.ok_or(NO_READER)?),
+            Token::Writer => Some(self.writer.ok_or(NO_WRITER)?),
+        };
+        Ok(Got::by(self.client, &case.question(token)).await)
+    }
+
+    async fn send(&mut self, section: &'static str, name: &str, expected: &str, on: bool, check: Check) {
+        let got = if on { self.ask(name).await } else { Err(NO_DEMO) };
+        let got = match got {
+            Ok(got) => got,
             Err(why) => return self.skip(section, name, expected, why),
         };
-        let mut words = name.split(' ');
-        let (method, path) = (words.next().unwrap_or_default(), words.next().unwrap_or_default());
-        let (method, body) =
-            if method == "POST" { (Method::POST, Some("{\"msg\":\"hello\"}")) } else { (Method::GET, None) };
-        let got = self.client.send(&method, path, token, headers, body).await;
-        let no_echo = path == ECHO && matches!(&got, Ok(got) if got.error() == "access_denied");
-        self.row(
-            section,
-            name,
-            expected,
-            got,
-            check,
-            no_echo.then(|| "ENABLE_TEST_ROUTES isn't true".to_owned()),
-        );
+        let no_echo =
+            name.contains(" /__test__/echo ") && matches!(&got, Ok(got) if got.error() == "access_denied");
+        let skipped = no_echo.then(|| "ENABLE_TEST_ROUTES isn't true".to_owned());
+        self.row(section, name, expected, got, check, skipped);
     }
 
     fn row(
@@ -216,10 +214,6 @@ impl Tried<'_> {
 
 fn row(section: &'static str, name: &str, expected: &str, got: String, outcome: Outcome) -> Row {
     Row { section, name: name.to_owned(), expected: expected.to_owned(), got, outcome }
-}
-
-fn borrowed<'a>(token: &'a Result<Option<String>, &'static str>) -> Result<Option<&'a str>, &'static str> {
-    token.as_ref().map(|t| t.as_deref()).map_err(|why| *why)
 }
 
 /// Status and error code. An error of another server behind the gateway could be anything: only codes are shown.

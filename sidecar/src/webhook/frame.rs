@@ -59,7 +59,7 @@ fn elements(array: &[u8]) -> Option<Vec<&[u8]>> {
     let inner = array.get(1..array.len().checked_sub(1)?)?;
     let parts = divide(inner, b',')?;
     match parts.as_slice() {
-        [only] if only.is_empty() => Some(Vec::new()),
+        [[]] => Some(Vec::new()),
         _ => Some(parts),
     }
 }

@@ -3,10 +3,9 @@
 use anyhow::Result;
 
 use super::walk::{
-    Caller::{Nobody, Reader, Stranger, Writer},
+    Caller::{Reader, Stranger},
     Walk,
 };
-use crate::http::Request;
 
 /// One example.
 pub struct Case {
@@ -21,12 +20,6 @@ pub struct Case {
     pub ask: fn(&Walk) -> Result<String>,
 }
 
-const METADATA: &str = "/.well-known/oauth-protected-resource";
-
-const INITIALIZE: &str = r#"{"jsonrpc":"2.0","id":1,"method":"initialize","params":{"protocolVersion":"2025-11-25","capabilities":{},"clientInfo":{"name":"demo","version":"1"}}}"#;
-const ADD_NOTE: &str =
-    r#"{"jsonrpc":"2.0","id":1,"method":"tools/call","params":{"name":"add_note","arguments":{"text":"x"}}}"#;
-
 pub const CASES: &[Case] = &[
     Case {
         section: "Demos",
@@ -36,7 +29,7 @@ pub const CASES: &[Case] = &[
         reason: Some(
             "`cargo xtask demo mcp`; the client speaks to the gateway's `/mcp`, where the metadata is, too: a client takes it from the resource's own host (RFC 9728 §3).",
         ),
-        ask: |walk| walk.told(&walk.json_rpc("/mcp", INITIALIZE, Nobody)?, &["result/serverInfo/name"]),
+        ask: |walk| walk.told(&walk.rpc("POST /mcp initialize")?, &["result/serverInfo/name"]),
     },
     Case {
         section: "Demos",
@@ -44,7 +37,7 @@ pub const CASES: &[Case] = &[
         original: "expected 200/403/401 outcomes",
         expected: r#"401 Bearer realm="mcp", scope="tool:write", resource_metadata="http://localhost:8080/.well-known/oauth-protected-resource/mcp""#,
         reason: None,
-        ask: |walk| Ok(walk.challenged(&walk.json_rpc("/mcp", ADD_NOTE, Nobody)?)),
+        ask: |walk| Ok(walk.challenged(&walk.rpc("POST /mcp add_note")?)),
     },
     Case {
         section: "Demos",
@@ -53,7 +46,7 @@ pub const CASES: &[Case] = &[
         expected: r#"403 {"error/data/error":"insufficient_scope","error/data/needed":["tool:write"]}"#,
         reason: None,
         ask: |walk| {
-            let response = walk.json_rpc("/mcp", ADD_NOTE, Reader)?;
+            let response = walk.rpc("POST /mcp add_note as the reader")?;
             walk.told(&response, &["error/data/error", "error/data/needed"])
         },
     },
@@ -63,7 +56,7 @@ pub const CASES: &[Case] = &[
         original: "expected 200/403/401 outcomes",
         expected: r#"200 {"result/content/0/text":"Noted. writer has 1 notes now."}"#,
         reason: None,
-        ask: |walk| walk.told(&walk.json_rpc("/mcp", ADD_NOTE, Writer)?, &["result/content/0/text"]),
+        ask: |walk| walk.told(&walk.rpc("POST /mcp add_note as the writer")?, &["result/content/0/text"]),
     },
     Case {
         section: "Demos",
@@ -74,9 +67,8 @@ pub const CASES: &[Case] = &[
             "`cargo xtask demo apps`; ChatGPT speaks to the gateway's `/apps`, which writes into the list what each tool needs.",
         ),
         ask: |walk| {
-            let list = r#"{"jsonrpc":"2.0","id":1,"method":"tools/list"}"#;
             let members = ["result/tools/0/name", "result/tools/0/securitySchemes"];
-            walk.told(&walk.json_rpc("/apps", list, Nobody)?, &members)
+            walk.told(&walk.rpc("POST /apps tools/list")?, &members)
         },
     },
     Case {
@@ -86,7 +78,7 @@ pub const CASES: &[Case] = &[
         expected: r#"200 {"result/isError":true,"result/_meta/mcp~1www_authenticate":["Bearer realm=\"mcp\", error=\"insufficient_scope\", error_description=\"Request a token with the scope: tool:write\", scope=\"tool:write\", resource_metadata=\"http://localhost:8080/.well-known/oauth-protected-resource/apps\""]}"#,
         reason: Some("ChatGPT opens its sign-in by what stands in the tool's result."),
         ask: |walk| {
-            let response = walk.json_rpc("/apps", ADD_NOTE, Reader)?;
+            let response = walk.rpc("POST /apps add_note as the reader")?;
             walk.told(&response, &["result/isError", "result/_meta/mcp~1www_authenticate"])
         },
     },
@@ -96,7 +88,7 @@ pub const CASES: &[Case] = &[
         original: "`{ ok: true, ... }`",
         expected: r#"200 {"ok":true,"mode":"demo","version":"dev"}"#,
         reason: None,
-        ask: |walk| walk.told(&walk.get("/health", Nobody)?, &["ok", "mode", "version"]),
+        ask: |walk| walk.told(&walk.named("GET /health")?, &["ok", "mode", "version"]),
     },
     Case {
         section: "7",
@@ -104,7 +96,7 @@ pub const CASES: &[Case] = &[
         original: "issuer and audience OK, JWKS reachable",
         expected: r#"200 {"issuer":"http://127.0.0.1:5051","audience":"https://gateway.local/api","jwksReachable":true}"#,
         reason: None,
-        ask: |walk| walk.told(&walk.get("/health/auth0", Nobody)?, &["issuer", "audience", "jwksReachable"]),
+        ask: |walk| walk.told(&walk.named("GET /health/auth0")?, &["issuer", "audience", "jwksReachable"]),
     },
     Case {
         section: "7",
@@ -114,7 +106,7 @@ pub const CASES: &[Case] = &[
         reason: Some(
             "The metadata is public (RFC 9728 §3): a client reads it before it has a token. `PRM_REQUIRE_TOKEN=true` gives the original's 401, as the next row shows.",
         ),
-        ask: |walk| walk.told(&walk.get(METADATA, Nobody)?, &["resource"]),
+        ask: |walk| walk.told(&walk.named("GET /.well-known/oauth-protected-resource")?, &["resource"]),
     },
     Case {
         section: "7",
@@ -124,7 +116,7 @@ pub const CASES: &[Case] = &[
         reason: Some(
             "The status and the URL are the original's; `all` names every advertised scope, those of `OAUTH_SCOPES`, too.",
         ),
-        ask: |walk| Ok(walk.challenged(&walk.get_as_original(METADATA, Nobody)?)),
+        ask: |walk| Ok(walk.challenged(&walk.named_as_original("GET /.well-known/oauth-protected-resource")?)),
     },
     Case {
         section: "7",
@@ -136,7 +128,7 @@ pub const CASES: &[Case] = &[
         ),
         ask: |walk| {
             walk.told(
-                &walk.get(METADATA, Reader)?,
+                &walk.named("GET /.well-known/oauth-protected-resource as the reader")?,
                 &["authorization_servers", "scopes_supported", "resource"],
             )
         },
@@ -147,7 +139,12 @@ pub const CASES: &[Case] = &[
         original: "a new tool scope is exposed in `scopes_supported`",
         expected: r#"200 {"scopes_supported":["email","openid","profile","tool:admin","tool:read","tool:write"]}"#,
         reason: None,
-        ask: |walk| walk.told(&walk.get_as_original(METADATA, Writer)?, &["scopes_supported"]),
+        ask: |walk| {
+            walk.told(
+                &walk.named_as_original("GET /.well-known/oauth-protected-resource as the writer")?,
+                &["scopes_supported"],
+            )
+        },
     },
     Case {
         section: "7",
@@ -157,7 +154,7 @@ pub const CASES: &[Case] = &[
         reason: Some(
             "A challenge names the smallest set that this request needs, so that a client asks its user for no more. `CHALLENGE_SCOPE=all` gives the original's, as the row of `PRM_REQUIRE_TOKEN=true` shows.",
         ),
-        ask: |walk| Ok(walk.challenged(&walk.get("/protected", Nobody)?)),
+        ask: |walk| Ok(walk.challenged(&walk.named("GET /protected")?)),
     },
     Case {
         section: "8",
@@ -165,10 +162,7 @@ pub const CASES: &[Case] = &[
         original: "200",
         expected: r#"200 {"ok":true,"method":"GET"}"#,
         reason: None,
-        ask: |walk| {
-            let request = Request { headers: required("tool:read"), ..Request::get("/__test__/echo") };
-            walk.told(&walk.send(walk.gateway, request, Reader)?, &["ok", "method"])
-        },
+        ask: |walk| walk.told(&walk.named("GET /__test__/echo as the reader, tool:read")?, &["ok", "method"]),
     },
     Case {
         section: "8",
@@ -176,11 +170,7 @@ pub const CASES: &[Case] = &[
         original: "403",
         expected: r#"403 {"error":"insufficient_scope"}"#,
         reason: None,
-        ask: |walk| {
-            let request =
-                Request { method: "POST", headers: required("tool:write"), ..Request::get("/__test__/echo") };
-            walk.told(&walk.send(walk.gateway, request, Reader)?, &["error"])
-        },
+        ask: |walk| walk.told(&walk.named("POST /__test__/echo as the reader, tool:write")?, &["error"]),
     },
     Case {
         section: "8",
@@ -188,13 +178,7 @@ pub const CASES: &[Case] = &[
         original: "200 and the body echoed",
         expected: r#"200 {"ok":true,"body":{"msg":"hello"}}"#,
         reason: None,
-        ask: |walk| {
-            let mut headers = required("tool:write");
-            headers.push(("Content-Type", "application/json".to_owned()));
-            let request =
-                Request { method: "POST", path: "/__test__/echo", headers, body: r#"{"msg":"hello"}"# };
-            walk.told(&walk.send(walk.gateway, request, Writer)?, &["ok", "body"])
-        },
+        ask: |walk| walk.told(&walk.named("POST /__test__/echo as the writer, tool:write")?, &["ok", "body"]),
     },
     Case {
         section: "9",
@@ -202,7 +186,7 @@ pub const CASES: &[Case] = &[
         original: "401, the backend never sees the request (the original's example has port 8787, its gateway listens on 8080)",
         expected: r#"401 {"error":"unauthorized"}"#,
         reason: None,
-        ask: |walk| walk.told(&walk.get("/proxy/echo", Nobody)?, &["error"]),
+        ask: |walk| walk.told(&walk.named("GET /proxy/echo")?, &["error"]),
     },
     Case {
         section: "9",
@@ -211,7 +195,7 @@ pub const CASES: &[Case] = &[
         expected: r#"200 {"headers/x-user-id":"reader","query/userId":"reader","query/foo":"bar"}"#,
         reason: None,
         ask: |walk| {
-            let response = walk.get("/proxy/echo?foo=bar", Reader)?;
+            let response = walk.named("GET /proxy/echo?foo=bar as the reader")?;
             walk.told(&response, &["headers/x-user-id", "query/userId", "query/foo"])
         },
     },
@@ -224,9 +208,7 @@ pub const CASES: &[Case] = &[
             "Identity that a client sends is taken out on every route, and the token stays at the gateway.",
         ),
         ask: |walk| {
-            let headers = vec![("X-User-Id", "admin".to_owned())];
-            let request = Request { headers, ..Request::get("/proxy/echo?userId=admin") };
-            let response = walk.send(walk.gateway, request, Reader)?;
+            let response = walk.named("GET /proxy/echo?userId=admin as the reader, X-User-Id of another")?;
             walk.told(&response, &["headers/x-user-id", "query/userId", "headers/authorization"])
         },
     },
@@ -246,7 +228,7 @@ pub const CASES: &[Case] = &[
         reason: Some(
             "`scope` is added, so that a client knows what to ask for (RFC 6750 §3; the MCP specification wants it).",
         ),
-        ask: |walk| Ok(walk.challenged(&walk.get("/protected", Nobody)?)),
+        ask: |walk| Ok(walk.challenged(&walk.named("GET /protected")?)),
     },
     Case {
         section: "MCP 1",
@@ -254,7 +236,7 @@ pub const CASES: &[Case] = &[
         original: "`{\"error\":\"unauthorized\",\"error_description\":\"Access token required\"}`",
         expected: r#"401 {"error":"unauthorized","error_description":"Access token required"}"#,
         reason: Some("`request_id` is added, which the log has, too."),
-        ask: |walk| walk.told(&walk.get("/protected", Nobody)?, &["error", "error_description"]),
+        ask: |walk| walk.told(&walk.named("GET /protected")?, &["error", "error_description"]),
     },
     Case {
         section: "MCP 2",
@@ -263,7 +245,10 @@ pub const CASES: &[Case] = &[
         expected: r#"200 {"resource":"https://gateway.local/mcp","authorization_servers":["http://127.0.0.1:5051"]}"#,
         reason: None,
         ask: |walk| {
-            walk.told(&walk.get_as_original(METADATA, Writer)?, &["resource", "authorization_servers"])
+            walk.told(
+                &walk.named_as_original("GET /.well-known/oauth-protected-resource as the writer")?,
+                &["resource", "authorization_servers"],
+            )
         },
     },
     Case {
@@ -275,8 +260,8 @@ pub const CASES: &[Case] = &[
             "Each MCP route has a document of its own at the path-inserted address (RFC 9728 §3.1), where clients look first.",
         ),
         ask: |walk| {
-            let request = Request::get("/.well-known/oauth-protected-resource/mcp");
-            walk.told(&walk.send(walk.demo, request, Nobody)?, &["resource", "scopes_supported"])
+            let response = walk.named_of_demo("GET /.well-known/oauth-protected-resource/mcp")?;
+            walk.told(&response, &["resource", "scopes_supported"])
         },
     },
     Case {
@@ -285,7 +270,7 @@ pub const CASES: &[Case] = &[
         original: "`tool:read` allows `GET /v1/tools/*`",
         expected: r#"200 {"method":"GET","path":"/v1/tools/list"}"#,
         reason: None,
-        ask: |walk| walk.told(&walk.get("/v1/tools/list", Reader)?, &["method", "path"]),
+        ask: |walk| walk.told(&walk.named("GET /v1/tools/list as the reader")?, &["method", "path"]),
     },
     Case {
         section: "MCP 3",
@@ -293,7 +278,9 @@ pub const CASES: &[Case] = &[
         original: "403 Forbidden: the scope is missing",
         expected: r#"403 {"error":"insufficient_scope","needed":["tool:write"],"have":["tool:read"]}"#,
         reason: None,
-        ask: |walk| walk.told(&walk.post("/v1/tools/list", Reader)?, &["error", "needed", "have"]),
+        ask: |walk| {
+            walk.told(&walk.named("POST /v1/tools/list as the reader")?, &["error", "needed", "have"])
+        },
     },
     Case {
         section: "MCP 3",
@@ -301,7 +288,7 @@ pub const CASES: &[Case] = &[
         original: "`tool:write` allows `POST /v1/tools/*`",
         expected: r#"200 {"method":"POST","path":"/v1/tools/list"}"#,
         reason: None,
-        ask: |walk| walk.told(&walk.post("/v1/tools/list", Writer)?, &["method", "path"]),
+        ask: |walk| walk.told(&walk.named("POST /v1/tools/list as the writer")?, &["method", "path"]),
     },
     Case {
         section: "MCP 3",
@@ -309,7 +296,7 @@ pub const CASES: &[Case] = &[
         original: "deny by default",
         expected: r#"403 {"error":"access_denied"}"#,
         reason: None,
-        ask: |walk| walk.told(&walk.get("/v1/other", Writer)?, &["error"]),
+        ask: |walk| walk.told(&walk.named("GET /v1/other as the writer")?, &["error"]),
     },
     Case {
         section: "MCP 5",
@@ -317,7 +304,7 @@ pub const CASES: &[Case] = &[
         original: "401 with `WWW-Authenticate` and the metadata's URL",
         expected: r#"401 Bearer realm="mcp", scope="tool:read", resource_metadata="http://localhost:8080/.well-known/oauth-protected-resource""#,
         reason: None,
-        ask: |walk| Ok(walk.challenged(&walk.get("/protected", Nobody)?)),
+        ask: |walk| Ok(walk.challenged(&walk.named("GET /protected")?)),
     },
     Case {
         section: "MCP 5",
@@ -325,7 +312,7 @@ pub const CASES: &[Case] = &[
         original: "200 OK if `scope=tool:read`",
         expected: r#"200 {"ok":true}"#,
         reason: None,
-        ask: |walk| walk.told(&walk.get("/protected", Reader)?, &["ok"]),
+        ask: |walk| walk.told(&walk.named("GET /protected as the reader")?, &["ok"]),
     },
     Case {
         section: "MCP 5",
@@ -341,10 +328,6 @@ pub const CASES: &[Case] = &[
         original: "403 Forbidden",
         expected: r#"403 {"error":"insufficient_scope"}"#,
         reason: None,
-        ask: |walk| walk.told(&walk.get("/writer-only", Reader)?, &["error"]),
+        ask: |walk| walk.told(&walk.named("GET /writer-only as the reader")?, &["error"]),
     },
 ];
-
-fn required(scope: &str) -> Vec<(&'static str, String)> {
-    vec![("X-Required-Scope", scope.to_owned())]
-}

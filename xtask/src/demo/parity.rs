@@ -1,10 +1,12 @@
-//! `docs/parity.md`. In: the cases. Out: the document; the same cases give the same bytes.
+//! `docs/parity.md` and the badge `docs/parity.json`. In: the cases, and how many the gateway answered as they say. Out: both; the same findings give the
+//! same bytes.
 
-use std::{fs, path::Path};
+use std::path::Path;
 
-use anyhow::{Context, Result};
+use anyhow::Result;
 
 use super::cases::Case;
+use crate::badge::{self, Badge};
 
 const HEAD: &str = "# Parity with the original
 
@@ -17,15 +19,22 @@ other answer; not to be edited by hand. The gateway listens on `localhost:8080`,
 |---|---|---|---|---|
 ";
 
-/// Whether the document had to change.
-pub fn write(root: &Path, cases: &[Case]) -> Result<bool> {
-    let path = root.join("docs/parity.md");
-    let text = document(cases);
-    if fs::read_to_string(&path).is_ok_and(|before| before == text) {
-        return Ok(false);
+/// Writes both; the names of those that had to change.
+pub fn write(root: &Path, cases: &[Case], good: usize) -> Result<Vec<&'static str>> {
+    let mut changed = Vec::new();
+    for (name, text) in [("parity.md", document(cases)), ("parity.json", badge(cases, good))] {
+        if badge::write(root, name, &text)? {
+            changed.push(name);
+        }
     }
-    fs::write(&path, text).with_context(|| format!("can't write {}", path.display()))?;
-    Ok(true)
+    Ok(changed)
+}
+
+/// An example that deviates for a reason is shown as such, good or not.
+fn badge(cases: &[Case], good: usize) -> String {
+    let deviate = cases.iter().filter(|case| case.reason.is_some()).count();
+    let of = format!("examples, {deviate} otherwise for a reason");
+    Badge { label: "parity with the original", good: good as u64, all: cases.len() as u64, of: &of }.text()
 }
 
 fn document(cases: &[Case]) -> String {
@@ -54,7 +63,28 @@ fn cell(text: &str) -> String {
 
 #[cfg(test)]
 mod tests {
-    use super::{super::cases::CASES, document};
+    use std::fs;
+
+    use super::{super::cases::CASES, badge, document};
+    use crate::workspace::Workspace;
+
+    /// What CI finds is what is committed, so that both say one thing.
+    #[test]
+    fn what_is_committed_is_what_a_good_walk_gives() {
+        let docs = Workspace::find().unwrap().root.join("docs");
+        let committed = |name: &str| fs::read_to_string(docs.join(name)).unwrap();
+        assert_eq!(committed("parity.md"), document(CASES));
+        assert_eq!(committed("parity.json"), badge(CASES, CASES.len()));
+    }
+
+    #[test]
+    fn an_example_that_went_wrong_is_seen_in_the_badge() {
+        let text = badge(CASES, CASES.len() - 1);
+        assert!(
+            text.contains("\"red\"") && text.contains(&format!("{}/{} ", CASES.len() - 1, CASES.len())),
+            "{text}"
+        );
+    }
 
     #[test]
     fn every_case_is_one_row_of_five_cells() {

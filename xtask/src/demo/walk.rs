@@ -6,6 +6,7 @@ use std::{net::SocketAddr, thread};
 use anyhow::{Context, Result, anyhow};
 use serde_json::Value;
 
+use super::requests::{Named, Requests};
 use crate::http::{Request, Response};
 
 /// Where the demo runs.
@@ -17,6 +18,8 @@ pub struct Walk {
     /// The gateway with the original's.
     pub as_original: SocketAddr,
     pub issuer: SocketAddr,
+    /// What is sent, by name.
+    pub requests: Requests,
 }
 
 /// Who asks.
@@ -36,13 +39,25 @@ impl Walk {
         self.send(self.gateway, Request::get(path), caller)
     }
 
-    /// A GET to the gateway with the original's ways.
-    pub fn get_as_original(&self, path: &str, caller: Caller) -> Result<Response> {
-        self.send(self.as_original, Request::get(path), caller)
+    /// The request of this name.
+    pub fn named(&self, name: &str) -> Result<Response> {
+        self.send_named(self.gateway, self.requests.named(name)?)
     }
 
-    pub fn post(&self, path: &str, caller: Caller) -> Result<Response> {
-        self.send(self.gateway, Request { method: "POST", ..Request::get(path) }, caller)
+    /// The same to the gateway with the original's ways.
+    pub fn named_as_original(&self, name: &str) -> Result<Response> {
+        self.send_named(self.as_original, self.requests.named(name)?)
+    }
+
+    /// The same to the gateway with the demo's policy.
+    pub fn named_of_demo(&self, name: &str) -> Result<Response> {
+        self.send_named(self.demo, self.requests.named(name)?)
+    }
+
+    fn send_named(&self, to: SocketAddr, named: &Named) -> Result<Response> {
+        let Named { method, path, body, .. } = named;
+        let headers = named.headers.iter().map(|(name, value)| (name.as_str(), value.clone())).collect();
+        self.send(to, Request { method, path, headers, body }, named.caller())
     }
 
     pub fn send(&self, to: SocketAddr, mut request: Request<'_>, caller: Caller) -> Result<Response> {
@@ -52,13 +67,9 @@ impl Walk {
         Ok(request.send(to)?)
     }
 
-    /// A JSON-RPC request to an MCP route of the demo. An answer that comes as an event stream has its message as its body.
-    pub fn json_rpc(&self, path: &str, body: &str, caller: Caller) -> Result<Response> {
-        let headers = vec![
-            ("Content-Type", "application/json".to_owned()),
-            ("Accept", "application/json, text/event-stream".to_owned()),
-        ];
-        let mut response = self.send(self.demo, Request { method: "POST", path, headers, body }, caller)?;
+    /// The JSON-RPC request of this name, to the demo. An answer that comes as an event stream has its message as its body.
+    pub fn rpc(&self, name: &str) -> Result<Response> {
+        let mut response = self.named_of_demo(name)?;
         let text = String::from_utf8_lossy(&response.body).into_owned();
         if let Some(data) = text.lines().rev().find_map(|line| line.strip_prefix("data: ")) {
             response.body = data.into();

@@ -1,5 +1,5 @@
-//! `docs/mcp-support.md`. In: what the tests of one run wrote to `target/support`, and the list of expected failures. Out: the document; the same
-//! findings give the same bytes.
+//! `docs/mcp-support.md` and the badge `docs/conformance.json`. In: what the tests of one run wrote to `target/support`, and the list of expected failures.
+//! Out: both; the same findings give the same bytes.
 
 use std::{
     collections::{BTreeMap, BTreeSet},
@@ -10,6 +10,8 @@ use std::{
 
 use anyhow::{Context, Result};
 use serde::{Deserialize, de::DeserializeOwned};
+
+use crate::badge::{self, Badge};
 
 const HEAD: &str = "# MCP: what is supported in which era
 
@@ -63,6 +65,9 @@ What fails, and why:
 |---|---|---|---|---|
 ";
 
+/// The row of the gateway as it is by default.
+const GATEWAY: &str = "gateway";
+
 #[derive(Deserialize)]
 struct Eras {
     eras: Vec<String>,
@@ -103,15 +108,25 @@ pub fn clear(target: &Path) -> Result<()> {
     }
 }
 
-/// Whether the document had to change.
-pub fn write(root: &Path, target: &Path) -> Result<bool> {
-    let text = Findings::read(root, &folder(target))?.document();
-    let path = root.join("docs/mcp-support.md");
-    if fs::read_to_string(&path).is_ok_and(|before| before == text) {
-        return Ok(false);
+/// Writes both; the names of those that had to change.
+pub fn write(root: &Path, target: &Path) -> Result<Vec<&'static str>> {
+    let findings = Findings::read(root, &folder(target))?;
+    let mut changed = Vec::new();
+    for (name, text) in [("mcp-support.md", findings.document()), ("conformance.json", findings.badge())] {
+        if badge::write(root, name, &text)? {
+            changed.push(name);
+        }
     }
-    fs::write(&path, text).with_context(|| format!("can't write {}", path.display()))?;
-    Ok(true)
+    Ok(changed)
+}
+
+/// Of the official suite: the checks that passed behind the gateway, in all eras.
+fn badge_of(eras: impl Iterator<Item = (u32, u32)>) -> String {
+    let sums: Vec<_> = eras.collect();
+    let (good, all) =
+        sums.iter().fold((0, 0), |(good, all), (g, a)| (good + u64::from(*g), all + u64::from(*a)));
+    let of = format!("checks, {} eras", sums.len());
+    Badge { label: "MCP conformance", good, all, of: &of }.text()
 }
 
 fn folder(target: &Path) -> PathBuf {
@@ -144,6 +159,15 @@ impl Findings {
             issuer: parse(&folder.join("authorization-server.json"))?,
             failures: parse(&root.join("tests/tests/conformance/expected-failures.json"))?,
         })
+    }
+
+    fn badge(&self) -> String {
+        badge_of(self.behind().into_iter().flat_map(|eras| eras.values().map(|(_, behind)| sum(behind))))
+    }
+
+    /// What the suite found behind the gateway that holds headers, by era.
+    fn behind(&self) -> Option<&BTreeMap<String, (Counts, Counts)>> {
+        self.comparisons.iter().find(|c| c.who.1 == GATEWAY).map(|comparison| &comparison.eras)
     }
 
     fn document(&self) -> String {
@@ -179,7 +203,7 @@ impl Findings {
         }
         out.push_str(SCENARIOS);
         self.head(out, "scenario");
-        if let Some(Comparison { eras, .. }) = self.comparisons.iter().find(|c| c.who.1 == "gateway") {
+        if let Some(eras) = self.behind() {
             let behind: BTreeMap<_, _> =
                 eras.iter().map(|(era, (_, behind))| (era.clone(), behind)).collect();
             self.scenarios(out, &behind);
@@ -219,7 +243,24 @@ fn row(out: &mut String, first: &str, cells: impl Iterator<Item = String>) {
 
 #[cfg(test)]
 mod tests {
-    use super::{Client, Comparison, Eras, Findings};
+    use std::fs;
+
+    use super::{Client, Comparison, Eras, Findings, badge_of};
+    use crate::workspace::Workspace;
+
+    /// Page and badge are of one run.
+    #[test]
+    fn the_committed_badge_has_the_figures_of_the_committed_page() {
+        let docs = Workspace::find().unwrap().root.join("docs");
+        let committed = |name: &str| fs::read_to_string(docs.join(name)).unwrap();
+        let page = committed("mcp-support.md");
+        let row = page.lines().find_map(|line| line.strip_prefix("| gateway | ")).unwrap();
+        let figures = row.split(" | ").filter_map(|cell| {
+            let (passed, all) = cell.trim_end_matches(" |").split_once('/')?;
+            Some((passed.parse().unwrap(), all.parse().unwrap()))
+        });
+        assert_eq!(committed("conformance.json"), badge_of(figures));
+    }
 
     #[test]
     fn the_document_has_a_cell_for_each_era_and_shows_what_failed() {
@@ -242,6 +283,7 @@ mod tests {
             issuer: [("2026".into(), counts(3, 3))].into(),
             failures: vec![["2025", "server", "ping", "pong", "old"].map(str::to_owned)],
         };
+        assert!(findings.badge().contains("\"2/2 checks, 1 eras\""), "{}", findings.badge());
         let text = findings.document();
         for line in [
             "| Batches | yes | – |",

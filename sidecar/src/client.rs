@@ -1,14 +1,14 @@
-//! The client of the smoke test: a method, a path and headers in, what came back out. No redirects, no proxies, one time-out; a token goes nowhere
-//! where others could read it.
+//! The client of `smoke` and `compare`: a method, a path and headers in, the answer's head out, its body still to be read. No redirects, no proxies,
+//! one time-out for all of it; a token goes nowhere where others could read it.
 
 use crate::fetch;
-use reqwest::Method;
-use serde_json::Value;
+use reqwest::{Method, Response, Url};
 use std::net::IpAddr;
 use std::time::Duration;
 
 const TIMEOUT: Duration = Duration::from_secs(15);
-const MAX_BODY: usize = 1024 * 1024;
+/// Of a body, at most this is read.
+pub const MAX_BODY: usize = 1024 * 1024;
 
 /// A gateway to ask.
 pub struct Client {
@@ -16,13 +16,22 @@ pub struct Client {
     http: reqwest::Client,
 }
 
-/// An answer.
+/// What is sent.
+pub struct Question<'a> {
+    pub method: &'a Method,
+    /// Behind the base URL, with its query.
+    pub path: &'a str,
+    pub token: Option<&'a str>,
+    pub headers: Vec<(&'a str, &'a str)>,
+    pub body: Option<&'a str>,
+}
+
+/// Why nothing came back.
 #[derive(Debug)]
-pub struct Got {
-    pub status: u16,
-    pub challenge: String,
-    pub retry_after: bool,
-    pub body: Value,
+pub struct Silence {
+    pub why: String,
+    /// Whether anybody was there.
+    pub connected: bool,
 }
 
 impl Client {
@@ -30,8 +39,8 @@ impl Client {
     ///
     /// # Errors
     /// The URL can't be used, or not with tokens.
-    pub fn new(url: &str, with_tokens: bool) -> Result<Self, String> {
-        let parsed = reqwest::Url::parse(url).map_err(|e| format!("{url}: {e}"))?;
+    pub fn new(url: &str, with_tokens: bool, agent: &str) -> Result<Self, String> {
+        let parsed = Url::parse(url).map_err(|e| format!("{url}: {e}"))?;
         let host = parsed.host_str().unwrap_or_default();
         let plain = match parsed.scheme() {
             "https" => false,
@@ -46,7 +55,7 @@ impl Client {
             .redirect(reqwest::redirect::Policy::none())
             .no_proxy()
             .timeout(TIMEOUT)
-            .user_agent("gatewaystack-smoke")
+            .user_agent(agent)
             .build()
             .map_err(|_| "no client for TLS".to_owned())?;
         let mut base = parsed;
@@ -64,43 +73,18 @@ impl Client {
     ///
     /// # Errors
     /// Why nothing came back.
-    pub async fn send(
-        &self,
-        method: &Method,
-        path: &str,
-        token: Option<&str>,
-        headers: &[(&str, &str)],
-        body: Option<&'static str>,
-    ) -> Result<Got, String> {
-        let mut request = self.http.request(method.clone(), format!("{}{path}", self.base));
-        request = headers.iter().fold(request, |request, (name, value)| request.header(*name, *value));
-        if let Some(token) = token {
+    pub async fn ask(&self, question: &Question<'_>) -> Result<Response, Silence> {
+        let url = format!("{}{}", self.base, question.path);
+        let mut request = self.http.request(question.method.clone(), url);
+        request =
+            question.headers.iter().fold(request, |request, (name, value)| request.header(*name, *value));
+        if let Some(token) = question.token {
             request = request.header("authorization", format!("Bearer {token}"));
         }
-        if let Some(body) = body {
-            request = request.header("content-type", "application/json").body(body);
+        if let Some(body) = question.body {
+            request = request.body(body.to_owned());
         }
-        let mut response = request.send().await.map_err(|e| cause(&e))?;
-        let header = |name: &str| {
-            response.headers().get(name).and_then(|v| v.to_str().ok()).unwrap_or_default().to_owned()
-        };
-        let (challenge, retry_after) = (header("www-authenticate"), !header("retry-after").is_empty());
-        let (status, mut body) = (response.status().as_u16(), Vec::new());
-        while let Some(chunk) = response.chunk().await.map_err(|e| cause(&e))? {
-            body.extend_from_slice(&chunk);
-            if body.len() > MAX_BODY {
-                return Err(format!("more than {MAX_BODY} bytes"));
-            }
-        }
-        let body = serde_json::from_slice(&body).unwrap_or_default();
-        Ok(Got { status, challenge, retry_after, body })
-    }
-}
-
-impl Got {
-    /// `error` of the body.
-    pub fn error(&self) -> &str {
-        self.body.get("error").and_then(Value::as_str).unwrap_or_default()
+        request.send().await.map_err(|e| Silence { why: cause(&e), connected: !e.is_connect() })
     }
 }
 
@@ -120,7 +104,7 @@ fn is_near(host: &str) -> bool {
 }
 
 /// The innermost reason: the outer ones repeat the URL.
-fn cause(error: &dyn std::error::Error) -> String {
+pub fn cause(error: &dyn std::error::Error) -> String {
     let last = std::iter::successors(Some(error), |e| e.source()).last();
     last.map(ToString::to_string).unwrap_or_default()
 }
@@ -144,8 +128,8 @@ mod tests {
             ("ftp://gateway.example.com", false, false),
             ("gateway.example.com", false, false),
         ] {
-            assert_eq!(Client::new(url, true).is_ok(), with, "{url} with tokens");
-            assert_eq!(Client::new(url, false).is_ok(), without, "{url} without tokens");
+            assert_eq!(Client::new(url, true, "test").is_ok(), with, "{url} with tokens");
+            assert_eq!(Client::new(url, false, "test").is_ok(), without, "{url} without tokens");
         }
     }
 }
