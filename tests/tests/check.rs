@@ -27,11 +27,14 @@ fn told(policy: &str, file: &str, process: &[(&str, &str)], start: bool, options
     command.arg("--env-file").arg(&env).args(options).envs(process.iter().copied()).output().unwrap()
 }
 
+/// A policy, an env file, the process's variables, and what is refused.
+type Row<'a> = (&'a str, &'a str, &'a [(&'a str, &'a str)], Option<&'a str>);
+
 #[test]
 fn check_and_start_agree_on_what_is_refused() {
     let routes = |routes: &str| format!("{GOOD}routes: {routes}\n");
     let good = routes("[{ path: /a }]");
-    let rows: [(&str, &str, &[(&str, &str)], Option<&str>); 12] = [
+    let rows: [Row<'_>; 12] = [
         (&good, "", &[], None),
         (&good, "PORT=x", &[], Some("PORT: ")),
         (&good, "", &[("PORT", "x")], Some("PORT: ")),
