@@ -106,13 +106,21 @@ fn fault(fault: Fault) -> BodyFault {
     }
 }
 
+/// What decides in a message.
+const MEMBERS: [&str; 6] = ["jsonrpc", "id", "method", "params", "result", "error"];
+
 fn message(text: Text<'_>, era: Era) -> Result<Message, BodyFault> {
     if !text.is_object() {
         return Err(BodyFault::Message);
     }
-    unmistakable(text, &["jsonrpc", "id", "method", "params", "result", "error"])?;
-    let (has_result, has_error) = (text.get("result").is_some(), text.get("error").is_some());
-    let Some(method) = text.get("method") else {
+    // Each look at an object reads all of it: most of a message is its parameters, which are passed over once.
+    let members: Vec<(Cow<'_, str>, Text<'_>)> = text.members().collect();
+    let get = |name: &str| members.iter().find(|(member, _)| member == name).map(|(_, value)| *value);
+    if members.iter().any(|(member, _)| MEMBERS.iter().any(|name| is_lookalike(member, name))) {
+        return Err(BodyFault::Doubled);
+    }
+    let (has_result, has_error) = (get("result").is_some(), get("error").is_some());
+    let Some(method) = get("method") else {
         // Since 2026-07-28 servers ask nothing, so there is nothing to answer.
         let is_answer = has_result != has_error;
         return if is_answer && !era.has_headers() { Ok(Message::Response) } else { Err(BodyFault::Message) };
@@ -124,9 +132,9 @@ fn message(text: Text<'_>, era: Era) -> Result<Message, BodyFault> {
     if has_result || has_error {
         return Err(BodyFault::Message);
     }
-    let params = params(text.get("params"))?;
+    let params = params(get("params"))?;
     Ok(Message::Call(Call {
-        id: id(text.get("id"))?,
+        id: id(get("id"))?,
         target: target::read(&method, params, era)?,
         version: version(params)?,
         method: method.into_owned(),
