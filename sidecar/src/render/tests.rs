@@ -432,3 +432,29 @@ fn cluster_names(rendered: &Reloadable) -> Vec<String> {
     let clusters: Value = serde_json::from_str(&rendered.clusters).unwrap();
     clusters["resources"].as_array().unwrap().iter().map(|c| c["name"].as_str().unwrap().to_owned()).collect()
 }
+
+#[test]
+fn who_holds_a_connection_for_nothing_has_a_minute_and_memory_has_the_end_that_is_said() {
+    for (hops, idle) in [(None, "60s"), (Some("0"), "60s"), (Some("1"), "3600s")] {
+        let mut variables = vec![("MEMORY_LIMIT", "512Mi")];
+        variables.extend(hops.map(|hops| ("TRUSTED_HOPS", hops)));
+        let (_, bootstrap) = rendered(None, &variables);
+        let listener = &bootstrap["static_resources"]["listeners"][0];
+        assert_eq!(
+            (&listener["listener_filters_timeout"], &listener["continue_on_listener_filters_timeout"]),
+            (&json!("60s"), &json!(false))
+        );
+        assert_eq!(
+            listener["listener_filters"].as_array().unwrap().len(),
+            1,
+            "which waits for the first bytes"
+        );
+        let http =
+            &listener["filter_chains"][0]["filters"][0]["typed_config"]["common_http_protocol_options"];
+        assert_eq!(http["idle_timeout"], idle, "{hops:?}");
+        let monitors = &bootstrap["overload_manager"]["resource_monitors"];
+        let heap = 512 * 1024 * 1024 / 5 * 4;
+        assert_eq!(monitors[0]["typed_config"]["max_heap_size_bytes"], heap);
+        assert_eq!(monitors[1]["typed_config"]["max_active_downstream_connections"], heap / 65_536);
+    }
+}
