@@ -78,7 +78,9 @@ impl Behind {
             server.tools().await.into_iter().map(|tool| (tool, json!(["tool:read"]))).collect();
         assert!(!rules.is_empty());
         let policy = json!({
-            "routes": [{"path": "/mcp", "mcp": {"tools": rules}}],
+            "routes": [{"path": "/mcp", "mcp": {
+                "tools": rules, "prompts": {"unlisted": "allow"}, "resources": {"unlisted": "allow"}
+            }}],
             "rate_limits": [{"by": "user", "max": 1_000_000, "window": "60s"}],
         });
         let port = gatewaystack::render::ports::free("127.0.0.1").unwrap().local_addr().unwrap().port();

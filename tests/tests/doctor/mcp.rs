@@ -100,7 +100,7 @@ async fn a_call_is_judged_by_its_rule_as_the_filter_would() {
             None,
             &["resources/read note://7", "resources.note://*: tool:read"],
         ),
-        (&reader, &["--resource", "file://7"], Some("unlisted"), &["resources.unlisted: deny"]),
+        (&reader, &["--resource", "file:///7"], Some("unlisted"), &["resources.unlisted: deny"]),
         (
             &reader,
             &["--rpc", "tools/list"],

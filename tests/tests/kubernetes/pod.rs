@@ -163,7 +163,7 @@ async fn the_pod_of_an_own_gateway_serves_and_shows_the_operator_what_it_needs_a
     let (records, log) = (folder.path().join("stdout"), folder.path().join("stderr"));
     let [envoy, sidecar] = ["envoy", "sidecar"].map(|name| pod.container("containers", name));
     let mut running = Running(Vec::new());
-    let mut command = pod.command(envoy, &["--use-dynamic-base-id", "--file-flush-interval-msec", "50"]);
+    let mut command = pod.command(envoy, &["--use-dynamic-base-id"]);
     command.stdout(File::create(&records).unwrap()).stderr(File::create(&log).unwrap());
     running.0.push(command.spawn().unwrap());
     running.0.push(pod.command(sidecar, &[]).stdout(Stdio::null()).stderr(Stdio::null()).spawn().unwrap());
