@@ -113,6 +113,10 @@ fn it_says_when_it_is_ready_brings_back_what_dies_and_stops_when_told_to() {
     assert_eq!(line, format!("ready http://127.0.0.1:{port}\n"));
     let address = format!("127.0.0.1:{port}");
     assert_eq!((status(&address, "/health"), status(&address, "/protected")), (200, 401));
+    // Before the sidecar dies, which tells it: what came while it was away is in the records alone.
+    let mut refusals =
+        out.lines().map(|line| line.unwrap()).filter(|line| line.contains(" 401 deny no_token "));
+    assert!(refusals.next().unwrap().contains(" GET /protected route=/protected"));
     for part in ["gatewaystack serve", "envoy.yaml"] {
         let id = running.0.id();
         let old = child_of(id, part).unwrap_or_else(|| panic!("{part} doesn't run"));
@@ -120,9 +124,6 @@ fn it_says_when_it_is_ready_brings_back_what_dies_and_stops_when_told_to() {
         eventually(part, || child_of(id, part).filter(|new| *new != old));
         eventually("the gateway's answer", || (status(&address, "/health") == 200).then_some(()));
     }
-    let mut refusals =
-        out.lines().map(|line| line.unwrap()).filter(|line| line.contains(" 401 deny no_token "));
-    assert!(refusals.next().unwrap().contains(" GET /protected route=/protected"));
     signal(running.0.id(), Signal::TERM);
     let ended = running.0.wait().unwrap();
     assert_eq!(ended.code(), Some(0), "{}", errors.join().unwrap());
