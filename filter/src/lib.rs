@@ -43,7 +43,10 @@ pub fn start() {
     if log::set_logger(&Log).is_ok() {
         log::set_max_level(LevelFilter::Info);
     }
-    std::panic::set_hook(Box::new(|panic| host::log(5, &format!("gatewaystack: {panic}"))));
+    // Natively, in tests, a panic is the test's.
+    if cfg!(target_family = "wasm") {
+        std::panic::set_hook(Box::new(|panic| host::log(5, &format!("gatewaystack: {panic}"))));
+    }
 }
 
 #[cfg(target_os = "wasi")]
