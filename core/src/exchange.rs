@@ -277,30 +277,27 @@ impl Exchange {
         }
     }
 
-    /// Headers to take out of the upstream's answer.
-    pub fn removed(&self) -> &'static [&'static str] {
+    /// The request, where it has passed.
+    fn forwarded(&self) -> Option<&Forwarded> {
         match self {
-            Self::Forwarded(forwarded) => forwarded.removed,
+            Self::Forwarded(forwarded) => Some(forwarded),
             Self::AwaitHeaders
             | Self::AwaitKeys(_)
             | Self::AwaitLimits(_)
             | Self::AwaitBody(_)
             | Self::Watched(_)
-            | Self::Replied(_) => &[],
+            | Self::Replied(_) => None,
         }
+    }
+
+    /// Headers to take out of the upstream's answer.
+    pub fn removed(&self) -> &'static [&'static str] {
+        self.forwarded().map_or(&[], |forwarded| forwarded.removed)
     }
 
     /// Headers to set in the upstream's answer.
     pub fn response(&self) -> &[(&'static str, Cow<'static, str>)] {
-        match self {
-            Self::Forwarded(forwarded) => &forwarded.response,
-            Self::AwaitHeaders
-            | Self::AwaitKeys(_)
-            | Self::AwaitLimits(_)
-            | Self::AwaitBody(_)
-            | Self::Watched(_)
-            | Self::Replied(_) => &[],
-        }
+        self.forwarded().map_or(&[], |forwarded| &forwarded.response)
     }
 }
 

@@ -31,25 +31,55 @@ pub fn find(policy: &Policy, method: &str, host: &str, path: &str) -> Match {
     }
 }
 
+/// A route that leads to the same server as another one, and what of its pattern arrives there.
+struct There<'p> {
+    id: RouteId,
+    route: &'p Route,
+    pattern: &'p [Option<String>],
+}
+
+impl There<'_> {
+    fn takes(&self, arriving: &[&str], case: bool) -> bool {
+        matches_from(self.pattern, self.route.pattern.rest, arriving, case)
+    }
+
+    /// Many servers have their MCP endpoint at every path below it, too.
+    fn has_below(&self, arriving: &[&str], case: bool) -> bool {
+        self.route.mcp.is_some() && matches_from(self.pattern, true, arriving, case)
+    }
+}
+
+/// By whose rules `from` may be judged.
+fn aliases<'p>(policy: &'p Policy, from: &'p Route) -> impl Iterator<Item = There<'p>> {
+    from.aliases.iter().filter_map(|alias| {
+        let route = policy.routes.get(alias.route.0)?;
+        Some(There { id: alias.route, route, pattern: route.pattern.segments.get(alias.skip..)? })
+    })
+}
+
+/// What of a path arrives at the server of a route that strips a prefix.
+fn arriving<'s, 'p>(from: &Route, segments: &'s [&'p str]) -> &'s [&'p str] {
+    let prefix = from.strip_prefix.as_deref().unwrap_or_default();
+    segments.get(self::segments(prefix).len()..).unwrap_or_default()
+}
+
 /// By which route a request is judged that reaches at the same server what that route protects; `None`: by its own.
 fn reached(policy: &Policy, from: &Route, method: &str, host: &str, segments: &[&str]) -> Option<Match> {
-    let prefix = from.strip_prefix.as_deref().unwrap_or_default();
-    let arriving = segments.get(self::segments(prefix).len()..).unwrap_or_default();
+    let path = arriving(from, segments);
     let mut near = None;
-    for alias in &from.aliases {
-        let Some(route) = policy.routes.get(alias.route.0) else { continue };
-        let pattern = route.pattern.segments.get(alias.skip..).unwrap_or_default();
-        let is_there = |case| matches_from(pattern, route.pattern.rest, arriving, case);
-        if is_there(true) {
-            if takes_method(route, method) && takes_host(route, host) && near != Some(Match::Ambiguous) {
-                return Some(Match::Route(alias.route));
+    for there in aliases(policy, from) {
+        if there.takes(path, true) {
+            if takes_method(there.route, method)
+                && takes_host(there.route, host)
+                && near != Some(Match::Ambiguous)
+            {
+                return Some(Match::Route(there.id));
             }
             // Asked for directly it would be refused, too.
             near = near.or(Some(Match::None));
-        } else if !policy.case_sensitive && is_there(false) {
+        } else if !policy.case_sensitive && there.takes(path, false) {
             near = Some(Match::Ambiguous);
-        } else if route.mcp.is_some() && matches_from(pattern, true, arriving, policy.case_sensitive) {
-            // Many servers have their endpoint at every path below it, too; none of these is a route.
+        } else if there.has_below(path, policy.case_sensitive) {
             near = near.or(Some(Match::None));
         }
     }
@@ -98,17 +128,11 @@ pub fn has_enforced(policy: &Policy, path: &str, exact: bool) -> bool {
 /// Whether a path leads, its prefix stripped, to where an enforced route leads, but for its case.
 pub fn reaches_enforced(policy: &Policy, path: &str) -> bool {
     let segments = segments(path);
-    let stripping =
+    let mut stripping =
         policy.routes.iter().filter(|r| !r.aliases.is_empty() && matches(&r.pattern, &segments, true));
-    stripping.into_iter().any(|from| {
-        let prefix = from.strip_prefix.as_deref().unwrap_or_default();
-        let arriving = segments.get(self::segments(prefix).len()..).unwrap_or_default();
-        from.aliases.iter().any(|alias| {
-            policy.routes.get(alias.route.0).filter(|r| r.mode == Mode::Enforce).is_some_and(|route| {
-                let pattern = route.pattern.segments.get(alias.skip..).unwrap_or_default();
-                matches_from(pattern, route.pattern.rest, arriving, false)
-            })
-        })
+    stripping.any(|from| {
+        let path = arriving(from, &segments);
+        aliases(policy, from).any(|there| there.route.mode == Mode::Enforce && there.takes(path, false))
     })
 }
 

@@ -76,8 +76,8 @@ impl Held {
 
     /// A stream holds nothing any more.
     pub fn forget(&self, stream: u32) {
-        // Callbacks within a call of the host find the list in use: the stream is let go of at the next tick then.
-        let Ok(mut bodies) = self.bodies.try_borrow_mut() else { return };
+        // Nothing here calls the host, so that nobody comes back while the list is borrowed.
+        let mut bodies = self.bodies.borrow_mut();
         if let Some(at) = bodies.iter().position(|body| body.stream.id == stream) {
             let body = bodies.remove(at);
             let used = self.used(body.vouched);

@@ -6,8 +6,10 @@ use serde_json::{Value, json};
 #[cfg(target_arch = "wasm32")]
 use wasm_bindgen_test::wasm_bindgen_test as test;
 
+mod aliases;
 mod environment;
 mod form;
+mod identity;
 mod members;
 mod paths;
 mod spellings;

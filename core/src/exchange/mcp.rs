@@ -24,7 +24,6 @@ use crate::refusal::Refusal;
 use crate::reply::AskedMcp;
 use crate::request::Request;
 use std::borrow::Cow;
-use std::rc::Rc;
 
 /// The methods of an MCP route (Streamable HTTP).
 const METHODS: [&str; 4] = ["POST", "GET", "DELETE", "OPTIONS"];
@@ -298,27 +297,23 @@ fn before_body(
         if !route.mcp.opens && route.mcp.challenge_mode != ChallengeMode::Meta {
             return Err(Refusal::NoToken);
         }
-    } else if world.policy.hold_headers {
-        known = vouched(world, case, route, progress);
+    } else if world.policy.hold_headers
+        && let Some(Caller::Known(claims)) = sender(world, case, route, progress)
+    {
+        known = Some(claims);
     }
     // What follows the headers of an upgrade is no body.
     authorize::check_upgrade(request, route.route)?;
     let let_go = if world.policy.hold_headers || case.mode == Mode::Shadow {
         None
     } else {
-        // The headers leave before the body comes: who calls must be in them by then. A token that isn't good is refused with the
-        // body's challenge.
+        // The headers leave before the body comes: who calls must be in them by then.
         let claims = match known {
             Some(claims) => Some(claims),
-            None => match authenticate(world, Some(route.route), request.bearer, case.fetched()) {
-                Ok(Caller::Known(claims)) => Some(claims),
-                Ok(Caller::NeedsKeys(issuer)) => return Ok(Verdict::Await(issuer)),
-                // A method that is open may need none.
-                Err(Refusal::NoToken) => None,
-                Err(refusal) => {
-                    progress.refused = Some(counted_failure(world, progress, refusal));
-                    None
-                }
+            None => match sender(world, case, route, progress) {
+                Some(Caller::Known(claims)) => Some(claims),
+                Some(Caller::NeedsKeys(issuer)) => return Ok(Verdict::Await(issuer)),
+                None => None,
             },
         };
         // A session that isn't the caller's must not leave with them either.
@@ -332,17 +327,17 @@ fn before_body(
     Ok(Verdict::Read(Read { cap, let_go, vouched: known.is_some() }))
 }
 
-/// Who sends a body, where a good token says so. Another one is refused with the body in hand, for the challenge names the operation's scopes.
-fn vouched(
+/// Who sends a body, as far as the token says. A method that is open may need none; a bad one is refused with the body in hand, for the challenge names the
+/// operation's scopes, and errors carry its id.
+fn sender(
     world: &World<'_>,
     case: &Case<'_>,
     route: &McpRoute<'_>,
     progress: &mut Progress,
-) -> Option<Rc<VerifiedClaims>> {
+) -> Option<Caller> {
     match authenticate(world, Some(route.route), case.request.bearer, case.fetched()) {
-        Ok(Caller::Known(claims)) => Some(claims),
-        // They are waited for once the body is there.
-        Ok(Caller::NeedsKeys(_)) | Err(Refusal::NoToken) => None,
+        Ok(caller) => Some(caller),
+        Err(Refusal::NoToken) => None,
         Err(refusal) => {
             progress.refused = Some(counted_failure(world, progress, refusal));
             None

@@ -225,15 +225,7 @@ impl Rewrite {
 
 impl Exchange {
     fn rewrite(&self) -> Option<&Rewrite> {
-        match self {
-            Self::Forwarded(Forwarded { rewrite, .. }) => rewrite.as_ref(),
-            Self::AwaitHeaders
-            | Self::AwaitKeys(_)
-            | Self::AwaitLimits(_)
-            | Self::AwaitBody(_)
-            | Self::Watched(_)
-            | Self::Replied(_) => None,
-        }
+        self.forwarded()?.rewrite.as_ref()
     }
 
     /// How the upstream's answer must be treated.

@@ -30,6 +30,14 @@ fn a_policy_that_says_more_than_it_means_is_told() {
 }
 
 #[test]
+fn a_route_that_takes_paths_below_an_mcp_endpoint_is_told() {
+    check(json!([{ "path": "/mcp", "mcp": {} }, { "path": "/*" }]), &["routes[1]"]);
+    check(json!([{ "path": "/mcp/*" }, { "path": "/mcp", "mcp": {} }]), &["routes[0]"]);
+    check(json!([{ "path": "/mcp", "mcp": {} }, { "path": "/v1/*" }, { "path": "/mcp/health" }]), &[]);
+    check(json!([{ "path": "/mcp", "mcp": {} }, { "path": "/mcp/sse", "mcp": {} }]), &[]);
+}
+
+#[test]
 fn a_claims_name_that_looks_like_a_way_is_told() {
     let told = |members: Value| {
         let mut issuer = json!({ "issuer": "https://idp.example", "audiences": ["a"] });

@@ -1,8 +1,8 @@
 //! What a policy may say without meaning it (POLICY.md, `check`).
 
 use gatewaystack_core::config::error::ConfigError;
-use gatewaystack_core::config::overlap::covers;
-use gatewaystack_core::config::policy::{Access, Issuer, Policy, Route};
+use gatewaystack_core::config::overlap::{covers, overlaps};
+use gatewaystack_core::config::policy::{Access, Issuer, Pattern, Policy, Route};
 
 /// Warnings with the path of the route that they are about.
 pub fn warnings(policy: &Policy) -> Vec<ConfigError> {
@@ -19,6 +19,12 @@ pub fn warnings(policy: &Policy) -> Vec<ConfigError> {
         if let Some((first, _)) = before.clone().find(|(_, earlier)| host_falls_through(earlier, route)) {
             warn(format!(
                 "takes what routes[{first}] has on its hosts from all other hosts, too: is that meant?"
+            ));
+        }
+        if let Some(mcp) = routes.iter().find(|mcp| takes_below(route, mcp)) {
+            warn(format!(
+                "takes paths below {}, where many MCP servers answer as they do there, and judges them without its rules: is that meant?",
+                mcp.name
             ));
         }
         let public = route.access == Access::Public;
@@ -64,6 +70,17 @@ pub fn takes_methods(earlier: &Route, later: &Route) -> bool {
 pub fn takes_hosts(earlier: &Route, later: &Route) -> bool {
     earlier.hosts.is_empty()
         || (!later.hosts.is_empty() && later.hosts.iter().all(|h| earlier.hosts.contains(h)))
+}
+
+/// Whether a route may reach the endpoint of an MCP route by a path below it. Where a prefix is stripped, that is an error.
+fn takes_below(route: &Route, mcp: &Route) -> bool {
+    let below = Pattern { segments: mcp.pattern.segments.clone(), rest: true };
+    mcp.mcp.is_some()
+        && route.mcp.is_none()
+        && route.pattern.rest
+        && route.upstream == mcp.upstream
+        && route.strip_prefix == mcp.strip_prefix
+        && overlaps(&route.pattern, &below)
 }
 
 /// A route for some hosts, then one for all that lets in more: another `Host` header goes around the first.

@@ -31,9 +31,8 @@ pub fn compile(
         });
         let reached = others.filter(|(_, other, theirs)| {
             theirs.prefix != place.prefix
-                && place.is_same_server(theirs)
-                && overlap::overlaps(&place.pattern, &theirs.pattern)
-                && says(at) != Some(RawAliases::Allowed)
+                && place.server == theirs.server
+                && reaches(place, other, theirs)
                 && (says(at) == Some(RawAliases::Strict) || share_a_method(route, other))
         });
         match says(at) {
@@ -70,6 +69,13 @@ pub fn compile(
     }
 }
 
+/// Whether what arrives by one route is another's, or lies below an MCP endpoint, which many servers have at every path below it, too.
+fn reaches(place: &Place, other: &Route, theirs: &Place) -> bool {
+    let below = Pattern { segments: theirs.pattern.segments.clone(), rest: true };
+    overlap::overlaps(&place.pattern, &theirs.pattern)
+        || other.mcp.is_some() && overlap::overlaps(&place.pattern, &below)
+}
+
 /// Where a route's requests go.
 struct Place {
     /// Host and port, whether it speaks TLS or not.
@@ -79,12 +85,6 @@ struct Place {
     skip: usize,
     /// What arrives there.
     pattern: Pattern,
-}
-
-impl Place {
-    fn is_same_server(&self, other: &Self) -> bool {
-        self.server == other.server
-    }
 }
 
 fn place(route: &Route, upstreams: &[(String, HttpUrl)]) -> Option<Place> {
@@ -107,7 +107,7 @@ fn is_default(url: &HttpUrl) -> bool {
 }
 
 /// Segments of a literal path.
-pub fn segments(path: &str) -> usize {
+fn segments(path: &str) -> usize {
     path.split('/').filter(|segment| !segment.is_empty()).count()
 }
 

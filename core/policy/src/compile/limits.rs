@@ -2,14 +2,13 @@
 
 use super::Errors;
 use crate::overlap;
+use crate::policy::limits::{FAILURES_MAX, USER_MAX};
 use crate::policy::{AddressRange, LimitKey, Pattern, RateLimit, Route, SharedLimit};
 use crate::raw::{RawBy, RawFailureMode, RawOn, RawPolicy, RawRateLimit};
 use crate::values::{duration, name, pattern};
 use std::net::IpAddr;
 
 const MAX_RULES: usize = 64;
-/// Requests a minute and user, where a policy says nothing.
-const USER_MAX: u32 = 600;
 const MAX_WINDOW_MS: u64 = 30 * 86_400_000;
 /// Windows that every rate limit service counts in, with their names.
 const SHARED_WINDOWS: [(u64, &str); 4] =
@@ -42,7 +41,10 @@ pub fn compile(raw: &RawPolicy, routes: &[Route], errors: &mut Errors) -> Vec<Ra
 
 fn defaults() -> Vec<RateLimit> {
     let failures = LimitKey::Address { failures_only: true, except: Vec::new() };
-    vec![rule(LimitKey::User, USER_MAX, 60_000, None, "", None), rule(failures, 300, 60_000, None, "", None)]
+    vec![
+        rule(LimitKey::User, USER_MAX, 60_000, None, "", None),
+        rule(failures, FAILURES_MAX, 60_000, None, "", None),
+    ]
 }
 
 fn one(raw: &RawRateLimit, path: &str, routes: &[Route], errors: &mut Errors) -> RateLimit {

@@ -2,11 +2,11 @@
 
 use super::Folded;
 use super::reader::Reader;
+use crate::policy::limits::{FAILURES_MAX, USER_MAX};
 use serde_json::{Map, Value, json};
 
-/// Requests a minute and user: of the original, and of a policy that says nothing.
-const ORIGINAL: u64 = 60;
-const DEFAULT: u64 = 600;
+/// Requests a minute and user of the original.
+const ORIGINAL: u32 = 60;
 
 /// Folds the limits.
 pub fn fold(reader: &mut Reader<'_>, folded: &mut Folded, alone: bool) {
@@ -27,17 +27,17 @@ pub fn fold(reader: &mut Reader<'_>, folded: &mut Folded, alone: bool) {
     let absent = folded.value.get("rate_limits").is_none();
     if absent && let Some(list) = folded.list("rate_limits") {
         // What a policy without rules means, written out, so that a variable changes its own rule alone.
-        list.push(json!({ "by": "user", "max": if alone { ORIGINAL } else { DEFAULT }, "window": "60s" }));
-        list.push(json!({ "by": "address", "max": 300, "window": "60s", "on": "failures" }));
+        list.push(json!({ "by": "user", "max": if alone { ORIGINAL } else { USER_MAX }, "window": "60s" }));
+        list.push(json!({ "by": "address", "max": FAILURES_MAX, "window": "60s", "on": "failures" }));
     }
     if window.is_some() || max.is_some() {
-        put(folded, &json!({ "by": "user" }), ORIGINAL, max, window);
+        put(folded, &json!({ "by": "user" }), ORIGINAL.into(), max, window);
     }
     if tenant.is_some() {
         put(folded, &json!({ "by": "tenant" }), 60, tenant, window);
     }
     if failures.is_some() {
-        put(folded, &json!({ "by": "address", "on": "failures" }), 300, failures, None);
+        put(folded, &json!({ "by": "address", "on": "failures" }), FAILURES_MAX.into(), failures, None);
     }
     if let Some((max, mode)) = shared {
         add_shared(folded, max, mode);

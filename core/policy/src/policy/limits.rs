@@ -2,6 +2,11 @@
 
 use super::{HttpUrl, Pattern};
 
+/// Requests a minute and user, where a policy says nothing of limits.
+pub const USER_MAX: u32 = 600;
+/// Failed authentications a minute and address.
+pub const FAILURES_MAX: u32 = 300;
+
 /// One limit.
 #[derive(Debug, Clone)]
 pub struct RateLimit {

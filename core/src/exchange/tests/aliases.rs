@@ -45,6 +45,7 @@ fn a_stripped_prefix_is_no_way_around_other_rules() {
         ("POST", "/proxy/MCP/x", &reader, 403),
         ("GET", "/proxy/v1/users/1/notes", &reader, 403),
         ("GET", "/proxy/notes/1", &reader, 403),
+        ("GET", "/proxy/V1/users/1/notes", &reader, 403),
         // What no other route protects is the proxy's, and so is what lies elsewhere.
         ("GET", "/proxy/v1/tools", &nobody, 200),
         ("DELETE", "/proxy/v1/toolsX/x", &nobody, 200),
