@@ -31,7 +31,7 @@ fn a_policy_that_says_more_than_it_means_is_told() {
 
 #[test]
 fn a_route_that_takes_paths_below_an_mcp_endpoint_is_told() {
-    check(json!([{ "path": "/mcp", "mcp": {} }, { "path": "/*" }]), &["routes[1]"]);
+    check(json!([{ "path": "/srv/mcp", "mcp": {} }, { "path": "/srv/*" }]), &["routes[1]"]);
     check(json!([{ "path": "/mcp/*" }, { "path": "/mcp", "mcp": {} }]), &["routes[0]"]);
     check(json!([{ "path": "/mcp", "mcp": {} }, { "path": "/v1/*" }, { "path": "/mcp/health" }]), &[]);
     check(json!([{ "path": "/mcp", "mcp": {} }, { "path": "/mcp/sse", "mcp": {} }]), &[]);
