@@ -211,7 +211,7 @@ RawResponseFilter {
     /** The body's cap. */ max_bytes: u64,
 });
 
-raw!(/** `routes[].mcp`; the rules' own form belongs to the MCP issue. */
+raw!(/** `routes[].mcp`; the rules' own form is read by `compile/mcp.rs`. */
 RawMcp {
     /** The resource's identifier. */ resource: String,
     /** Rules by tool. */ tools: BTreeMap<String, Value>,
