@@ -42,23 +42,33 @@ pub fn write(
         add("scope", &scopes.join(" "));
     }
     if policy.metadata.on {
-        let base = external_url(policy, host);
-        // An MCP route has a document of its own, at its own path (RFC 9728 §3.1).
-        let path = route.filter(|route| route.mcp.is_some()).map_or("", |route| route.name.as_str());
-        add("resource_metadata", &format!("{base}/.well-known/oauth-protected-resource{path}"));
+        add("resource_metadata", &document(route, &base(policy, listed(policy, host))));
     }
     out
 }
 
-/// The URL under which the client sees us: a listed host that it names, in our spelling, else the configured one.
-pub fn external_url(policy: &Policy, host: &str) -> String {
+/// The metadata of what is protected here, under our URL as the client sees it. An MCP route has a document of its own, at its own path (RFC 9728 §3.1).
+pub fn document(route: Option<&Route>, base: &str) -> String {
+    let path = route.filter(|route| route.mcp.is_some()).map_or("", |route| route.name.as_str());
+    format!("{base}/.well-known/oauth-protected-resource{path}")
+}
+
+/// Which of the further hosts the client names; `None`: the public URL's, or none that is listed.
+pub fn listed(policy: &Policy, host: &str) -> Option<usize> {
     let named = bare_host(host);
-    let listed =
-        policy.public_hosts.iter().find(|h| !named.is_empty() && bare_host(h).eq_ignore_ascii_case(named));
-    match (listed, policy.public_url.split_once("://")) {
-        (Some(host), Some((scheme, own))) if !bare_host(own).eq_ignore_ascii_case(named) => {
-            format!("{scheme}://{host}")
-        }
+    if policy.public_hosts.is_empty() || named.is_empty() {
+        return None;
+    }
+    let (_, own) = policy.public_url.split_once("://")?;
+    let at = policy.public_hosts.iter().position(|h| bare_host(h).eq_ignore_ascii_case(named))?;
+    (!bare_host(own).eq_ignore_ascii_case(named)).then_some(at)
+}
+
+/// The URL under which the client sees us: that of a listed host, in our spelling, else the configured one.
+pub fn base(policy: &Policy, listed: Option<usize>) -> String {
+    let host = listed.and_then(|at| policy.public_hosts.get(at));
+    match (host, policy.public_url.split_once("://")) {
+        (Some(host), Some((scheme, _))) => format!("{scheme}://{host}"),
         _ => policy.public_url.clone(),
     }
 }
@@ -96,7 +106,7 @@ fn scopes(
 }
 
 /// RFC 7230 §3.2.6 `quoted-string` content: all that we put there is ours or checked, so this is the second lock.
-fn quoted(text: &str) -> String {
+pub fn quoted(text: &str) -> String {
     let mut out = String::with_capacity(text.len());
     for c in text.chars() {
         match c {

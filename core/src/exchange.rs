@@ -13,6 +13,7 @@ use crate::cors::{self, ResponseHeaders};
 use crate::decision::Decision;
 use crate::jwks::KeyRing;
 use crate::jwt::signature::SignatureVerifier;
+use crate::location::Seen;
 use crate::mcp::operation::{Operation, Unread};
 use crate::rate_limit::service::Answer;
 use crate::rate_limit::{Counters, LimitState};
@@ -117,6 +118,8 @@ pub struct Forwarded {
     pub removed: &'static [&'static str],
     /// What the answer must not show.
     pub rewrite: Option<Rewrite>,
+    /// How the client sees us, where the answer may name the upstream instead.
+    pub seen: Option<Seen>,
 }
 
 /// A request that will be judged again, and what is known of it.
@@ -293,6 +296,23 @@ impl Exchange {
     /// Headers to take out of the upstream's answer.
     pub fn removed(&self) -> &'static [&'static str] {
         self.forwarded().map_or(&[], |forwarded| forwarded.removed)
+    }
+
+    /// How the client sees us, where the upstream's answer may name the upstream instead.
+    pub fn seen(&self, policy: &Policy) -> Option<Seen> {
+        match self {
+            Self::Forwarded(forwarded) => forwarded.seen,
+            // The upstream has the headers alone, and answers all the same.
+            Self::AwaitKeys(AwaitKeys { kept, .. })
+            | Self::AwaitLimits(AwaitLimits { kept })
+            | Self::AwaitBody(AwaitBody { kept }) => {
+                let pairs = kept.headers.pairs();
+                let host =
+                    request::first(&pairs, ":authority").and_then(|host| std::str::from_utf8(host).ok());
+                Seen::by(policy, kept.facts.route?, host.unwrap_or_default())
+            }
+            Self::AwaitHeaders | Self::Watched(_) | Self::Replied(_) => None,
+        }
     }
 
     /// Headers to set in the upstream's answer.

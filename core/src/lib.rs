@@ -34,6 +34,7 @@ pub mod refusal;
 pub mod challenge;
 pub mod reply;
 pub mod response_filter;
+pub mod location;
 pub mod record;
 pub mod protobuf;
 pub mod shared;

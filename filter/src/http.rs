@@ -198,9 +198,12 @@ impl HttpFilter {
             let write = if *name == "vary" { host::add_header } else { host::set_header };
             let _ = write(Map::ResponseHeaders, name, value);
         }
-        match &self.worker {
-            Some(worker) if self.stream.exchange.borrow().judges_answer() => self.stream.treat(worker, end),
-            _ => Action::Continue,
+        let Some(worker) = &self.worker else { return Action::Continue };
+        self.stream.lead_back(worker);
+        if self.stream.exchange.borrow().judges_answer() {
+            self.stream.treat(worker, end)
+        } else {
+            Action::Continue
         }
     }
 

@@ -6,6 +6,7 @@ use crate::root::Worker;
 use crate::stream::{Stream, in_world};
 use crate::vm::Action;
 use gatewaystack_core::exchange::respond::{End, Head, STALE, Shown, Treatment, Watch, Watched};
+use gatewaystack_core::location;
 use gatewaystack_core::mcp::sse::Events;
 use gatewaystack_core::reply::Reply;
 
@@ -42,6 +43,21 @@ fn remove_stale(keeps_length: bool) -> Result<(), Status> {
 }
 
 impl Stream {
+    /// Has addresses in an answer lead back to us, which the upstream knows by others.
+    pub fn lead_back(&self, worker: &Worker) {
+        let map = Map::ResponseHeaders;
+        let seen = self.exchange.borrow().seen(&worker.policy);
+        let Some(seen) = seen.filter(|_| host::has_header(map, location::MARK)) else { return };
+        let _ = host::remove_header(map, location::MARK.as_bytes());
+        let Ok(headers) = host::headers(map) else { return };
+        for (name, values) in seen.led_back(&worker.policy, &headers.pairs()) {
+            let _ = host::remove_header(map, name.as_bytes());
+            for value in &values {
+                let _ = host::add_header(map, name, value);
+            }
+        }
+    }
+
     /// Looks at the headers of an answer that must be cut down.
     pub fn treat(&self, worker: &Worker, is_end: bool) -> Action {
         let Ok(headers) = host::headers(Map::ResponseHeaders) else { return self.end() };

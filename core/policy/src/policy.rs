@@ -242,6 +242,13 @@ pub struct Route {
     pub aliases: Vec<Alias>,
 }
 
+impl Route {
+    /// Whether an answer that names its upstream is made to lead back to us. What is only watched stays as it is, and what we serve knows who we are.
+    pub fn leads_back(&self) -> bool {
+        self.mode == Mode::Enforce && self.builtin.is_none()
+    }
+}
+
 /// A route that leads to the same server as another one.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Alias {

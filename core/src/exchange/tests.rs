@@ -9,6 +9,7 @@ use wasm_bindgen_test::wasm_bindgen_test as test;
 mod aliases;
 mod answers;
 mod keys;
+mod locations;
 mod shared_limits;
 mod shadow;
 mod spellings;

@@ -7,6 +7,7 @@ use crate::connect::ConnectTo;
 use gatewaystack_core::config::error::ConfigError;
 use gatewaystack_core::config::policy::{Mode, Policy, Records};
 use gatewaystack_core::cors::OF_UPSTREAM;
+use gatewaystack_core::location::{MARK, NAMES};
 use serde::Serialize;
 use std::path::{Path, PathBuf};
 
@@ -52,6 +53,9 @@ pub struct Model {
     secret: String,
     roots: String,
     cors_headers: [&'static str; 7],
+    /// The headers of an answer that may name an upstream, and the one that tells the filter so.
+    names: [&'static str; 3],
+    names_mark: &'static str,
     routes: Vec<Route>,
     clusters: Vec<Cluster>,
 }
@@ -114,6 +118,8 @@ pub fn model(policy: &Policy, places: &Places<'_>) -> Result<Model, Vec<ConfigEr
         secret: places.secret.to_owned(),
         roots: places.roots.clone(),
         cors_headers: OF_UPSTREAM,
+        names: NAMES,
+        names_mark: MARK,
         routes: routes::routes(policy),
         clusters: clusters::clusters(policy, places.sidecar_host, places.elsewhere)?,
     })

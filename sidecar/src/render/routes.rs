@@ -32,6 +32,8 @@ pub struct Route {
     websocket: bool,
     secret: bool,
     cors: bool,
+    /// The filter has addresses in its answers lead back.
+    leads_back: bool,
 }
 
 #[derive(Debug, Clone, PartialEq, Serialize)]
@@ -99,6 +101,7 @@ fn of(policy: &Policy, route: &PolicyRoute) -> Vec<Route> {
         secret: route.builtin.is_some(),
         // In shadow mode answers stay as they are.
         cors: !policy.cors.origins.is_empty() && route.builtin.is_none() && route.mode == Mode::Enforce,
+        leads_back: route.leads_back(),
     };
     if route.builtin.is_some() {
         return vec![Route { websocket: false, ..plain }];
@@ -121,6 +124,7 @@ fn elsewhere(policy: &Policy) -> Vec<Route> {
         websocket: true,
         secret: false,
         cors: false,
+        leads_back: false,
     };
     to_upstream(policy, "default", plain)
 }
@@ -128,7 +132,7 @@ fn elsewhere(policy: &Policy) -> Vec<Route> {
 /// gRPC needs HTTP/2, which a server without TLS can't negotiate: such requests get a route of their own, in front.
 fn to_upstream(policy: &Policy, upstream: &str, plain: Route) -> Vec<Route> {
     let Some((_, url)) = policy.own.upstreams.iter().find(|(name, _)| name == upstream) else {
-        return vec![Route { cluster: NO_UPSTREAM.to_owned(), rewrite: None, ..plain }];
+        return vec![Route { cluster: NO_UPSTREAM.to_owned(), rewrite: None, leads_back: false, ..plain }];
     };
     let plain = Route { authority: Some(url.authority.clone()), ..plain };
     let usual = Route { cluster: clusters::name(upstream, usual(url, plain.websocket)), ..plain.clone() };

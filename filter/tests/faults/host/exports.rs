@@ -80,6 +80,22 @@ unsafe extern "C" fn proxy_get_header_map_pairs(map: u32, data: *mut *mut u8, si
     unsafe { giving(data, size, run) }
 }
 #[unsafe(no_mangle)]
+unsafe extern "C" fn proxy_get_header_map_value(
+    map: u32,
+    key: *const u8,
+    key_size: usize,
+    data: *mut *mut u8,
+    size: *mut usize,
+) -> u32 {
+    let key = unsafe { text(key, key_size) };
+    let run = |host: &mut Host| {
+        let value =
+            |pairs: &Vec<(String, Vec<u8>)>| Some(pairs.iter().find(|(name, _)| *name == key)?.1.clone());
+        host.maps.get(&map).and_then(value).ok_or(1u32)
+    };
+    unsafe { giving(data, size, run) }
+}
+#[unsafe(no_mangle)]
 unsafe extern "C" fn proxy_replace_header_map_value(
     map: u32,
     key: *const u8,
