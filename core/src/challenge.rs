@@ -54,14 +54,15 @@ pub fn document(route: Option<&Route>, base: &str) -> String {
 }
 
 /// Which of the further hosts the client names; `None`: the public URL's, or none that is listed.
+#[inline]
 pub fn listed(policy: &Policy, host: &str) -> Option<usize> {
-    let named = bare_host(host);
-    if policy.public_hosts.is_empty() || named.is_empty() {
-        return None;
-    }
+    if policy.public_hosts.is_empty() { None } else { find(policy, bare_host(host)) }
+}
+
+fn find(policy: &Policy, named: &str) -> Option<usize> {
     let (_, own) = policy.public_url.split_once("://")?;
-    let at = policy.public_hosts.iter().position(|h| bare_host(h).eq_ignore_ascii_case(named))?;
-    (!bare_host(own).eq_ignore_ascii_case(named)).then_some(at)
+    let at = policy.public_hosts.iter().position(|h| bare_host(h).eq_ignore_ascii_case(named));
+    at.filter(|_| !named.is_empty() && !bare_host(own).eq_ignore_ascii_case(named))
 }
 
 /// The URL under which the client sees us: that of a listed host, in our spelling, else the configured one.

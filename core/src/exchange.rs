@@ -8,6 +8,7 @@ pub mod respond;
 
 use crate::authenticate::Fetched;
 use crate::authorize::Counting;
+use crate::challenge;
 use crate::config::policy::{IssuerId, LimitKey, Policy};
 use crate::cors::{self, ResponseHeaders};
 use crate::decision::Decision;
@@ -118,8 +119,8 @@ pub struct Forwarded {
     pub removed: &'static [&'static str],
     /// What the answer must not show.
     pub rewrite: Option<Rewrite>,
-    /// How the client sees us, where the answer may name the upstream instead.
-    pub seen: Option<Seen>,
+    /// Which of the policy's further hosts the client named.
+    pub listed: Option<usize>,
 }
 
 /// A request that will be judged again, and what is known of it.
@@ -300,19 +301,19 @@ impl Exchange {
 
     /// How the client sees us, where the upstream's answer may name the upstream instead.
     pub fn seen(&self, policy: &Policy) -> Option<Seen> {
-        match self {
-            Self::Forwarded(forwarded) => forwarded.seen,
+        let (facts, listed) = match self {
+            Self::Forwarded(Forwarded { facts, listed, .. }) => (facts, *listed),
             // The upstream has the headers alone, and answers all the same.
             Self::AwaitKeys(AwaitKeys { kept, .. })
             | Self::AwaitLimits(AwaitLimits { kept })
             | Self::AwaitBody(AwaitBody { kept }) => {
                 let pairs = kept.headers.pairs();
-                let host =
-                    request::first(&pairs, ":authority").and_then(|host| std::str::from_utf8(host).ok());
-                Seen::by(policy, kept.facts.route?, host.unwrap_or_default())
+                let host = request::first(&pairs, ":authority").and_then(|host| std::str::from_utf8(host).ok());
+                (&kept.facts, challenge::listed(policy, host.unwrap_or_default()))
             }
-            Self::AwaitHeaders | Self::Watched(_) | Self::Replied(_) => None,
-        }
+            Self::AwaitHeaders | Self::Watched(_) | Self::Replied(_) => return None,
+        };
+        Seen::by(policy, facts.route?, listed)
     }
 
     /// Headers to set in the upstream's answer.

@@ -10,8 +10,8 @@ use crate::host::bare_host;
 use crate::request::Pairs;
 
 /// The header by which the bootstrap tells the filter that an answer has one of [`NAMES`]: the filter asks for one instead of three. It is the
-/// filter's alone, and goes.
-pub const MARK: &str = "x-gatewaystack-names";
+/// filter's alone, and goes. (So short that no host allocates for it.)
+pub const MARK: &str = "x-gateway-names";
 
 /// The headers that may name an upstream.
 pub const NAMES: [&str; 3] = ["location", "content-location", "www-authenticate"];
@@ -19,19 +19,19 @@ pub const NAMES: [&str; 3] = ["location", "content-location", "www-authenticate"
 /// Where the metadata of a protected resource is; its own path follows.
 const METADATA: &str = "/.well-known/oauth-protected-resource";
 
-/// How the client of a request sees us, and by which route it came: needed again when it is answered.
+/// How the client of a request sees us, and by which route it came.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Seen {
     route: RouteId,
     /// Which of the policy's further hosts it named; `None`: the public URL's.
-    host: Option<usize>,
+    listed: Option<usize>,
 }
 
 impl Seen {
     /// `None`: nothing is to be led back, since no upstream's address is known here.
-    pub fn by(policy: &Policy, route: RouteId, host: &str) -> Option<Self> {
+    pub fn by(policy: &Policy, route: RouteId, listed: Option<usize>) -> Option<Self> {
         let leads = !policy.own.upstreams.is_empty() && policy.routes.get(route.0)?.leads_back();
-        leads.then(|| Self { route, host: challenge::listed(policy, host) })
+        leads.then_some(Self { route, listed })
     }
 
     /// What changes in the headers of the upstream's answer: all values of each.
@@ -69,7 +69,7 @@ impl<'a> Way<'a> {
         let named = route.upstream.as_deref().unwrap_or("default");
         let (_, upstream) = policy.own.upstreams.iter().find(|(name, _)| name == named)?;
         let prefix = route.strip_prefix.as_deref().unwrap_or_default();
-        Some(Self { policy, route, upstream, prefix, base: challenge::base(policy, seen.host) })
+        Some(Self { policy, route, upstream, prefix, base: challenge::base(policy, seen.listed) })
     }
 
     /// All values of a header, where one of them changes.

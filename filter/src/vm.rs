@@ -188,6 +188,8 @@ extern "C" fn proxy_on_response_trailers(id: u32, _: usize) -> u32 {
 extern "C" fn proxy_on_done(id: u32) -> bool {
     if let Some(filter) = stream(id) {
         filter.end();
+    } else if let Some(worker) = root(id).and_then(|root| root.worker()) {
+        worker.metrics.flush();
     }
     true
 }

@@ -73,7 +73,7 @@ async fn an_address_of_the_upstream_leads_back_to_the_gateway() {
         ];
         for (ask, status, name, value, expect) in &cases {
             // What only we may say of an answer is no upstream's.
-            for forged in ["", "x-gatewaystack-names: 1\r\n"] {
+            for forged in ["", "x-gateway-names: 1\r\n"] {
                 upstream.answers([Step::Send(answer(*status, &format!("{forged}{name}: {value}\r\n")))]);
                 for http in BOTH {
                     let got = ask.clone().send(http, gateway.address()).await;
@@ -82,7 +82,7 @@ async fn an_address_of_the_upstream_leads_back_to_the_gateway() {
                         (*status, expect.iter().map(String::as_str).collect()),
                         "{value} {got:?}"
                     );
-                    let marked = got.header("x-gatewaystack-names").is_some();
+                    let marked = got.header("x-gateway-names").is_some();
                     assert!(!marked || ask.path.starts_with("/watched"), "{got:?}");
                 }
             }
@@ -104,7 +104,7 @@ async fn an_address_of_the_upstream_leads_back_to_the_gateway() {
                 (401, vec![expect.as_str()]),
                 "{got:?}"
             );
-            assert_eq!(got.header("x-gatewaystack-names"), None);
+            assert_eq!(got.header("x-gateway-names"), None);
         }
     }
 }

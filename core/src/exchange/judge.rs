@@ -7,12 +7,12 @@ use super::{AwaitBody, AwaitKeys, AwaitLimits, Came, Exchange, Forwarded, Kept, 
 use crate::authenticate::{Caller, Fetched, authenticate};
 use crate::authorize::{self, Permitted};
 use crate::bearer::Bearer;
+use crate::challenge;
 use crate::config::policy::{Access, Builtin, IssuerId, Mode, Route, RouteId};
 use crate::cors::{self, ResponseHeaders};
 use crate::decision::{Decision, Observed, Permit, Read};
 use crate::hash;
 use crate::jwt::VerifiedClaims;
-use crate::location::Seen;
 use crate::metadata;
 use crate::rate_limit::service::{Answer, Question};
 use crate::rate_limit::{LimitState, Outcome};
@@ -102,8 +102,8 @@ pub(super) fn step(world: &World<'_>, kept: Kept, came: Came<'_>) -> (Exchange, 
             let response = permit.take_response();
             let is_ours = route.is_some_and(|(_, route)| route.builtin.is_some());
             let removed = if is_ours { &[] } else { cors::removed(&world.policy.cors, request.origin) };
-            let seen = route.and_then(|(id, _)| Seen::by(world.policy, id, request.host));
-            let forwarded = Forwarded { facts, response, removed, rewrite, seen };
+            let listed = challenge::listed(world.policy, request.host);
+            let forwarded = Forwarded { facts, response, removed, rewrite, listed };
             (Exchange::Forwarded(forwarded), Decision::Forward(permit))
         }
         Ok(Verdict::Answer(reply)) => (Exchange::Replied(facts), Decision::Reply(reply)),

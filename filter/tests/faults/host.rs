@@ -81,7 +81,8 @@ pub struct Host {
     shared: BTreeMap<Vec<u8>, (Vec<u8>, u32)>,
     queues: BTreeMap<String, u32>,
     messages: BTreeMap<u32, VecDeque<Vec<u8>>>,
-    metrics: u32,
+    /// Statistics, by name.
+    pub metrics: Vec<(String, i64)>,
 }
 
 thread_local! {

@@ -119,6 +119,7 @@ fn configure(mode: &str, fault: Option<(usize, Fault)>) {
         "mode": mode,
         "public_url": "https://gateway.example.com",
         "issuers": [{"issuer": "https://idp.example/", "audiences": ["api"], "jwks_uri": "https://idp.example/jwks", "jwks_cluster": "idp"}],
+        "upstreams": {"default": "http://app:8080"},
         "routes": [{"path": "/v1/*"}],
         "rate_limits": [{"by": "user", "max": 60, "window": "60s"}, {"by": "address", "max": 9, "window": "60s", "on": "failures"}],
     });
@@ -211,6 +212,10 @@ fn request(path: &str, token: Option<&str>, keys_first: bool) -> Outcome {
     });
     let trailers = trailers_pass
         .then(|| host(|host| host.maps.get(&1).unwrap().iter().map(|(n, _)| n.clone()).collect()));
+    host(|host| {
+        let headers = [("x-gateway-names", "1"), ("location", "http://app:8080/x")];
+        host.maps.insert(2, headers.map(|(n, v)| (n.to_owned(), v.as_bytes().to_vec())).to_vec());
+    });
     proxy_on_response_headers(REQUEST, 0, true);
     proxy_on_log(REQUEST);
     proxy_on_delete(REQUEST);
@@ -313,6 +318,32 @@ fn only_so_many_requests_wait_for_keys() {
         proxy_on_log(first);
         proxy_on_delete(first);
         assert_eq!(ask(first + 1_025), None);
+    };
+    std::thread::spawn(life).join().unwrap();
+}
+
+/// What is allowed is handed to the host at a tick, and when the plugin goes: none is lost, and none is told twice.
+#[test]
+fn what_was_allowed_is_counted_once_at_a_tick_or_at_the_end() {
+    let life = || {
+        configure("enforce", None);
+        assert!(start());
+        fetch();
+        let counted = |part: &str| {
+            host(|host| host.metrics.iter().filter(|(n, _)| n.contains(part)).map(|(_, v)| v).sum::<i64>())
+        };
+        let (allowed, denied) = (".d.allow.r.authorized.t./v1/*", ".d.deny.r.no_token.t./v1/*");
+        for (token, expect) in [(Some(fixture().token.as_str()), (0, 0)), (None, (0, 1))] {
+            request("/v1/x", token, true);
+            assert_eq!((counted(allowed), counted(denied)), expect);
+        }
+        for expect in [1, 1] {
+            proxy_on_tick(ROOT);
+            assert_eq!(counted(allowed), expect);
+        }
+        request("/v1/x", Some(&fixture().token), true);
+        proxy_on_done(ROOT);
+        assert_eq!((counted(allowed), counted(denied)), (2, 1));
     };
     std::thread::spawn(life).join().unwrap();
 }

@@ -298,11 +298,12 @@ unsafe extern "C" fn proxy_call_foreign_function(
     status
 }
 #[unsafe(no_mangle)]
-unsafe extern "C" fn proxy_define_metric(_: u32, _: *const u8, _: usize, id: *mut u32) -> u32 {
+unsafe extern "C" fn proxy_define_metric(_: u32, name: *const u8, size: usize, id: *mut u32) -> u32 {
+    let name = unsafe { text(name, size) };
     // Hundreds of like calls: they are not counted, so that faults fall on the others.
     host(|host| {
-        host.metrics += 1;
-        unsafe { *id = host.metrics };
+        host.metrics.push((name, 0));
+        unsafe { *id = u32::try_from(host.metrics.len()).unwrap() };
     });
     0
 }
@@ -311,8 +312,13 @@ extern "C" fn proxy_record_metric(_: u32, _: u64) -> u32 {
     plain(|_| 0)
 }
 #[unsafe(no_mangle)]
-extern "C" fn proxy_increment_metric(_: u32, offset: i64) -> u32 {
-    plain(|_| if offset == 0 { 2 } else { 0 })
+extern "C" fn proxy_increment_metric(id: u32, offset: i64) -> u32 {
+    plain(|host| {
+        if let Some((_, value)) = host.metrics.get_mut(id.wrapping_sub(1) as usize) {
+            *value += offset;
+        }
+        if offset == 0 { 2 } else { 0 }
+    })
 }
 #[unsafe(no_mangle)]
 unsafe extern "C" fn proxy_http_call(
