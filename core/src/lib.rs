@@ -27,6 +27,7 @@ pub mod jwks;
 pub mod mcp;
 pub mod authorize;
 pub mod rate_limit;
+pub mod connections;
 pub mod query;
 pub mod identity;
 pub mod metadata;

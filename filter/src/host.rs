@@ -387,6 +387,11 @@ pub fn reset() {
     let _ = proxy_close_stream(0);
 }
 
+/// Closes the client's connection, once we have come back from what the host called.
+pub fn close_connection() {
+    let _ = proxy_close_stream(2);
+}
+
 /// A local answer.
 pub struct Answer<'a> {
     /// HTTP status.

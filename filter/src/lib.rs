@@ -1,9 +1,11 @@
 //! The proxy-wasm filter: Envoy's callbacks in, decisions of `gatewaystack-core` applied.
 //!
-//! `vm` has the module's exports; `root` configures, fetches keys and lets held requests go; `http` and `stream` run one request; `host` is the only file that calls the host.
+//! `vm` has the module's exports; `root` configures, fetches keys and lets held requests go; `http` and `stream` run one request; `door` counts connections;
+//! `host` is the only file that calls the host.
 
 pub mod allocator;
 mod apply;
+mod door;
 pub mod host;
 mod http;
 mod holding;

@@ -106,15 +106,25 @@ impl Mailbox {
     pub fn wake_all(&self, now: u64) {
         let Ok(vm) = host::property("plugin_vm_id") else { return };
         let vm = vm.unwrap_or_default();
-        for at in 0..MAILBOXES {
-            let cell = host::shared_data(&name(at)).ok().flatten();
-            let alive =
-                cell.and_then(|(bytes, _)| decode(&bytes)).is_some_and(|(_, beat)| is_alive(beat, now));
-            if alive && let Ok(Some(id)) = host::resolve_queue(&vm, &name(at)) {
+        for at in claimed(now) {
+            if let Ok(Some(id)) = host::resolve_queue(&vm, &name(at)) {
                 let _ = host::enqueue(id, b"k");
             }
         }
     }
+}
+
+/// How many workers there are: each has a mailbox.
+pub fn workers(now: u64) -> usize {
+    claimed(now).count()
+}
+
+/// The mailboxes of VMs that are alive.
+fn claimed(now: u64) -> impl Iterator<Item = usize> {
+    (0..MAILBOXES).filter(move |at| {
+        let cell = host::shared_data(&name(*at)).ok().flatten();
+        cell.and_then(|(bytes, _)| decode(&bytes)).is_some_and(|(_, beat)| is_alive(beat, now))
+    })
 }
 
 fn name(at: usize) -> String {

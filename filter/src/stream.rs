@@ -310,7 +310,6 @@ pub(crate) fn in_world<R>(worker: &Worker, now_ms: u64, run: impl FnOnce(&World<
 
 fn source_address() -> IpAddr {
     let property = host::property("source\0address").ok().flatten();
-    let text = property.and_then(|bytes| String::from_utf8(bytes).ok());
     // All clients without an address (a Unix socket's) are counted as one.
-    text.and_then(|t| address::parse(&t)).unwrap_or(IpAddr::V4(Ipv4Addr::UNSPECIFIED))
+    address::of_source(property).unwrap_or(IpAddr::V4(Ipv4Addr::UNSPECIFIED))
 }

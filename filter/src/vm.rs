@@ -6,6 +6,7 @@
 
 #![allow(unsafe_code, reason = "the proxy-wasm ABI 0.2.1 has its callbacks by name")]
 
+use crate::door::{Connection, Door};
 use crate::http::HttpFilter;
 use crate::root::Root;
 use std::cell::RefCell;
@@ -58,14 +59,27 @@ impl<T> Contexts<T> {
 struct Vm {
     roots: Contexts<Root>,
     streams: Contexts<HttpFilter>,
+    doors: Contexts<Door>,
+    connections: Contexts<Connection>,
 }
 
 thread_local! {
-    static VM: Vm = const { Vm { roots: Contexts::none(), streams: Contexts::none() } };
+    static VM: Vm = const {
+        Vm {
+            roots: Contexts::none(),
+            streams: Contexts::none(),
+            doors: Contexts::none(),
+            connections: Contexts::none(),
+        }
+    };
 }
 
 fn root(id: u32) -> Option<Rc<Root>> {
     VM.with(|vm| vm.roots.find(id))
+}
+
+fn door(id: u32) -> Option<Rc<Door>> {
+    VM.with(|vm| vm.doors.find(id))
 }
 
 fn stream(id: u32) -> Option<Rc<HttpFilter>> {
@@ -100,7 +114,10 @@ extern "C" fn proxy_abi_version_0_2_1() {}
 extern "C" fn proxy_on_context_create(id: u32, of: u32) {
     VM.with(|vm| {
         if of == 0 {
+            // Which plugin's it is will be known when it is configured.
             vm.roots.add(id, Rc::new(Root::new(id)));
+        } else if let Some(door) = vm.doors.find(of) {
+            vm.connections.add(id, Rc::new(Connection::new(door)));
         } else {
             let worker = vm.roots.find(of).and_then(|root| root.worker());
             vm.streams.add(id, Rc::new(HttpFilter::new(id, worker)));
@@ -115,13 +132,29 @@ extern "C" fn proxy_on_vm_start(_: u32, _: usize) -> bool {
 
 #[unsafe(no_mangle)]
 extern "C" fn proxy_on_configure(id: u32, _: usize) -> bool {
+    if Door::is_meant() {
+        let Some(door) = Door::configured() else { return false };
+        let _ = VM.with(|vm| {
+            vm.doors.add(id, Rc::new(door));
+            vm.roots.remove(id)
+        });
+        return true;
+    }
     root(id).is_some_and(|root| root.on_configure())
+}
+
+#[unsafe(no_mangle)]
+extern "C" fn proxy_on_new_connection(id: u32) -> u32 {
+    let connection = VM.with(|vm| vm.connections.find(id));
+    u32::from(!connection.is_none_or(|connection| connection.enter()))
 }
 
 #[unsafe(no_mangle)]
 extern "C" fn proxy_on_tick(id: u32) {
     if let Some(root) = root(id) {
         root.on_tick();
+    } else if let Some(door) = door(id) {
+        door.on_tick();
     }
 }
 
@@ -185,16 +218,6 @@ extern "C" fn proxy_on_response_trailers(id: u32, _: usize) -> u32 {
 }
 
 #[unsafe(no_mangle)]
-extern "C" fn proxy_on_done(id: u32) -> bool {
-    if let Some(filter) = stream(id) {
-        filter.end();
-    } else if let Some(worker) = root(id).and_then(|root| root.worker()) {
-        worker.metrics.flush();
-    }
-    true
-}
-
-#[unsafe(no_mangle)]
 extern "C" fn proxy_on_log(id: u32) {
     if let Some(filter) = stream(id) {
         filter.on_log();
@@ -204,9 +227,13 @@ extern "C" fn proxy_on_log(id: u32) {
 #[unsafe(no_mangle)]
 extern "C" fn proxy_on_delete(id: u32) {
     // Dropped once nothing borrows the lists; whoever is at work on it drops it later.
-    let gone = VM.with(|vm| (vm.streams.remove(id), vm.roots.remove(id)));
-    if let (Some(filter), _) = &gone {
+    if let Some(filter) = VM.with(|vm| vm.streams.remove(id)) {
         filter.end();
         filter.forget();
+        return;
+    }
+    let (root, _, _) = VM.with(|vm| (vm.roots.remove(id), vm.connections.remove(id), vm.doors.remove(id)));
+    if let Some(worker) = root.and_then(|root| root.worker()) {
+        worker.metrics.flush();
     }
 }

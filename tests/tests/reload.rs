@@ -45,7 +45,8 @@ fn read(file: &Path) -> Value {
 
 /// The filter in the listener's file.
 fn filter(listeners: &mut Value) -> &mut Value {
-    listeners.pointer_mut("/resources/0/filter_chains/0/filters/0/typed_config/http_filters/0").unwrap()
+    let filters = listeners.pointer_mut("/resources/0/filter_chains/0/filters").unwrap();
+    filters.as_array_mut().unwrap().last_mut().unwrap().pointer_mut("/typed_config/http_filters/0").unwrap()
 }
 
 /// Changes of a filter that nothing can be done with: what is wrong, and what is done to the filter.

@@ -355,6 +355,8 @@ pub struct Own {
     pub tls: Option<(String, String)>,
     /// Proxies in front whose `X-Forwarded-For` is believed.
     pub trusted_hops: u32,
+    /// Connections that one address may have at once, where no proxy is in front; 0: any number; `None`: a part of all.
+    pub connections_per_address: Option<u32>,
     /// Envoy's admin port on loopback; 0: any free one.
     pub admin_port: u16,
     /// The sidecar's port on loopback; 0: any free one.

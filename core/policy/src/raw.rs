@@ -149,6 +149,7 @@ RawListen {
     /** A port; 0: any free one. */ port: u64,
     /** Downstream TLS. */ tls: RawTls,
     /** Proxies in front. */ trusted_hops: u64,
+    /** Connections that one address may have at once; 0: any number. */ connections_per_address: u64,
     /** Envoy's admin port on loopback; 0: any free one (`ADMIN_PORT`). */ admin_port: u64,
 });
 

@@ -9,6 +9,11 @@ pub fn parse(text: &str) -> Option<IpAddr> {
     Some(canonical(address))
 }
 
+/// The same of the property as a host gives it.
+pub fn of_source(property: Option<Vec<u8>>) -> Option<IpAddr> {
+    parse(&String::from_utf8(property?).ok()?)
+}
+
 /// The bytes that a counter's key is made of.
 pub fn key(address: IpAddr) -> [u8; 16] {
     match canonical(address) {

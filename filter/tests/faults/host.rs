@@ -43,6 +43,10 @@ pub struct Host {
     pub fault: Option<(usize, Fault)>,
     /// The plugin's configuration.
     pub configuration: Vec<u8>,
+    /// Which plugin of the module it is.
+    pub root_id: &'static str,
+    /// Connections that the module closed.
+    pub closed: usize,
     /// Header maps by their number.
     pub maps: BTreeMap<u32, Vec<(String, Vec<u8>)>>,
     /// Body of the answer to a call.
@@ -122,7 +126,6 @@ fn interrupt(call: Call) {
     let Some((_, is_deleted)) = ending else { return };
     crate::proxy_on_log(crate::REQUEST);
     if is_deleted {
-        crate::proxy_on_done(crate::REQUEST);
         crate::proxy_on_delete(crate::REQUEST);
     }
 }

@@ -5,6 +5,7 @@
 #![allow(clippy::unwrap_used, reason = "a test")]
 
 mod bodies;
+mod connections;
 mod ended;
 mod limits;
 mod watched;
@@ -32,13 +33,13 @@ unsafe extern "C" {
     );
     safe fn proxy_on_grpc_receive(context: u32, token: u32, size: usize);
     safe fn proxy_on_grpc_close(context: u32, token: u32, status: u32);
+    safe fn proxy_on_new_connection(context: u32) -> u32;
     safe fn proxy_on_request_headers(context: u32, headers: usize, end: bool) -> u32;
     safe fn proxy_on_request_body(context: u32, size: usize, end: bool) -> u32;
     safe fn proxy_on_request_trailers(context: u32, trailers: usize) -> u32;
     safe fn proxy_on_response_headers(context: u32, headers: usize, end: bool) -> u32;
     safe fn proxy_on_response_body(context: u32, size: usize, end: bool) -> u32;
     safe fn proxy_on_response_trailers(context: u32, trailers: usize) -> u32;
-    safe fn proxy_on_done(context: u32) -> bool;
     safe fn proxy_on_log(context: u32);
     safe fn proxy_on_delete(context: u32);
 }
@@ -342,7 +343,7 @@ fn what_was_allowed_is_counted_once_at_a_tick_or_at_the_end() {
             assert_eq!(counted(allowed), expect);
         }
         request("/v1/x", Some(&fixture().token), true);
-        proxy_on_done(ROOT);
+        proxy_on_delete(ROOT);
         assert_eq!((counted(allowed), counted(denied)), (2, 1));
     };
     std::thread::spawn(life).join().unwrap();

@@ -5,7 +5,7 @@ use super::memory::Memory;
 use super::routes::{self, Route};
 use crate::connect::ConnectTo;
 use gatewaystack_core::config::error::ConfigError;
-use gatewaystack_core::config::policy::{Mode, Policy, Records};
+use gatewaystack_core::config::policy::{Mode, Own, Policy, Records};
 use gatewaystack_core::cors::OF_UPSTREAM;
 use gatewaystack_core::location::{MARK, NAMES};
 use serde::Serialize;
@@ -46,6 +46,8 @@ pub struct Model {
     buffer_bytes: usize,
     heap_bytes: u64,
     connections: u64,
+    /// How many of them one address may have.
+    per_address: Option<u64>,
     logs: Vec<Log>,
     revision: String,
     wasm: String,
@@ -93,6 +95,12 @@ fn logs(records: Records, file: &Path) -> Vec<Log> {
         .collect()
 }
 
+/// An eighth of all, where the policy says nothing. Where a proxy is in front, all are the proxy's.
+fn per_address(own: &Own, connections: u64) -> Option<u64> {
+    let cap = own.connections_per_address.map_or_else(|| (connections / 8).max(1), u64::from);
+    (cap > 0 && own.trusted_hops == 0).then_some(cap)
+}
+
 /// The values for a policy.
 ///
 /// # Errors
@@ -111,6 +119,7 @@ pub fn model(policy: &Policy, places: &Places<'_>) -> Result<Model, Vec<ConfigEr
         buffer_bytes: policy.buffer_bytes(),
         heap_bytes: places.memory.heap,
         connections: places.memory.connections,
+        per_address: per_address(own, places.memory.connections),
         logs: logs(own.records, &records_file(places.data_dir)),
         revision: policy.revision.to_string(),
         wasm: places.wasm.display().to_string(),

@@ -74,7 +74,8 @@ fn split(rendered: &Rendered, folder: &Path) -> Result<Split, String> {
     for listener in &mut listeners {
         // Nothing says which of the two files Envoy reads first; each cluster that is named here stands in the other.
         let routes = listener
-            .pointer_mut("/filter_chains/0/filters/0/typed_config/route_config")
+            .pointer_mut("/filter_chains/0/filters")
+            .and_then(|filters| filters.as_array_mut()?.last_mut()?.pointer_mut("/typed_config/route_config"))
             .and_then(Value::as_object_mut)
             .ok_or("no route_config")?;
         routes.insert("validate_clusters".into(), false.into());

@@ -25,7 +25,11 @@ fn rendered(policy: Option<Value>, variables: &[(&str, &str)]) -> (Rendered, Val
 }
 
 fn manager(bootstrap: &Value) -> &Value {
-    &bootstrap["static_resources"]["listeners"][0]["filter_chains"][0]["filters"][0]["typed_config"]
+    manager_of(&bootstrap["static_resources"]["listeners"][0])
+}
+
+fn manager_of(listener: &Value) -> &Value {
+    &listener["filter_chains"][0]["filters"].as_array().unwrap().last().unwrap()["typed_config"]
 }
 
 fn routes(bootstrap: &Value) -> Vec<Value> {
@@ -333,8 +337,8 @@ fn listener(reloadable: &Reloadable) -> Value {
 }
 
 fn code(reloadable: &Reloadable) -> String {
-    let manager = &listener(reloadable)["filter_chains"][0]["filters"][0]["typed_config"];
-    let config = &manager["http_filters"][0]["typed_config"]["config"];
+    let listener = listener(reloadable);
+    let config = &manager_of(&listener)["http_filters"][0]["typed_config"]["config"];
     config["vm_config"]["code"]["local"]["filename"].as_str().unwrap().to_owned()
 }
 
@@ -416,8 +420,7 @@ fn an_upstream_or_an_issuer_that_moves_leaves_nothing_under_its_old_name() {
     assert_eq!(names(&here).len(), 3, "HTTP/1.1, what TLS negotiates, the keys: {:?}", names(&here));
     assert!(names(&here).iter().all(|name| !names(&there).contains(name)), "{:?}", names(&there));
     assert_eq!(names(&here), names(&at("here.example")));
-    let routes =
-        &listener(&here)["filter_chains"][0]["filters"][0]["typed_config"]["route_config"].to_string();
+    let routes = manager_of(&listener(&here))["route_config"].to_string();
     assert!(names(&here).iter().any(|name| routes.contains(&format!("\"cluster\":\"{name}\""))), "{routes}");
     let named = reloadable(&folder, b"one", |policy| {
         policy["issuers"][0]["jwks_cluster"] = json!("upstream_of_keys");
@@ -435,22 +438,21 @@ fn cluster_names(rendered: &Reloadable) -> Vec<String> {
 
 #[test]
 fn who_holds_a_connection_for_nothing_has_a_minute_and_memory_has_the_end_that_is_said() {
-    for (hops, idle) in [(None, "60s"), (Some("0"), "60s"), (Some("1"), "3600s")] {
+    for (hops, idle, connections) in
+        [(None, "60s", Some("819")), (Some("0"), "60s", Some("819")), (Some("1"), "3600s", None)]
+    {
         let mut variables = vec![("MEMORY_LIMIT", "512Mi")];
         variables.extend(hops.map(|hops| ("TRUSTED_HOPS", hops)));
         let (_, bootstrap) = rendered(None, &variables);
         let listener = &bootstrap["static_resources"]["listeners"][0];
-        assert_eq!(
-            (&listener["listener_filters_timeout"], &listener["continue_on_listener_filters_timeout"]),
-            (&json!("60s"), &json!(false))
-        );
-        assert_eq!(
-            listener["listener_filters"].as_array().unwrap().len(),
-            1,
-            "which waits for the first bytes"
-        );
-        let http =
-            &listener["filter_chains"][0]["filters"][0]["typed_config"]["common_http_protocol_options"];
+        // Before the first bytes: the inspector waits for them. Without a proxy in front the idle time-out holds, and no one address takes all.
+        let silent = (&listener["listener_filters_timeout"], &listener["listener_filters"][1]);
+        let expect = if connections.is_none() { json!("60s") } else { Value::Null };
+        assert_eq!(silent, (&expect, &Value::Null), "{hops:?}");
+        assert_eq!(listener["listener_filters"].is_array(), connections.is_none(), "{hops:?}");
+        let counting = &listener["filter_chains"][0]["filters"][0]["typed_config"]["config"];
+        assert_eq!(counting["configuration"]["value"].as_str(), connections, "{hops:?}");
+        let http = &manager_of(listener)["common_http_protocol_options"];
         assert_eq!(http["idle_timeout"], idle, "{hops:?}");
         let monitors = &bootstrap["overload_manager"]["resource_monitors"];
         let heap = 512 * 1024 * 1024 / 5 * 4;

@@ -63,6 +63,9 @@ impl Bootstrap {
             Filters::None => self.replace_filters(Vec::new())?,
             Filters::Others(fragment) => self.merge(&fragment.fill(values)?)?,
         }
+        if !ours {
+            self.count_no_connections();
+        }
         match (setup.log, ours) {
             (true, true) => {}
             (true, false) => {
@@ -99,6 +102,14 @@ impl Bootstrap {
         Ok(())
     }
 
+    /// The chains of others have nothing of ours before their connection manager.
+    fn count_no_connections(&mut self) {
+        let filters = self.0.pointer_mut("/static_resources/listeners/0/filter_chains/0/filters");
+        if let Some(filters) = filters.and_then(Value::as_array_mut) {
+            filters.drain(..filters.len().saturating_sub(1));
+        }
+    }
+
     fn answer_directly(&mut self, status: u16) -> Result<()> {
         for route in self.routes()? {
             if let Some(route) = route.as_object_mut()
@@ -126,8 +137,10 @@ impl Bootstrap {
 
     /// The HTTP connection manager.
     fn manager(&mut self) -> Result<&mut Value> {
-        let path = "/static_resources/listeners/0/filter_chains/0/filters/0/typed_config";
-        self.0.pointer_mut(path).context("the bootstrap has no HTTP connection manager")
+        let filters = self.0.pointer_mut("/static_resources/listeners/0/filter_chains/0/filters");
+        let last = filters.and_then(|filters| filters.as_array_mut()?.last_mut());
+        last.and_then(|filter| filter.get_mut("typed_config"))
+            .context("the bootstrap has no HTTP connection manager")
     }
 }
 

@@ -26,6 +26,7 @@ pub fn compile(
         port: port(listen.port, 8080, "listen.port", errors),
         tls: tls(&listen, errors),
         trusted_hops: trusted_hops(&listen, errors),
+        connections_per_address: connections_per_address(&listen, errors),
         admin_port: port(listen.admin_port, 9901, "listen.admin_port", errors),
         sidecar_port: port(sidecar.port, 8081, "sidecar.port", errors),
         data_dir: sidecar.data_dir.clone().unwrap_or_else(|| "./data".to_owned()),
@@ -66,6 +67,19 @@ fn trusted_hops(listen: &RawListen, errors: &mut Errors) -> u32 {
         errors.push("listen.trusted_hops", "expected the number of proxies in front, from 0 to 32");
     }
     u32::try_from(hops).unwrap_or(0)
+}
+
+fn connections_per_address(listen: &RawListen, errors: &mut Errors) -> Option<u32> {
+    let cap = listen.connections_per_address?;
+    let path = "listen.connections_per_address";
+    if cap > 0 && listen.trusted_hops.unwrap_or(0) > 0 {
+        errors.push(path, "expected 0 with `trusted_hops`: all connections are the proxies', which have to count their clients'");
+    }
+    let cap = u32::try_from(cap).ok();
+    if cap.is_none_or(|cap| cap > 1_000_000) {
+        errors.push(path, "expected a number of connections from 1 to 1000000, or 0 for any number");
+    }
+    cap
 }
 
 fn tls(listen: &RawListen, errors: &mut Errors) -> Option<(String, String)> {

@@ -61,6 +61,13 @@ fn a_malformed_member_names_itself() {
         ("/listen/port", "listen.port", json!(-1)),
         ("/listen/admin_port", "listen.admin_port", json!(8080)),
         ("/listen/trusted_hops", "listen.trusted_hops", json!(33)),
+        ("/listen/connections_per_address", "listen.connections_per_address", json!(1_000_001)),
+        ("/listen/connections_per_address", "listen.connections_per_address", json!(-1)),
+        (
+            "/listen",
+            "listen.connections_per_address",
+            json!({ "trusted_hops": 1, "connections_per_address": 9 }),
+        ),
         ("/listen/tls", "listen.tls.key_file", json!({ "cert_file": "a.pem" })),
         ("/sidecar/port", "sidecar.port", json!(8080)),
         ("/sidecar/data_dir", "sidecar.data_dir", json!("")),

@@ -141,7 +141,8 @@ unsafe extern "C" fn proxy_get_property(
     size: *mut usize,
 ) -> u32 {
     let path = unsafe { text(path, path_size) };
-    let run = |_: &mut Host| match path.as_str() {
+    let run = |host: &mut Host| match path.as_str() {
+        "plugin_root_id" => Ok(host.root_id.as_bytes().to_vec()),
         "source\0address" => Ok(b"192.0.2.1:4711".to_vec()),
         "plugin_vm_id" => Ok(b"gatewaystack".to_vec()),
         _ => Err(1),
@@ -247,9 +248,14 @@ extern "C" fn proxy_continue_stream(_: u32) -> u32 {
     status
 }
 #[unsafe(no_mangle)]
-extern "C" fn proxy_close_stream(_: u32) -> u32 {
+extern "C" fn proxy_close_stream(kind: u32) -> u32 {
     let status = plain(|host| {
-        host.reset = true;
+        // The client's connection, or the stream.
+        if kind == 2 {
+            host.closed += 1;
+        } else {
+            host.reset = true;
+        }
         0
     });
     interrupt(Call::Close);
