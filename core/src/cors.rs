@@ -8,7 +8,7 @@ const ALLOW_METHODS: &str = "GET, POST, PUT, PATCH, DELETE";
 const ALLOW_HEADERS: &str = "Authorization, Content-Type, Accept, Last-Event-ID, Mcp-Session-Id, MCP-Protocol-Version, Mcp-Method, Mcp-Name";
 const EXPOSE_HEADERS: &str = "WWW-Authenticate, Mcp-Session-Id, RateLimit-Limit, RateLimit-Remaining, RateLimit-Reset, RateLimit-Policy, Retry-After";
 
-/// What an upstream might say of itself: where the policy has origins, it alone decides.
+/// What an upstream might say that browsers read today, for Envoy's routes, which remove by name: where the policy has origins, it alone decides.
 pub const OF_UPSTREAM: [&str; 7] = [
     "access-control-allow-origin",
     "access-control-allow-credentials",
@@ -48,9 +48,19 @@ pub fn preflight_of_public() -> ResponseHeaders {
     ]
 }
 
-/// What of an upstream's answer must go: browsers read it in the answers to their own requests alone, which have an origin.
-pub fn removed(cors: &Cors, origin: Option<&str>) -> &'static [&'static str] {
-    if cors.origins.is_empty() || origin.is_none() { &[] } else { &OF_UPSTREAM }
+/// Headers of any answer about a document that is for everybody: the same for each origin, and never with a page's cookies.
+pub fn answer_of_public() -> ResponseHeaders {
+    vec![("access-control-allow-origin", "*".into())]
+}
+
+/// Whether what the upstream says of origins must go: browsers read it in the answers to their own requests alone, which have an origin.
+pub fn decides(cors: &Cors, origin: Option<&str>) -> bool {
+    !cors.origins.is_empty() && origin.is_some()
+}
+
+/// Whether a header of an answer is about origins, by its name in lower case: also one that no browser reads yet.
+pub fn is_about_origins(name: &[u8]) -> bool {
+    name.starts_with(b"access-control-")
 }
 
 /// Headers of any other answer, refusals included.

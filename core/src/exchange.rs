@@ -115,8 +115,8 @@ pub struct Forwarded {
     pub facts: Facts,
     /// Headers to set in the answer.
     pub response: ResponseHeaders,
-    /// Headers to take out of it before.
-    pub removed: &'static [&'static str],
+    /// Whether what it says of origins is taken out of it before.
+    pub decides_origins: bool,
     /// What the answer must not show.
     pub rewrite: Option<Rewrite>,
     /// Which of the policy's further hosts the client named.
@@ -294,9 +294,9 @@ impl Exchange {
         }
     }
 
-    /// Headers to take out of the upstream's answer.
-    pub fn removed(&self) -> &'static [&'static str] {
-        self.forwarded().map_or(&[], |forwarded| forwarded.removed)
+    /// Whether what the upstream says of origins must be taken out of its answer ([`cors::is_about_origins`]).
+    pub fn decides_origins(&self) -> bool {
+        self.forwarded().is_some_and(|forwarded| forwarded.decides_origins)
     }
 
     /// How the client sees us, where the upstream's answer may name the upstream instead.

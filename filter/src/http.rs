@@ -2,11 +2,12 @@
 
 use crate::apply::strip_trailers;
 use crate::holding::Room;
-use crate::host::{self, Buffer, Map};
+use crate::host::{self, Buffer, Map, Status};
 use crate::root::Worker;
 use crate::stream::Stream;
 use crate::vm::Action;
 use gatewaystack_core::config::policy::IssuerId;
+use gatewaystack_core::cors;
 use gatewaystack_core::decision::Decision;
 use gatewaystack_core::exchange::{Exchange, GaveUp, World};
 use std::rc::Rc;
@@ -119,6 +120,14 @@ impl HttpFilter {
     }
 }
 
+/// Takes out of an answer what its server says of origins.
+fn remove_origins() -> Result<(), Status> {
+    let headers = host::headers(Map::ResponseHeaders)?;
+    let mut names =
+        headers.pairs().into_iter().map(|(name, _)| name).filter(|name| cors::is_about_origins(name));
+    names.try_for_each(|name| host::remove_header(Map::ResponseHeaders, name))
+}
+
 /// Envoy's callbacks.
 impl HttpFilter {
     /// The request's headers are here.
@@ -190,8 +199,10 @@ impl HttpFilter {
     /// The answer's headers are here.
     pub fn on_response_headers(&self, end: bool) -> Action {
         // Missing limit or CORS headers are no reason to withhold an answer that was permitted.
-        for name in self.stream.exchange.borrow().removed() {
-            let _ = host::remove_header(Map::ResponseHeaders, name.as_bytes());
+        let decides_origins = self.stream.exchange.borrow().decides_origins();
+        // An upstream's word on origins that may still be in it is one.
+        if decides_origins && remove_origins().is_err() {
+            return self.stream.end();
         }
         for (name, value) in self.stream.exchange.borrow().response() {
             // The upstream may vary by more than the origin.

@@ -272,7 +272,7 @@ impl Stream {
         answer(reply).map_or_else(|_| self.reset(), |()| Action::Pause)
     }
 
-    fn end(&self) -> Action {
+    pub fn end(&self) -> Action {
         self.answering.replace(Answering::Over);
         self.reset()
     }

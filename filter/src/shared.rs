@@ -114,9 +114,9 @@ impl Mailbox {
     }
 }
 
-/// How many workers there are: each has a mailbox.
+/// How many workers there are: each has a mailbox, and so has Envoy's main thread, which takes no connections.
 pub fn workers(now: u64) -> usize {
-    claimed(now).count()
+    claimed(now).count().saturating_sub(1)
 }
 
 /// The mailboxes of VMs that are alive.

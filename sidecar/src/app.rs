@@ -22,11 +22,11 @@ use crate::webhook::worker::Worker;
 use answer::{Answer, refusal};
 use axum::Router;
 use axum::extract::{DefaultBodyLimit, State};
-use axum::http::{HeaderMap, StatusCode, Uri};
+use axum::http::{HeaderMap, HeaderName, StatusCode, Uri};
 use axum::response::{IntoResponse as _, Response};
-use axum::routing::{get, post};
+use axum::routing::{MethodRouter, get, post};
 use gatewaystack_core::config::policy::Policy;
-use gatewaystack_core::metadata;
+use gatewaystack_core::{cors, metadata};
 use relay::Relay;
 use serde_json::json;
 pub use serving::{serve, serve_changing};
@@ -157,11 +157,13 @@ pub fn router(app: Shared) -> Router {
         let paths = ["/webhooks/auth0/logs", "/auth0/logs", "/auth0-log-webhook"];
         routes.extend(paths.map(|path| (path, post(webhook::route::receive))));
     }
+    let own =
+        if policy.metadata.require_token { get(resource_metadata) } else { public(get(resource_metadata)) };
     if policy.metadata.on {
         routes.extend([
-            (metadata::PATH, get(resource_metadata)),
-            ("/.well-known/oauth-authorization-server", get(relay::authorization_server)),
-            ("/.well-known/openid-configuration", get(relay::openid_configuration)),
+            (metadata::PATH, own.clone()),
+            ("/.well-known/oauth-authorization-server", public(get(relay::authorization_server))),
+            ("/.well-known/openid-configuration", public(get(relay::openid_configuration))),
         ]);
     }
     let mut router = Router::new();
@@ -173,7 +175,7 @@ pub fn router(app: Shared) -> Router {
         router = router.route(path, methods);
     }
     if policy.metadata.on {
-        router = router.route(&format!("{}/{{*path}}", metadata::PATH), get(resource_metadata));
+        router = router.route(&format!("{}/{{*path}}", metadata::PATH), own);
     }
     router
         .fallback(not_found)
@@ -181,6 +183,28 @@ pub fn router(app: Shared) -> Router {
         .layer(DefaultBodyLimit::max(MAX_BODY))
         .layer(TimeoutLayer::with_status_code(StatusCode::REQUEST_TIMEOUT, PATIENCE))
         .with_state(app)
+}
+
+/// A document that is for everybody answers preflights, too: the filter does that, but not where it only watches.
+fn public(document: MethodRouter<Shared>) -> MethodRouter<Shared> {
+    document.options(async |headers: HeaderMap| {
+        if !headers.contains_key("origin") || !headers.contains_key("access-control-request-method") {
+            return wrong_method(headers).await.into_response();
+        }
+        let told: HeaderMap = cors::preflight_of_public()
+            .into_iter()
+            .filter_map(|(name, value)| Some((HeaderName::from_static(name), value.parse().ok()?)))
+            .collect();
+        (StatusCode::NO_CONTENT, told).into_response()
+    })
+}
+
+/// What the sidecar runs in. Whoever asks for something of the queue waits for one of a few threads: a crowd on a busy machine would make one each.
+///
+/// # Errors
+/// The system has no threads for it.
+pub fn runtime() -> std::io::Result<tokio::runtime::Runtime> {
+    tokio::runtime::Builder::new_multi_thread().worker_threads(2).max_blocking_threads(8).enable_all().build()
 }
 
 /// Listens on the policy's port, and serves until `stop`.

@@ -362,7 +362,7 @@ fn prepared(source: &Source, settings: &app::Settings) -> Result<tokio::runtime:
     fetch::connect_to(ConnectTo::read(&source.env).map_err(|e| source.name(vec![e]))?);
     fetch::trust(&source.env).map_err(|e| source.name(vec![e]))?;
     log::install(&settings.log_level);
-    let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build();
+    let runtime = app::runtime();
     runtime.map_err(|e| vec![Fault::text(format!("no runtime: {e}"))])
 }
 

@@ -38,7 +38,7 @@ pub fn run(
     fetch::connect_to(ConnectTo::read(&source.env).map_err(|e| source.name(vec![e]))?);
     fetch::trust(&source.env).map_err(|e| source.name(vec![e]))?;
     log::install(&first.settings.log_level);
-    let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build();
+    let runtime = app::runtime();
     let runtime = runtime.map_err(|e| vec![Fault::text(format!("no runtime: {e}"))])?;
     first.write().map_err(failed)?;
     says(&first.summary())?;

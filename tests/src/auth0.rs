@@ -134,6 +134,11 @@ impl Auth0 {
         self.state().management = Bucket::new(burst, per_second);
     }
 
+    /// Refuses the next calls of the Management API as over the limit; the others go on as before.
+    pub fn refuse(&self, calls: u32) {
+        self.state().management.refusals = calls;
+    }
+
     /// The token endpoint's limit (100 and 100).
     pub fn set_token_rate(&self, burst: u32, per_second: u32) {
         self.state().authentication = Bucket::new(burst, per_second);
@@ -147,6 +152,16 @@ impl Auth0 {
     /// How long a call waits before it is carried out (not at all): what reads and then writes meets others in between.
     pub fn set_latency(&self, latency: Duration) {
         self.state().latency = latency;
+    }
+
+    /// Holds every call once there are so many client grants, until [`Auth0::go_on`].
+    pub fn hold_from(&self, grants: usize) {
+        self.state().held_from = Some(grants);
+    }
+
+    /// Lets the calls pass that are held.
+    pub fn go_on(&self) {
+        self.state().held_from = None;
     }
 
     /// What dynamic registration makes of clients from now on (strict, as tenants since April 2026 do).

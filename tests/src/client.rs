@@ -1,14 +1,11 @@
 //! Clients: one that sends any bytes over HTTP/1.1, and one that speaks HTTP/2 with prior knowledge.
 
+use crate::PATIENCE;
 use bytes::Bytes;
 use serde_json::Value;
-use std::time::Duration;
 use tokio::io::{AsyncRead, AsyncReadExt as _, AsyncWrite, AsyncWriteExt as _};
 use tokio::net::TcpStream;
 use tokio::time::timeout;
-
-/// Nothing in these tests takes longer; a client that waits for ever would hide a hang.
-const PATIENCE: Duration = Duration::from_secs(30);
 
 /// An answer.
 #[derive(Debug, Clone)]
@@ -72,7 +69,7 @@ fn is_whole(answer: &[u8]) -> bool {
     match length {
         Some(length) => body.len() >= length,
         None if head.contains("transfer-encoding: chunked") => body.ends_with(b"0\r\n\r\n"),
-        None => head.starts_with("http/1.1 204") || head.starts_with("http/1.1 101"),
+        None => ["204", "304", "101"].iter().any(|status| head.starts_with(&format!("http/1.1 {status}"))),
     }
 }
 

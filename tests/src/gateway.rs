@@ -1,7 +1,7 @@
 //! A gateway of its own for each test: policy and environment rendered as users do, the real Envoy, the real sidecar.
 
 use crate::client::{self, Response};
-use crate::{AUDIENCE, TestIssuer, eventually};
+use crate::{AUDIENCE, LOOKS, Root, TestIssuer, eventually};
 use gatewaystack::render::{RenderInput, Rendered, render, render_reloadable, write, write_reloadable};
 use gatewaystack::{app, settings};
 use gatewaystack_core::config::{self, error::ConfigError};
@@ -24,6 +24,7 @@ pub struct Builder {
     lets_headers_go: bool,
     is_reloadable: bool,
     buffers: Option<usize>,
+    changes: Vec<(String, Value, Value)>,
 }
 
 /// A gateway with one worker and no routes.
@@ -38,6 +39,7 @@ pub fn gateway() -> Builder {
         lets_headers_go: false,
         is_reloadable: false,
         buffers: None,
+        changes: Vec::new(),
     }
 }
 
@@ -75,6 +77,14 @@ impl Builder {
         self
     }
 
+    /// For clients over TLS, by a certificate of this root's for `host`.
+    pub fn tls(self, root: &Root, host: &str) -> Self {
+        let (certificate, key) = root.vouch(host);
+        let file = |name: &str, text: &str| root.file(name, text).display().to_string();
+        self.env("TLS_CERT_FILE", &file("gateway.pem", &certificate))
+            .env("TLS_KEY_FILE", &file("gateway.key", &key))
+    }
+
     /// On an Envoy that can't hold headers while a body is read, as in a mesh.
     pub fn without_held_headers(mut self) -> Self {
         self.lets_headers_go = true;
@@ -93,7 +103,28 @@ impl Builder {
         self
     }
 
+    /// With another value at a place of the bootstrap (a JSON pointer), where this one is shipped: what comes after a minute is seen sooner.
+    pub fn instead_of(mut self, shipped: Value, place: &str, value: Value) -> Self {
+        self.changes.push((place.to_owned(), shipped, value));
+        self
+    }
+
     fn bootstrap(&self, rendered: &Rendered) -> String {
+        let bootstrap = self.buffered(rendered);
+        if self.changes.is_empty() {
+            return bootstrap;
+        }
+        let mut bootstrap: Value = serde_saphyr::from_str(&bootstrap).unwrap();
+        for (place, shipped, value) in &self.changes {
+            let member = bootstrap.pointer_mut(place).unwrap_or_else(|| panic!("nothing is at {place}"));
+            assert_eq!(member, shipped, "what is shipped at {place}");
+            *member = value.clone();
+        }
+        // JSON is YAML.
+        bootstrap.to_string()
+    }
+
+    fn buffered(&self, rendered: &Rendered) -> String {
         let bootstrap = self.policed(rendered);
         let Some(bytes) = self.buffers else { return bootstrap };
         let line = |line: &str| match line.split_once("per_connection_buffer_limit_bytes: ") {
@@ -143,6 +174,7 @@ impl Builder {
         std::fs::create_dir_all(&rendered.data_dir).unwrap();
         let sidecar = serve(&rendered, &self.env).await;
         let envoy = if self.is_reloadable {
+            assert!(self.changes.is_empty(), "what is rendered again knows nothing of them");
             let state = folder.path().join(STATE);
             // Its secret, for the sidecar has it, and its ports: what is rendered again keeps both.
             write(&rendered, &state).unwrap();
@@ -251,7 +283,7 @@ pub struct Gateway {
 impl Gateway {
     async fn wait(&mut self) {
         let admin = self.rendered.admin.clone();
-        for _ in 0..1500 {
+        for _ in 0..LOOKS {
             if let Some(status) = self.envoy.try_wait().unwrap() {
                 panic!("Envoy ended with {status}:\n{}", self.log());
             }

@@ -17,6 +17,7 @@ pub mod node;
 pub mod person;
 pub mod raw_http2;
 pub mod redis;
+pub mod root;
 pub mod sidecar;
 pub mod scripted;
 pub mod support;
@@ -32,6 +33,7 @@ pub use issuer::TestIssuer;
 pub use limit_service::{LimitService, Manner};
 pub use load::Load;
 pub use redis::Redis;
+pub use root::Root;
 pub use scripted::Scripted;
 pub use sidecar::Sidecar;
 pub use token::{Key, key_a, key_b, token};
@@ -40,6 +42,9 @@ pub use upstream::Upstream;
 use std::future::Future;
 use std::path::PathBuf;
 use std::time::{Duration, Instant};
+
+/// How long a client waits for what must come: nothing takes as long, on whatever machine. One that waits for ever would hide a hang.
+pub const PATIENCE: Duration = Duration::from_secs(120);
 
 /// The audience of the tests' tokens.
 pub const AUDIENCE: &str = "https://gateway.local/api";
@@ -54,14 +59,35 @@ pub fn root() -> PathBuf {
     sources().parent().expect("the package isn't the root").to_owned()
 }
 
-/// Waits until `condition` answers something, for at most 20 seconds.
+/// Waits until `condition` answers something. It gives up after so many looks, not at a moment: who was stopped in between, or has half of a
+/// processor, looks as often as anybody.
 pub async fn eventually<T, F: Future<Output = Option<T>>>(what: &str, mut condition: impl FnMut() -> F) -> T {
-    let end = Instant::now() + Duration::from_secs(20);
-    loop {
+    for _ in 0..LOOKS {
         if let Some(found) = condition().await {
             return found;
         }
-        assert!(Instant::now() < end, "waited in vain for {what}");
         tokio::time::sleep(Duration::from_millis(20)).await;
     }
+    panic!("waited in vain for {what}");
+}
+
+/// Half a minute, at least.
+const LOOKS: usize = 1_500;
+
+/// Plays a scene that goes on within a time of the product's, such as the five seconds that a request waits for keys. One that has failed, and taken
+/// as long, may have seen what comes after that time: it is played again.
+pub async fn in_time<F: Future<Output = ()> + Send + 'static>(limit: Duration, scene: impl Fn() -> F) {
+    for last in [false, false, false, true] {
+        let start = Instant::now();
+        match tokio::spawn(scene()).await {
+            Ok(()) => return,
+            Err(failed) if last || start.elapsed() < limit => std::panic::resume_unwind(failed.into_panic()),
+            Err(_) => {}
+        }
+    }
+}
+
+/// How often something may have happened since `since` that happens at once and then once in each `pause`: a slow machine has more of them.
+pub fn paced(since: Instant, pause: Duration) -> usize {
+    1 + usize::try_from(since.elapsed().as_millis() / pause.as_millis()).unwrap()
 }

@@ -35,7 +35,7 @@ pub async fn send(address: &str, fields: &[(&[u8], &[u8])]) -> u16 {
             }
         }
     };
-    tokio::time::timeout(std::time::Duration::from_secs(30), answer).await.expect("an answer in time")
+    tokio::time::timeout(crate::PATIENCE, answer).await.expect("an answer in time")
 }
 
 fn frame(kind: u8, flags: u8, stream: u32, payload: &[u8]) -> Vec<u8> {

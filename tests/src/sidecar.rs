@@ -122,10 +122,19 @@ impl Sidecar {
 
     /// SIGTERM, and what it exits with.
     pub fn terminate(&mut self) -> ExitStatus {
-        let mut child = self.child.take().unwrap();
-        let told = Command::new("kill").args(["-TERM", &child.id().to_string()]).status().unwrap();
+        self.tell_to_stop();
+        self.ends()
+    }
+
+    /// SIGTERM
+    pub fn tell_to_stop(&self) {
+        let told = Command::new("kill").args(["-TERM", &self.pid().to_string()]).status().unwrap();
         assert!(told.success());
-        child.wait().unwrap()
+    }
+
+    /// Waits for its end: what it exits with.
+    pub fn ends(&mut self) -> ExitStatus {
+        self.child.take().unwrap().wait().unwrap()
     }
 
     pub fn pid(&self) -> u32 {

@@ -1,14 +1,12 @@
 //! One exchange over HTTP/1.1 or HTTP/2, its body in pieces, and answers read as they come.
 
+use crate::PATIENCE;
 use crate::client::{self, Response};
 use bytes::Bytes;
-use std::time::Duration;
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::TcpStream;
 use tokio::task::JoinHandle;
 use tokio::time::timeout;
-
-const PATIENCE: Duration = Duration::from_secs(30);
 
 /// Both ways to speak HTTP.
 pub const BOTH: [Http; 2] = [Http::One, Http::Two];

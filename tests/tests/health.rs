@@ -5,6 +5,7 @@ use gatewaystack_tests::issuer::Mood;
 use gatewaystack_tests::*;
 use serde_json::{Value, json};
 use std::sync::Arc;
+use std::time::{Duration, Instant};
 use tokio::io::AsyncWriteExt as _;
 
 const PATH: &str = "/health/auth0";
@@ -207,26 +208,28 @@ async fn five_hundred_callers_at_once_are_one_probe() {
     let (issuer, auth0) = (TestIssuer::start().await, Auth0::start().await);
     auth0.promote("google-oauth2");
     let sidecar = alone(&issuer, &auth0).await;
-    let mut all = tokio::task::JoinSet::new();
+    let (mut all, start) = (tokio::task::JoinSet::new(), Instant::now());
     for _ in 0..500 {
         let sidecar = Arc::clone(&sidecar);
         all.spawn(async move { sidecar.get(PATH).await });
     }
     let answers = all.join_all().await;
     assert!(answers.iter().all(|got| got.status == 200), "{:?}", answers[0]);
-    assert_eq!(issuer.fetches(), 1, "of the key set");
-    for (method, path) in
-        [("POST", "/oauth/token"), ("GET", "/api/v2/connections"), ("GET", "/api/v2/client-grants")]
-    {
-        assert_eq!(auth0.count_of(method, path), 1, "{method} {path}");
+    // What was found is fresh for five seconds, and at Auth0 for thirty.
+    let (keys, at_auth0) = (paced(start, Duration::from_secs(5)), paced(start, Duration::from_secs(30)));
+    assert!((1..=keys).contains(&issuer.fetches()), "{} of the key set", issuer.fetches());
+    assert_eq!(auth0.count_of("POST", "/oauth/token"), 1);
+    for path in ["/api/v2/connections", "/api/v2/client-grants"] {
+        assert!((1..=at_auth0).contains(&auth0.count_of("GET", path)), "{path}");
     }
-    assert_eq!(auth0.calls().len(), 3);
+    assert!(auth0.calls().len() <= 1 + 2 * at_auth0, "{:?}", auth0.calls());
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn callers_that_hang_up_do_not_have_the_provider_asked_again_and_again() {
     let (issuer, auth0) = (TestIssuer::start().await, Auth0::start().await);
     let sidecar = alone(&issuer, &auth0).await;
+    let start = Instant::now();
     issuer.set_mood(Mood::Hangs);
     for _ in 0..200 {
         let mut caller = tokio::net::TcpStream::connect(sidecar.address()).await.unwrap();
@@ -236,8 +239,9 @@ async fn callers_that_hang_up_do_not_have_the_provider_asked_again_and_again() {
         drop(caller);
     }
     issuer.set_mood(Mood::Well);
-    let got = sidecar.get(PATH).await;
-    assert_eq!(got.status, 200, "{got:?}");
-    assert!(issuer.fetches() <= 2, "{} fetches for 201 callers", issuer.fetches());
+    // One that hung for too long has failed, which is kept for a while.
+    eventually("the keys", || async { (sidecar.get(PATH).await.status == 200).then_some(()) }).await;
+    let most = 1 + paced(start, Duration::from_secs(5));
+    assert!(issuer.fetches() <= most, "{} fetches for 201 callers", issuer.fetches());
     assert_eq!(auth0.count_of("POST", "/oauth/token"), 1);
 }

@@ -5,6 +5,7 @@ use gatewaystack_tests::*;
 use serde_json::json;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::time::{Duration, Instant};
 
 async fn start(issuer: &TestIssuer, upstream: &Upstream, workers: usize) -> Gateway {
     let policy = json!({"routes": [{"path": "/v1/*"}], "rate_limits": [{"by": "user", "max": 1_000_000, "window": "1h"}]});
@@ -56,7 +57,7 @@ async fn three_hundred_made_up_key_ids_cost_at_most_two_fetches() {
     let (issuer, upstream) = (TestIssuer::start().await, Upstream::start().await);
     let gateway = start(&issuer, &upstream, 4).await;
     assert_eq!(gateway.get("/v1/x").bearer(&token().mint(&issuer)).send().await.status, 200);
-    let before = issuer.fetches();
+    let (before, start) = (issuer.fetches(), Instant::now());
     for n in 0..300 {
         let made_up = token().signed_by(key_b().named(&format!("made-up-{n}"))).mint(&issuer);
         let got = gateway.get("/v1/x").bearer(&made_up).send().await;
@@ -65,7 +66,8 @@ async fn three_hundred_made_up_key_ids_cost_at_most_two_fetches() {
     }
     let cost = issuer.fetches() - before;
     println!("300 made-up kids: {cost} fetches");
-    assert!(cost <= 2, "{cost}");
+    // One at once, and then one each half a minute: two, where that takes less.
+    assert!(cost <= 1 + paced(start, Duration::from_secs(30)), "{cost}");
     assert_eq!(upstream.seen().len(), 1);
 }
 
@@ -116,7 +118,7 @@ async fn rotating_issuer(late: Arc<AtomicBool>) -> (String, Arc<AtomicUsize>) {
         let (late, first) = (Arc::clone(&late), count.fetch_add(1, Ordering::Relaxed) == 0);
         async move {
             while first && !late.load(Ordering::Relaxed) {
-                tokio::time::sleep(std::time::Duration::from_millis(10)).await;
+                tokio::time::sleep(Duration::from_millis(10)).await;
             }
             let keys = if first { vec![key_a().jwk()] } else { vec![key_b().jwk(), key_a().jwk()] };
             axum::Json(json!({ "keys": keys }))
@@ -129,28 +131,31 @@ async fn rotating_issuer(late: Arc<AtomicBool>) -> (String, Arc<AtomicUsize>) {
 
 #[tokio::test]
 async fn a_fetch_that_began_before_a_key_was_published_costs_its_first_token_nothing() {
-    let (late, upstream) = (Arc::new(AtomicBool::new(false)), Upstream::start().await);
-    let (url, fetches) = rotating_issuer(Arc::clone(&late)).await;
-    let trusted = json!({"issuer": url, "audiences": [AUDIENCE], "jwks_uri": format!("{url}jwks")});
-    let gateway = gateway()
-        .policy(json!({"routes": [{"path": "/v1/*"}]}))
-        .trust(trusted)
-        .upstream(&upstream.url)
-        .workers(2)
-        .start()
-        .await;
-    let fresh = token().mint_as(&url, &key_b());
-    let release = async {
-        eventually("a request that waits", || async {
-            let waits = gateway.stat(&["http.", "downstream_rq_active"]).await > 0;
-            (waits && fetches.load(Ordering::Relaxed) > 0).then_some(())
-        })
-        .await;
-        late.store(true, Ordering::Relaxed);
-    };
-    let (got, ()) = tokio::join!(gateway.get("/v1/x").bearer(&fresh).send(), release);
-    assert_eq!(got.status, 200, "{got:?}");
-    assert_eq!(fetches.load(Ordering::Relaxed), 2);
+    in_time(Duration::from_secs(5), || async {
+        let (late, upstream) = (Arc::new(AtomicBool::new(false)), Upstream::start().await);
+        let (url, fetches) = rotating_issuer(Arc::clone(&late)).await;
+        let trusted = json!({"issuer": url, "audiences": [AUDIENCE], "jwks_uri": format!("{url}jwks")});
+        let gateway = gateway()
+            .policy(json!({"routes": [{"path": "/v1/*"}]}))
+            .trust(trusted)
+            .upstream(&upstream.url)
+            .workers(2)
+            .start()
+            .await;
+        let fresh = token().mint_as(&url, &key_b());
+        let release = async {
+            eventually("a request that waits", || async {
+                let waits = gateway.stat(&["http.", "downstream_rq_active"]).await > 0;
+                (waits && fetches.load(Ordering::Relaxed) > 0).then_some(())
+            })
+            .await;
+            late.store(true, Ordering::Relaxed);
+        };
+        let (got, ()) = tokio::join!(gateway.get("/v1/x").bearer(&fresh).send(), release);
+        assert_eq!(got.status, 200, "{got:?}");
+        assert_eq!(fetches.load(Ordering::Relaxed), 2);
+    })
+    .await;
 }
 
 #[tokio::test]

@@ -7,6 +7,7 @@ use gatewaystack_tests::*;
 use serde_json::{Value, json};
 use std::fs;
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 
 /// Clients of each kind, and Envoy's workers.
 const CLIENTS: usize = 2;
@@ -185,22 +186,25 @@ async fn a_listener_that_is_bad_is_rejected_and_the_old_one_serves() {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_request_that_waits_for_keys_outlives_a_reload() {
-    let (issuer, upstream, gateway) = stage().await;
-    drop(upstream);
-    issuer.set_mood(Mood::Hangs);
-    let unknown = token().signed_by(key_b()).mint(&issuer);
-    let ask = gateway.get("/v1/x").bearer(&unknown).send();
-    let reload = async {
-        eventually("a request that waits", || async {
-            (gateway.stat(&["http.", "downstream_rq_active"]).await > 0).then_some(())
-        })
-        .await;
-        gateway.reload(|policy| policy["identity"]["user_header"] = json!("X-Caller")).unwrap();
-        stat_is(&gateway, &["listener_manager.listener_in_place_updated"], 1).await;
-        issuer.set_mood(Mood::Well);
-    };
-    let (got, ()) = tokio::join!(ask, reload);
-    assert_eq!(got.status, 401, "judged, and not lost: {got:?}");
+    in_time(Duration::from_secs(5), || async {
+        let (issuer, upstream, gateway) = stage().await;
+        drop(upstream);
+        issuer.set_mood(Mood::Hangs);
+        let unknown = token().signed_by(key_b()).mint(&issuer);
+        let ask = gateway.get("/v1/x").bearer(&unknown).send();
+        let reload = async {
+            eventually("a request that waits", || async {
+                (gateway.stat(&["http.", "downstream_rq_active"]).await > 0).then_some(())
+            })
+            .await;
+            gateway.reload(|policy| policy["identity"]["user_header"] = json!("X-Caller")).unwrap();
+            stat_is(&gateway, &["listener_manager.listener_in_place_updated"], 1).await;
+            issuer.set_mood(Mood::Well);
+        };
+        let (got, ()) = tokio::join!(ask, reload);
+        assert_eq!(got.status, 401, "judged, and not lost: {got:?}");
+    })
+    .await;
 }
 
 /// The stage with its filter in a file of its own.

@@ -24,6 +24,8 @@ async fn original(upstream: &Upstream, max: &str) -> (TestIssuer, Gateway) {
         .env("ENABLE_TEST_ROUTES", "true")
         .env("PROXY_TARGET", &upstream.url)
         .env("RATE_LIMIT_MAX", max)
+        // None ends while its requests are counted.
+        .env("RATE_LIMIT_WINDOW_MS", "3600000")
         .start()
         .await;
     (issuer, gateway)

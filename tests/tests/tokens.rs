@@ -100,7 +100,8 @@ async fn good_tokens_pass_in_each_of_their_forms() {
     for (name, minted) in [
         ("typ JWT", token().header("typ", "JWT")),
         ("typ application/at+jwt", token().header("typ", "application/AT+jwt")),
-        ("within the leeway", token().claim("exp", now - 30)),
+        // The leeway is a minute: the edges are the core's tests, where the time is given.
+        ("within the leeway", token().claim("exp", now - 5)),
         ("a fraction", token().claim("exp", now as f64 + 60.5)),
         ("not yet, within the leeway", token().claim("nbf", now + 30)),
         ("one of many audiences", token().claim("aud", json!(["x", AUDIENCE]))),

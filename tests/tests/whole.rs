@@ -5,12 +5,13 @@ use axum::Router;
 use axum::extract::State;
 use axum::routing::get;
 use gatewaystack_tests::gateway::from_environment;
-use gatewaystack_tests::{client, eventually};
+use gatewaystack_tests::{client, eventually, in_time};
 use serde_json::Value;
 use std::path::Path;
 use std::process::{Child, Command, Output, Stdio};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Duration;
 use tempfile::TempDir;
 use tokio::net::TcpListener;
 use tokio::sync::Notify;
@@ -127,19 +128,22 @@ impl Slow {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn told_to_stop_it_answers_what_it_was_asked_and_ends_well() {
-    let slow = Slow::default();
-    let mut whole = Whole::start(&slow.start().await).await;
-    assert_eq!(whole.status("/closed").await, 401, "{}", whole.log());
-    let address = whole.address.clone();
-    let waiting = tokio::spawn(async move { status(&address, "/slow").await });
-    eventually("the request", || async { slow.asked.load(Ordering::SeqCst).then_some(()) }).await;
-    whole.tell("-TERM", &whole.child.id().to_string());
-    eventually("its farewell", || async { whole.log().contains("the gateway ends").then_some(()) }).await;
-    assert!(!waiting.is_finished() && whole.child.try_wait().unwrap().is_none(), "{}", whole.log());
-    slow.go_on.notify_one();
-    assert_eq!(waiting.await.unwrap(), 200, "{}", whole.log());
-    assert_eq!(whole.exit_code().await, Some(0), "{}", whole.log());
-    assert_eq!(whole.status("/health").await, 0, "Envoy has ended, too");
+    in_time(Duration::from_secs(6), || async {
+        let slow = Slow::default();
+        let mut whole = Whole::start(&slow.start().await).await;
+        assert_eq!(whole.status("/closed").await, 401, "{}", whole.log());
+        let address = whole.address.clone();
+        let waiting = tokio::spawn(async move { status(&address, "/slow").await });
+        eventually("the request", || async { slow.asked.load(Ordering::SeqCst).then_some(()) }).await;
+        whole.tell("-TERM", &whole.child.id().to_string());
+        eventually("its farewell", || async { whole.log().contains("the gateway ends").then_some(()) }).await;
+        assert!(!waiting.is_finished() && whole.child.try_wait().unwrap().is_none(), "{}", whole.log());
+        slow.go_on.notify_one();
+        assert_eq!(waiting.await.unwrap(), 200, "{}", whole.log());
+        assert_eq!(whole.exit_code().await, Some(0), "{}", whole.log());
+        assert_eq!(whole.status("/health").await, 0, "Envoy has ended, too");
+    })
+    .await;
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

@@ -80,7 +80,11 @@ pub(super) fn step(world: &World<'_>, kept: Kept, came: Came<'_>) -> (Exchange, 
         Match::None | Match::Ambiguous => None,
     };
     facts.route = route.map(|(id, _)| id);
-    let cors = cors::answer(&world.policy.cors, request.origin);
+    let cors = if is_public_document(world, route) {
+        cors::answer_of_public()
+    } else {
+        cors::answer(&world.policy.cors, request.origin)
+    };
     let mode = shadow::mode(world.policy, &shadow::Asked::by(&request), found);
     if mode == Mode::Shadow {
         // Nothing waits for what is only watched.
@@ -101,9 +105,9 @@ pub(super) fn step(world: &World<'_>, kept: Kept, came: Came<'_>) -> (Exchange, 
             facts.allow(claims.is_some());
             let response = permit.take_response();
             let is_ours = route.is_some_and(|(_, route)| route.builtin.is_some());
-            let removed = if is_ours { &[] } else { cors::removed(&world.policy.cors, request.origin) };
+            let decides_origins = !is_ours && cors::decides(&world.policy.cors, request.origin);
             let listed = challenge::listed(world.policy, request.host);
-            let forwarded = Forwarded { facts, response, removed, rewrite, listed };
+            let forwarded = Forwarded { facts, response, decides_origins, rewrite, listed };
             (Exchange::Forwarded(forwarded), Decision::Forward(permit))
         }
         Ok(Verdict::Answer(reply)) => (Exchange::Replied(facts), Decision::Reply(reply)),
@@ -155,8 +159,7 @@ fn judge(
     }
     if cors::is_preflight(request) {
         facts.answer("preflight", 204);
-        let is_public = !world.policy.metadata.require_token && is_document(case);
-        let headers = if is_public {
+        let headers = if is_public_document(world, case.route) {
             cors::preflight_of_public()
         } else {
             cors::preflight(&world.policy.cors, request.origin)
@@ -193,10 +196,13 @@ fn judge(
     }
 }
 
-/// Whether a path is a metadata document's, whatever the method.
-fn is_document(case: &Case<'_>) -> bool {
-    let builtin = case.route.and_then(|(_, route)| route.builtin);
-    matches!(builtin, Some(Builtin::ResourceMetadata | Builtin::IssuerMetadata))
+/// Whether a path is that of a metadata document which is for everybody, whatever the method.
+fn is_public_document(world: &World<'_>, route: Option<(RouteId, &Route)>) -> bool {
+    match route.and_then(|(_, route)| route.builtin) {
+        Some(Builtin::ResourceMetadata) => !world.policy.metadata.require_token,
+        Some(Builtin::IssuerMetadata) => true,
+        _ => false,
+    }
 }
 
 /// What is permitted goes to the upstream, but for the metadata documents that we serve.

@@ -88,5 +88,11 @@ fn mcp_route<'p>(
 }
 
 pub(super) fn passed(facts: Facts) -> Exchange {
-    Exchange::Forwarded(Forwarded { facts, response: Vec::new(), removed: &[], rewrite: None, listed: None })
+    Exchange::Forwarded(Forwarded {
+        facts,
+        response: Vec::new(),
+        decides_origins: false,
+        rewrite: None,
+        listed: None,
+    })
 }

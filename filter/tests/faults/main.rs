@@ -63,6 +63,9 @@ struct Fixture {
     token: String,
 }
 
+/// The tests' moment, in Unix seconds: the host's clock stands there until a test moves it.
+const NOW: u64 = 1_790_000_000;
+
 /// One key for all tests: making one is slow.
 fn fixture() -> &'static Fixture {
     static FIXTURE: OnceLock<Fixture> = OnceLock::new();
@@ -72,10 +75,13 @@ fn fixture() -> &'static Fixture {
         let encode = |bytes: &[u8]| URL_SAFE_NO_PAD.encode(bytes);
         let jwks =
             json!({"keys": [{"kty": "RSA", "kid": "a", "n": encode(&public.n), "e": encode(&public.e)}]});
-        let claims = Claims::create(Duration::from_hours(1))
+        let mut claims = Claims::create(Duration::from_hours(1))
             .with_issuer("https://idp.example/")
             .with_audience("api")
             .with_subject("ann");
+        (claims.issued_at, claims.invalid_before) =
+            (Some(Duration::from_secs(NOW)), Some(Duration::from_secs(NOW)));
+        claims.expires_at = Some(Duration::from_secs(NOW + 3_600));
         Fixture { jwks: jwks.to_string().into_bytes(), token: pair.sign(claims).unwrap() }
     })
 }
@@ -112,7 +118,6 @@ fn run_in(
 }
 
 fn configure(mode: &str, fault: Option<(usize, Fault)>) {
-    let now = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).unwrap();
     let identity = if mode == "shadow" { json!({"user_query": "userId"}) } else { json!({}) };
     let policy = json!({
         "version": 1,
@@ -126,7 +131,7 @@ fn configure(mode: &str, fault: Option<(usize, Fault)>) {
     });
     host(|host| {
         host.fault = fault;
-        host.now_ns = u64::try_from(now.as_nanos()).unwrap();
+        host.now_ns = NOW * 1_000_000_000;
         host.configuration = policy.to_string().into_bytes();
     });
 }

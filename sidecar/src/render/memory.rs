@@ -14,6 +14,8 @@ const MIB: u64 = 1024 * 1024;
 const CONNECTION: u64 = 64 * 1024;
 /// Connections at once, however much memory there is.
 const MOST_CONNECTIONS: u64 = 20_000;
+/// Files that aren't connections: Envoy's own, and those of requests that need more than two.
+const OTHER_FILES: u64 = 1_000;
 
 /// What Envoy's overload manager is told.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -36,10 +38,10 @@ impl Memory {
                 Path::new("/sys/fs/cgroup"),
                 &fs::read_to_string("/proc/self/cgroup").unwrap_or_default(),
             );
-            return Ok(Self::of(own.unwrap_or(DEFAULT).max(LEAST)));
+            return Ok(Self::of(own.unwrap_or(DEFAULT).max(LEAST), files()));
         };
         match parse(text) {
-            Some(bytes) if bytes >= LEAST => Ok(Self::of(bytes)),
+            Some(bytes) if bytes >= LEAST => Ok(Self::of(bytes, files())),
             _ => Err(ConfigError::new(
                 "MEMORY_LIMIT",
                 "expected the memory that Envoy may take, at least 192Mi: bytes, or a number with k, M, G, Ki, Mi or Gi",
@@ -47,10 +49,17 @@ impl Memory {
         }
     }
 
-    fn of(limit: u64) -> Self {
+    /// A client's connection and the one to its server are two files; without a file for the second, every request fails.
+    fn of(limit: u64, files: Option<u64>) -> Self {
         let heap = limit / 5 * 4;
-        Self { heap, connections: (heap / CONNECTION).min(MOST_CONNECTIONS) }
+        let fit = files.map_or(MOST_CONNECTIONS, |files| (files.saturating_sub(OTHER_FILES) / 2).max(100));
+        Self { heap, connections: (heap / CONNECTION).min(MOST_CONNECTIONS).min(fit) }
     }
+}
+
+/// How many files this process may have open, at most: Envoy takes all that it may.
+fn files() -> Option<u64> {
+    rustix::process::getrlimit(rustix::process::Resource::Nofile).maximum
 }
 
 /// As Kubernetes and Compose write it.
@@ -111,7 +120,7 @@ mod tests {
             ("268435456", 256 * MIB),
             ("300000k", 300_000_000),
         ] {
-            assert_eq!(find(text), Ok(Memory::of(limit)), "{text}");
+            assert_eq!(find(text), Ok(Memory::of(limit, files())), "{text}");
         }
         for text in ["1", "64Mi", "lots", "1.5Gi", "-1", "1Ti", "99999999999999999999", "9999999999999999Gi"]
         {
@@ -122,11 +131,20 @@ mod tests {
     #[test]
     fn load_is_shed_before_the_limit_and_connections_fit_into_it() {
         for limit in [LEAST, 512 * MIB, DEFAULT, 64 * 1024 * MIB] {
-            let Memory { heap, connections } = Memory::of(limit);
+            let Memory { heap, connections } = Memory::of(limit, None);
             assert!(
                 heap < limit && connections * CONNECTION <= heap && connections <= MOST_CONNECTIONS,
                 "{limit}"
             );
+        }
+    }
+
+    #[test]
+    fn each_connection_has_a_file_for_the_server_too() {
+        for (files, connections) in
+            [(None, 20_000), (Some(1_048_576), 20_000), (Some(20_000), 9_500), (Some(256), 100)]
+        {
+            assert_eq!(Memory::of(DEFAULT, files).connections, connections, "{files:?}");
         }
     }
 

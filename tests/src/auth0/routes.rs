@@ -28,6 +28,8 @@ pub struct State {
     pub authentication: Bucket,
     pub retry_after: Option<u64>,
     pub latency: Duration,
+    /// Calls wait once there are so many grants.
+    pub held_from: Option<usize>,
     pub faults: Faults,
     pub calls: Vec<Call>,
 }
@@ -41,17 +43,25 @@ impl State {
             authentication: Bucket::new(100, 100),
             retry_after: None,
             latency: Duration::ZERO,
+            held_from: None,
             faults: Faults::default(),
             calls: Vec::new(),
         }
     }
 
+    /// Whether a call has to wait.
+    pub fn holds(&self) -> bool {
+        self.held_from.is_some_and(|grants| self.tenant.grants.len() >= grants)
+    }
+
     /// Carries out one call, unless a fault forbids it, and remembers it.
     pub fn answer(&mut self, request: &Request) -> (Answer, Option<Fault>) {
         let fault = self.faults.strike(&request.method, &request.target);
+        // One moment for all that is said of it.
+        let now = SystemTime::now();
         let answer = match fault {
             Some(fault) if !fault.applies() => Answer::refused(500, "Internal error", ""),
-            _ => self.serve(request).unwrap_or_else(|refusal| refusal),
+            _ => self.serve(request, now).unwrap_or_else(|refusal| refusal),
         };
         let status = match fault {
             None => answer.status,
@@ -64,16 +74,16 @@ impl State {
             path: request.target.clone(),
             body: request.shown_body(),
             status,
-            at: SystemTime::now(),
+            at: now,
         });
         (answer, fault)
     }
 
-    fn serve(&mut self, request: &Request) -> Outcome {
+    fn serve(&mut self, request: &Request, now: SystemTime) -> Outcome {
         let segments: Vec<&str> = request.segments.iter().map(String::as_str).collect();
         match (request.method.as_str(), segments.as_slice()) {
             ("POST", ["oauth", "token"]) => {
-                let allowed = self.authentication.take(SystemTime::now());
+                let allowed = self.authentication.take(now);
                 let audiences = self.tenant.audiences();
                 let outcome = if allowed {
                     self.tokens.issue(request, &audiences)
@@ -84,7 +94,7 @@ impl State {
             }
             ("POST", ["oidc", "register"]) => self.tenant.register(&request.json()?),
             (_, ["api", "v2", path @ ..]) => {
-                let allowed = self.management.take(SystemTime::now());
+                let allowed = self.management.take(now);
                 let outcome = if allowed {
                     self.manage(request, path)
                 } else {

@@ -12,6 +12,7 @@ use hyper::service::service_fn;
 use hyper_util::rt::TokioIo;
 use std::convert::Infallible;
 use std::sync::{Arc, Mutex};
+use std::time::Duration;
 use tokio::io::AsyncWriteExt as _;
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::mpsc;
@@ -72,7 +73,16 @@ async fn exchange(
     if !latency.is_zero() {
         tokio::time::sleep(latency).await;
     }
-    let (answer, fault) = state.lock().unwrap().answer(&request);
+    let (answer, fault) = loop {
+        {
+            // Between the look and the call there is no other.
+            let mut state = state.lock().unwrap();
+            if !state.holds() {
+                break state.answer(&request);
+            }
+        }
+        tokio::time::sleep(Duration::from_millis(5)).await;
+    };
     let cut_off = match fault {
         None => return Ok(response(&answer)),
         Some(Fault::Status(status) | Fault::StatusAfterApplying(status)) => {

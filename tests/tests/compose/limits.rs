@@ -2,7 +2,7 @@
 
 use super::asking::Asking;
 use super::docker::{Docker, root};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 /// As docker-compose.yml says how to start it.
 const UP: &str = "# RATE_LIMIT_SERVICE_URL=http://ratelimit:8081 docker compose --profile limits up --wait --force-recreate\n";
@@ -24,7 +24,7 @@ pub fn check(docker: &Docker, asking: &Asking) {
     docker.compose_with(&variables, &up);
     asking.until_served(Duration::from_secs(60));
 
-    let (statuses, last) = asking.statuses_of("dora", 32);
+    let (statuses, last) = in_one_window(asking, "dora", 32);
     assert_eq!(statuses, [vec![200; 30], vec![429; 2]].concat(), "{last}");
     assert!(last.to_ascii_lowercase().contains("ratelimit-policy: 30;w=60"), "{last}");
 
@@ -32,7 +32,19 @@ pub fn check(docker: &Docker, asking: &Asking) {
     for service in ["redis", "ratelimit"] {
         docker.docker(&["stop", "--time", "1", docker.inspect(service)["Id"].as_str().unwrap()]);
     }
-    let (statuses, last) = asking.statuses_of("emil", 62);
+    let (statuses, last) = in_one_window(asking, "emil", 62);
     assert_eq!(statuses, [vec![200; 60], vec![429; 2]].concat(), "{last}");
     assert!(last.to_ascii_lowercase().contains("ratelimit-policy: 60;w=60"), "{last}");
+}
+
+/// The statuses of so many requests of somebody new whose window of a minute hasn't ended meanwhile.
+fn in_one_window(asking: &Asking, user: &str, count: usize) -> (Vec<u16>, String) {
+    for turn in 0..5 {
+        let start = Instant::now();
+        let found = asking.statuses_of(&format!("{user}-{turn}"), count);
+        if start.elapsed() < Duration::from_secs(60) {
+            return found;
+        }
+    }
+    panic!("{count} requests take over a minute");
 }

@@ -96,7 +96,7 @@ fn compose_starts_what_serves_the_walk_recovers_and_leaves_nothing() {
     let began = Instant::now();
     docker.compose(&["up", "--detach", "--wait", "--pull", "never", "--no-build"]);
     let asking = Asking::of(&docker);
-    asking.until_served(Duration::from_secs(20));
+    asking.until_served(Duration::from_secs(60));
     println!("from `docker compose up` to a served request: {:.1} s", began.elapsed().as_secs_f64());
 
     confined(&docker);

@@ -15,6 +15,7 @@ use gatewaystack_tests::auth0::{EnabledClients, MANAGEMENT_CLIENT, MANAGEMENT_SE
 use gatewaystack_tests::*;
 use serde_json::{Value, json};
 use std::sync::Arc;
+use std::time::{Duration, Instant};
 
 const CLAUDE: &str = "https://claude.ai/api/mcp/auth_callback";
 const CHATGPT: &str = "https://chatgpt.com/connector_platform_oauth_redirect";

@@ -67,7 +67,7 @@ async fn a_token_that_was_revoked_is_renewed_once_for_all() {
     let ids: Vec<String> = (0..8).map(|_| auth0.register("Claude", &[CLAUDE])).collect();
     promoter.promote(&ids[0]).await.unwrap();
     assert_eq!(auth0.count_of("POST", "/oauth/token"), 1);
-    auth0.set_latency(std::time::Duration::from_millis(5));
+    auth0.set_latency(Duration::from_millis(5));
     auth0.revoke_tokens();
     let all = steps::futures(ids.iter().map(|id| promoter.promote(id))).await;
     assert!(all.into_iter().all(|outcome| outcome.is_ok()));
@@ -78,7 +78,7 @@ async fn a_token_that_was_revoked_is_renewed_once_for_all() {
 #[tokio::test]
 async fn wrong_credentials_are_not_sent_for_each_event_and_never_shown() {
     let (auth0, _) = domain_level().await;
-    let wrong = "a-wr0ng-S3cret";
+    let (wrong, start) = ("a-wr0ng-S3cret", Instant::now());
     let promoter = promoter_with(&auth0, &json!({}), wrong);
     for _ in 0..20 {
         let id = auth0.register("Claude", &[CLAUDE]);
@@ -90,7 +90,8 @@ async fn wrong_credentials_are_not_sent_for_each_event_and_never_shown() {
         assert!(!why.contains(wrong), "{why}");
     }
     assert_eq!(auth0.count_of("*", "/api/v2/"), 0);
-    assert!(auth0.count_of("POST", "/oauth/token") <= 3, "at most one each two seconds");
+    let most = paced(start, Duration::from_secs(2));
+    assert!(auth0.count_of("POST", "/oauth/token") <= most, "at most one each two seconds");
     auth0.set_scopes(&[]);
     let why = parked(promoter_with(&auth0, &json!({}), MANAGEMENT_SECRET).promote("x").await);
     assert!(why.contains("(403") && why.contains("authorised for the Auth0 Management API"), "{why}");

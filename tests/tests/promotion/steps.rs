@@ -8,6 +8,7 @@ const WAYS: [EnabledClients; 3] =
 #[tokio::test]
 async fn a_client_with_a_known_name_and_known_redirects_is_promoted_and_no_other() {
     let (auth0, promoter) = domain_level().await;
+    let start = Instant::now();
     let rows: [(&str, &[&str], &str); 12] = [
         ("Claude", &[CLAUDE], ""),
         ("ChatGPT connector", &[CHATGPT, "https://chatgpt.com/connector/oauth/a-B_1.~"], ""),
@@ -39,8 +40,9 @@ async fn a_client_with_a_known_name_and_known_redirects_is_promoted_and_no_other
         assert!(why.starts_with(reason), "{name}: {redirects:?}: {why}");
         assert_eq!(changes(&auth0), before, "nothing is written: {name}: {redirects:?}");
     }
-    // A burst looks the connection up once.
-    assert_eq!(auth0.count_of("GET", "/api/v2/connections"), 1);
+    // A burst looks the connection up once: what was found is fresh for ten seconds.
+    let most = paced(start, Duration::from_secs(10));
+    assert!((1..=most).contains(&auth0.count_of("GET", "/api/v2/connections")));
 }
 
 #[tokio::test]
@@ -123,7 +125,7 @@ async fn the_same_event_twice_changes_nothing_and_asks_for_no_change() {
 async fn many_at_once_lose_nobody_on_the_one_list() {
     let (auth0, promoter) = first_party(EnabledClients::MemberOnly).await;
     let ids: Vec<String> = (0..12).map(|_| auth0.register("Claude", &[CLAUDE])).collect();
-    auth0.set_latency(std::time::Duration::from_millis(5));
+    auth0.set_latency(Duration::from_millis(5));
     let all = futures(ids.iter().map(|id| promoter.promote(id)));
     assert!(all.await.into_iter().all(|outcome| outcome.is_ok()));
     let list = format!("/api/v2/connections/{}", auth0.connection(CONNECTION)["id"].as_str().unwrap());
@@ -137,7 +139,7 @@ async fn two_writers_of_the_one_list_end_with_everybody_on_it() {
     let (auth0, one) = first_party(EnabledClients::MemberOnly).await;
     let other = promoter_with(&auth0, &json!({"first_party": true}), MANAGEMENT_SECRET);
     let ids: Vec<String> = (0..12).map(|_| auth0.register("Claude", &[CLAUDE])).collect();
-    auth0.set_latency(std::time::Duration::from_millis(5));
+    auth0.set_latency(Duration::from_millis(5));
     // As the worker does, until it is done; each looks again after its write.
     let promote = async |promoter: &Promoter, id: &str| {
         while let Err(stop) = promoter.promote(id).await {

@@ -7,27 +7,36 @@ use std::process::Command;
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn told_to_stop_it_ends_what_is_under_way_and_keeps_the_rest() {
-    let (auth0, mut sidecar) = domain_level().await;
-    let clients: Vec<String> = (0..60).map(|_| auth0.register("Claude", &[CLAUDE])).collect();
-    let events: Vec<Value> = clients.iter().map(|id| auth0.registration_event(id)).collect();
-    auth0.set_latency(Duration::from_millis(30));
-    sidecar.start();
-    sidecar.ready().await;
-    sidecar.hook(&Value::from(events)).await.unwrap();
-    eventually("some of them", || async { (auth0.grants().len() >= 5).then_some(()) }).await;
-    let status = tokio::task::spawn_blocking(move || (sidecar.terminate(), sidecar)).await.unwrap();
-    let (status, mut sidecar) = status;
-    assert_eq!(status.code(), Some(0), "{}", sidecar.log());
-    // What was begun was ended: no client was left half done.
-    let (whole, touched) = count(&auth0, &clients);
-    assert_eq!(whole, touched, "a promotion was broken off");
-    assert!(whole < clients.len(), "too late to tell");
-    let calls = auth0.calls().len();
-    sidecar.start();
-    sidecar.ready().await;
-    drained(&sidecar, Duration::from_secs(30)).await;
-    assert!(clients.iter().all(|id| is_promoted(&auth0, id)));
-    assert!(auth0.calls().len() - calls <= (clients.len() - whole) * 3 + 3, "what was done isn't done again");
+    in_time(Duration::from_secs(8), || async {
+        let (auth0, mut sidecar) = domain_level().await;
+        let clients: Vec<String> = (0..60).map(|_| auth0.register("Claude", &[CLAUDE])).collect();
+        let events: Vec<Value> = clients.iter().map(|id| auth0.registration_event(id)).collect();
+        auth0.hold_from(5);
+        sidecar.start();
+        sidecar.ready().await;
+        sidecar.hook(&Value::from(events)).await.unwrap();
+        eventually("some of them", || async { (auth0.grants().len() >= 5).then_some(()) }).await;
+        sidecar.tell_to_stop();
+        eventually("that it was told", || async { sidecar.log().contains("stopping").then_some(()) }).await;
+        auth0.go_on();
+        let (status, mut sidecar) =
+            tokio::task::spawn_blocking(move || (sidecar.ends(), sidecar)).await.unwrap();
+        assert_eq!(status.code(), Some(0), "{}", sidecar.log());
+        // What was begun was ended: no client was left half done.
+        let (whole, touched) = count(&auth0, &clients);
+        assert_eq!(whole, touched, "a promotion was broken off");
+        assert!((5..clients.len()).contains(&whole), "{whole} were promoted");
+        let calls = auth0.calls().len();
+        sidecar.start();
+        sidecar.ready().await;
+        drained(&sidecar).await;
+        assert!(clients.iter().all(|id| is_promoted(&auth0, id)));
+        assert!(
+            auth0.calls().len() - calls <= (clients.len() - whole) * 3 + 3,
+            "what was done isn't done again"
+        );
+    })
+    .await;
 }
 
 /// How many clients are promoted, and how many were touched at all.
@@ -52,7 +61,7 @@ async fn a_provider_that_hangs_does_not_keep_it_from_stopping() {
     auth0.clear_faults();
     sidecar.start();
     sidecar.ready().await;
-    drained(&sidecar, Duration::from_secs(30)).await;
+    drained(&sidecar).await;
     assert!(is_promoted(&auth0, &id));
 }
 
@@ -90,7 +99,7 @@ async fn the_parked_are_listed_and_tried_again_beside_a_sidecar_that_runs() {
     let (good, text) = run(&mut sidecar.command(&["webhook", "retry", first]));
     assert!(!good && text.contains("no parked event"), "{text}");
     assert_eq!(run(&mut sidecar.command(&["webhook", "retry"])), (true, "2 queued again\n".to_owned()));
-    drained(&sidecar, Duration::from_secs(20)).await;
+    drained(&sidecar).await;
     assert!(clients.iter().all(|id| is_promoted(&auth0, id)));
     assert_eq!(run(&mut sidecar.command(&["webhook", "list"])), (true, "nothing is parked\n".to_owned()));
 }
@@ -159,7 +168,7 @@ async fn on_a_full_disk_what_was_taken_is_kept_and_auth0_is_left_alone() {
     sidecar.kill();
     sidecar.start();
     sidecar.ready().await;
-    drained(&sidecar, Duration::from_secs(20)).await;
+    drained(&sidecar).await;
     assert!(taken.iter().all(|id| is_promoted(&auth0, id)), "{} were taken", taken.len());
     assert_eq!(auth0.writes(&last).len(), 1, "what was refused comes again, or doesn't");
 }
@@ -225,7 +234,7 @@ async fn idle_it_weighs_less_than_twenty_megabytes() {
     sidecar.start();
     sidecar.ready().await;
     sidecar.hook(&auth0.registration_event(&id)).await.unwrap();
-    drained(&sidecar, Duration::from_secs(20)).await;
+    drained(&sidecar).await;
     let got = sidecar.get("/health/auth0").await;
     assert_eq!(got.json()["managementTokenOk"], true, "{got:?}");
     let kilobytes = sidecar.memory("VmRSS");
