@@ -308,7 +308,8 @@ impl Exchange {
             | Self::AwaitLimits(AwaitLimits { kept })
             | Self::AwaitBody(AwaitBody { kept }) => {
                 let pairs = kept.headers.pairs();
-                let host = request::first(&pairs, ":authority").and_then(|host| std::str::from_utf8(host).ok());
+                let host =
+                    request::first(&pairs, ":authority").and_then(|host| std::str::from_utf8(host).ok());
                 (&kept.facts, challenge::listed(policy, host.unwrap_or_default()))
             }
             Self::AwaitHeaders | Self::Watched(_) | Self::Replied(_) => return None,
