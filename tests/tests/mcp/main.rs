@@ -3,6 +3,7 @@
 
 mod bodies;
 mod eras;
+mod tasks;
 mod watched;
 
 use gatewaystack_tests::wire::{Ask, BOTH, Http, ask, post};
