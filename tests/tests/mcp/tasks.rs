@@ -112,7 +112,7 @@ async fn a_task_is_kept_before_the_event_that_names_it_is_here() {
             ]);
             let ask = post("/mcp", call("list_notes")).bearer(Some(&callers.ann));
             let mut open = ask.open(http, stage.gateway.address()).await;
-            assert!(open.until("createdAt").await.contains(&id), "{http:?} held {held}");
+            assert!(open.until(&id).await.contains(&id), "{http:?} held {held}");
             stage.upstream.answers([Step::Send(json_answer(r#"{"jsonrpc":"2.0","id":1,"result":{}}"#))]);
             for other in BOTH {
                 let ask = stage.about("2025-11-25", Some(&callers.ben), "tasks/result", &id);
