@@ -105,11 +105,11 @@ impl Facts {
         };
         (self.operation, self.tool) = match operation.calls.as_slice() {
             [call] => {
-                (Some(cut(&call.method).to_owned()), call.target.name().map(|name| cut(name).to_owned()))
+                (Some(cut(&call.method).to_owned()), call.target.shown().map(|name| cut(name).to_owned()))
             }
             calls => {
                 let methods: Vec<&str> = calls.iter().map(|call| call.method.as_str()).collect();
-                let tools: Vec<&str> = calls.iter().filter_map(|call| call.target.name()).collect();
+                let tools: Vec<&str> = calls.iter().filter_map(|call| call.target.shown()).collect();
                 let joined = |names: &[&str]| (!names.is_empty()).then(|| cut(&names.join(",")).to_owned());
                 (joined(&methods), joined(&tools))
             }

@@ -57,6 +57,8 @@ pub enum Refusal {
     NotOwner,
     /// The session is another caller's.
     NoSession,
+    /// A task is another caller's.
+    NoTask,
 
     // A limit.
     /// Over a limit.
@@ -128,7 +130,9 @@ impl Refusal {
             | Self::Authorization(_)
             | Self::NoRequiredScope
             | Self::Version
-            | Self::Body(_) => 400,
+            | Self::Body(_)
+            // A 404 would end the client's session.
+            | Self::NoTask => 400,
             Self::NoToken | Self::Encrypted | Self::Opaque | Self::Token(_) => 401,
             Self::Scope { .. } | Self::Denied(_) | Self::Upgrade | Self::Origin => 403,
             Self::NoDocument | Self::NotOwner | Self::NoSession => 404,
@@ -161,6 +165,7 @@ impl Refusal {
             Self::Slow => "request_timeout",
             Self::NoDocument | Self::NotOwner => "not_found",
             Self::NoSession => "session_not_found",
+            Self::NoTask => "task_not_found",
             Self::Origin => "origin_not_allowed",
             Self::NotFilterable => "response_not_filterable",
             Self::Limited(_) | Self::AddressLimited(_) => "rate_limited",
@@ -249,6 +254,7 @@ impl Refusal {
             Self::Origin => "origin_not_allowed",
             Self::NotOwner => "not_owner",
             Self::NoSession => "session_not_found",
+            Self::NoTask => "task_not_found",
             Self::NotFilterable => "not_filterable",
             Self::Limited(_) => "rate_limited",
             Self::AddressLimited(_) => "address_limited",
@@ -284,10 +290,11 @@ impl Refusal {
             Self::Denied(Denied::NoRoute | Denied::Case) => "No route of this gateway allows the request; check its path and method".into(),
             Self::Version => "This version of MCP is not spoken here; use one of data.supported".into(),
             Self::Body(fault) => body_description(*fault).into(),
-            Self::Denied(Denied::Unlisted) => "The policy does not allow this tool, prompt or resource; use one that is listed".into(),
+            Self::Denied(Denied::Unlisted) => "The policy does not allow this tool, prompt, resource or task; use one that is listed".into(),
             Self::Origin => "Pages of this origin may not call this server; the operator has to allow it".into(),
             Self::NotOwner => "There is nothing of yours here".into(),
             Self::NoSession => "This session is not yours or has ended; begin another with initialize".into(),
+            Self::NoTask => "There is no such task of yours; call its tool anew".into(),
             Self::NotFilterable => "The upstream's answer can't be cut down to what is yours; the operator has to look at it".into(),
             Self::Denied(Denied::Issuer) => "Tokens of this issuer are not accepted on this route; sign in with another one".into(),
             Self::Denied(Denied::Tenant) => "This organization may not use the gateway; sign in with another one".into(),
@@ -345,7 +352,7 @@ fn body_description(fault: BodyFault) -> &'static str {
         BodyFault::Batch => {
             "Send one message; a batch, where this version of MCP has them, holds 1 to 100, and at most 16 of them ask for a list"
         }
-        BodyFault::Target => "The call must name its tool, prompt or resource",
+        BodyFault::Target => "The call must name its tool, prompt, resource or task",
         BodyFault::Mismatch => "Mcp-Method, Mcp-Name and MCP-Protocol-Version must say what the body says",
         BodyFault::TooLarge => "The body is larger than this server takes; send less at once",
         BodyFault::MediaType => "Send the body as application/json in UTF-8, not encoded",
@@ -410,7 +417,7 @@ fn token_description(fault: TokenFault) -> &'static str {
 }
 
 /// Every reason that a record can have beside `allow`, with its decision: the closed set that statistics are made of.
-pub const REASONS: [(&str, &str); 52] = [
+pub const REASONS: [(&str, &str); 53] = [
     ("deny", "unsafe_path"),
     ("deny", "unsafe_method"),
     ("deny", "unsafe_headers"),
@@ -452,6 +459,7 @@ pub const REASONS: [(&str, &str); 52] = [
     ("deny", "origin_not_allowed"),
     ("deny", "not_owner"),
     ("deny", "session_not_found"),
+    ("deny", "task_not_found"),
     ("error", "not_filterable"),
     ("limited", "rate_limited"),
     ("limited", "address_limited"),

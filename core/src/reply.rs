@@ -121,6 +121,7 @@ fn rpc_error(refusal: &Refusal, request_id: &str, asked: &AskedMcp) -> String {
         (Refusal::Version, _) => -32022,
         // As the official servers say it.
         (Refusal::NoSession, _) => -32001,
+        (Refusal::NoTask, _) => -32602,
         (_, 401 | 403) => -32001,
         (_, 429) => -32029,
         (_, 500..) => -32603,

@@ -1,6 +1,6 @@
 //! Memory that all workers share: compare-and-swap cells that the host lends.
 
-use std::cell::RefCell;
+use std::cell::{Cell, RefCell};
 use std::collections::HashMap;
 
 /// The compare-and-swap value to write where a cell is absent: the host ignores it there, and refuses it elsewhere.
@@ -56,9 +56,15 @@ pub fn swap<R>(
 #[derive(Debug, Default)]
 pub struct MemoryTable {
     cells: RefCell<HashMap<String, (Vec<u8>, u32)>>,
+    is_down: Cell<bool>,
 }
 
 impl MemoryTable {
+    /// Fails from now on, or no longer.
+    pub fn fail(&self, is_down: bool) {
+        self.is_down.set(is_down);
+    }
+
     /// How many cells there are, and how many bytes they hold.
     pub fn size(&self) -> (usize, usize) {
         let cells = self.cells.borrow();
@@ -68,10 +74,13 @@ impl MemoryTable {
 
 impl SharedTable for MemoryTable {
     fn read(&self, key: &str) -> Result<Option<(Vec<u8>, u32)>, TableFault> {
-        Ok(self.cells.borrow().get(key).cloned())
+        if self.is_down.get() { Err(TableFault) } else { Ok(self.cells.borrow().get(key).cloned()) }
     }
 
     fn write(&self, key: &str, value: &[u8], cas: u32) -> Result<bool, TableFault> {
+        if self.is_down.get() {
+            return Err(TableFault);
+        }
         let mut cells = self.cells.borrow_mut();
         match cells.get_mut(key) {
             Some((_, current)) if *current != cas => Ok(false),

@@ -99,6 +99,21 @@ impl Stream {
         })
     }
 
+    /// Keeps whose the task is that the answer makes; what is answered instead, where that can't be.
+    fn keep_task(&self, worker: &Worker) -> Option<Reply> {
+        if !self.exchange.borrow().makes_task() {
+            return None;
+        }
+        // Without a clock it counts as used long ago.
+        let now_ms = host::now_ns().unwrap_or_default() / 1_000_000;
+        in_world(worker, now_ms, |world| {
+            let mut exchange = self.exchange.take();
+            let reply = exchange.on_task(world);
+            self.exchange.replace(exchange);
+            reply
+        })
+    }
+
     fn prepare(&self, worker: &Worker, treatment: Treatment) -> Action {
         let can_hold = worker.policy.hold_headers;
         let (next, held) = match treatment {
@@ -157,7 +172,11 @@ impl Stream {
         let shown = self.exchange.borrow_mut().on_response_body(&worker.policy, body.as_deref());
         let held = worker.policy.hold_headers;
         match shown {
-            Shown::Same => {}
+            Shown::Same => {
+                if let Some(reply) = self.keep_task(worker) {
+                    return if held { self.refuse(&reply) } else { self.end() };
+                }
+            }
             // They said how long it was.
             Shown::Changed(_) if !held && matches!(known, Known::NotBefore(_)) => {
                 self.exchange.borrow_mut().lose_answer();
@@ -229,6 +248,10 @@ impl Stream {
         let shown = self.exchange.borrow_mut().on_response_events(&worker.policy, &mut events, &chunk, end);
         match shown {
             Ok(bytes) => {
+                // The headers of what may make one aren't held.
+                if self.keep_task(worker).is_some() {
+                    return self.end();
+                }
                 if bytes != chunk && self.set_body(&bytes).is_err() {
                     return self.end();
                 }

@@ -6,7 +6,7 @@ mod mcp;
 
 use gatewaystack_text::scopes::Scopes;
 pub use limits::{AddressRange, LimitKey, LimitService, RateLimit, SharedLimit};
-pub use mcp::{ChallengeMode, Keys, Mcp, McpRule, McpRules, Sessions};
+pub use mcp::{ChallengeMode, Keys, Mcp, McpRule, McpRules, Sessions, Tasks};
 use std::sync::Arc;
 
 /// Everything that one gateway enforces.

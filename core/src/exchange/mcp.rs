@@ -8,16 +8,17 @@ use super::{Came, Progress};
 use crate::authenticate::{Caller, authenticate};
 use crate::authorize::{self, Permitted};
 use crate::bearer::Bearer;
-use crate::config::policy::{ChallengeMode, Mcp, Mode, Route, RouteId};
+use crate::config::policy::{ChallengeMode, Mcp, Mode, Route, RouteId, Tasks};
 use crate::decision::Read;
 use crate::jwt::VerifiedClaims;
 use crate::mcp::era::Era;
 use crate::mcp::id;
-use crate::mcp::json_rpc::BodyFault;
+use crate::mcp::json_rpc::{BodyFault, Call};
 use crate::mcp::needs::{self, Needs};
 use crate::mcp::operation::{Operation, Unread};
 use crate::mcp::session::Holder;
 use crate::mcp::target::Target;
+use crate::mcp::task;
 use crate::rate_limit::LimitState;
 use crate::record::Facts;
 use crate::refusal::Refusal;
@@ -95,6 +96,28 @@ impl<'a> McpRoute<'a> {
         is_tool && self.mcp.challenge_mode == ChallengeMode::Meta
     }
 
+    /// Whether headers name a method about a task, and not the task: which tool made it may decide.
+    fn lacks_task(&self, operation: &Operation) -> bool {
+        let lacks = |call: &Call| call.target == Target::None && task::is_about_one(&call.method);
+        self.mcp.tasks != Tasks::Deny && operation.call().is_some_and(lacks)
+    }
+
+    /// Finds out who made the tasks that an operation names, by whoever calls.
+    fn find_tasks(
+        &self,
+        world: &World<'_>,
+        claims: Option<&VerifiedClaims>,
+        operation: &mut Operation,
+        facts: &mut Facts,
+    ) -> Result<(), Refusal> {
+        if operation.calls.iter().all(|call| call.target.tasks().is_empty()) {
+            return Ok(());
+        }
+        let found = task::find(world, &Holder { route: self.route, claims }, self.mcp, operation);
+        facts.operate(operation);
+        found
+    }
+
     fn is_open(&self, operation: &Operation) -> bool {
         Needs::of(operation, self.route, self.mcp).is_open()
     }
@@ -159,8 +182,8 @@ pub(super) fn judge(
         }
     }
     match progress.operation.take() {
-        Some(operation) => {
-            let decided = decide(world, case, route, &operation, counted, progress, facts);
+        Some(mut operation) => {
+            let decided = decide(world, case, route, &mut operation, counted, progress, facts);
             // For an answer, and for the next time.
             progress.operation = Some(operation);
             decided
@@ -213,7 +236,7 @@ fn decide(
     world: &World<'_>,
     case: &Case<'_>,
     route: &McpRoute<'_>,
-    operation: &Result<Operation, Unread>,
+    operation: &mut Result<Operation, Unread>,
     counted: Option<LimitState>,
     progress: &mut Progress,
     facts: &mut Facts,
@@ -224,6 +247,9 @@ fn decide(
     if let Some(refusal) = progress.refused.take() {
         return Err(refusal);
     }
+    if let (Ok(operation), Bearer::Absent) = (&mut *operation, &case.request.bearer) {
+        route.find_tasks(world, None, operation, facts)?;
+    }
     let is_open = operation.as_ref().is_ok_and(|operation| route.is_open(operation));
     let claims = match caller(world, case, route, is_open, progress)? {
         Some(Caller::NeedsKeys(issuer)) => return Ok(Verdict::Await(issuer)),
@@ -233,11 +259,14 @@ fn decide(
     if let Some(claims) = &claims {
         facts.identify(claims);
     }
-    let operation = operation.as_ref().map_err(|unread| Refusal::Body(unread.fault))?;
+    let operation = operation.as_mut().map_err(|unread| Refusal::Body(unread.fault))?;
     if operation.asks_too_much() {
         return Err(Refusal::Body(BodyFault::Batch));
     }
     let session = session(world, case, route, claims.as_deref())?;
+    if claims.is_some() {
+        route.find_tasks(world, claims.as_deref(), operation, facts)?;
+    }
     let around = (progress.counting(counted), case.cors);
     let permitted = authorize::operation(
         world,
@@ -252,7 +281,7 @@ fn decide(
         Permitted::Permit(permit) => permit,
         Permitted::Ask(question) => return Ok(Verdict::Ask(question)),
     };
-    let rewrite = Rewrite::list(route.id, claims.as_ref(), operation, session);
+    let rewrite = Rewrite::list(route.id, claims.as_ref(), operation, session, route.mcp.tasks);
     Ok(Verdict::Forward(permit, claims, Some(rewrite)))
 }
 
@@ -270,14 +299,18 @@ fn before_body(
     let mut known = None;
     let (early, cap) = match request.method {
         "POST" => (
-            Operation::of_headers(request, era).filter(|early| !route.answers_by_result(early)),
+            Operation::of_headers(request, era)
+                .filter(|early| !route.answers_by_result(early) && !route.lacks_task(early)),
             route.mcp.max_body,
         ),
         // That there is none can only be seen.
         method => (Some(Operation::without_body(method, era)), 0),
     };
-    if let Some(operation) = early {
+    if let Some(mut operation) = early {
         facts.operate(&operation);
+        if matches!(request.bearer, Bearer::Absent) {
+            route.find_tasks(world, None, &mut operation, facts)?;
+        }
         match caller(world, case, route, route.is_open(&operation), progress)? {
             // The keys are waited for once the body is there.
             Some(Caller::NeedsKeys(_)) => {}
@@ -285,6 +318,7 @@ fn before_body(
                 facts.identify(&claims);
                 if request.method != "POST" || !world.policy.hold_headers {
                     let claims = Some(claims.as_ref());
+                    route.find_tasks(world, claims, &mut operation, facts)?;
                     authorize::check_operation(world.policy, route.route, route.mcp, claims, &operation)?;
                 }
                 known = Some(claims);

@@ -1,14 +1,16 @@
 //! The upstream's answer: its status and headers in, how it must be treated out; then its body in, what the caller may see of it out (CONTRACT §8, §12).
 
 mod session;
+mod task;
 mod watch;
 
 use super::mcp::McpRoute;
 use super::{AwaitBody, AwaitKeys, AwaitLimits, Exchange, Forwarded, World};
-use crate::config::policy::{Policy, RouteId};
+use crate::config::policy::{Policy, RouteId, Tasks};
 use crate::jwt::VerifiedClaims;
 use crate::mcp::era::Era;
 use crate::mcp::form::Scan;
+use crate::mcp::id;
 use crate::mcp::list::{Kind, Lens, Unfilterable};
 use crate::mcp::operation::Operation;
 use crate::mcp::sse::{Cut, Events};
@@ -18,6 +20,7 @@ use crate::request::Request;
 use crate::response_filter::{self, Filtered};
 pub(super) use session::Session;
 use std::rc::Rc;
+use task::Making;
 use watch::is_harmless;
 pub use watch::{Watch, Watched};
 
@@ -44,6 +47,7 @@ struct Lists {
     id: String,
     asked: Vec<(String, Kind)>,
     session: Session,
+    making: Making,
 }
 
 /// What the host knows of an answer's headers.
@@ -115,16 +119,22 @@ impl Rewrite {
         Self { route, claims: Some(Rc::clone(claims)), what: What::Owner, is_head }
     }
 
-    /// Cuts lists down to what the caller may use. What was asked for doesn't say what comes: an upstream knows its answers by ids that the client chose.
+    /// Cuts lists down to what the caller may use, and keeps the task that is made. What was asked for doesn't say what comes: an upstream knows its answers by ids that
+    /// the client chose. The operation has passed, and what is kept of it is taken.
     pub(super) fn list(
         route: RouteId,
         claims: Option<&Rc<VerifiedClaims>>,
-        operation: &Operation,
+        operation: &mut Operation,
         session: Session,
+        tasks: Tasks,
     ) -> Self {
-        let asked: Vec<(String, Kind)> =
-            operation.calls.iter().filter_map(|c| Some((c.id.clone(), Kind::of(&c.method)?))).collect();
-        let what = What::Lists(Lists { era: operation.era, id: operation.id().to_owned(), asked, session });
+        let mut calls = std::mem::take(&mut operation.calls);
+        let asked = calls.iter().filter_map(|c| Some((c.id.clone(), Kind::of(&c.method)?))).collect();
+        let (id, making) = match calls.pop() {
+            Some(call) if calls.is_empty() && !operation.is_batch => Making::by(call, tasks),
+            _ => (id::NONE.to_owned(), Making::Nothing),
+        };
+        let what = What::Lists(Lists { era: operation.era, id, asked, session, making });
         Self { route, claims: claims.cloned(), what, is_head: false }
     }
 
@@ -153,10 +163,17 @@ impl Rewrite {
             What::Owner if is_stream => return None,
             What::Lists(_) if is_stream => {
                 let is_answer = self.is_asked();
-                return Some(Treatment::Stream { events: Events::new(cap, is_answer), is_answer });
+                let events = Events::new(cap, is_answer).of_call(self.calling().map(str::to_owned));
+                return Some(Treatment::Stream { events, is_answer });
             }
             What::Lists(_) if !self.is_asked() => {
-                return Some(Treatment::Watch(Watched { scan: Scan::default(), cap, flows: false }));
+                let makes_tasks = self.calling().is_some();
+                return Some(Treatment::Watch(Watched {
+                    scan: Scan::default(),
+                    cap,
+                    flows: false,
+                    makes_tasks,
+                }));
             }
             What::Owner | What::Lists(_) => {}
         }
@@ -270,7 +287,10 @@ impl Exchange {
             |text: &Option<String>| text.as_ref().is_none_or(|text| text.len() <= policy.answer_room());
         let shown = body.ok_or(Refusal::NotFilterable).and_then(|body| rewrite.show(policy, body));
         match shown.and_then(|text| if fits(&text) { Ok(text) } else { Err(Refusal::NotFilterable) }) {
-            Ok(None) => Shown::Same,
+            Ok(None) => {
+                rewrite.note_task_in(body.unwrap_or_default());
+                Shown::Same
+            }
             Ok(Some(text)) => Shown::Changed(text),
             Err(refusal) => {
                 facts.refuse(&refusal);
@@ -304,6 +324,9 @@ impl Exchange {
             Ok(text) if !fits(events, &text) => Err(Cut(Vec::new())),
             shown => shown,
         };
+        if let (Ok(_), Some(id)) = (&shown, events.take_task()) {
+            rewrite.note_task(id);
+        }
         shown.map_err(|Cut(before)| {
             let refusal = Refusal::NotFilterable;
             facts.refuse(&refusal);

@@ -13,7 +13,8 @@ const MAX_DEPTH: usize = 1_024;
 /// So much of a member's name is kept: all that matter fit, each of their characters escaped.
 const MAX_NAME: usize = 128;
 /// Members of results that are no lists: what has one can go on before it is whole.
-const OF_OTHERS: [&str; 5] = ["content", "structuredContent", "contents", "messages", "completion"];
+pub(super) const OF_OTHERS: [&str; 5] =
+    ["content", "structuredContent", "contents", "messages", "completion"];
 
 /// What a text was in the end.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -57,6 +58,7 @@ struct Seen {
     is_list: bool,
     has_content: bool,
     is_other: bool,
+    names_task: bool,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -136,6 +138,11 @@ impl Scan {
     /// Whether it is the result of something else than a list, so far.
     pub fn is_other(&self) -> bool {
         !self.is_broken() && !self.may_be_list() && self.seen.is_other && self.seen.is_plain()
+    }
+
+    /// Whether its result has what a task's id stands in.
+    pub fn names_task(&self) -> bool {
+        self.seen.names_task
     }
 
     /// What it was, where nothing more comes.
@@ -252,6 +259,7 @@ impl Scan {
             self.seen.is_list |= KINDS.iter().any(|kind| is(kind.member()));
             self.seen.has_content |= name.as_deref() == Some("content");
             self.seen.is_other |= name.as_deref().is_some_and(|name| OF_OTHERS.contains(&name));
+            self.seen.names_task |= matches!(name.as_deref(), Some("task" | "taskId"));
         }
     }
 

@@ -4,8 +4,9 @@
 use super::json_rpc::{BodyFault, Call};
 use super::operation::Operation;
 use super::target::Target;
+use super::task::{Maker, Task};
 use crate::challenge;
-use crate::config::policy::{Mcp, McpRule, McpRules, Route, ScopeRule};
+use crate::config::policy::{Mcp, McpRule, McpRules, Route, ScopeRule, Tasks};
 use crate::jwt::Scopes;
 use crate::{names, uri};
 use std::borrow::Cow;
@@ -85,16 +86,33 @@ fn of_call<'a>(mcp: &'a Mcp, call: &'a Call) -> impl Iterator<Item = Need<'a>> {
     let itself = match &call.target {
         Target::Tool(name) => Some(of_name(&mcp.tools, name)),
         Target::Prompt(name) => Some(of_name(&mcp.prompts, name)),
-        Target::Resource(_) => None,
-        Target::None if !mcp.allow_tasks && is_of_tasks(&call.method) => Some(Need::Unlisted),
-        Target::None | Target::Resources(_) if mcp.lazy_auth.contains(&call.method) => Some(Need::Open),
-        Target::None | Target::Resources(_) => Some(Need::Token(NO_SCOPES)),
+        Target::Resource(_) | Target::Task(_) => None,
+        Target::None if mcp.tasks != Tasks::Allow && is_of_tasks(&call.method) => Some(Need::Unlisted),
+        Target::None | Target::Listened(_) => Some(of_method(mcp, &call.method)),
     };
-    itself.into_iter().chain(call.target.uris().iter().flat_map(|uri| of_uri(&mcp.resources, uri)))
+    let uris = call.target.uris().iter().flat_map(|uri| of_uri(&mcp.resources, uri));
+    let tasks = call.target.tasks().iter().map(|task| of_task(mcp, &call.method, task));
+    itself.into_iter().chain(uris).chain(tasks)
 }
 
-/// A task's state has the result of its tool in it, and what names it is an id that says nothing of the tool (MCP 2025-11-25 Tasks; the extension
-/// `io.modelcontextprotocol/tasks` of 2026-07-28).
+/// What a method needs that names nothing.
+fn of_method<'a>(mcp: &Mcp, method: &str) -> Need<'a> {
+    if mcp.lazy_auth.iter().any(|open| open == method) { Need::Open } else { Need::Token(NO_SCOPES) }
+}
+
+/// What a task needs: as much as the tool that made it.
+fn of_task<'a>(mcp: &'a Mcp, method: &str, task: &Task) -> Need<'a> {
+    match (&task.maker, mcp.tasks) {
+        (_, Tasks::Deny) | (Maker::Unknown | Maker::Another, Tasks::Known) => Need::Unlisted,
+        (Maker::Tool(name), _) => by_rule(&mcp.tools, name),
+        (Maker::Unlisted, _) => unruled(&mcp.tools),
+        (Maker::Unknown, Tasks::Allow) => of_method(mcp, method),
+        // Whoever signs in may find it to be his.
+        (Maker::Another, Tasks::Allow) => Need::Token(NO_SCOPES),
+    }
+}
+
+/// Whether a method is about tasks: their states have the results of tools in them.
 fn is_of_tasks(method: &str) -> bool {
     method.trim_start().get(..6).is_some_and(|start| start.eq_ignore_ascii_case("tasks/"))
 }
@@ -135,9 +153,13 @@ fn by_rule<'a>(rules: &'a McpRules, name: &str) -> Need<'a> {
     match rules.find(name) {
         Some(McpRule::Public) => Need::Open,
         Some(McpRule::Token(rule)) => Need::Token(rule),
-        None if rules.allow_unlisted => Need::Token(NO_SCOPES),
-        None => Need::Unlisted,
+        None => unruled(rules),
     }
+}
+
+/// What has no rule needs.
+fn unruled<'a>(rules: &McpRules) -> Need<'a> {
+    if rules.allow_unlisted { Need::Token(NO_SCOPES) } else { Need::Unlisted }
 }
 
 /// Whether a caller with these scopes may; without a token (`None`) only what is open.

@@ -6,6 +6,7 @@ use super::id;
 use super::json_rpc::{self, Body, BodyFault, Call, Message};
 use super::list::Kind;
 use super::target::Target;
+use super::task::{self, Task};
 use crate::request::Request;
 use crate::uri::{self, Form};
 use base64::Engine as _;
@@ -69,6 +70,9 @@ impl Operation {
             // One that can't be judged is refused with the body.
             ("resources/read", Some(Some(uri))) if uri::check(&uri, Form::Uri).is_ok() => {
                 Target::Resource(uri)
+            }
+            (method, Some(Some(id))) if task::is_about_one(method) => {
+                Target::Task(Box::new(Task::named(&id)?))
             }
             ("tools/call" | "prompts/get" | "resources/read", _) => return None,
             // What other methods name is in the body alone.
@@ -159,7 +163,7 @@ fn agree(request: &Request<'_>, era: Era, call: &Call) -> Result<(), BodyFault> 
     }
     let in_body = match call.method.as_str() {
         "tools/call" | "prompts/get" | "resources/read" => call.target.name(),
-        // Other methods have no such header; one that is there all the same must name what the body names.
+        // Other methods have no such header, or (those about tasks) not every client sends it; one that is there must name what the body names.
         _ if request.mcp_name.is_none() => return Ok(()),
         _ => call.target.name(),
     };

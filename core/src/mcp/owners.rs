@@ -19,6 +19,8 @@ const STALE_MS: u64 = 60_000;
 pub enum Kind {
     /// `Mcp-Session-Id`.
     Sessions,
+    /// A task's id.
+    Tasks,
 }
 
 /// Whose it is.
@@ -31,6 +33,20 @@ pub enum Owner {
     /// Somebody else's.
     Another,
 }
+
+/// The same where an owner may be one of many.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Whose<T> {
+    /// It was never given out here, or long ago.
+    Unknown,
+    /// The caller's, as this one of them.
+    Recognised(T),
+    /// Somebody else's, or nobody's.
+    Another,
+}
+
+/// What two were given is nobody's: nobody's hash, but for a chance of one in 2^64.
+const NOBODY: u64 = 0;
 
 #[derive(Debug, Clone, Copy)]
 struct Entry {
@@ -50,17 +66,45 @@ pub fn find(
     caller: u64,
     now: u64,
 ) -> Result<Owner, TableFault> {
+    Ok(match whose(table, kind, key, |owner| (owner == caller).then_some(()), now)? {
+        Whose::Unknown => Owner::Unknown,
+        Whose::Recognised(()) => Owner::Caller,
+        Whose::Another => Owner::Another,
+    })
+}
+
+/// Whose `key` is, by what the caller recognises as its own; that counts as used now.
+///
+/// # Errors
+/// The shared table failed.
+pub fn whose<T>(
+    table: &dyn SharedTable,
+    kind: Kind,
+    key: u64,
+    recognise: impl FnOnce(u64) -> Option<T>,
+    now: u64,
+) -> Result<Whose<T>, TableFault> {
     let bytes = table.read(&cell(kind, key))?.map(|(bytes, _)| bytes).unwrap_or_default();
     let Some(entry) = decode(&bytes).into_iter().find(|entry| entry.key == key) else {
-        return Ok(Owner::Unknown);
+        return Ok(Whose::Unknown);
     };
-    if entry.owner != caller {
-        return Ok(Owner::Another);
-    }
+    let Some(found) = Some(entry.owner).filter(|owner| *owner != NOBODY).and_then(recognise) else {
+        return Ok(Whose::Another);
+    };
     if now.abs_diff(entry.used) > STALE_MS {
-        give(table, kind, key, caller, now)?;
+        touch(table, kind, entry, now)?;
     }
-    Ok(Owner::Caller)
+    Ok(Whose::Recognised(found))
+}
+
+/// It was used now, if it still is whose it was.
+fn touch(table: &dyn SharedTable, kind: Kind, seen: Entry, now: u64) -> Result<(), TableFault> {
+    swap(table, &cell(kind, seen.key), |bytes| {
+        let mut entries = decode(bytes.unwrap_or_default());
+        let entry = entries.iter_mut().find(|entry| (entry.key, entry.owner) == (seen.key, seen.owner));
+        let found = entry.map(|entry| entry.used = now);
+        (found.map(|()| encode(&entries)), ())
+    })
 }
 
 /// It is the caller's from now on.
@@ -69,15 +113,40 @@ pub fn find(
 /// The shared table failed.
 pub fn give(table: &dyn SharedTable, kind: Kind, key: u64, caller: u64, now: u64) -> Result<(), TableFault> {
     swap(table, &cell(kind, key), |bytes| {
-        let mut entries = decode(bytes.unwrap_or_default());
-        entries.retain(|entry| entry.key != key);
-        if entries.len() >= WAYS {
-            let oldest = entries.iter().enumerate().min_by_key(|(_, entry)| entry.used).map(|(at, _)| at);
-            entries.swap_remove(oldest.unwrap_or_default());
-        }
-        entries.push(Entry { key, owner: caller, used: now });
-        (Some(encode(&entries)), ())
+        let entries = decode(bytes.unwrap_or_default());
+        (Some(encode(&with(entries, Entry { key, owner: caller, used: now }))), ())
     })
+}
+
+/// It is `owner`'s, unless it was another's: then it is nobody's, for the one must not get what the other was given. Answers whether it is.
+///
+/// # Errors
+/// The shared table failed.
+pub fn claim(
+    table: &dyn SharedTable,
+    kind: Kind,
+    key: u64,
+    owner: u64,
+    now: u64,
+) -> Result<bool, TableFault> {
+    swap(table, &cell(kind, key), |bytes| {
+        let entries = decode(bytes.unwrap_or_default());
+        let before = entries.iter().find(|entry| entry.key == key).map(|entry| entry.owner);
+        let is_owners = before.is_none_or(|before| before == owner);
+        let owner = if is_owners { owner } else { NOBODY };
+        (Some(encode(&with(entries, Entry { key, owner, used: now }))), is_owners)
+    })
+}
+
+/// A slot with this entry, in the place of what it had under its key.
+fn with(mut entries: Vec<Entry>, entry: Entry) -> Vec<Entry> {
+    entries.retain(|other| other.key != entry.key);
+    if entries.len() >= WAYS {
+        let oldest = entries.iter().enumerate().min_by_key(|(_, entry)| entry.used).map(|(at, _)| at);
+        entries.swap_remove(oldest.unwrap_or_default());
+    }
+    entries.push(entry);
+    entries
 }
 
 /// It is over: nobody's any more.
@@ -97,6 +166,7 @@ fn cell(kind: Kind, key: u64) -> String {
     let mut name = String::with_capacity(24);
     name.push_str(match kind {
         Kind::Sessions => "gatewaystack.s.",
+        Kind::Tasks => "gatewaystack.k.",
     });
     write_number(&mut name, key % SLOTS);
     name
@@ -164,6 +234,39 @@ mod tests {
             give(&table, KIND, key(n), 1, n).unwrap();
         }
         assert_eq!(table.size(), (1, WAYS * ENTRY));
+    }
+
+    #[test]
+    fn what_two_claim_is_nobodys_until_it_is_forgotten() {
+        let table = MemoryTable::default();
+        let whose = |key, caller| find(&table, Kind::Tasks, key, caller, 5).unwrap();
+        assert_eq!(claim(&table, Kind::Tasks, 7, 1, 5), Ok(true));
+        assert_eq!(claim(&table, Kind::Tasks, 7, 1, 6), Ok(true), "the same again");
+        assert_eq!((whose(7, 1), whose(7, 2)), (Owner::Caller, Owner::Another));
+        assert_eq!(find(&table, Kind::Sessions, 7, 1, 5), Ok(Owner::Unknown), "a table of its own");
+        for owner in [2, 1, 2] {
+            assert_eq!(claim(&table, Kind::Tasks, 7, owner, 7), Ok(false));
+            assert_eq!((whose(7, 1), whose(7, 2)), (Owner::Another, Owner::Another));
+            assert_eq!(whose(7, NOBODY), Owner::Another);
+        }
+        for n in 1..=10 {
+            assert_eq!(claim(&table, Kind::Tasks, 7 + n * SLOTS, 1, 7 + n), Ok(true));
+        }
+        assert_eq!(whose(7, 1), Owner::Unknown);
+    }
+
+    /// Between a look and its note that the key was used, another may have got it.
+    #[test]
+    fn a_use_takes_nothing_back() {
+        let table = MemoryTable::default();
+        claim(&table, Kind::Tasks, 7, 1, 0).unwrap();
+        let between = |owner: u64| {
+            claim(&table, Kind::Tasks, 7, 2, STALE_MS * 2).unwrap();
+            (owner == 1).then_some(())
+        };
+        let found = whose(&table, Kind::Tasks, 7, between, STALE_MS * 2);
+        assert_eq!(found, Ok(Whose::Recognised(())));
+        assert_eq!(find(&table, Kind::Tasks, 7, 1, STALE_MS * 2), Ok(Owner::Another));
     }
 
     #[test]

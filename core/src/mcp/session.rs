@@ -2,7 +2,7 @@
 //! to more than one; so another caller's use finds no session.
 
 use super::owners::{self, Kind, Owner};
-use crate::config::policy::{Policy, Route, Sessions};
+use crate::config::policy::{Route, Sessions};
 use crate::exchange::World;
 use crate::hash;
 use crate::jwt::VerifiedClaims;
@@ -24,9 +24,10 @@ impl Holder<'_> {
         is_bound.then(|| hash::keyed(world.counters.secret, &[b"session", self.route.name.as_bytes(), id]))
     }
 
-    fn caller(&self, policy: &Policy, world: &World<'_>) -> u64 {
-        let issuer =
-            |claims: &VerifiedClaims| policy.issuers.get(claims.issuer().0).map(|issuer| &issuer.issuer);
+    /// The caller's hash: issuer and user, or nobody.
+    pub(super) fn caller(&self, world: &World<'_>) -> u64 {
+        let issuers = &world.policy.issuers;
+        let issuer = |claims: &VerifiedClaims| issuers.get(claims.issuer().0).map(|issuer| &issuer.issuer);
         let parts = match self.claims {
             Some(claims) => {
                 let issuer = issuer(claims).map(String::as_bytes).unwrap_or_default();
@@ -44,7 +45,7 @@ impl Holder<'_> {
     /// It is another caller's, or that can't be found out.
     pub fn check(&self, world: &World<'_>, id: Option<&[u8]>) -> Result<bool, Refusal> {
         let Some(key) = id.and_then(|id| self.key(world, id)) else { return Ok(false) };
-        let caller = self.caller(world.policy, world);
+        let caller = self.caller(world);
         match owners::find(world.counters.table, Kind::Sessions, key, caller, world.now_ms) {
             Ok(Owner::Caller) => Ok(true),
             Ok(Owner::Unknown) => Ok(false),
@@ -59,7 +60,7 @@ impl Holder<'_> {
     /// That can't be kept.
     pub fn bind(&self, world: &World<'_>, id: &[u8]) -> Result<(), Refusal> {
         let Some(key) = self.key(world, id) else { return Ok(()) };
-        let caller = self.caller(world.policy, world);
+        let caller = self.caller(world);
         owners::give(world.counters.table, Kind::Sessions, key, caller, world.now_ms)
             .map_err(|_| Refusal::Internal(Fault::SharedTable))
     }

@@ -6,6 +6,7 @@
 
 use super::form::{Form, Scan, names_a_list};
 use super::list::Unfilterable;
+use super::task;
 
 /// The state between two chunks.
 #[derive(Debug, Clone)]
@@ -32,6 +33,9 @@ pub struct Events {
     flows: bool,
     /// What the last chunk gave isn't what came.
     has_changed: bool,
+    /// The call that it answers, where the answer may make a task; and the task that it has made.
+    call: Option<String>,
+    task: Option<String>,
 }
 
 /// What has come of a stream before anything but white space.
@@ -75,7 +79,19 @@ impl Events {
             fed: None,
             flows: false,
             has_changed: false,
+            call: None,
+            task: None,
         }
+    }
+
+    /// The call that the stream answers, as JSON, where the answer may make a task.
+    pub fn of_call(self, call: Option<String>) -> Self {
+        Self { call, ..self }
+    }
+
+    /// The task that an event of the last chunk has made, as the only answer of the call.
+    pub fn take_task(&mut self) -> Option<String> {
+        self.task.take()
     }
 
     /// Whether what the last chunk gave may not be longer than the host holds: it was written anew, or the host has kept what came before.
@@ -239,6 +255,7 @@ impl Events {
     ) -> Result<usize, Unfilterable> {
         let event = self.pending.get(from..to).unwrap_or_default();
         let is_read = self.is_read();
+        let mut made = None;
         let shown = match self.scan.end() {
             _ if self.flows || event.len() > self.max => {
                 if is_read || self.scan.is_broken() {
@@ -249,14 +266,29 @@ impl Events {
             Form::Broken if is_read || names_a_list(event) => return Err(Unfilterable),
             Form::Broken => None,
             Form::List | Form::Other if is_read => one(event, !self.begun, filter)?,
-            Form::List | Form::Other => None,
+            Form::List => None,
+            Form::Other => {
+                made = self.task_in(event);
+                None
+            }
         };
         out.extend_from_slice(shown.as_deref().map_or(event, str::as_bytes));
         self.has_changed |= shown.is_some();
+        if made.is_some() {
+            // A call has one answer.
+            self.call = None;
+            self.task = made;
+        }
         self.begun = true;
         self.scan = Scan::default();
         (self.has_data, self.flows) = (false, false);
         Ok(to)
+    }
+
+    /// The task that a whole event makes, if it makes one.
+    fn task_in(&self, event: &[u8]) -> Option<String> {
+        let call = self.call.as_deref().filter(|_| self.scan.names_task())?;
+        task::made(&Event::read(event, !self.begun).ok()?.payload(), call)
     }
 
     /// How much of the open event is held. What is no list so far goes on earlier, so that a whole chunk more is no more than the host holds.
@@ -324,21 +356,38 @@ fn seems_data(line: &str) -> bool {
     })
 }
 
+/// An event as every reader takes it apart.
+struct Event<'e> {
+    mark: &'static str,
+    lines: Vec<(&'e str, &'e str)>,
+}
+
+impl<'e> Event<'e> {
+    fn read(event: &'e [u8], first: bool) -> Result<Self, Unfilterable> {
+        let text = std::str::from_utf8(event).map_err(|_| Unfilterable)?;
+        // Readers skip a byte order mark at the beginning of a stream (§9.2.5).
+        let (mark, text) = match text.strip_prefix('\u{feff}').filter(|_| first) {
+            Some(rest) => ("\u{feff}", rest),
+            None => ("", text),
+        };
+        let lines = lines(text);
+        if lines.iter().any(|(line, _)| data(line).is_none() && seems_data(line)) {
+            return Err(Unfilterable);
+        }
+        Ok(Self { mark, lines })
+    }
+
+    fn payload(&self) -> String {
+        let parts: Vec<&str> = self.lines.iter().filter_map(|(line, _)| data(line)).collect();
+        parts.join("\n")
+    }
+}
+
 /// One event as it may be shown; `None`: as it is.
 fn one(event: &[u8], first: bool, filter: Filter<'_>) -> Result<Option<String>, Unfilterable> {
-    let text = std::str::from_utf8(event).map_err(|_| Unfilterable)?;
-    // Readers skip a byte order mark at the beginning of a stream (§9.2.5).
-    let (mark, text) = match text.strip_prefix('\u{feff}').filter(|_| first) {
-        Some(rest) => ("\u{feff}", rest),
-        None => ("", text),
-    };
-    let lines = lines(text);
-    if lines.iter().any(|(line, _)| data(line).is_none() && seems_data(line)) {
-        return Err(Unfilterable);
-    }
-    let parts: Vec<&str> = lines.iter().filter_map(|(line, _)| data(line)).collect();
-    let payload = parts.join("\n");
-    let Some(filtered) = filter(&payload)? else { return Ok(None) };
+    let read = Event::read(event, first)?;
+    let Some(filtered) = filter(&read.payload())? else { return Ok(None) };
+    let Event { mark, lines } = read;
     let mut out = String::with_capacity(event.len());
     out.push_str(mark);
     let mut written = false;

@@ -1,8 +1,9 @@
-//! What a call names: its method and parameters in, the tool, prompt or resources that a rule may be about out. What another server could read as
+//! What a call names: its method and parameters in, the tool, prompt, resources or tasks that a rule may be about out. What another server could read as
 //! another one is refused.
 
 use super::era::Era;
 use super::json_rpc::{BodyFault, string, unmistakable};
+use super::task::{self, Task};
 use crate::json::Text;
 use crate::uri::{self, Form};
 
@@ -17,19 +18,41 @@ pub enum Target {
     Prompt(String),
     /// A resource's URI, or a template of such.
     Resource(String),
-    /// The URIs of resources, possibly none.
-    Resources(Vec<String>),
+    /// A task.
+    Task(Box<Task>),
+    /// What a stream is to tell of.
+    Listened(Box<Listened>),
+}
+
+/// What a stream is to tell of, possibly nothing.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Listened {
+    uris: Vec<String>,
+    tasks: Vec<Task>,
 }
 
 /// Resources that one call may name: each is held against all rules.
 const MAX_RESOURCES: usize = 1_000;
+/// Tasks that one call may name: each is looked for in the shared table.
+const MAX_TASKS: usize = 100;
 
 impl Target {
     /// The name, where it is one.
     pub fn name(&self) -> Option<&str> {
         match self {
-            Self::None | Self::Resources(_) => None,
+            Self::None | Self::Listened(_) => None,
             Self::Tool(name) | Self::Prompt(name) | Self::Resource(name) => Some(name),
+            Self::Task(task) => Some(task.id()),
+        }
+    }
+
+    /// What a record may show of it: of a task the tool that made it.
+    pub fn shown(&self) -> Option<&str> {
+        match self {
+            Self::Task(task) => task.tool(),
+            Self::None | Self::Tool(_) | Self::Prompt(_) | Self::Resource(_) | Self::Listened(_) => {
+                self.name()
+            }
         }
     }
 
@@ -37,8 +60,26 @@ impl Target {
     pub fn uris(&self) -> &[String] {
         match self {
             Self::Resource(uri) => std::slice::from_ref(uri),
-            Self::Resources(uris) => uris,
-            Self::None | Self::Tool(_) | Self::Prompt(_) => &[],
+            Self::Listened(listened) => &listened.uris,
+            Self::None | Self::Tool(_) | Self::Prompt(_) | Self::Task(_) => &[],
+        }
+    }
+
+    /// The tasks.
+    pub fn tasks(&self) -> &[Task] {
+        match self {
+            Self::Task(task) => std::slice::from_ref(task),
+            Self::Listened(listened) => &listened.tasks,
+            Self::None | Self::Tool(_) | Self::Prompt(_) | Self::Resource(_) => &[],
+        }
+    }
+
+    /// The tasks, to note who made them.
+    pub fn tasks_mut(&mut self) -> &mut [Task] {
+        match self {
+            Self::Task(task) => std::slice::from_mut(task),
+            Self::Listened(listened) => &mut listened.tasks,
+            Self::None | Self::Tool(_) | Self::Prompt(_) | Self::Resource(_) => &mut [],
         }
     }
 }
@@ -62,7 +103,8 @@ pub(super) fn read(method: &str, params: Option<Text<'_>>, era: Era) -> Result<T
             Target::Resource(resource(param("uri"), Form::Uri)?)
         }
         "completion/complete" => completed(param("ref"))?,
-        "subscriptions/listen" => Target::Resources(listened(param("notifications"))?),
+        "subscriptions/listen" => Target::Listened(Box::new(listened(param("notifications"))?)),
+        method if task::is_about_one(method) => Target::Task(Box::new(task(param("taskId"))?)),
         _ => Target::None,
     })
 }
@@ -77,18 +119,35 @@ fn completed(of: Option<Text<'_>>) -> Result<Target, BodyFault> {
     }
 }
 
-/// `SubscriptionFilter` of 2026-07-28; without one there is nothing to listen to.
-fn listened(filter: Option<Text<'_>>) -> Result<Vec<String>, BodyFault> {
-    let Some(filter) = filter else { return Ok(Vec::new()) };
+/// `SubscriptionFilter` of 2026-07-28, with what the extension for tasks adds (whose notifications carry results); without one there is nothing to listen to.
+fn listened(filter: Option<Text<'_>>) -> Result<Listened, BodyFault> {
+    let Some(filter) = filter else { return Ok(Listened { uris: Vec::new(), tasks: Vec::new() }) };
     if !filter.is_object() {
         return Err(BodyFault::Target);
     }
-    unmistakable(filter, &["resourceSubscriptions"])?;
-    let Some(uris) = filter.get("resourceSubscriptions") else { return Ok(Vec::new()) };
-    if !uris.is_array() || uris.items().take(MAX_RESOURCES + 1).count() > MAX_RESOURCES {
+    unmistakable(filter, &["resourceSubscriptions", "taskIds"])?;
+    Ok(Listened {
+        uris: each(filter.get("resourceSubscriptions"), MAX_RESOURCES, |uri| resource(uri, Form::Uri))?,
+        tasks: each(filter.get("taskIds"), MAX_TASKS, task)?,
+    })
+}
+
+/// The members of a list, at most so many; without one there are none.
+fn each<'t, T>(
+    list: Option<Text<'t>>,
+    max: usize,
+    read: impl Fn(Option<Text<'t>>) -> Result<T, BodyFault>,
+) -> Result<Vec<T>, BodyFault> {
+    let Some(list) = list else { return Ok(Vec::new()) };
+    if !list.is_array() || list.items().take(max + 1).count() > max {
         return Err(BodyFault::Target);
     }
-    uris.items().map(|uri| resource(Some(uri), Form::Uri)).collect()
+    list.items().map(|item| read(Some(item))).collect()
+}
+
+fn task(id: Option<Text<'_>>) -> Result<Task, BodyFault> {
+    let id = id.map(string).transpose()?.flatten();
+    id.and_then(|id| Task::named(&id)).ok_or(BodyFault::Target)
 }
 
 fn resource(uri: Option<Text<'_>>, form: Form) -> Result<String, BodyFault> {
@@ -111,6 +170,7 @@ fn check(method: &str, params: Option<Text<'_>>) -> Result<(), BodyFault> {
         "tools/call" | "prompts/get" => unmistakable(params, &["name"]),
         "resources/read" | "resources/subscribe" | "resources/unsubscribe" => unmistakable(params, &["uri"]),
         "subscriptions/listen" => unmistakable(params, &["notifications"]),
+        method if task::is_about_one(method) => unmistakable(params, &["taskId"]),
         "completion/complete" => {
             unmistakable(params, &["ref"])?;
             params.get("ref").map_or(Ok(()), |of| unmistakable(of, &["type", "name", "uri"]))

@@ -11,6 +11,7 @@ mod ids;
 mod spellings;
 mod lists;
 mod sessions;
+mod tasks;
 mod watched;
 
 const LEGACY: [&str; 3] = ["2025-03-26", "2025-06-18", "2025-11-25"];

@@ -55,6 +55,7 @@ fn every() -> Vec<Refusal> {
         Refusal::Origin,
         Refusal::NotOwner,
         Refusal::NoSession,
+        Refusal::NoTask,
         Refusal::NotFilterable,
         Refusal::NoToken,
         Refusal::Encrypted,

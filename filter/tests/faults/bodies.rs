@@ -28,7 +28,12 @@ pub struct Seen {
     /// What the client got of the answer's headers and body.
     shown: Option<Vec<(String, Vec<u8>)>>,
     text: Vec<u8>,
+    /// Whether a task is kept.
+    kept: bool,
 }
+
+/// A task's id, which stands in answers alone.
+const TASK: &str = "of-whoami";
 
 fn call(name: &str) -> Vec<u8> {
     json!({"jsonrpc": "2.0", "id": 1, "method": "tools/call", "params": {"name": name}})
@@ -98,6 +103,7 @@ impl Life {
             proxy_on_delete(REQUEST);
         }
         (seen.calls, seen.lied) = host(|host| (host.calls, host.lied));
+        seen.kept = host(|host| host.has_shared("gatewaystack.k."));
         seen
     }
 
@@ -257,7 +263,11 @@ pub fn answers() -> Vec<(Life, &'static str)> {
         all.push((Life { answer: ("text/event-stream", events, trailers), ..lists.clone() }, kept));
         // Under a call's id: where its headers have left, they said how long it was.
         let call = Life { hold, body: call("whoami"), ..life("/mcp") };
-        all.push((Life { answer: json.clone(), ..call }, if hold { kept } else { "" }));
+        all.push((Life { answer: json.clone(), ..call.clone() }, if hold { kept } else { "" }));
+        let task = format!(r#"{{"id":1,"result":{{"resultType":"task","taskId":"{TASK}"}}}}"#);
+        let event = format!(": x\n\ndata: {task}\n\n");
+        all.push((Life { answer: ("application/json", task, trailers), ..call.clone() }, TASK));
+        all.push((Life { answer: ("text/event-stream", event, trailers), ..call }, TASK));
         let disguised = ("text/event-stream", list.to_owned(), trailers);
         all.push((Life { answer: disguised, ..lists.clone() }, ""));
         let notes = Life { hold, ..life("/notes") };
@@ -307,6 +317,7 @@ fn without_faults_bodies_pass_with_a_permit_and_answers_are_cut_down() {
         let seen = life.run(None);
         let text = String::from_utf8_lossy(&seen.text);
         assert!(text.contains(expect) && text.is_empty() == expect.is_empty(), "{:?}: {text}", life.answer);
+        assert_eq!(seen.kept, expect == TASK, "{:?}", life.answer);
         check(&life, &seen, true, &life.answer.1);
     }
 }
@@ -339,6 +350,9 @@ fn whatever_call_fails_no_answer_shows_what_its_caller_must_not_see() {
         for fault in (0..calls).flat_map(|at| FAULTS.map(|fault| (at, fault))) {
             let seen = life.run(Some(fault));
             check(&life, &seen, true, &format!("hold {} {fault:?} {:?}", life.hold, life.answer));
+            // A host that only says that it has written can't be seen through.
+            let is_named = String::from_utf8_lossy(&seen.text).contains(TASK) && fault.1 != Fault::Nothing;
+            assert!(!is_named || seen.kept, "hold {} {fault:?} {:?}", life.hold, life.answer);
             shown += usize::from(!seen.text.is_empty());
         }
     }

@@ -99,6 +99,11 @@ pub fn host<R>(run: impl FnOnce(&mut Host) -> R) -> R {
 }
 
 impl Host {
+    /// Whether there is a shared cell whose name begins so.
+    pub fn has_shared(&self, start: &str) -> bool {
+        self.shared.keys().any(|key| key.starts_with(start.as_bytes()))
+    }
+
     /// Counts a call; the fault that it meets.
     fn fault(&mut self) -> Option<Fault> {
         let at = self.calls;

@@ -46,6 +46,9 @@ pub fn advice(reason: &str, auth0: bool) -> &'static str {
         "session_not_found" => {
             "nothing: the session is another caller's, or began before its user signed in; sessions in the route's mcp rules"
         }
+        "task_not_found" => {
+            "nothing: the task is another caller's, or the server gave its id to two; what two were given is nobody's"
+        }
         "not_filterable" => {
             "the upstream's answer, which response_filter or the list filter can't read: its form, or its length (max_bytes, max_body)"
         }

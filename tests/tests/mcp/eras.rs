@@ -1,7 +1,7 @@
 //! What is supported in which era, found out by asking: the table of `docs/mcp-support.md`.
 
 use super::*;
-use gatewaystack_tests::scripted::{Step, answer};
+use gatewaystack_tests::scripted::{Step, answer, json_answer};
 use gatewaystack_tests::support;
 
 /// A gateway, and the era in which it is asked.
@@ -106,6 +106,25 @@ impl Probe<'_> {
         got.status == 401 && got.header("www-authenticate").is_some_and(|c| c.contains("scope=\"tool:read\""))
     }
 
+    /// Its caller may ask for it with the tool's scope, and neither without nor may another user.
+    async fn own_task(&self) -> bool {
+        let id = format!("task-of-{}", self.era);
+        let task = json!({"taskId": id, "status": "working"});
+        let nested = json!({"jsonrpc": "2.0", "id": 1, "result": {"task": task}});
+        let flat = json!({"jsonrpc": "2.0", "id": 1, "result": {"resultType": "task", "taskId": id}});
+        let made = if self.era == NEWEST { flat } else { nested };
+        self.stage.upstream.answers([Step::Send(json_answer(&made.to_string()))]);
+        self.call("list_notes", Some(self.reader)).await;
+        self.stage.upstream.answers([Step::Send(json_answer(r#"{"jsonrpc":"2.0","id":1,"result":{}}"#))]);
+        let mint = |scope: &str, user: &str| token().scope(scope).subject(user).mint(&self.stage.issuer);
+        let get = request("tasks/get", &json!({"taskId": id}));
+        let mut got = Vec::new();
+        for token in [mint("tool:read", "ann"), mint("other", "ann"), mint("tool:read", "ben")] {
+            got.push(self.ask("tasks/get", Some(&id), &get, Some(&token)).await.status);
+        }
+        got == [200, 403, 403]
+    }
+
     async fn rows(&self) -> Vec<(&'static str, bool)> {
         let json = self.list("application/json").await;
         let stream = self.list("text/event-stream").await;
@@ -141,7 +160,11 @@ impl Probe<'_> {
                 self.own_session().await,
             ),
             (
-                "`tasks/*` is refused where a tool needs more than a token, unless `tasks: allow`",
+                "A task follows the rule of the tool that made it, for the caller that it was made for",
+                self.own_task().await,
+            ),
+            (
+                "A task that nobody knows of is refused where a tool needs more than a token, unless `tasks: allow`",
                 self.post("tasks/get", None, json!({"taskId": "t"})).await.status == 403,
             ),
             ("Headers that disagree with the body: -32020", self.disagreement().await),

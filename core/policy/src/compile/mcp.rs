@@ -1,7 +1,7 @@
 //! MCP routes (POLICY.md `routes[].mcp`, CONTRACT §12): rules by tool, prompt and resource in, compiled ones out.
 
 use super::Errors;
-use crate::policy::{ChallengeMode, Keys, Mcp, McpRule, McpRules, Pattern, ScopeRule, Sessions};
+use crate::policy::{ChallengeMode, Keys, Mcp, McpRule, McpRules, Pattern, ScopeRule, Sessions, Tasks};
 use crate::raw::{RawChallengeMode, RawMcp, RawPolicy, RawRoute, RawSessions, RawTasks};
 use crate::values::{name, url};
 use gatewaystack_text::uri::{self, Form};
@@ -47,7 +47,12 @@ pub fn compile(
         [&tools, &prompts, &resources].iter().any(|rules| rules.all().any(|rule| *rule == McpRule::Public));
     let supported = supported(policy, &[&tools, &prompts, &resources], scopes);
     Mcp {
-        allow_tasks: raw.tasks.as_ref().map_or_else(|| are_alike(&tools), |tasks| *tasks == RawTasks::Allow),
+        tasks: match raw.tasks {
+            Some(RawTasks::Allow) => Tasks::Allow,
+            Some(RawTasks::Deny) => Tasks::Deny,
+            None if are_alike(&tools) => Tasks::Allow,
+            None => Tasks::Known,
+        },
         resource: resource(policy, raw, pattern, &at("resource"), errors),
         tools,
         prompts,

@@ -21,8 +21,8 @@ pub struct Mcp {
     pub challenge_mode: ChallengeMode,
     /// Whose a session is.
     pub sessions: Sessions,
-    /// Whether a token is enough for methods about tasks, which carry results of tools and name none.
-    pub allow_tasks: bool,
+    /// Who may ask for tasks, whose state has results of tools in it.
+    pub tasks: Tasks,
     /// Origins that browsers may call from, or `*`.
     pub allowed_origins: Vec<String>,
     /// The largest body that is read, and the largest answer that is filtered, in bytes.
@@ -131,4 +131,15 @@ pub enum Sessions {
     Bind,
     /// Whoever's knows its id.
     Pass,
+}
+
+/// Who may ask for tasks. One that is known to have been made by a tool follows that tool's rule in any case but the last.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Tasks {
+    /// Whoever has a token, where nobody knows which tool made them.
+    Allow,
+    /// Nobody, where nobody knows which tool made them.
+    Known,
+    /// Nobody.
+    Deny,
 }

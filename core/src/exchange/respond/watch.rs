@@ -11,6 +11,7 @@ pub struct Watched {
     pub cap: usize,
     /// Some of it has gone on.
     pub flows: bool,
+    pub(super) makes_tasks: bool,
 }
 
 /// What follows for a part of a [`Watched`] body.
@@ -38,7 +39,9 @@ impl Exchange {
         watched.scan.feed(part);
         let (scan, is_held) = (&watched.scan, size <= watched.cap && !watched.flows);
         let watch = match is_held {
-            true if is_end && scan.end() == Form::Other => Watch::Pass,
+            true if is_end && scan.end() == Form::Other && !(watched.makes_tasks && scan.names_task()) => {
+                Watch::Pass
+            }
             true if is_end => Watch::Read,
             true if scan.is_other() => Watch::Pass,
             true => Watch::Hold,

@@ -1,0 +1,188 @@
+//! Tasks (MCP 2025-11-25 Tasks; the extension `io.modelcontextprotocol/tasks` of 2026-07-28, SEP-2663): what asks for a task gets its tool's result, and names an
+//! id that says nothing of the tool. So an answer that makes a task is remembered, by keyed hashes: the tool's rule decides who may ask, and nobody but its caller.
+//!
+//! `{"result":{"task":{"taskId":"t-1"}}}` and `{"result":{"resultType":"task","taskId":"t-1"}}` make a task. A result with `content` makes none, whatever else it has.
+
+use super::json_rpc::{MAX_DEPTH, unmistakable};
+use super::list::KINDS;
+use super::operation::Operation;
+use super::owners::{self, Kind, Whose};
+use super::session::Holder;
+use super::{form, id};
+use crate::config::policy::{Mcp, Tasks};
+use crate::exchange::World;
+use crate::hash;
+use crate::json::{self, Bounds, Text};
+use crate::names;
+use crate::refusal::{Fault, Refusal};
+use std::cell::OnceCell;
+
+/// Longest id in bytes that is remembered.
+const MAX_ID: usize = 256;
+/// From this length on, ids that differ by case alone are one: nobody gives out both, and there are servers that take one for the other.
+const LONG: usize = 16;
+
+/// A task that a call names.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Task {
+    id: String,
+    /// By which tool it was made.
+    pub maker: Maker,
+}
+
+/// What is known of the tool that made a task.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Maker {
+    /// Nothing: the gateway may have been started since, or another one has passed the answer.
+    Unknown,
+    /// It is the caller's, of the tool that has this rule.
+    Tool(String),
+    /// It is the caller's, of a tool without a rule.
+    Unlisted,
+    /// It is somebody else's.
+    Another,
+}
+
+impl Task {
+    /// A task by its id; `None`: readers may differ about the id.
+    pub fn named(id: &str) -> Option<Self> {
+        is_plain(id).then(|| Self { id: id.to_owned(), maker: Maker::Unknown })
+    }
+
+    /// Its id. No log may have it: there are servers to whom it is as good as a password.
+    pub fn id(&self) -> &str {
+        &self.id
+    }
+
+    /// The tool that made it.
+    pub fn tool(&self) -> Option<&str> {
+        match &self.maker {
+            Maker::Tool(name) => Some(name),
+            Maker::Unknown | Maker::Unlisted | Maker::Another => None,
+        }
+    }
+}
+
+/// Whether a method's `params.taskId` names a task.
+pub fn is_about_one(method: &str) -> bool {
+    matches!(method, "tasks/get" | "tasks/result" | "tasks/update" | "tasks/cancel")
+}
+
+/// Finds out who made the tasks that an operation names.
+///
+/// # Errors
+/// One is another caller's, or that can't be found out.
+pub fn find(
+    world: &World<'_>,
+    holder: &Holder<'_>,
+    mcp: &Mcp,
+    operation: &mut Operation,
+) -> Result<(), Refusal> {
+    if mcp.tasks == Tasks::Deny {
+        return Ok(());
+    }
+    let makers = OnceCell::new();
+    for task in operation.calls.iter_mut().flat_map(|call| call.target.tasks_mut()) {
+        let recognise = |owner| {
+            let makers = makers.get_or_init(|| makers_of(world, holder, mcp));
+            makers.iter().find(|(hash, _)| *hash == owner).map(|(_, maker)| maker.clone())
+        };
+        let key = key(world, holder, &task.id);
+        let whose = owners::whose(world.counters.table, Kind::Tasks, key, recognise, world.now_ms)
+            .map_err(|_| Refusal::Internal(Fault::SharedTable))?;
+        task.maker = match whose {
+            Whose::Unknown => Maker::Unknown,
+            Whose::Recognised(maker) => maker,
+            // Where nothing passes that isn't known, it is refused as what isn't.
+            Whose::Another if mcp.tasks == Tasks::Allow && holder.claims.is_some() => {
+                return Err(Refusal::NoTask);
+            }
+            Whose::Another => Maker::Another,
+        };
+    }
+    Ok(())
+}
+
+/// The caller's answer names a task that `tool` has made: it is the caller's, by that tool's rule.
+///
+/// # Errors
+/// It was somebody else's or another tool's, and is nobody's from now on; or that can't be kept.
+pub fn bind(world: &World<'_>, holder: &Holder<'_>, mcp: &Mcp, tool: &str, id: &str) -> Result<(), Refusal> {
+    let rule = mcp.tools.named.iter().any(|(name, _)| name == tool).then_some(tool);
+    let owner = owner(world, holder.caller(world), rule);
+    match owners::claim(world.counters.table, Kind::Tasks, key(world, holder, id), owner, world.now_ms) {
+        Ok(true) => Ok(()),
+        Ok(false) => Err(Refusal::NotFilterable),
+        Err(_) => Err(Refusal::Internal(Fault::SharedTable)),
+    }
+}
+
+/// All that a task of this caller's may have as its owner. What was made without a token belongs to whoever knows its id, signed in or not.
+fn makers_of(world: &World<'_>, holder: &Holder<'_>, mcp: &Mcp) -> Vec<(u64, Maker)> {
+    let nobody = Holder { claims: None, ..*holder };
+    let callers = [Some(holder.caller(world)), holder.claims.map(|_| nobody.caller(world))];
+    let mut all = Vec::new();
+    for caller in callers.into_iter().flatten() {
+        all.push((owner(world, caller, None), Maker::Unlisted));
+        let named = mcp.tools.named.iter();
+        all.extend(named.map(|(name, _)| (owner(world, caller, Some(name)), Maker::Tool(name.clone()))));
+    }
+    all
+}
+
+/// A caller and a rule as one hash. Tools without a rule share theirs.
+fn owner(world: &World<'_>, caller: u64, rule: Option<&str>) -> u64 {
+    let (kind, name) = rule.map_or((b"unlisted".as_slice(), ""), |name| (b"tool", name));
+    hash::keyed(world.counters.secret, &[b"maker", &caller.to_le_bytes(), kind, name.as_bytes()])
+}
+
+/// A task's hash. Two servers may give out the same id.
+fn key(world: &World<'_>, holder: &Holder<'_>, id: &str) -> u64 {
+    let id = read_loosely(id);
+    hash::keyed(world.counters.secret, &[b"task", holder.route.name.as_bytes(), id.as_bytes()])
+}
+
+/// What servers take an id for that compare without case, or read a UUID in any of its forms: in another spelling a task is the same.
+fn read_loosely(id: &str) -> String {
+    if id.len() < LONG {
+        return id.to_owned();
+    }
+    let plain: String = id.chars().filter_map(names::plain).collect();
+    let bare = plain.strip_prefix("urn:uuid:").unwrap_or(&plain);
+    let digits: String = bare.chars().filter(|c| !matches!(c, '{' | '}' | '(' | ')' | '-')).collect();
+    let is_uuid = digits.len() == 32 && digits.bytes().all(|byte| byte.is_ascii_hexdigit());
+    if is_uuid { digits } else { plain }
+}
+
+/// Whether an id means the same to readers that end texts at a NUL or at the end of a line, and to those that trim.
+fn is_plain(id: &str) -> bool {
+    !id.is_empty() && !id.contains(char::is_control) && id.trim() == id
+}
+
+/// The task that an answer to the call with this id makes, as every reader finds it: strict JSON, one message, each member once and spelled right.
+pub fn made(answer: &str, call: &str) -> Option<String> {
+    let message = json::check(answer.as_bytes(), Bounds::of(MAX_DEPTH)).ok().filter(Text::is_object)?;
+    unmistakable(message, &["id", "result", "error", "method"]).ok()?;
+    if message.get("error").is_some() || message.get("method").is_some() {
+        return None;
+    }
+    let is_ours = id::read(message.get("id")?.raw().as_bytes()).is_some_and(|id| id == call);
+    let result = message.get("result").filter(|result| is_ours && result.is_object())?;
+    unmistakable(result, &["task", "taskId", "resultType"]).ok()?;
+    unmistakable(result, &form::OF_OTHERS).ok()?;
+    let has = |member: &str| result.get(member).is_some();
+    if form::OF_OTHERS.into_iter().chain(KINDS.map(|kind| kind.member())).any(has) {
+        return None;
+    }
+    let kind = result.get("resultType").map(|kind| kind.as_str());
+    let is_task = kind.as_ref().map(|kind| kind.as_deref() == Some("task"));
+    let id = match (result.get("task"), result.get("taskId"), is_task) {
+        (Some(task), None, None | Some(true)) if task.is_object() => {
+            unmistakable(task, &["taskId"]).ok()?;
+            task.get("taskId")?
+        }
+        (None, Some(id), Some(true)) => id,
+        _ => return None,
+    };
+    id.as_str().filter(|id| id.len() <= MAX_ID && is_plain(id)).map(std::borrow::Cow::into_owned)
+}
