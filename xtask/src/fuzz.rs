@@ -160,7 +160,7 @@ impl Fuzzers {
     fn explain(&self, target: Target, input: &Path) -> Result<()> {
         let name = target.name();
         let bytes = fs::read(input).with_context(|| input.display().to_string())?;
-        println!("\n{}", self.described(target, input)?);
+        println!("\n{}", short(&self.described(target, input)?));
         println!("\nits bytes, for printf: {}", bytes.escape_ascii().to_string().replace('%', "%%"));
         println!("again: cargo xtask fuzz {name} --reproduce {}", input.display());
         println!(
@@ -188,6 +188,15 @@ impl Fuzzers {
         let status = self.command(target).arg(&input).stderr(Stdio::null()).status()?;
         println!("{}", if status.success() { "all promises are kept" } else { "a promise is broken" });
         Ok(if status.success() { ExitCode::SUCCESS } else { ExitCode::FAILURE })
+    }
+}
+
+/// What a reader has the patience for.
+fn short(text: &str) -> String {
+    const MOST: usize = 4_000;
+    match text.char_indices().nth(MOST) {
+        Some((at, _)) => format!("{} …", text.get(..at).unwrap_or_default()),
+        None => text.to_owned(),
     }
 }
 

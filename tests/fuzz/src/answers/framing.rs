@@ -20,7 +20,9 @@ pub fn check(case: &Case<'_>, seen: &Seen) -> Option<usize> {
         assert!(seen.end != End::Whole && seen.body.is_empty(), "a list that is only typed as a stream");
         return None;
     }
-    if begin.is_empty() || !lines(text).iter().all(Line::is_plain) {
+    // While nothing but blanks has come, it may still be a list, and it waits.
+    let blanks = text.len() - begin.len();
+    if begin.is_empty() || blanks > case.route.1 / 2 || !lines(text).iter().all(Line::is_plain) {
         return None;
     }
     let sent = events(text);
