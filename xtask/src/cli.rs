@@ -5,7 +5,7 @@ use std::{ffi::OsString, path::PathBuf, process::ExitCode};
 use anyhow::Result;
 use clap::{Parser, Subcommand, ValueEnum};
 
-use crate::{bench, demo, lint, process::become_program, release, test, up};
+use crate::{bench, demo, fuzz, lint, process::become_program, release, test, up};
 
 /// The project's commands. Each one fetches or builds what it needs and keeps it in the user's cache folder.
 #[derive(Parser)]
@@ -25,6 +25,8 @@ enum Command {
     Test(TestArguments),
     /// Measure what the gateway costs, side by side with bare Envoy, Envoy's own filters and an ext_authz service
     Bench(BenchArguments),
+    /// Fuzz what is decided about requests, and what clients see of answers, against second implementations
+    Fuzz(FuzzArguments),
     /// Format, clippy, dependencies, links, tidiness, workflows
     Lint,
     /// Build what a release consists of, the same bytes each time: filter, programs, chart, bills of materials, checksums
@@ -111,6 +113,18 @@ pub struct BenchArguments {
     pub accept: bool,
 }
 
+#[derive(clap::Args)]
+pub struct FuzzArguments {
+    /// Which target; both without it
+    pub target: Option<fuzz::Target>,
+    /// For so long, each
+    #[arg(long, default_value_t = 600, value_parser = clap::value_parser!(u64).range(1..=86_400))]
+    pub seconds: u64,
+    /// Instead run one input, and show what it stands for
+    #[arg(long, value_name = "FILE", conflicts_with = "seconds", requires = "target")]
+    pub reproduce: Option<PathBuf>,
+}
+
 /// What `bench --scale` lets grow.
 #[derive(Clone, Copy, PartialEq, Eq, ValueEnum)]
 pub enum Growing {
@@ -142,6 +156,7 @@ impl Cli {
             Command::Up(arguments) => up::run(&arguments),
             Command::Test(arguments) => test::run(&arguments),
             Command::Bench(arguments) => bench::run(&arguments),
+            Command::Fuzz(arguments) => fuzz::run(&arguments),
             Command::Lint => lint::run(),
             Command::Release(arguments) => release::run(&arguments),
             Command::Launch { parent, ask, words } => {

@@ -14,6 +14,7 @@ mod demo;
 mod up;
 mod test;
 mod bench;
+mod fuzz;
 mod lint;
 mod release;
 

@@ -20,13 +20,16 @@ use self::{
 use crate::{
     bench,
     cli::TestArguments,
-    demo,
+    demo, fuzz,
     progress::Step,
     release,
     run::{run as build, tee},
     tools::{chromium, debian, docker, envoy, helm, nextest, node, python, wasm, wasm_bindgen},
     workspace::Workspace,
 };
+
+/// For so many seconds each target is fuzzed.
+const FUZZED: u64 = 30;
 
 pub fn run(arguments: &TestArguments) -> Result<ExitCode> {
     let workspace = Workspace::find()?;
@@ -49,6 +52,9 @@ pub fn run(arguments: &TestArguments) -> Result<ExitCode> {
         suite(workspace.cargo().args(["test", "--doc"]).args(DECIDING), "core documentation", &mut tally)?;
         tally.add("demo --check", &demo::check(&workspace)?);
         tally.add("instructions", &bench::instructions::check(&workspace, false)?);
+        for (name, suite) in fuzz::suites(&workspace, FUZZED)? {
+            tally.add(&name, &suite);
+        }
     }
     if arguments.all && arguments.filter.is_none() {
         // Built already.

@@ -266,9 +266,7 @@ impl Scan {
     /// The name that was kept, unescaped; `None`: readers may differ about it.
     fn spelling(&self) -> Option<String> {
         if self.is_long {
-            // Only a reader that ends names at a NUL takes it for a shorter one.
-            let has_nul = self.name.contains(&0) || self.name.windows(6).any(|escape| escape == b"\\u0000");
-            return (!has_nul).then(String::new);
+            return (!is_shortened(&self.name)).then(String::new);
         }
         let quoted = [b"\"", self.name.as_slice(), b"\""].concat();
         match json::view(&quoted, 1) {
@@ -319,6 +317,18 @@ impl Scan {
         self.depth -= 1;
         self.state = State::After;
     }
+}
+
+/// Whether some reader takes a long name that begins so for a shorter one: it ends names at a NUL, or drops what is no character.
+fn is_shortened(name: &[u8]) -> bool {
+    // The last character may have been cut.
+    let is_text = std::str::from_utf8(name).map_or_else(|error| error.error_len().is_none(), |_| true);
+    let is_half =
+        |escape: &[u8]| matches!(escape, [b'\\', b'u', b'd' | b'D', b'8'..=b'9' | b'a'..=b'f' | b'A'..=b'F']);
+    !is_text
+        || name.contains(&0)
+        || name.windows(6).any(|escape| escape == b"\\u0000")
+        || name.windows(4).any(is_half)
 }
 
 /// What numbers and words are made of, those that strict JSON doesn't have among them.

@@ -347,12 +347,13 @@ fn data(line: &str) -> Option<&str> {
 const OTHER_LINE_ENDS: [char; 8] =
     ['\u{b}', '\u{c}', '\u{1c}', '\u{1d}', '\u{1e}', '\u{85}', '\u{2028}', '\u{2029}'];
 
-/// A line that isn't data by the specification, and is for a sloppy reader: ` data:`, `Data:`, or behind another kind of line end.
+/// A line that isn't data by the specification, and is for a sloppy reader: ` data:`, `Data:`, behind another kind of line end, or with bytes in it that
+/// stand for no character, which some readers drop.
 fn seems_data(line: &str) -> bool {
     line.split(OTHER_LINE_ENDS).any(|part| {
         let name = part.split(':').next().unwrap_or_default();
-        name.trim_matches(|c: char| c.is_whitespace() || c == '\u{feff}' || c == '\0')
-            .eq_ignore_ascii_case("data")
+        let name: String = name.chars().filter(|c| !matches!(c, '\0' | '\u{fffd}')).collect();
+        name.trim_matches(|c: char| c.is_whitespace() || c == '\u{feff}').eq_ignore_ascii_case("data")
     })
 }
 

@@ -60,6 +60,15 @@ fn what_another_reader_could_find_counts() {
     assert_eq!(form(b"{\"result\":{\"to\xffols\":[]}}"), Form::List);
     let long = format!("{{\"result\":{{\"tools\\u0000{}\":[]}}}}", "x".repeat(500));
     check(&long, Form::List);
+    // What some readers drop makes a long name a short one.
+    for dropped in [b"\\ud800".as_slice(), b"\\uDFFF", b"\xff", b"\xc3"] {
+        let text = [b"{\"result\":{\"to".as_slice(), &dropped.repeat(200), b"ols\":[]}}"].concat();
+        assert_eq!(form(&text), Form::List);
+        let text = [b"{\"".as_slice(), &dropped.repeat(200), b"result\":{\"tools\":[]}}"].concat();
+        assert_eq!(form(&text), Form::List);
+    }
+    let plain = format!("{{\"result\":{{\"{}\\u00e9\":[]}}}}", "to\u{e9}ols\\n".repeat(50));
+    check(&plain, Form::Other);
 }
 
 #[test]

@@ -81,6 +81,8 @@ fn what_some_reader_could_take_for_data_ends_the_stream_before_it() {
         "Data: {\"result\":{\"tools\":\"secret\"}}\n\n",
         "DATA : {\"result\":{\"tools\":\"secret\"}}\n\n",
         "\u{feff}data: {\"result\":{\"tools\":\"secret\"}}\n\n",
+        "da\0ta: {\"result\":{\"tools\":\"secret\"}}\n\n",
+        "\u{fffd}data\u{fffd}: {\"result\":{\"tools\":\"secret\"}}\n\n",
         ": x\u{2028}data: {\"result\":{\"tools\":\"secret\"}}\n\n",
         "id: \u{85}data: {\"result\":{\"tools\":\"secret\"}}\n\n",
     ] {
