@@ -12,9 +12,11 @@ pub fn check(case: &Case<'_>, seen: &Seen) {
     if !case.answer.is_stream() {
         return look(case, &text);
     }
-    // Some clients don't look at the type.
+    // Some clients don't look at the type, but drop the mark and blanks before it.
     let whole = String::from_utf8_lossy(&seen.body);
-    if whole.trim_start_matches(|c: char| c.is_whitespace() || c == '\u{feff}').starts_with(['{', '[']) {
+    let whole = whole.strip_prefix('\u{feff}').unwrap_or(&whole);
+    let is_blank = |c: char| matches!(c, ' ' | '\t' | '\r' | '\n' | '\u{b}' | '\u{c}');
+    if whole.trim_start_matches(is_blank).starts_with(['{', '[']) {
         look(case, &text);
     }
     stream::events(&text).iter().filter_map(stream::Event::data).for_each(|data| look(case, &data));
