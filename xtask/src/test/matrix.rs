@@ -33,6 +33,8 @@ const CORE: &[(&str, &str)] = &[
     ("records", "filter state in the access log"),
     ("statistics", "metrics of the filter, tags"),
     ("reload", "listeners and filters that are replaced under load"),
+    ("locations", "a header that a route adds to an answer before the filter sees it"),
+    ("attacks_connections", "a filter of connections in the same VM, and Envoy's time-outs"),
 ];
 
 /// The least that shows each of Envoy's parts at work, in seconds.
