@@ -204,8 +204,10 @@ fn parameter<'t>(text: &'t str, name: &str) -> Option<(&'t str, &'t str, &'t str
     while !rest.is_empty() {
         let word = token(rest);
         let after = rest.get(word.len()..)?;
-        let value = after.trim_start_matches([' ', '\t']).strip_prefix('=');
-        if let Some(value) = value.filter(|_| word.eq_ignore_ascii_case(name)) {
+        // Only behind the name: blanks that were looked through from each of them would take their number squared.
+        let is_name = word.eq_ignore_ascii_case(name);
+        let value = is_name.then(|| after.trim_start_matches([' ', '\t'])).and_then(|v| v.strip_prefix('='));
+        if let Some(value) = value {
             let value = value.trim_start_matches([' ', '\t']);
             let size =
                 if value.starts_with('"') { quoted_string(value) } else { value.find([',', ' ', '\t']) };
