@@ -2,6 +2,7 @@
 
 use crate::config::policy::{ChallengeScope, Policy, Route, ScopeRule};
 use crate::host::bare_host;
+use crate::metadata;
 use crate::refusal::Refusal;
 use crate::sorted;
 
@@ -50,7 +51,7 @@ pub fn write(
 /// The metadata of what is protected here, under our URL as the client sees it. An MCP route has a document of its own, at its own path (RFC 9728 §3.1).
 pub fn document(route: Option<&Route>, base: &str) -> String {
     let path = route.filter(|route| route.mcp.is_some()).map_or("", |route| route.name.as_str());
-    format!("{base}/.well-known/oauth-protected-resource{path}")
+    format!("{base}{}{path}", metadata::PATH)
 }
 
 /// Which of the further hosts the client names; `None`: the public URL's, or none that is listed.

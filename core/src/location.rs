@@ -7,6 +7,7 @@
 use crate::challenge;
 use crate::config::policy::{HttpUrl, Policy, Route, RouteId};
 use crate::host::bare_host;
+use crate::metadata;
 use crate::request::Pairs;
 
 /// The header by which the bootstrap tells the filter that an answer has one of [`NAMES`]: the filter asks for one instead of three. It is the
@@ -16,8 +17,8 @@ pub const MARK: &str = "x-gateway-names";
 /// The headers that may name an upstream.
 pub const NAMES: [&str; 3] = ["location", "content-location", "www-authenticate"];
 
-/// Where the metadata of a protected resource is; its own path follows.
-const METADATA: &str = "/.well-known/oauth-protected-resource";
+/// So many parameters of one header lead to ours, at most: no server has more, and each may grow.
+const MOST: usize = 16;
 
 /// How the client of a request sees us, and by which route it came.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -128,21 +129,14 @@ impl<'a> Way<'a> {
 
     fn whose(&self, tls: bool, authority: &str) -> Option<Whose> {
         let named = authority.rsplit_once('@').map_or(authority, |(_, named)| named);
-        let bare = bare_host(named);
-        let default = if tls { 443 } else { 80 };
-        let port = match named.get(bare.len()..)?.trim_start_matches(':') {
-            "" => default,
-            port => port.parse().ok()?,
-        };
-        let own = self.upstream;
-        let usual = |port: u16| port == 80 || port == 443;
-        // A server that wants HTTPS names the same host with the other scheme.
-        if is_same(bare, &own.host) && (port == own.port || usual(port) && usual(own.port)) {
+        let named = server(named, tls)?;
+        if is_same(named, (&self.upstream.host, self.upstream.port)) {
             return Some(Whose::Upstream);
         }
-        let ours = self.policy.public_url.split_once("://").map(|(_, authority)| authority);
-        let mut ours = ours.into_iter().chain(self.policy.public_hosts.iter().map(String::as_str));
-        ours.any(|host| is_same(bare, bare_host(host))).then_some(Whose::Ours)
+        let (scheme, own) = self.policy.public_url.split_once("://")?;
+        let mut ours = [own].into_iter().chain(self.policy.public_hosts.iter().map(String::as_str));
+        let is_ours = |host| server(host, scheme == "https").is_some_and(|ours| is_same(named, ours));
+        ours.any(is_ours).then_some(Whose::Ours)
     }
 
     fn lacks_prefix(&self, path: &str) -> bool {
@@ -156,9 +150,10 @@ impl<'a> Way<'a> {
     fn challenge(&self, text: &str) -> Option<String> {
         let mut out = String::new();
         let mut rest = text;
-        while let Some((before, value, after)) = parameter(rest, "resource_metadata") {
+        for _ in 0..MOST {
+            let Some((before, value, after)) = parameter(rest, "resource_metadata") else { break };
             out.push_str(before);
-            match self.metadata(&unquoted(value)) {
+            match unquoted(value).and_then(|url| self.metadata(&url)) {
                 Some(url) => {
                     out.push('"');
                     out.push_str(&challenge::quoted(&url));
@@ -181,7 +176,7 @@ impl<'a> Way<'a> {
         let leads_here = match whose {
             Whose::Any => return None,
             Whose::Upstream => false,
-            Whose::Ours => !self.lacks_prefix(path.strip_prefix(METADATA).unwrap_or(path)),
+            Whose::Ours => !self.lacks_prefix(path.strip_prefix(metadata::PATH).unwrap_or(path)),
         };
         (!leads_here).then(|| challenge::document(Some(self.route), &self.base))
     }
@@ -192,10 +187,20 @@ fn rooted(path: &str) -> String {
     if path.starts_with('/') { path.to_owned() } else { format!("/{path}") }
 }
 
-/// Whether two hosts are the same: case, brackets and the dot at the end don't tell them apart.
-fn is_same(a: &str, b: &str) -> bool {
+/// A host and its port, or the scheme's.
+fn server(authority: &str, tls: bool) -> Option<(&str, u16)> {
+    let bare = bare_host(authority);
+    match authority.get(bare.len()..)?.trim_start_matches(':') {
+        "" => Some((bare, if tls { 443 } else { 80 })),
+        port => Some((bare, port.parse().ok()?)),
+    }
+}
+
+/// Whether two servers are the same. Case, brackets and the dot at the end don't tell hosts apart; who wants HTTPS names himself by the other scheme.
+fn is_same((a, port_a): (&str, u16), (b, port_b): (&str, u16)) -> bool {
     let plain = |host: &'_ str| host.trim_matches(['[', ']']).trim_end_matches('.').to_ascii_lowercase();
-    plain(a) == plain(b)
+    let usual = |port: u16| port == 80 || port == 443;
+    plain(a) == plain(b) && (port_a == port_b || usual(port_a) && usual(port_b))
 }
 
 /// What stands before the value of a parameter, the value as it stands there, and what follows it.
@@ -209,9 +214,11 @@ fn parameter<'t>(text: &'t str, name: &str) -> Option<(&'t str, &'t str, &'t str
         let value = is_name.then(|| after.trim_start_matches([' ', '\t'])).and_then(|v| v.strip_prefix('='));
         if let Some(value) = value {
             let value = value.trim_start_matches([' ', '\t']);
-            let size =
-                if value.starts_with('"') { quoted_string(value) } else { value.find([',', ' ', '\t']) };
-            let (value, after) = value.split_at_checked(size.unwrap_or(value.len()))?;
+            let size = match value.starts_with('"') {
+                true => quoted_string(value)?,
+                false => value.find([',', ' ', '\t']).unwrap_or(value.len()),
+            };
+            let (value, after) = value.split_at_checked(size)?;
             return Some((text.get(..text.len() - value.len() - after.len())?, value, after));
         }
         // A text in quotes says what it likes.
@@ -242,9 +249,11 @@ fn quoted_string(text: &str) -> Option<usize> {
     Some(end + 2)
 }
 
-/// What a value says.
-fn unquoted(value: &str) -> String {
-    let inner = value.strip_prefix('"').and_then(|rest| rest.strip_suffix('"'));
-    // No URL has a backslash of its own.
-    inner.map_or_else(|| value.to_owned(), |inner| inner.replace('\\', ""))
+/// What a value says; `None`: it is in quotes in part.
+fn unquoted(value: &str) -> Option<String> {
+    match value.strip_prefix('"').and_then(|rest| rest.strip_suffix('"')) {
+        // No URL has a backslash of its own.
+        Some(inner) => Some(inner.replace('\\', "")),
+        None => (!value.contains('"')).then(|| value.to_owned()),
+    }
 }

@@ -75,7 +75,13 @@ fn an_address_of_the_upstream_or_without_its_prefix_leads_back() {
         ("/v1/notes", "/?next=/v1/a", "/v1/?next=/v1/a".to_owned()),
         ("/v1/notes", "/v10/notes", "/v1/v10/notes".to_owned()),
         ("/v1/notes", "https://gateway.example.com/notes", ours("/v1/notes")),
-        ("/v1/notes", "http://Other.example.com/notes", "http://Other.example.com/v1/notes".to_owned()),
+        ("/v1/notes", "http://gateway.example.com/notes", "http://gateway.example.com/v1/notes".to_owned()),
+        ("/v1/notes", "//gateway.example.com:443/notes", "//gateway.example.com:443/v1/notes".to_owned()),
+        (
+            "/v1/notes",
+            "http://Other.example.com:8443/notes",
+            "http://Other.example.com:8443/v1/notes".to_owned(),
+        ),
         ("/v1/notes", "http://app:8080/v1/notes", ours("/v1/notes")),
         // Without one.
         ("/plain/notes", "http://app:8080/notes/1", ours("/notes/1")),
@@ -115,6 +121,10 @@ fn other_addresses_stay() {
         ("/v1/notes", "ftp://app:8080/notes"),
         ("/v1/notes", "mailto:a@app:8080"),
         ("/v1/notes", "///notes"),
+        // Another server on our host: an identity provider beside us.
+        ("/v1/notes", "https://gateway.example.com:9443/login"),
+        ("/v1/notes", "https://other.example.com:1/login"),
+        ("/v1/notes", "https://other.example.com/login"),
         ("/v1/notes", "http://app:8080/a b"),
         ("/plain/notes", "/notes"),
         ("/plain/notes", "https://gateway.example.com/notes"),
@@ -210,11 +220,45 @@ fn an_upstreams_challenge_names_our_document() {
         "Bearer resource_metadata".to_owned(),
         "Bearer resource_metadata=".to_owned(),
         format!("Bearer realm=\"no end, resource_metadata=\"\"{own}"),
+        // Without an end, or in parts of quotes: nobody knows what it says.
+        format!("Bearer resource_metadata=\"{own}\\\""),
+        format!("Bearer resource_metadata=\"{own}"),
+        format!("Bearer resource_metadata={own}\"x y\", realm=\"z\""),
+        // The document of another server on our host.
+        "Bearer resource_metadata=\"https://gateway.example.com:9443/.well-known/oauth-protected-resource/mcp\"".to_owned(),
         "Basic realm=\"é\"".to_owned(),
     ] {
         let got = answered(&gate, "gateway.example.com", "/v2/mcp", &[("www-authenticate", &value)]);
         assert_eq!(got, [], "{value}");
     }
+}
+
+/// However long a challenge is and whatever is in it, it is looked through once, and doesn't grow by much. (A million of blanks once would have taken hours.)
+#[test]
+fn a_long_challenge_takes_its_length_and_grows_by_little() {
+    let gate = stage();
+    for part in [
+        " ",
+        "\t",
+        "\"",
+        "\"a\",",
+        "\\",
+        "=",
+        ",",
+        "a=,",
+        "a ",
+        "resource_metadata",
+        "resource_metadata ",
+        "é",
+    ] {
+        let value = format!("Bearer a{}b", part.repeat(1_000_000 / part.len()));
+        let got = answered(&gate, "gateway.example.com", "/v2/mcp", &[("www-authenticate", &value)]);
+        assert_eq!(got, [], "{part}");
+    }
+    let value = "resource_metadata=//api.internal,".repeat(1_800);
+    let got = answered(&gate, "gateway.example.com", "/v2/mcp", &[("www-authenticate", &value)]);
+    let length: usize = got.iter().flat_map(|(_, values)| values).map(String::len).sum();
+    assert!(length <= value.len() + 4_096, "{length}");
 }
 
 #[test]
