@@ -14,7 +14,8 @@ pub struct Connections {
 }
 
 impl Connections {
-    /// At most `cap` for an address (an IPv6 network of 64 bits), in all workers together.
+    /// At most `cap` for an address (an IPv6 network of 64 bits), in all workers together. Of IPv6 one customer has many such networks: all that begin
+    /// with the same 48 bits have twice as much.
     pub fn new(cap: u32) -> Self {
         Self { cap, workers: 1, open: BTreeMap::new() }
     }
@@ -37,23 +38,40 @@ impl Connections {
     /// Counts one more of `from`, where there is room; [`Connections::leave`] takes it back.
     pub fn enter(&mut self, from: IpAddr) -> bool {
         let room = self.room();
-        let open = self.open.entry(address::key(from)).or_insert(0);
-        let has_room = *open < room;
-        *open += u32::from(has_room);
-        has_room
+        let open = |key: &[u8; 16]| self.open.get(key).copied().unwrap_or(0);
+        let key = address::key(from);
+        let site = site(&key);
+        if open(&key) >= room || site.is_some_and(|site| open(&site) >= room.saturating_mul(2)) {
+            return false;
+        }
+        for key in [Some(key), site].into_iter().flatten() {
+            *self.open.entry(key).or_insert(0) += 1;
+        }
+        true
     }
 
     /// One that had room is closed.
     pub fn leave(&mut self, from: IpAddr) {
         let key = address::key(from);
-        let left = self.open.get_mut(&key).map(|open| {
-            *open = open.saturating_sub(1);
-            *open
-        });
-        if left == Some(0) {
-            self.open.remove(&key);
+        for key in [Some(key), site(&key)].into_iter().flatten() {
+            let left = self.open.get_mut(&key).map(|open| {
+                *open = open.saturating_sub(1);
+                *open
+            });
+            if left == Some(0) {
+                self.open.remove(&key);
+            }
         }
     }
+}
+
+/// The key of the larger network that an IPv6 network is in; it is no address's, by its end.
+fn site(key: &[u8; 16]) -> Option<[u8; 16]> {
+    const MAPPED: [u8; 12] = [0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0xff, 0xff];
+    let mut site = *key;
+    site.iter_mut().skip(6).for_each(|byte| *byte = 0);
+    site[15] = 48;
+    (!key.starts_with(&MAPPED)).then_some(site)
 }
 
 #[cfg(test)]
@@ -81,12 +99,22 @@ mod tests {
             ("2001:db8:0:0:ffff::1", true),
             ("2001:db8::4", false),
             ("2001:db8:0:1::1", true),
+            // Six of one site, at most.
+            ("2001:db8:0:2::1", true),
+            ("2001:db8:0:3::1", true),
+            ("2001:db8:0:4::1", false),
+            ("2001:db8:0:1::1", false),
+            ("2001:db8:1::1", true),
+            ("::ffff:192.0.2.3", true),
         ] {
             assert_eq!(all.enter(address(from)), expect, "{from}");
         }
         all.leave(address("192.0.2.1"));
         assert!(all.enter(address("192.0.2.1")));
         assert!(!all.enter(address("192.0.2.1")), "a refused one isn't counted");
+        all.leave(address("2001:db8::2"));
+        assert!(all.enter(address("2001:db8:0:4::1")));
+        assert!(!all.enter(address("2001:db8::2")));
     }
 
     #[test]
@@ -95,9 +123,11 @@ mod tests {
         for round in 0..4 {
             for n in 0..1_000u32 {
                 assert!(all.enter(IpAddr::from(n.to_be_bytes())), "{round}");
+                assert!(all.enter(IpAddr::from((u128::from(n + 1) << 80).to_be_bytes())), "{round}");
             }
             for n in 0..1_000u32 {
                 all.leave(IpAddr::from(n.to_be_bytes()));
+                all.leave(IpAddr::from((u128::from(n + 1) << 80).to_be_bytes()));
             }
             assert!(all.open.is_empty());
         }

@@ -294,32 +294,50 @@ impl Exchange {
         }
     }
 
+    /// The request, where it isn't judged yet. Where headers can't be held, the upstream has them, and may answer all the same.
+    fn waiting(&self) -> Option<&Kept> {
+        match self {
+            Self::AwaitKeys(AwaitKeys { kept, .. })
+            | Self::AwaitLimits(AwaitLimits { kept })
+            | Self::AwaitBody(AwaitBody { kept }) => Some(kept),
+            Self::AwaitHeaders | Self::Watched(_) | Self::Forwarded(_) | Self::Replied(_) => None,
+        }
+    }
+
     /// Whether what the upstream says of origins must be taken out of its answer ([`cors::is_about_origins`]).
-    pub fn decides_origins(&self) -> bool {
-        self.forwarded().is_some_and(|forwarded| forwarded.decides_origins)
+    pub fn decides_origins(&self, policy: &Policy) -> bool {
+        let of_waiting = |kept: &Kept| kept.text("origin", |origin| cors::decides(&policy.cors, origin));
+        self.forwarded()
+            .map_or_else(|| self.waiting().is_some_and(of_waiting), |forwarded| forwarded.decides_origins)
     }
 
     /// How the client sees us, where the upstream's answer may name the upstream instead.
     pub fn seen(&self, policy: &Policy) -> Option<Seen> {
-        let (facts, listed) = match self {
-            Self::Forwarded(Forwarded { facts, listed, .. }) => (facts, *listed),
-            // The upstream has the headers alone, and answers all the same.
-            Self::AwaitKeys(AwaitKeys { kept, .. })
-            | Self::AwaitLimits(AwaitLimits { kept })
-            | Self::AwaitBody(AwaitBody { kept }) => {
-                let pairs = kept.headers.pairs();
-                let host =
-                    request::first(&pairs, ":authority").and_then(|host| std::str::from_utf8(host).ok());
-                (&kept.facts, challenge::listed(policy, host.unwrap_or_default()))
-            }
-            Self::AwaitHeaders | Self::Watched(_) | Self::Replied(_) => return None,
+        let listed = |host: Option<&str>| challenge::listed(policy, host.unwrap_or_default());
+        let (facts, listed) = match (self.forwarded(), self.waiting()) {
+            (Some(forwarded), _) => (&forwarded.facts, forwarded.listed),
+            (None, Some(kept)) => (&kept.facts, kept.text(":authority", listed)),
+            (None, None) => return None,
         };
         Seen::by(policy, facts.route?, listed)
     }
 
     /// Headers to set in the upstream's answer.
-    pub fn response(&self) -> &[(&'static str, Cow<'static, str>)] {
-        self.forwarded().map_or(&[], |forwarded| &forwarded.response)
+    pub fn response(&self, policy: &Policy) -> Cow<'_, [(&'static str, Cow<'static, str>)]> {
+        let of_waiting =
+            |kept: &Kept| kept.text("origin", |origin| cors::answer(&policy.cors, origin)).into();
+        self.forwarded().map_or_else(
+            || self.waiting().map_or_else(Cow::default, of_waiting),
+            |forwarded| forwarded.response.as_slice().into(),
+        )
+    }
+}
+
+impl Kept {
+    /// What follows from a header's first value, as text.
+    fn text<R>(&self, name: &str, follows: impl FnOnce(Option<&str>) -> R) -> R {
+        let pairs = self.headers.pairs();
+        follows(request::first(&pairs, name).and_then(|value| std::str::from_utf8(value).ok()))
     }
 }
 

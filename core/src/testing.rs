@@ -385,7 +385,7 @@ impl Gate {
         match decision {
             Decision::Forward(permit) => {
                 self.note(&exchange);
-                let got = Got::Forwarded(permit.edits().clone(), exchange.response().to_vec());
+                let got = Got::Forwarded(permit.edits().clone(), exchange.response(&self.policy).to_vec());
                 (got, exchange)
             }
             decision => (self.got(exchange, decision), Exchange::AwaitHeaders),
@@ -402,7 +402,9 @@ impl Gate {
     fn got(&mut self, exchange: Exchange, decision: Decision) -> Got {
         self.note(&exchange);
         match decision {
-            Decision::Forward(permit) => Got::Forwarded(permit.edits().clone(), exchange.response().to_vec()),
+            Decision::Forward(permit) => {
+                Got::Forwarded(permit.edits().clone(), exchange.response(&self.policy).to_vec())
+            }
             Decision::Reply(reply) => Got::Replied(reply),
             Decision::Observe(Observed { edits, watch: None }) => Got::Observed(edits),
             Decision::Observe(Observed { edits, watch: Some(cap) }) => {

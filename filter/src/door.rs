@@ -2,7 +2,7 @@
 //! that one address may have, in decimal digits.
 
 use crate::host::{self, Buffer, Metric};
-use crate::shared;
+use crate::shared::{self, Claim};
 use gatewaystack_core::connections::Connections;
 use gatewaystack_core::rate_limit::address;
 use std::cell::{Cell, RefCell};
@@ -13,10 +13,14 @@ use std::rc::Rc;
 const ROOT_ID: &[u8] = b"gatewaystack_connections";
 /// Time between two looks at how many workers there are, in milliseconds.
 const TICK_MS: u32 = 2_000;
+/// What the doors of all workers claim places of.
+const DOORS: &str = "door";
 
 /// What the connections of one worker share.
 pub struct Door {
     connections: RefCell<Connections>,
+    /// It is there, for the other workers.
+    claim: Claim,
     refused: u32,
     /// Refused since the last tick.
     lately: Cell<u32>,
@@ -39,8 +43,10 @@ impl Door {
         };
         let refused = host::define_metric(Metric::Counter, "gatewaystack_connections_refused_total");
         host::set_tick_period(TICK_MS).ok()?;
+        let holder = u64::from_le_bytes(host::random().ok()?);
         Some(Self {
             connections: RefCell::new(Connections::new(cap)),
+            claim: Claim::new(DOORS, holder),
             refused: refused.unwrap_or(u32::MAX),
             lately: Cell::new(0),
         })
@@ -48,8 +54,11 @@ impl Door {
 
     /// Time has passed.
     pub fn on_tick(&self) {
-        if let Ok(now) = host::now_ns() {
-            self.connections.borrow_mut().share(shared::workers(now / 1_000_000));
+        if let Ok(now) = host::now_ns().map(|ns| ns / 1_000_000) {
+            self.claim.beat(now);
+            // One is Envoy's main thread's, which takes no connections.
+            let workers = shared::claimed(DOORS, now).count().saturating_sub(1);
+            self.connections.borrow_mut().share(workers);
         }
         let lately = self.lately.take();
         if lately > 0 {
@@ -57,6 +66,11 @@ impl Door {
                 "gatewaystack: {lately} connections were closed at once: their addresses have as many as one may have (`listen.connections_per_address`)"
             );
         }
+    }
+
+    /// It is gone: the others have its share.
+    pub fn end(&self) {
+        self.claim.release();
     }
 }
 

@@ -199,17 +199,17 @@ impl HttpFilter {
     /// The answer's headers are here.
     pub fn on_response_headers(&self, end: bool) -> Action {
         // Missing limit or CORS headers are no reason to withhold an answer that was permitted.
-        let decides_origins = self.stream.exchange.borrow().decides_origins();
+        let Some(worker) = &self.worker else { return Action::Continue };
+        let decides_origins = self.stream.exchange.borrow().decides_origins(&worker.policy);
         // An upstream's word on origins that may still be in it is one.
         if decides_origins && remove_origins().is_err() {
             return self.stream.end();
         }
-        for (name, value) in self.stream.exchange.borrow().response() {
+        for (name, value) in self.stream.exchange.borrow().response(&worker.policy).iter() {
             // The upstream may vary by more than the origin.
             let write = if *name == "vary" { host::add_header } else { host::set_header };
             let _ = write(Map::ResponseHeaders, name, value);
         }
-        let Some(worker) = &self.worker else { return Action::Continue };
         self.stream.lead_back(worker);
         if self.stream.exchange.borrow().judges_answer() {
             self.stream.treat(worker, end)

@@ -31,58 +31,95 @@ pub fn secret() -> Result<Secret, TableFault> {
     Ok(Secret(half(0).ok_or(TableFault)?, half(8).ok_or(TableFault)?))
 }
 
-/// Queues can't be freed, and VMs come and go: so there are this many names, each claimed by a cell with a heartbeat.
-const MAILBOXES: usize = 64;
+/// VMs come and go, and queues can't be freed: so there are this many places of each kind, each claimed by a cell with a heartbeat.
+const PLACES: usize = 64;
 /// A heartbeat older than this is a dead VM's.
 const DEAD_MS: u64 = 10_000;
 /// Time between two heartbeats.
 const BEAT_MS: u64 = 2_000;
 
-/// This VM's mailbox, once it has one.
+/// A place among those of its kind, once there is one.
 #[derive(Debug)]
-pub struct Mailbox {
+pub struct Claim {
+    kind: &'static str,
     holder: u64,
-    claimed: Cell<Option<(usize, u32)>>,
+    place: Cell<Option<usize>>,
     beaten_at: Cell<u64>,
 }
 
-impl Mailbox {
-    /// No mailbox yet: nothing is registered before the first tick, since a VM may only be a trial of a configuration.
-    pub fn new(holder: u64) -> Self {
-        Self { holder, claimed: Cell::new(None), beaten_at: Cell::new(0) }
+impl Claim {
+    /// No place yet: nothing is claimed before the first tick, since a VM may only be a trial of a configuration.
+    pub fn new(kind: &'static str, holder: u64) -> Self {
+        Self { kind, holder, place: Cell::new(None), beaten_at: Cell::new(0) }
     }
 
-    /// Whether there is one.
-    pub fn is_claimed(&self) -> bool {
-        self.claimed.get().is_some()
-    }
-
-    /// Claims a mailbox, or keeps the claim alive.
-    pub fn beat(&self, now: u64) {
-        if now.saturating_sub(self.beaten_at.get()) < BEAT_MS
-            && self.is_claimed()
-            && now >= self.beaten_at.get()
-        {
-            return;
+    /// Keeps the claim alive, or claims a place; answers whether it is another one than before.
+    pub fn beat(&self, now: u64) -> bool {
+        let since = now.checked_sub(self.beaten_at.get());
+        if self.place.get().is_some() && since.is_some_and(|since| since < BEAT_MS) {
+            return false;
         }
         self.beaten_at.set(now);
-        let own = self.claimed.get().map(|(at, _)| at);
-        let kept = own.is_some_and(|at| self.claim(at, now));
-        if !kept {
-            self.claimed.set(None);
-            let free = (0..MAILBOXES).find(|at| self.claim(*at, now));
-            let registered = free.and_then(|at| host::register_queue(&name(at)).ok().map(|id| (at, id)));
-            self.claimed.set(registered);
+        if self.place.get().is_some_and(|at| self.take(at, now)) {
+            return false;
         }
+        self.place.set((0..PLACES).find(|at| self.take(*at, now)));
+        true
     }
 
-    fn claim(&self, at: usize, now: u64) -> bool {
+    fn take(&self, at: usize, now: u64) -> bool {
         let claim = [self.holder.to_le_bytes(), now.to_le_bytes()].concat();
-        let claimed = swap(&Cells, &name(at), |found| match found.and_then(decode) {
+        let claimed = swap(&Cells, &name(self.kind, at), |found| match found.and_then(decode) {
             Some((holder, beat)) if holder != self.holder && is_alive(beat, now) => (None, false),
             _ => (Some(claim.clone()), true),
         });
         claimed.unwrap_or(false)
+    }
+
+    /// The place is free for the next one.
+    pub fn release(&self) {
+        let Some(at) = self.place.take() else { return };
+        let _ = swap(&Cells, &name(self.kind, at), |found| match found.and_then(decode) {
+            Some((holder, _)) if holder == self.holder => (Some(vec![0; 16]), ()),
+            _ => (None, ()),
+        });
+    }
+}
+
+/// The places of a kind whose VMs are alive.
+pub fn claimed(kind: &'static str, now: u64) -> impl Iterator<Item = usize> {
+    (0..PLACES).filter(move |at| {
+        let cell = host::shared_data(&name(kind, *at)).ok().flatten();
+        cell.and_then(|(bytes, _)| decode(&bytes)).is_some_and(|(_, beat)| is_alive(beat, now))
+    })
+}
+
+const MAILBOXES: &str = "mailbox";
+
+/// This VM's mailbox, once it has one.
+#[derive(Debug)]
+pub struct Mailbox {
+    claim: Claim,
+    queue: Cell<Option<u32>>,
+}
+
+impl Mailbox {
+    /// No mailbox yet.
+    pub fn new(holder: u64) -> Self {
+        Self { claim: Claim::new(MAILBOXES, holder), queue: Cell::new(None) }
+    }
+
+    /// Whether there is one.
+    pub fn is_claimed(&self) -> bool {
+        self.queue.get().is_some()
+    }
+
+    /// Claims a mailbox, or keeps the claim alive.
+    pub fn beat(&self, now: u64) {
+        if self.claim.beat(now) || !self.is_claimed() {
+            let queue = |at| host::register_queue(&name(MAILBOXES, at)).ok();
+            self.queue.set(self.claim.place.get().and_then(queue));
+        }
     }
 
     /// Takes all messages out, if the queue is ours.
@@ -97,7 +134,7 @@ impl Mailbox {
 
     /// Wakes this VM's root context.
     pub fn wake_self(&self) {
-        if let Some((_, id)) = self.claimed.get() {
+        if let Some(id) = self.queue.get() {
             let _ = host::enqueue(id, b"k");
         }
     }
@@ -106,29 +143,16 @@ impl Mailbox {
     pub fn wake_all(&self, now: u64) {
         let Ok(vm) = host::property("plugin_vm_id") else { return };
         let vm = vm.unwrap_or_default();
-        for at in claimed(now) {
-            if let Ok(Some(id)) = host::resolve_queue(&vm, &name(at)) {
+        for at in claimed(MAILBOXES, now) {
+            if let Ok(Some(id)) = host::resolve_queue(&vm, &name(MAILBOXES, at)) {
                 let _ = host::enqueue(id, b"k");
             }
         }
     }
 }
 
-/// How many workers there are: each has a mailbox, and so has Envoy's main thread, which takes no connections.
-pub fn workers(now: u64) -> usize {
-    claimed(now).count().saturating_sub(1)
-}
-
-/// The mailboxes of VMs that are alive.
-fn claimed(now: u64) -> impl Iterator<Item = usize> {
-    (0..MAILBOXES).filter(move |at| {
-        let cell = host::shared_data(&name(*at)).ok().flatten();
-        cell.and_then(|(bytes, _)| decode(&bytes)).is_some_and(|(_, beat)| is_alive(beat, now))
-    })
-}
-
-fn name(at: usize) -> String {
-    format!("gatewaystack.mailbox.{at}")
+fn name(kind: &str, at: usize) -> String {
+    format!("gatewaystack.{kind}.{at}")
 }
 
 fn decode(bytes: &[u8]) -> Option<(u64, u64)> {

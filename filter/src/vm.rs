@@ -232,7 +232,10 @@ extern "C" fn proxy_on_delete(id: u32) {
         filter.forget();
         return;
     }
-    let (root, _, _) = VM.with(|vm| (vm.roots.remove(id), vm.connections.remove(id), vm.doors.remove(id)));
+    let (root, _, door) = VM.with(|vm| (vm.roots.remove(id), vm.connections.remove(id), vm.doors.remove(id)));
+    if let Some(door) = door {
+        door.end();
+    }
     if let Some(worker) = root.and_then(|root| root.worker()) {
         worker.metrics.flush();
     }

@@ -319,28 +319,46 @@ async fn status(stream: &mut TcpStream) -> Option<u16> {
     std::str::from_utf8(head.get(9..12)?).ok()?.parse().ok()
 }
 
-/// Envoy divides connections among its workers, of which each counts its own.
+/// So many connections of one address are served at once, of more than four workers with a cap each would take.
+async fn served(gateway: &Gateway, cap: usize) -> usize {
+    let mut open = Vec::new();
+    for _ in 0..4 * cap + 4 {
+        open.push(connect(ONE, gateway.address().parse().unwrap()).await);
+    }
+    let mut served = 0;
+    for stream in &mut open {
+        served += usize::from(status(stream).await == Some(200));
+    }
+    served
+}
+
+/// Envoy divides connections among its workers, of which each counts its own; and a new policy, whose old one goes on for a while, makes no more of them.
 #[tokio::test]
-async fn workers_share_what_an_address_has() {
+async fn workers_share_what_an_address_has_before_and_after_a_new_policy() {
     const CAP: usize = 40;
     let issuer = TestIssuer::start().await;
     let policy = json!({"listen": {"connections_per_address": CAP}, "routes": [{"path": "/x"}]});
-    let gateway = gateway().policy(policy).issuer(&issuer).workers(4).start().await;
+    let gateway = gateway().policy(policy).issuer(&issuer).workers(4).reloadable().start().await;
     // Each takes a quarter, and a quarter of it and eight more; all of it, before it knows of the others.
     let expect = 4 * (CAP / 4 + CAP / 16 + 8);
-    eventually("workers that know of each other", || async {
-        let mut open = Vec::new();
-        for _ in 0..4 * CAP + 4 {
-            open.push(connect(ONE, gateway.address().parse().unwrap()).await);
-        }
-        let mut served = 0;
-        for stream in &mut open {
-            served += usize::from(status(stream).await == Some(200));
-        }
-        assert!(served >= CAP, "{served}");
+    let share = || async {
+        let served = served(&gateway, CAP).await;
+        assert!(served >= expect, "{served}");
         (served == expect).then_some(())
-    })
-    .await;
+    };
+    eventually("workers that know of each other", share).await;
+    for realm in ["second", "third", "fourth"] {
+        gateway.reload(|policy| policy["realm"] = json!(realm)).unwrap();
+        eventually("the new policy", || async {
+            let got = gateway.get("/x").send().await;
+            got.header("www-authenticate")?.contains(realm).then_some(())
+        })
+        .await;
+        for _ in 0..20 {
+            share().await;
+        }
+    }
+    eventually("workers that know of each other", share).await;
 }
 
 #[tokio::test]

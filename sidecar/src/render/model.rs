@@ -55,8 +55,8 @@ pub struct Model {
     secret: String,
     roots: String,
     cors_headers: [&'static str; 7],
-    /// The headers of an answer that may name an upstream, and the one that tells the filter so.
-    names: [&'static str; 3],
+    /// What finds the headers of an answer that may name an upstream, and the header that tells the filter so.
+    names: String,
     names_mark: &'static str,
     routes: Vec<Route>,
     clusters: Vec<Cluster>,
@@ -127,7 +127,8 @@ pub fn model(policy: &Policy, places: &Places<'_>) -> Result<Model, Vec<ConfigEr
         secret: places.secret.to_owned(),
         roots: places.roots.clone(),
         cors_headers: OF_UPSTREAM,
-        names: NAMES,
+        // One of two is found by one command of Envoy's.
+        names: NAMES.chunks(2).map(|names| format!("%RESP({})%", names.join("?"))).collect(),
         names_mark: MARK,
         routes: routes::routes(policy),
         clusters: clusters::clusters(policy, places.sidecar_host, places.elsewhere)?,

@@ -1,6 +1,7 @@
 //! What we answer ourselves, and what we write down (CONTRACT §3, §4, §10).
 
 use super::*;
+use crate::decision::Decision;
 use crate::exchange::Exchange;
 use crate::request::Headers;
 #[cfg(target_arch = "wasm32")]
@@ -129,8 +130,41 @@ fn where_the_policy_has_origins_an_upstream_says_nothing_of_them() {
                 headers.iter().map(|(n, v)| (n.as_bytes(), v.as_bytes())).collect();
             let (exchange, _) =
                 gate.world(|world| Exchange::AwaitHeaders.on_headers(world, Headers::of(&headers)));
-            assert_eq!(exchange.decides_origins(), is_removed, "{origins} {path} {origin:?}");
+            assert_eq!(exchange.decides_origins(&gate.policy), is_removed, "{origins} {path} {origin:?}");
         }
+    }
+}
+
+/// Where headers can't be held, an upstream may answer before the body is judged: browsers get our word on origins then, too, and its addresses lead back.
+#[test]
+fn an_answer_before_the_body_is_judged_has_our_word_on_origins() {
+    let (ours, other) = ("https://app.example.com", "https://gateway.example.com");
+    let gate = gate(json!({
+        "hold_headers": false,
+        "upstreams": {"default": "http://app:8080"},
+        "cors": {"origins": [ours], "credentials": true},
+        "routes": [{"path": "/mcp", "mcp": {"tools": {"a": []}}}],
+    }));
+    let token = format!("Bearer {}", token().mint());
+    for (origin, allowed) in [(Some(ours), Some(ours)), (Some(other), None), (None, None)] {
+        let mut headers = vec![
+            (":method", "POST"),
+            (":path", "/mcp"),
+            (":authority", "gateway.example.com"),
+            ("content-type", "application/json"),
+            ("authorization", token.as_str()),
+        ];
+        headers.extend(origin.map(|origin| ("origin", origin)));
+        let headers: Vec<(&[u8], &[u8])> =
+            headers.iter().map(|(n, v)| (n.as_bytes(), v.as_bytes())).collect();
+        let (exchange, decision) =
+            gate.world(|world| Exchange::AwaitHeaders.on_headers(world, Headers::of(&headers)));
+        assert!(matches!(&decision, Decision::Read(read) if read.let_go.is_some()), "{decision:?}");
+        assert_eq!(exchange.decides_origins(&gate.policy), origin.is_some(), "{origin:?}");
+        let response = exchange.response(&gate.policy);
+        let find = |name: &str| response.iter().find(|(n, _)| *n == name).map(|(_, value)| value.as_ref());
+        assert_eq!((find("access-control-allow-origin"), find("vary")), (allowed, Some("Origin")));
+        assert!(exchange.seen(&gate.policy).is_some());
     }
 }
 

@@ -194,7 +194,7 @@ fn a_body_that_never_ends_is_recorded_as_unknown_and_counted_nowhere() {
 fn whatever_the_upstream_answers_while_a_body_passes_is_shown() {
     let mut gate = gate_in("shadow", false);
     let (mut exchange, _) = watch(&mut gate, &[]);
-    assert!(!exchange.judges_answer() && exchange.response().is_empty());
+    assert!(!exchange.judges_answer() && exchange.response(&gate.policy).is_empty());
     let head = Head { status: 200, ..Head::default() };
     assert!(matches!(exchange.on_response(&gate.policy, &head), Treatment::Pass));
     gate.body(exchange, tool("help").to_string().as_bytes());
