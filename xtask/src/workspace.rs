@@ -68,9 +68,17 @@ fn root(package: Option<&Path>, current: &Path) -> Result<PathBuf> {
     found.with_context(|| format!("{} is in no clone of this repository", current.display()))
 }
 
-/// The cargo that runs us, so that the pinned toolchain is used throughout.
+/// The cargo that runs us, so that the pinned toolchain is used throughout. What it says of us isn't handed on: build scripts that look at it would run
+/// again each time, with all that stands on them.
 pub fn cargo() -> Command {
-    Command::new(env::var_os("CARGO").unwrap_or_else(|| "cargo".into()))
+    let mut command = Command::new(env::var_os("CARGO").unwrap_or_else(|| "cargo".into()));
+    for (name, _) in env::vars_os() {
+        let is_ours = |name: &str| name.starts_with("CARGO_PKG_") || name.starts_with("CARGO_MANIFEST_");
+        if name.to_str().is_some_and(is_ours) {
+            command.env_remove(name);
+        }
+    }
+    command
 }
 
 /// Every existing program of this name on `PATH`: the first one.
