@@ -54,8 +54,9 @@ fn check(file: &Path, env_file: Option<&Path>, how: How, report: &mut Report) ->
     }
     report.warnings(source.name(found));
     let own = policy.routes.iter().filter(|r| r.builtin.is_none()).count();
-    let (issuers, limits) = (policy.issuers.len(), policy.rate_limits.len());
-    report.good(format!("{}: good: {issuers} issuers, {own} routes, {limits} limits", file.display()));
+    let parts = [("issuer", policy.issuers.len()), ("route", own), ("limit", policy.rate_limits.len())];
+    let parts = parts.map(|(what, count)| format!("{count} {what}{}", if count == 1 { "" } else { "s" }));
+    report.good(format!("{}: good: {}", file.display(), parts.join(", ")));
     crate::summary::lines(&policy).into_iter().for_each(|line| report.good(line));
     if how.online {
         crate::fetch::trust(&source.env).map_err(|e| source.name(vec![e]))?;

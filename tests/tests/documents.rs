@@ -171,6 +171,51 @@ fn the_webhooks_guide_says_what_to_do_for_each_reason() {
     assert_eq!(found, documented);
 }
 
+/// The policy's members as `core/policy/src/raw.rs` names them, by the section that they are in, in order.
+fn members() -> Vec<(String, Vec<String>)> {
+    let source = read("core/policy/src/raw.rs");
+    let sections = source.split("\nraw!(/** ").skip(1).map(|section| {
+        let (title, rest) = section.split_once(" */").unwrap();
+        let title = title.split('`').nth(1).unwrap_or("The whole policy").to_owned();
+        let body = rest.split_once("});").map_or(rest, |(body, _)| body);
+        let names = body.split("*/ ").skip(1).map(|member| member.split_once(':').unwrap().0.to_owned());
+        (title, names.collect())
+    });
+    sections.collect()
+}
+
+#[test]
+fn the_policys_page_has_each_member() {
+    let page = read("docs/policy.md");
+    let sections: Vec<(String, Vec<String>)> = page
+        .split("\n##")
+        .skip(2)
+        .map(|section| {
+            let (title, body) = section.split_once('\n').unwrap();
+            let names = body.lines().filter_map(|line| Some(line.strip_prefix("| `")?.split_once('`')?.0));
+            (title.trim_matches(['#', ' ', '`']).to_owned(), names.map(str::to_owned).collect())
+        })
+        .collect();
+    assert_eq!(sections.len(), 16, "{sections:?}");
+    for (title, mut names) in members() {
+        let (_, mut told) =
+            sections.iter().find(|(other, _)| *other == title).cloned().unwrap_or_else(|| panic!("{title}"));
+        names.sort();
+        told.sort();
+        assert_eq!(told, names, "{title}");
+    }
+}
+
+#[test]
+fn the_policys_page_begins_with_one_that_is_good() {
+    let page = read("docs/policy.md");
+    let (_, rest) = page.split_once("```yaml\n").unwrap();
+    let (example, _) = rest.split_once("```").unwrap();
+    let policy: serde_json::Value = serde_saphyr::from_str(example).unwrap();
+    let policy = gatewaystack_core::config::load_filter(Some(policy.to_string().as_bytes()), None);
+    assert!(policy.is_ok(), "{:?}", policy.err());
+}
+
 #[test]
 fn commands_in_the_guides_are_commands_that_there_are() {
     let mut seen = BTreeSet::new();
@@ -179,6 +224,7 @@ fn commands_in_the_guides_are_commands_that_there_are() {
         "auth0/dcr-log-webhook",
         "compare",
         "operations",
+        "policy",
         "kubernetes",
         "deploy/cloud-run",
         "deploy/render",
