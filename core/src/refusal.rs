@@ -211,14 +211,9 @@ impl Refusal {
 
     /// `decision` of the record.
     pub fn decision(&self) -> &'static str {
-        match self {
-            Self::Limited(_) | Self::AddressLimited(_) => "limited",
-            Self::KeysUnavailable(_)
-            | Self::KeyPending(_)
-            | Self::LimitsUnavailable
-            | Self::NoRoom
-            | Self::NotFilterable
-            | Self::Internal(_) => "error",
+        match self.status() {
+            429 => "limited",
+            500.. => "error",
             _ => "deny",
         }
     }
