@@ -87,7 +87,8 @@ async fn stand(gateway: &Gateway, ways: &[Way<'_>]) {
     for (what, _, counted) in ways {
         let count = ways.iter().filter(|way| way.2 == *counted).count() as u64;
         // Whose headers didn't end may have been idle after that, too.
-        assert!(gateway.stat(counted).await >= count, "who {what}, among others: {counted:?}");
+        let is_counted = || async { (gateway.stat(counted).await >= count).then_some(()) };
+        eventually(&format!("who {what}, among others: {counted:?}"), is_counted).await;
     }
 }
 
@@ -319,8 +320,10 @@ async fn status(stream: &mut TcpStream) -> Option<u16> {
     std::str::from_utf8(head.get(9..12)?).ok()?.parse().ok()
 }
 
-/// So many connections of one address are served at once, of more than four workers with a cap each would take.
+/// So many connections of one address are served at once, of more than four workers with a cap each would take. None of them is there afterwards.
 async fn served(gateway: &Gateway, cap: usize) -> usize {
+    let active = || gateway.stat(&["http.gatewaystack.", "downstream_cx_active"]);
+    let before = active().await;
     let mut open = Vec::new();
     for _ in 0..4 * cap + 4 {
         open.push(connect(ONE, gateway.address().parse().unwrap()).await);
@@ -329,6 +332,8 @@ async fn served(gateway: &Gateway, cap: usize) -> usize {
     for stream in &mut open {
         served += usize::from(status(stream).await == Some(200));
     }
+    drop(open);
+    eventually("those connections to be gone", || async { (active().await <= before).then_some(()) }).await;
     served
 }
 
