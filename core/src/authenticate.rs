@@ -3,7 +3,6 @@
 
 use crate::bearer::Bearer;
 use crate::config::policy::{Issuer, IssuerId, Policy, Route};
-use crate::exchange::World;
 use crate::hash;
 use crate::jwks::control::{self, Force};
 use crate::jwks::{Lookup, RsaKey};
@@ -11,6 +10,8 @@ use crate::jwt::claims::UnverifiedClaims;
 use crate::jwt::{self, TokenFault, VerifiedClaims, claims, header, signature};
 use crate::rate_limit::Outcome;
 use crate::refusal::{AuthorizationFault, Fault, Refusal};
+use crate::tally::Tally;
+use crate::world::World;
 use std::rc::Rc;
 
 /// What became of a fetch that a request waited for.
@@ -42,9 +43,10 @@ pub fn authenticate(
     route: Option<&Route>,
     bearer: Bearer<'_>,
     fetched: Fetched,
+    tally: &mut Tally,
 ) -> Result<Caller, Refusal> {
     if let Some(claims) = known(world, bearer) {
-        world.cache_hits.set(world.cache_hits.get() + 1);
+        tally.cache_hits += 1;
         check_audience(world.policy, claims.issuer(), route, claims.audiences())?;
         return Ok(Caller::Known(claims));
     }
@@ -79,6 +81,17 @@ fn has_fresh_keys(world: &World<'_>, id: IssuerId) -> bool {
         .issuers
         .get(id.0)
         .is_some_and(|issuer| world.keys.are_fresh(id, issuer.max_stale_ms, world.now_ms))
+}
+
+/// Judges once more a caller whose token was good when the request began to wait.
+///
+/// # Errors
+/// It has ended since, or its issuer's keys are too old by now.
+pub fn again(world: &World<'_>, claims: &VerifiedClaims) -> Result<(), Refusal> {
+    if !claims.is_current(world.now_ms) {
+        return Err(Refusal::Token(TokenFault::Expired));
+    }
+    if has_fresh_keys(world, claims.issuer()) { Ok(()) } else { Err(Refusal::KeysUnavailable(1)) }
 }
 
 fn refuse_unsigned(bearer: Bearer<'_>) -> Refusal {

@@ -5,7 +5,6 @@ use crate::challenge;
 use crate::config::policy::{Builtin, Mcp, Policy, RateLimit, Route, ScopeRule};
 use crate::cors::ResponseHeaders;
 use crate::decision::{Edits, Permit};
-use crate::exchange::World;
 use crate::identity;
 use crate::jwt::VerifiedClaims;
 use crate::mcp::json_rpc::Call;
@@ -19,6 +18,8 @@ use crate::rate_limit::{LimitState, Outcome};
 use crate::refusal::{Denied, Fault, Refusal};
 use crate::reply;
 use crate::request::Request;
+use crate::tally::Tally;
+use crate::world::World;
 use std::borrow::Cow;
 
 /// A permit, or what has to be found out before there can be one.
@@ -26,18 +27,17 @@ use std::borrow::Cow;
 pub enum Permitted {
     /// It may pass.
     Permit(Permit),
-    /// The rate limit service is to be asked.
-    Ask(Question),
+    /// The rate limit service is to be asked; what this gateway's own limits came to.
+    Ask(Question, Option<LimitState>),
 }
 
-/// What a request has been counted by so far.
-pub struct Counting<'a> {
-    /// Its address, where a limit wants that.
+/// How a caller's requests are counted.
+#[derive(Debug, Clone, Copy)]
+pub struct Counting {
+    /// What counting its address came to, where a limit wants that.
     pub address: Option<LimitState>,
-    /// Its caller, by this gateway's own limits: `None`: not yet.
-    pub caller: &'a mut Option<Option<LimitState>>,
-    /// What the rate limit service said.
-    pub answer: Option<&'a Answer>,
+    /// Whether the rate limit service may be asked.
+    pub asks: bool,
 }
 
 /// Permits a request to a public route, or to one whose `Authorization` isn't a token.
@@ -65,19 +65,13 @@ pub fn caller(
     request: &Request<'_>,
     route: &Route,
     claims: &VerifiedClaims,
-    counting: Counting<'_>,
-    cors: &ResponseHeaders,
+    around: (Counting, &ResponseHeaders),
+    tally: &mut Tally,
 ) -> Result<Permitted, Refusal> {
     check_caller(world.policy, route, claims)?;
     check_scopes(request, route, claims)?;
     check_upgrade(request, route)?;
-    // A rule about tools is about MCP calls alone.
-    let state = match count(world, route, claims, &|rule| u32::from(rule.tools.is_none()), counting)? {
-        Counted::By(state) => state,
-        Counted::Ask(question) => return Ok(Permitted::Ask(question)),
-    };
-    let edits = edits(world.policy, request, Some(route), Some(claims));
-    Ok(Permitted::Permit(Permit::new(edits, response(cors, state))))
+    permit(world, request, route, Some(claims), None, around, tally)
 }
 
 /// Permits an MCP operation; `claims`: `None` where nobody has signed in, which only what is open permits.
@@ -87,24 +81,76 @@ pub fn caller(
 pub fn operation(
     world: &World<'_>,
     request: &Request<'_>,
-    route: &Route,
-    mcp: &Mcp,
+    mcp: (&Route, &Mcp),
     claims: Option<&VerifiedClaims>,
     operation: &Operation,
-    around: (Counting<'_>, &ResponseHeaders),
+    around: (Counting, &ResponseHeaders),
+    tally: &mut Tally,
 ) -> Result<Permitted, Refusal> {
-    let (counting, cors) = around;
+    let (route, mcp) = mcp;
     check_operation(world.policy, route, mcp, claims, operation)?;
     check_upgrade(request, route)?;
-    let state = match claims {
-        Some(claims) => match count(world, route, claims, &|rule| weight(rule, operation), counting)? {
-            Counted::By(state) => state,
-            Counted::Ask(question) => return Ok(Permitted::Ask(question)),
-        },
-        None => counting.address,
-    };
+    permit(world, request, route, claims, Some(operation), around, tally)
+}
+
+/// Counts a caller whom nothing else is against, by this gateway's own limits first: who is over them isn't asked about.
+fn permit(
+    world: &World<'_>,
+    request: &Request<'_>,
+    route: &Route,
+    claims: Option<&VerifiedClaims>,
+    operation: Option<&Operation>,
+    around: (Counting, &ResponseHeaders),
+    tally: &mut Tally,
+) -> Result<Permitted, Refusal> {
+    let (counting, cors) = around;
+    let mut state = counting.address;
+    if let Some(claims) = claims {
+        let weight = |rule: &RateLimit| weight(rule, operation);
+        let own = match world.counters.count_caller(world.policy, route, claims, &weight, world.now_ms, tally)
+        {
+            Err(_) => return Err(Refusal::Internal(Fault::SharedTable)),
+            Ok(Outcome::Over(state)) => return Err(Refusal::Limited(state)),
+            Ok(Outcome::Within(state)) => Some(state),
+            Ok(Outcome::Unlimited) => None,
+        };
+        if counting.asks
+            && let Some(question) = service::question(world.policy, route, claims, &weight)
+        {
+            return Ok(Permitted::Ask(question, own));
+        }
+        state = tightest([state, own, None]);
+    }
     let edits = edits(world.policy, request, Some(route), claims);
     Ok(Permitted::Permit(Permit::new(edits, response(cors, state))))
+}
+
+/// Permits a request whose limits over machines were asked for: all else was judged before. `counted`: by its address, and by this gateway's own
+/// limits.
+///
+/// # Errors
+/// A limit is exceeded, or the service is away and a limit says that nothing passes then.
+pub fn counted(
+    world: &World<'_>,
+    request: &Request<'_>,
+    route: &Route,
+    caller: (&VerifiedClaims, Option<&Operation>),
+    counted: (Option<LimitState>, Option<LimitState>),
+    answer: &Answer,
+    cors: &ResponseHeaders,
+) -> Result<Permit, Refusal> {
+    let (claims, operation) = caller;
+    let shared = match service::judge(world.policy, route, claims, &|rule| weight(rule, operation), answer) {
+        Verdict::Within(state) => state,
+        Verdict::Over(state) => return Err(Refusal::Limited(state)),
+        Verdict::Away => return Err(Refusal::LimitsUnavailable),
+    };
+    let edits = edits(world.policy, request, Some(route), Some(claims));
+    Ok(Permit::new(edits, response(cors, tightest([counted.0, counted.1, shared]))))
+}
+
+fn tightest(states: [Option<LimitState>; 3]) -> Option<LimitState> {
+    states.into_iter().flatten().min_by_key(|state| (state.remaining, u64::MAX - state.reset_s))
 }
 
 /// Whether the policy allows an MCP operation; nothing is counted.
@@ -134,8 +180,9 @@ pub fn check_operation(
     }
 }
 
-/// How often an operation counts: each call of a batch; for a rule about tools, each call of one of them.
-fn weight(rule: &RateLimit, operation: &Operation) -> u32 {
+/// How often a request counts: each call of a batch; for a rule about tools, each call of one of them, and so nothing that is no operation.
+fn weight(rule: &RateLimit, operation: Option<&Operation>) -> u32 {
+    let Some(operation) = operation else { return u32::from(rule.tools.is_none()) };
     let calls = match &rule.tools {
         None => operation.calls.len().max(1),
         Some(tools) => {
@@ -281,43 +328,6 @@ pub fn check_upgrade(request: &Request<'_>, route: &Route) -> Result<(), Refusal
         Some(to) if route.upgrade_websocket && to.eq_ignore_ascii_case(b"websocket") => Ok(()),
         Some(_) => Err(Refusal::Upgrade),
     }
-}
-
-/// What counting a caller came to.
-enum Counted {
-    /// Within all limits; the tightest.
-    By(Option<LimitState>),
-    /// The rate limit service has to count it, too.
-    Ask(Question),
-}
-
-/// Counts a caller by this gateway's own limits, once, and then by those over machines: who is over the former isn't asked about.
-fn count(
-    world: &World<'_>,
-    route: &Route,
-    claims: &VerifiedClaims,
-    weight: &dyn Fn(&RateLimit) -> u32,
-    counting: Counting<'_>,
-) -> Result<Counted, Refusal> {
-    let here = match *counting.caller {
-        Some(here) => here,
-        None => match world.counters.count_caller(world.policy, route, claims, weight, world.now_ms) {
-            Err(_) => return Err(Refusal::Internal(Fault::SharedTable)),
-            Ok(Outcome::Over(state)) => return Err(Refusal::Limited(state)),
-            Ok(Outcome::Within(state)) => Some(state),
-            Ok(Outcome::Unlimited) => None,
-        },
-    };
-    *counting.caller = Some(here);
-    let shared = match service::judge(world.policy, route, claims, weight, counting.answer) {
-        Verdict::Free => None,
-        Verdict::Within(state) => state,
-        Verdict::Ask(question) => return Ok(Counted::Ask(question)),
-        Verdict::Over(state) => return Err(Refusal::Limited(state)),
-        Verdict::Away => return Err(Refusal::LimitsUnavailable),
-    };
-    let all = [counting.address, here, shared].into_iter().flatten();
-    Ok(Counted::By(all.min_by_key(|state| (state.remaining, u64::MAX - state.reset_s))))
 }
 
 fn response(cors: &ResponseHeaders, counted: Option<LimitState>) -> ResponseHeaders {

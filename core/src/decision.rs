@@ -15,12 +15,19 @@ pub enum Decision {
     Reply(Reply),
     /// Shadow mode: let it pass, changed by nothing else.
     Observe(Observed),
-    /// Hold it until the keys of this issuer were fetched.
-    Await(IssuerId),
-    /// Hold it until the rate limit service has answered this.
-    Ask(Question),
-    /// Read its body.
-    Read(Read),
+    /// Hold it until something has come.
+    Wait(Wait),
+}
+
+/// What a request is held for.
+#[derive(Debug)]
+pub enum Wait {
+    /// The keys of this issuer, once they were fetched.
+    Keys(IssuerId),
+    /// What the rate limit service answers to this.
+    Limits(Question),
+    /// Its body.
+    Body(Read),
 }
 
 /// A body that must be read before the request is judged.

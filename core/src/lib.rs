@@ -14,6 +14,8 @@
 #![warn(missing_docs)]
 
 pub mod exchange;
+pub mod world;
+pub mod tally;
 pub mod decision;
 pub mod request;
 pub mod route;

@@ -5,6 +5,7 @@ use crate::config::policy::{ChallengeMode, Policy, Route};
 use crate::cors::ResponseHeaders;
 use crate::json::{write_number, write_string};
 use crate::mcp::era::{self, Era};
+use crate::mcp::id;
 use crate::mcp::json_rpc::BodyFault;
 use crate::rate_limit::LimitState;
 use crate::refusal::Refusal;
@@ -53,6 +54,13 @@ pub struct AskedMcp {
     pub tool_call: Option<Era>,
     /// The value of `MCP-Protocol-Version`, where it is unknown.
     pub version: Option<String>,
+}
+
+impl AskedMcp {
+    /// Nothing is known of the operation.
+    pub fn nothing() -> Self {
+        Self { id: id::NONE.to_owned(), scopes: None, tool_call: None, version: None }
+    }
 }
 
 /// The answer to a refused request.

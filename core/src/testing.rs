@@ -4,8 +4,8 @@ use crate::authenticate::Fetched;
 use crate::config;
 use crate::config::policy::{IssuerId, Policy};
 use crate::cors::ResponseHeaders;
-use crate::decision::{Decision, Edits, Observed};
-use crate::exchange::{Exchange, GaveUp, World};
+use crate::decision::{Decision, Edits, Observed, Wait};
+use crate::exchange::{Arrival, Exchange, GaveUp, Judged};
 use crate::hash::Secret;
 use crate::jwks::{self, KeyRing, control};
 use crate::jwt::signature::Portable;
@@ -15,6 +15,7 @@ use crate::reply::Reply;
 use crate::request::Headers;
 use crate::shared::MemoryTable;
 use crate::token_cache::TokenCache;
+use crate::world::World;
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use crypto_bigint::modular::{BoxedMontyForm, BoxedMontyParams};
@@ -22,7 +23,7 @@ use crypto_bigint::{BoxedUint, Odd};
 use rsa::pkcs1v15::Pkcs1v15Sign;
 use serde_json::{Value, json};
 use sha2::{Digest as _, Sha256};
-use std::cell::{Cell, RefCell};
+use std::cell::RefCell;
 use std::net::IpAddr;
 
 pub const NOW_S: u64 = 1_790_000_000;
@@ -232,12 +233,7 @@ impl Gate {
 
     /// Runs something in the world as it is.
     pub fn world<R>(&self, run: impl FnOnce(&World<'_>) -> R) -> R {
-        let counters = Counters {
-            table: &self.table,
-            secret: Secret(1, 2),
-            evicted: Cell::new(0),
-            uncounted: Cell::new(0),
-        };
+        let counters = Counters { table: &self.table, secret: Secret(1, 2) };
         let address = || self.address;
         run(&World {
             policy: &self.policy,
@@ -247,7 +243,6 @@ impl Gate {
             counters: &counters,
             address: &address,
             now_ms: self.now_ms,
-            cache_hits: Cell::new(0),
         })
     }
 
@@ -268,13 +263,11 @@ impl Gate {
         let mut all = vec![(":method", method), (":path", path), (":authority", "gateway.example.com")];
         all.extend(headers);
         let all: Vec<(&[u8], &[u8])> = all.iter().map(|(n, v)| (n.as_bytes(), v.as_bytes())).collect();
-        let (exchange, decision) =
-            self.world(|world| Exchange::AwaitHeaders.on_headers(world, Headers::of(&all)));
-        let (exchange, decision) = match decision {
-            Decision::Read(_) => self.world(|world| exchange.on_body(world, body)),
-            decision => (exchange, decision),
-        };
-        self.got(exchange, decision)
+        let judged = self.world(|world| Exchange::New.on_headers(world, Headers::of(&all)));
+        match judged.decision {
+            Decision::Wait(Wait::Body(_)) => self.come(judged.exchange, Arrival::Body(body)),
+            _ => self.got(judged),
+        }
     }
 
     pub fn send_bytes(&mut self, method: &str, path: &[u8], headers: &[(&[u8], &[u8])]) -> Got {
@@ -282,29 +275,31 @@ impl Gate {
             vec![(b":method", method.as_bytes()), (b":path", path), (b":authority", b"gateway.example.com")];
         all.push((b"x-request-id", b"req-1"));
         all.extend(headers);
-        let (exchange, decision) =
-            self.world(|world| Exchange::AwaitHeaders.on_headers(world, Headers::of(&all)));
-        match decision {
+        let judged = self.world(|world| Exchange::New.on_headers(world, Headers::of(&all)));
+        match judged.decision {
             // It has none.
-            Decision::Read(_) if method != "POST" => {
-                let (exchange, decision) = self.world(|world| exchange.on_body(world, Some(b"")));
-                self.got(exchange, decision)
+            Decision::Wait(Wait::Body(_)) if method != "POST" => {
+                self.come(judged.exchange, Arrival::Body(Some(b"")))
             }
-            decision => self.got(exchange, decision),
+            _ => self.got(judged),
         }
     }
 
     /// Lets a held request go on.
     pub fn resume(&mut self, held: Exchange, fetched: Fetched) -> Got {
-        let (exchange, decision) = self.world(|world| held.on_keys(world, fetched));
-        self.got(exchange, decision)
+        self.come(held, Arrival::Keys(fetched))
     }
 
     /// The rate limit service answers.
     pub fn answer(&mut self, asks: Exchange, message: Option<&[u8]>) -> Got {
         let answer = message.map_or(Answer::Nothing, Answer::read);
-        let (exchange, decision) = self.world(|world| asks.on_limits(world, answer));
-        self.got(exchange, decision)
+        self.come(asks, Arrival::Limits(answer))
+    }
+
+    /// What a request waits for has come.
+    fn come(&mut self, exchange: Exchange, arrival: Arrival<'_>) -> Got {
+        let judged = self.world(|world| exchange.resume(world, arrival));
+        self.got(judged)
     }
 
     /// Sends a POST with a body: what came of it in the end, and the exchange where it was forwarded.
@@ -322,23 +317,17 @@ impl Gate {
         all.retain(|(name, _)| !headers.iter().any(|(given, _)| given == name));
         all.extend(headers);
         match self.send("POST", path, &all) {
-            Got::Reads(exchange, _) => {
-                let (exchange, decision) = self.world(|world| exchange.on_body(world, body));
-                self.settle(exchange, decision)
+            Got::Reads(exchange, _) | Got::Watched(exchange, ..) => {
+                let judged = self.world(|world| exchange.resume(world, Arrival::Body(body)));
+                self.settle(judged)
             }
-            Got::Watched(exchange, ..) => {
-                let (exchange, decision) = self.world(|world| exchange.on_body(world, body));
-                self.settle(exchange, decision)
-            }
-            Got::Held(exchange) => (Got::Held(exchange), Exchange::AwaitHeaders),
-            other => (other, Exchange::AwaitHeaders),
+            other => (other, Exchange::New),
         }
     }
 
     /// The body of a request whose headers are there.
     pub fn body(&mut self, exchange: Exchange, body: &[u8]) -> Got {
-        let (exchange, decision) = self.world(|world| exchange.on_body(world, Some(body)));
-        self.got(exchange, decision)
+        self.come(exchange, Arrival::Body(Some(body)))
     }
 
     /// Whether a token vouches for the body of a POST that is read; else the answer without it.
@@ -346,21 +335,22 @@ impl Gate {
         let mut all: Vec<(&[u8], &[u8])> =
             vec![(b":method", b"POST"), (b":path", path.as_bytes()), (b":authority", b"gateway.example.com")];
         all.extend(headers.iter().map(|(name, value)| (name.as_bytes(), value.as_bytes())));
-        match self.world(|world| Exchange::AwaitHeaders.on_headers(world, Headers::of(&all))) {
-            (_, Decision::Read(read)) => Ok(read.vouched),
-            (exchange, decision) => Err(self.got(exchange, decision)),
+        let judged = self.world(|world| Exchange::New.on_headers(world, Headers::of(&all)));
+        match judged.decision {
+            Decision::Wait(Wait::Body(read)) => Ok(read.vouched),
+            _ => Err(self.got(judged)),
         }
     }
 
     /// A held request isn't held any longer.
     pub fn give_up(&mut self, held: Exchange, why: GaveUp) -> Got {
-        let (exchange, decision) = self.world(|world| held.give_up(world, why));
-        self.got(exchange, decision)
+        let judged = self.world(|world| held.give_up(world, why));
+        self.got(judged)
     }
 
     /// The host can't do what was decided.
     pub fn fault(&mut self, exchange: Exchange) -> Exchange {
-        self.world(|world| exchange.fault(world)).0
+        self.world(|world| exchange.fault(world)).exchange
     }
 
     /// Opens a stream: what came of it, and the exchange where it was forwarded.
@@ -376,19 +366,21 @@ impl Gate {
             (b":authority", b"gateway.example.com"),
         ];
         all.extend(headers.iter().map(|(name, value)| (name.as_bytes(), value.as_bytes())));
-        let (exchange, _) = self.world(|world| Exchange::AwaitHeaders.on_headers(world, Headers::of(&all)));
-        let (exchange, decision) = self.world(|world| exchange.on_body(world, Some(b"")));
-        self.settle(exchange, decision)
+        let judged = self.world(|world| {
+            let exchange = Exchange::New.on_headers(world, Headers::of(&all)).exchange;
+            exchange.resume(world, Arrival::Body(Some(b"")))
+        });
+        self.settle(judged)
     }
 
-    fn settle(&mut self, exchange: Exchange, decision: Decision) -> (Got, Exchange) {
-        match decision {
-            Decision::Forward(permit) => {
+    fn settle(&mut self, judged: Judged) -> (Got, Exchange) {
+        match judged {
+            Judged { exchange, decision: Decision::Forward(permit), .. } => {
                 self.note(&exchange);
                 let got = Got::Forwarded(permit.edits().clone(), exchange.response(&self.policy).to_vec());
                 (got, exchange)
             }
-            decision => (self.got(exchange, decision), Exchange::AwaitHeaders),
+            judged => (self.got(judged), Exchange::New),
         }
     }
 
@@ -399,7 +391,8 @@ impl Gate {
         }
     }
 
-    fn got(&mut self, exchange: Exchange, decision: Decision) -> Got {
+    fn got(&mut self, judged: Judged) -> Got {
+        let Judged { exchange, decision, .. } = judged;
         self.note(&exchange);
         match decision {
             Decision::Forward(permit) => {
@@ -410,9 +403,9 @@ impl Gate {
             Decision::Observe(Observed { edits, watch: Some(cap) }) => {
                 Got::Watched(Box::new(exchange), edits, cap)
             }
-            Decision::Await(_) => Got::Held(Box::new(exchange)),
-            Decision::Ask(question) => Got::Asks(Box::new(exchange), question.message),
-            Decision::Read(read) => Got::Reads(Box::new(exchange), read.let_go),
+            Decision::Wait(Wait::Keys(_)) => Got::Held(Box::new(exchange)),
+            Decision::Wait(Wait::Limits(question)) => Got::Asks(Box::new(exchange), question.message),
+            Decision::Wait(Wait::Body(read)) => Got::Reads(Box::new(exchange), read.let_go),
         }
     }
 

@@ -8,8 +8,9 @@ use crate::stream::Stream;
 use crate::vm::Action;
 use gatewaystack_core::config::policy::IssuerId;
 use gatewaystack_core::cors;
-use gatewaystack_core::decision::Decision;
-use gatewaystack_core::exchange::{Exchange, GaveUp, World};
+use gatewaystack_core::decision::{Decision, Wait};
+use gatewaystack_core::exchange::{Arrival, Exchange, GaveUp};
+use gatewaystack_core::world::World;
 use std::rc::Rc;
 
 /// The filter state by which the bootstrap knows a request that was held.
@@ -97,8 +98,8 @@ impl HttpFilter {
     /// Does what was decided, or holds the request.
     fn follow(&self, worker: &Rc<Worker>, decision: Decision) -> Action {
         match decision {
-            Decision::Await(issuer) => self.hold(worker, issuer),
-            Decision::Ask(question) => match self.stream.ask(worker, &question) {
+            Decision::Wait(Wait::Keys(issuer)) => self.hold(worker, issuer),
+            Decision::Wait(Wait::Limits(question)) => match self.stream.ask(worker, &question) {
                 None => held(),
                 Some(decision) => self.follow(worker, decision),
             },
@@ -111,9 +112,9 @@ impl HttpFilter {
         self.stream.reading.take();
         let body = if is_too_large { Ok(None) } else { host::buffer(Buffer::RequestBody, cap).map(Some) };
         let decision = match body {
-            Ok(body) => {
-                self.stream.decide(worker, |exchange, world| exchange.on_body(world, body.as_deref()))
-            }
+            Ok(body) => self
+                .stream
+                .decide(worker, |exchange, world| exchange.resume(world, Arrival::Body(body.as_deref()))),
             Err(_) => self.stream.decide(worker, Exchange::fault),
         };
         self.follow(worker, decision)

@@ -6,6 +6,7 @@ use crate::host::{self, Metric};
 use gatewaystack_core::config::policy::{IssuerId, Mode, Policy, RouteId};
 use gatewaystack_core::record::Facts;
 use gatewaystack_core::refusal::REASONS;
+use gatewaystack_core::tally::Tally;
 use std::cell::{Cell, RefCell};
 use tools::Tools;
 
@@ -109,9 +110,12 @@ impl Metrics {
         }
     }
 
-    /// Remembers cache hits until the next tick: a host call less on the way of every request.
-    pub fn add_cache_hits(&self, hits: u32) {
-        self.hits.set(self.hits.get().saturating_add(hits));
+    /// Counts what judging did besides. Cache hits are remembered until the next tick: a host call less on the way of every request.
+    pub fn add(&self, tally: Tally) {
+        self.hits.set(self.hits.get().saturating_add(tally.cache_hits));
+        host::increment_metric(self.evictions, tally.evicted);
+        self.lately.set(self.lately.get().saturating_add(tally.uncounted));
+        host::increment_metric(self.uncounted, tally.uncounted);
     }
 
     /// Writes what was remembered.
@@ -129,17 +133,6 @@ impl Metrics {
                 "gatewaystack: the table of addresses is full: {lately} requests of others weren't counted by address"
             );
         }
-    }
-
-    /// Counts live counters that had to go.
-    pub fn add_evictions(&self, evictions: u32) {
-        host::increment_metric(self.evictions, evictions);
-    }
-
-    /// Counts requests whose address found no room in the table.
-    pub fn add_uncounted(&self, requests: u32) {
-        self.lately.set(self.lately.get().saturating_add(requests));
-        host::increment_metric(self.uncounted, requests);
     }
 
     /// The rate limit service was asked.

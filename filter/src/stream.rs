@@ -10,10 +10,11 @@ use crate::vm::Action;
 use crate::watch::Copied;
 use gatewaystack_core::authenticate::Fetched;
 use gatewaystack_core::config::policy::IssuerId;
-use gatewaystack_core::decision::{Decision, Observed, Read};
-use gatewaystack_core::exchange::{Exchange, GaveUp, World};
+use gatewaystack_core::decision::{Decision, Observed, Read, Wait};
+use gatewaystack_core::exchange::{Arrival, Exchange, GaveUp, Judged};
 use gatewaystack_core::rate_limit::service::{Answer as Counted, Question};
 use gatewaystack_core::rate_limit::{Counters, address};
+use gatewaystack_core::world::World;
 use std::cell::{Cell, RefCell};
 use std::net::{IpAddr, Ipv4Addr};
 use std::rc::Rc;
@@ -63,7 +64,7 @@ impl Stream {
     pub fn new(id: u32) -> Self {
         Self {
             id,
-            exchange: RefCell::new(Exchange::AwaitHeaders),
+            exchange: RefCell::new(Exchange::New),
             started_ns: Cell::new(0),
             forwarded: Cell::new(false),
             let_go: Cell::new(false),
@@ -85,7 +86,7 @@ impl Stream {
             return None;
         }
         self.waited.set(true);
-        let decided = self.decide(worker, |exchange, world| exchange.on_keys(world, fetched));
+        let decided = self.decide(worker, |exchange, world| exchange.resume(world, Arrival::Keys(fetched)));
         self.follow_held(worker, decided)
     }
 
@@ -94,7 +95,7 @@ impl Stream {
         if !self.is_waiting() {
             return None;
         }
-        let decided = self.decide(worker, |exchange, world| exchange.on_limits(world, answer));
+        let decided = self.decide(worker, |exchange, world| exchange.resume(world, Arrival::Limits(answer)));
         self.follow_held(worker, decided)
     }
 
@@ -105,16 +106,17 @@ impl Stream {
         if worker.ask(self, question) {
             return None;
         }
-        Some(self.decide(worker, |exchange, world| exchange.on_limits(world, Counted::Nothing)))
+        let nothing = Arrival::Limits(Counted::Nothing);
+        Some(self.decide(worker, |exchange, world| exchange.resume(world, nothing)))
     }
 
     /// Does what was decided about a request that was held.
     fn follow_held(self: &Rc<Self>, worker: &Worker, decided: Decision) -> Option<IssuerId> {
         let decided = match decided {
-            Decision::Ask(question) => self.ask(worker, &question)?,
+            Decision::Wait(Wait::Limits(question)) => self.ask(worker, &question)?,
             decided => decided,
         };
-        if let Decision::Await(issuer) = &decided {
+        if let Decision::Wait(Wait::Keys(issuer)) = &decided {
             return Some(*issuer);
         }
         worker.held.forget(self.id);
@@ -137,8 +139,9 @@ impl Stream {
     /// Judges the body that a request without one has.
     fn judge_nothing(self: &Rc<Self>, worker: &Worker) -> Result<Action, Status> {
         self.reading.take();
-        let decided = match self.decide(worker, |exchange, world| exchange.on_body(world, Some(b""))) {
-            Decision::Ask(question) => match self.ask(worker, &question) {
+        let nothing = Arrival::Body(Some(b""));
+        let decided = match self.decide(worker, |exchange, world| exchange.resume(world, nothing)) {
+            Decision::Wait(Wait::Limits(question)) => match self.ask(worker, &question) {
                 None => return Ok(Action::Pause),
                 Some(decided) => decided,
             },
@@ -146,7 +149,7 @@ impl Stream {
         };
         match decided {
             // It has waited once.
-            Decision::Await(_) => Ok(self.give_up(worker)),
+            Decision::Wait(Wait::Keys(_)) => Ok(self.give_up(worker)),
             decision => self.apply(worker, decision),
         }
     }
@@ -164,7 +167,8 @@ impl Stream {
 
     /// A held request that can't wait any longer.
     pub fn give_up(&self, worker: &Worker) -> Action {
-        let refused = self.decide(worker, |exchange, world| exchange.on_keys(world, Fetched::Failed));
+        let failed = Arrival::Keys(Fetched::Failed);
+        let refused = self.decide(worker, |exchange, world| exchange.resume(world, failed));
         self.apply(worker, refused).unwrap_or_else(|_| self.reset())
     }
 
@@ -191,12 +195,7 @@ impl Stream {
 
     /// Whether something is still to be decided.
     pub(crate) fn is_waiting(&self) -> bool {
-        match *self.exchange.borrow() {
-            Exchange::AwaitKeys(_) | Exchange::AwaitLimits(_) | Exchange::AwaitBody(_) => true,
-            Exchange::AwaitHeaders | Exchange::Watched(_) | Exchange::Forwarded(_) | Exchange::Replied(_) => {
-                false
-            }
-        }
+        self.exchange.borrow().is_waiting()
     }
 
     /// How much of the body is held and read; `None`: nothing is.
@@ -211,7 +210,7 @@ impl Stream {
     pub(crate) fn decide(
         &self,
         worker: &Worker,
-        step: impl FnOnce(Exchange, &World<'_>) -> (Exchange, Decision),
+        step: impl FnOnce(Exchange, &World<'_>) -> Judged,
     ) -> Decision {
         self.decide_at(worker, host::now_ns(), step, Exchange::fault)
     }
@@ -221,16 +220,16 @@ impl Stream {
         &self,
         worker: &Worker,
         now: Result<u64, Status>,
-        step: impl FnOnce(Exchange, &World<'_>) -> (Exchange, Decision),
-        without_clock: impl FnOnce(Exchange, &World<'_>) -> (Exchange, Decision),
+        step: impl FnOnce(Exchange, &World<'_>) -> Judged,
+        without_clock: impl FnOnce(Exchange, &World<'_>) -> Judged,
     ) -> Decision {
         let now_ms = now.as_ref().map_or(0, |now| now / 1_000_000);
         in_world(worker, now_ms, |world| {
             let exchange = self.exchange.take();
-            let (next, decision) =
-                if now.is_ok() { step(exchange, world) } else { without_clock(exchange, world) };
-            self.exchange.replace(next);
-            decision
+            let judged = if now.is_ok() { step(exchange, world) } else { without_clock(exchange, world) };
+            self.exchange.replace(judged.exchange);
+            worker.metrics.add(judged.tally);
+            judged.decision
         })
     }
 
@@ -262,8 +261,8 @@ impl Stream {
             }
             Decision::Reply(reply) => answer(&reply).map(|()| Action::Pause),
             // The caller holds the request.
-            Decision::Await(_) | Decision::Ask(_) => Ok(Action::Pause),
-            Decision::Read(Read { cap, let_go, vouched }) => {
+            Decision::Wait(Wait::Keys(_) | Wait::Limits(_)) => Ok(Action::Pause),
+            Decision::Wait(Wait::Body(Read { cap, let_go, vouched })) => {
                 self.vouched.set(vouched);
                 // The host can't hold the headers: they leave as they may, and the body waits.
                 if let Some(edits) = &let_go
@@ -288,8 +287,7 @@ impl Stream {
 
 /// Runs something in the world as it is at this time.
 pub(crate) fn in_world<R>(worker: &Worker, now_ms: u64, run: impl FnOnce(&World<'_>) -> R) -> R {
-    let counters =
-        Counters { table: &Cells, secret: worker.secret, evicted: Cell::new(0), uncounted: Cell::new(0) };
+    let counters = Counters { table: &Cells, secret: worker.secret };
     let keys = worker.keys.borrow();
     let world = World {
         policy: &worker.policy,
@@ -299,13 +297,8 @@ pub(crate) fn in_world<R>(worker: &Worker, now_ms: u64, run: impl FnOnce(&World<
         counters: &counters,
         address: &source_address,
         now_ms,
-        cache_hits: Cell::new(0),
     };
-    let result = run(&world);
-    worker.metrics.add_cache_hits(world.cache_hits.get());
-    worker.metrics.add_evictions(counters.evicted.get());
-    worker.metrics.add_uncounted(counters.uncounted.get());
-    result
+    run(&world)
 }
 
 fn source_address() -> IpAddr {

@@ -5,6 +5,8 @@ use crate::host::{self, Buffer};
 use crate::root::Worker;
 use crate::stream::{Reading, Stream};
 use gatewaystack_core::decision::{Decision, Observed};
+use gatewaystack_core::exchange::{Arrival, Judged};
+use gatewaystack_core::tally::Tally;
 use std::cell::Cell;
 use std::rc::Rc;
 
@@ -103,8 +105,12 @@ impl Stream {
         let _ = self.decide_at(
             worker,
             host::now_ns(),
-            |exchange, world| exchange.on_body(world, body),
-            |exchange, _| (exchange, Decision::Observe(Observed::default())),
+            |exchange, world| exchange.resume(world, Arrival::Body(body)),
+            |exchange, _| Judged {
+                exchange,
+                decision: Decision::Observe(Observed::default()),
+                tally: Tally::default(),
+            },
         );
     }
 }

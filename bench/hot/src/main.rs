@@ -6,7 +6,7 @@ use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use gatewaystack_core::config;
 use gatewaystack_core::config::policy::{IssuerId, Policy};
 use gatewaystack_core::decision::Decision;
-use gatewaystack_core::exchange::{Exchange, World};
+use gatewaystack_core::exchange::{Arrival, Exchange, Judged};
 use gatewaystack_core::hash::Secret;
 use gatewaystack_core::jwks::{self, KeyRing, RsaKey};
 use gatewaystack_core::jwt::signature::{SignatureVerifier, VerifierFault};
@@ -14,8 +14,9 @@ use gatewaystack_core::rate_limit::Counters;
 use gatewaystack_core::request::Headers;
 use gatewaystack_core::shared::MemoryTable;
 use gatewaystack_core::token_cache::TokenCache;
+use gatewaystack_core::world::World;
 use serde_json::json;
-use std::cell::{Cell, RefCell};
+use std::cell::RefCell;
 use std::hint::black_box;
 use std::net::{IpAddr, Ipv4Addr};
 use std::process::ExitCode;
@@ -160,12 +161,7 @@ impl Gateway {
 
     /// One request. (The host gives the filter its headers in memory of the filter's own: the copy stands for that.)
     fn ask(&self, headers: Headers) -> io::Result<String> {
-        let counters = Counters {
-            table: &self.table,
-            secret: Secret(1, 2),
-            evicted: Cell::new(0),
-            uncounted: Cell::new(0),
-        };
+        let counters = Counters { table: &self.table, secret: Secret(1, 2) };
         let world = World {
             policy: &self.policy,
             keys: &self.keys,
@@ -174,13 +170,13 @@ impl Gateway {
             counters: &counters,
             address: &|| IpAddr::V4(Ipv4Addr::LOCALHOST),
             now_ms: self.now_ms,
-            cache_hits: Cell::new(0),
         };
-        let (mut exchange, mut decision) = Exchange::AwaitHeaders.on_headers(&world, headers);
-        if matches!(decision, Decision::Read(_)) {
+        let mut judged = Exchange::New.on_headers(&world, headers);
+        if matches!(judged.decision, Decision::Wait(_)) {
             let body = br#"{"jsonrpc":"2.0","id":1,"method":"tools/call","params":{"name":"tool_0","arguments":{"text":"notes"}}}"#;
-            (exchange, decision) = exchange.on_body(&world, Some(body));
+            judged = judged.exchange.resume(&world, Arrival::Body(Some(body)));
         }
+        let Judged { exchange, decision, .. } = judged;
         let Decision::Forward(permit) = decision else {
             return Err(io::Error::other(format!("not permitted: {decision:?}")));
         };

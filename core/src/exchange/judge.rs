@@ -1,61 +1,50 @@
 //! How a request is judged: read [`judge`] top to bottom, it is CONTRACT §1, steps 4 to 10.
 
-use super::mcp::{self, McpRoute};
-use super::observe;
-use super::respond::Rewrite;
-use super::{AwaitBody, AwaitKeys, AwaitLimits, Came, Exchange, Forwarded, Kept, Progress, Watched, World};
-use crate::authenticate::{Caller, Fetched, authenticate};
-use crate::authorize::{self, Permitted};
+use crate::authenticate::{self, Caller, Fetched, authenticate};
+use crate::authorize::{self, Counting, Permitted};
 use crate::bearer::Bearer;
 use crate::challenge;
-use crate::config::policy::{Access, Builtin, IssuerId, Mode, Route, RouteId};
-use crate::cors::{self, ResponseHeaders};
-use crate::decision::{Decision, Observed, Permit, Read};
+use crate::config::policy::{Access, Builtin, Mode, Route, RouteId};
+use crate::cors;
+use crate::decision::{Decision, Observed, Permit, Wait};
+use crate::exchange::address;
+use crate::exchange::case::{Case, Verdict};
+use crate::exchange::mcp::{self, McpRoute};
+use crate::exchange::observe;
+use crate::exchange::rewrite::Rewrite;
+use crate::exchange::state::{Awaited, Exchange, Forwarded, Held, Judged, Known, Uncounted, Waiting};
 use crate::hash;
 use crate::jwt::VerifiedClaims;
 use crate::metadata;
-use crate::rate_limit::service::{Answer, Question};
-use crate::rate_limit::{LimitState, Outcome};
+use crate::rate_limit::service::Answer;
 use crate::record::Facts;
-use crate::refusal::{AuthorizationFault, Denied, Fault, Refusal};
-use crate::reply::{self, Asked, Reply};
-use crate::request::{self, Pairs, Request};
+use crate::refusal::{AuthorizationFault, Denied, Refusal};
+use crate::reply::{self, Asked};
+use crate::request::{self, Headers, Pairs};
 use crate::route::{self, Match};
 use crate::shadow;
+use crate::tally::Tally;
+use crate::world::World;
 use std::rc::Rc;
 
-/// What judging a request comes to.
-pub(super) enum Verdict {
-    Forward(Permit, Option<Rc<VerifiedClaims>>, Option<Rewrite>),
-    Answer(Reply),
-    Await(IssuerId),
-    Ask(Question),
-    Read(Read),
+/// Where judging begins, or goes on.
+pub(super) enum Entry<'a> {
+    /// Nothing is judged.
+    Start,
+    /// All but the token is judged; the fetch of its keys has ended.
+    Keys(Fetched),
+    /// All but the limits over machines is judged; they were asked for.
+    Limits(Uncounted, Answer),
+    /// What the headers say is judged; the body is here.
+    Body(Option<&'a [u8]>),
 }
 
-/// What is known of a request when it is judged.
-pub(super) struct Case<'a> {
-    pub request: &'a Request<'a>,
-    pub found: Match,
-    pub route: Option<(RouteId, &'a Route)>,
-    pub came: Came<'a>,
-    pub cors: &'a ResponseHeaders,
-    /// Whether the decision will be enforced, or only recorded.
-    pub mode: Mode,
+pub(super) fn begin(world: &World<'_>, headers: Headers) -> Judged {
+    go_on(world, Held { facts: Facts::default(), headers, known: Known::default() }, Entry::Start)
 }
 
-impl Case<'_> {
-    /// What became of a fetch that the request waited for.
-    pub fn fetched(&self) -> Fetched {
-        match self.came {
-            Came::Keys(fetched) => fetched,
-            Came::Headers | Came::Limits | Came::Body(_) => Fetched::NotAsked,
-        }
-    }
-}
-
-pub(super) fn step(world: &World<'_>, kept: Kept, came: Came<'_>) -> (Exchange, Decision) {
-    let Kept { mut facts, headers, mut progress } = kept;
+pub(super) fn go_on(world: &World<'_>, held: Held, entry: Entry<'_>) -> Judged {
+    let Held { mut facts, headers, mut known } = held;
     let pairs = headers.pairs();
     let request = match request::parse(&pairs, &world.policy.identity) {
         Ok(request) => request,
@@ -67,12 +56,15 @@ pub(super) fn step(world: &World<'_>, kept: Kept, came: Came<'_>) -> (Exchange, 
             return observe::refuse_unparsed(world, facts, &pairs, fault);
         }
     };
-    match came {
-        Came::Headers => facts.describe(&request),
-        Came::Keys(_) | Came::Limits | Came::Body(_) => facts.judge_again(),
-    }
-    if facts.request_id.is_empty() {
-        facts.request_id = made_up_id(world, &pairs);
+    match entry {
+        Entry::Start => {
+            facts.describe(&request);
+            if facts.request_id.is_empty() {
+                facts.request_id = made_up_id(world, &pairs);
+            }
+        }
+        Entry::Keys(_) | Entry::Body(_) => facts.judge_again(),
+        Entry::Limits(..) => {}
     }
     let found = route::find(world.policy, request.method, request.host, &request.target.path);
     let route = match found {
@@ -86,21 +78,19 @@ pub(super) fn step(world: &World<'_>, kept: Kept, came: Came<'_>) -> (Exchange, 
         cors::answer(&world.policy.cors, request.origin)
     };
     let mode = shadow::mode(world.policy, &shadow::Asked::by(&request), found);
-    if mode == Mode::Shadow {
-        // Nothing waits for what is only watched.
-        progress.answer = Some(Answer::NotAsked);
-    }
-    let case = Case { request: &request, found, route, came, cors: &cors, mode };
-    let verdict = judge(world, &case, &mut progress, &mut facts);
+    let fetched = if let Entry::Keys(fetched) = &entry { *fetched } else { Fetched::NotAsked };
+    let case = Case { request: &request, found, route, fetched, cors: &cors, mode };
+    let mut tally = Tally::default();
+    let verdict = judge(world, &case, entry, &mut known, &mut facts, &mut tally);
     if mode == Mode::Shadow {
         let (edits, watch) = observe::observe(world, &case, verdict, &mut facts);
         let exchange = match watch {
-            Some(_) => Exchange::Watched(Watched { kept: Kept { facts, headers, progress } }),
+            Some(_) => Exchange::Watched(Held { facts, headers, known }),
             None => observe::passed(facts),
         };
-        return (exchange, Decision::Observe(Observed { edits, watch }));
+        return Judged { exchange, decision: Decision::Observe(Observed { edits, watch }), tally };
     }
-    match verdict {
+    let (exchange, decision) = match verdict {
         Ok(Verdict::Forward(mut permit, claims, rewrite)) => {
             facts.allow(claims.is_some());
             let response = permit.take_response();
@@ -111,89 +101,132 @@ pub(super) fn step(world: &World<'_>, kept: Kept, came: Came<'_>) -> (Exchange, 
             (Exchange::Forwarded(forwarded), Decision::Forward(permit))
         }
         Ok(Verdict::Answer(reply)) => (Exchange::Replied(facts), Decision::Reply(reply)),
-        Ok(Verdict::Await(issuer)) => {
-            let kept = Kept { facts, headers, progress };
-            (Exchange::AwaitKeys(AwaitKeys { issuer, since_ms: world.now_ms, kept }), Decision::Await(issuer))
+        Ok(Verdict::Keys(issuer)) => {
+            (waiting(Awaited::Keys, facts, headers, known), Decision::Wait(Wait::Keys(issuer)))
         }
-        Ok(Verdict::Ask(question)) => {
-            let kept = Kept { facts, headers, progress };
-            (Exchange::AwaitLimits(AwaitLimits { kept }), Decision::Ask(question))
+        Ok(Verdict::Limits(question, uncounted)) => {
+            let on = Awaited::Limits(uncounted);
+            (waiting(on, facts, headers, known), Decision::Wait(Wait::Limits(question)))
         }
-        Ok(Verdict::Read(read)) => {
-            let kept = Kept { facts, headers, progress };
-            (Exchange::AwaitBody(AwaitBody { kept }), Decision::Read(read))
+        Ok(Verdict::Body(read)) => {
+            (waiting(Awaited::Body, facts, headers, known), Decision::Wait(Wait::Body(read)))
         }
         Err(refusal) => {
             facts.refuse(&refusal);
-            let asked = asked(&case, &progress, &facts);
+            let asked = asked(&case, &known, &facts);
             let reply = reply::refuse(world.policy, route.map(|(_, route)| route), &asked, &refusal);
             (Exchange::Replied(facts), Decision::Reply(reply))
         }
-    }
+    };
+    Judged { exchange, decision, tally }
+}
+
+fn waiting(on: Awaited, facts: Facts, headers: Headers, known: Known) -> Exchange {
+    Exchange::Waiting(Waiting { on, held: Held { facts, headers, known } })
 }
 
 /// CONTRACT §1, steps 4 to 10.
 fn judge(
     world: &World<'_>,
     case: &Case<'_>,
-    progress: &mut Progress,
+    entry: Entry<'_>,
+    known: &mut Known,
     facts: &mut Facts,
+    tally: &mut Tally,
 ) -> Result<Verdict, Refusal> {
-    let Case { request, found, route, came: _, cors, mode: _ } = *case;
-    match request.bearer {
-        Bearer::Doubled => {
-            return Err(counted_failure(
-                world,
-                progress,
-                Refusal::Authorization(AuthorizationFault::Doubled),
-            ));
+    let mut body = None;
+    match entry {
+        Entry::Start => {
+            if let Some(verdict) = before_caller(world, case, facts, tally)? {
+                return Ok(verdict);
+            }
         }
-        Bearer::TooLong => {
-            return Err(counted_failure(
-                world,
-                progress,
-                Refusal::Authorization(AuthorizationFault::TooLong),
-            ));
+        Entry::Keys(_) => {}
+        Entry::Body(whole) => body = Some(whole),
+        Entry::Limits(uncounted, answer) => {
+            return after_limits(world, case, uncounted, &answer, known, facts);
         }
-        _ => {}
     }
-    if cors::is_preflight(request) {
+    if let Some(mcp) = McpRoute::of(case.route) {
+        return mcp::judge(world, case, &mcp, body, known, facts, tally);
+    }
+    let request = case.request;
+    let public = |route: &&Route| route.access == Access::Public || route.builtin == Some(Builtin::Unjudged);
+    if let Some(route) = case.route.map(|(_, route)| route).filter(public) {
+        let permit = authorize::public(world, request, route, facts.counted, case.cors)?;
+        return forward_or_answer(world, case, route, facts, permit, None);
+    }
+    let of_route = case.route.map(|(_, route)| route);
+    let claims = match authenticate(world, of_route, request.bearer, case.fetched, tally)
+        .map_err(|refusal| address::count_failure(world, refusal, tally))?
+    {
+        Caller::Known(claims) => claims,
+        Caller::NeedsKeys(issuer) => return Ok(Verdict::Keys(issuer)),
+    };
+    facts.identify(&claims);
+    let Some((id, route)) = case.route else {
+        let is_case = case.found == Match::Ambiguous;
+        return Err(Refusal::Denied(if is_case { Denied::Case } else { Denied::NoRoute }));
+    };
+    let counting = Counting { address: facts.counted, asks: case.asks_limits() };
+    match authorize::caller(world, request, route, &claims, (counting, case.cors), tally)? {
+        Permitted::Permit(permit) => forward_or_answer(world, case, route, facts, permit, Some((id, claims))),
+        Permitted::Ask(question, own) => {
+            Ok(Verdict::Limits(question, Box::new(Uncounted { claims, own, session: None })))
+        }
+    }
+}
+
+/// What is decided without asking who calls; `None`: nothing.
+fn before_caller(
+    world: &World<'_>,
+    case: &Case<'_>,
+    facts: &mut Facts,
+    tally: &mut Tally,
+) -> Result<Option<Verdict>, Refusal> {
+    let fault = match case.request.bearer {
+        Bearer::Doubled => Some(AuthorizationFault::Doubled),
+        Bearer::TooLong => Some(AuthorizationFault::TooLong),
+        _ => None,
+    };
+    if let Some(fault) = fault {
+        return Err(address::count_failure(world, Refusal::Authorization(fault), tally));
+    }
+    if cors::is_preflight(case.request) {
         facts.answer("preflight", 204);
         let headers = if is_public_document(world, case.route) {
             cors::preflight_of_public()
         } else {
-            cors::preflight(&world.policy.cors, request.origin)
+            cors::preflight(&world.policy.cors, case.request.origin)
         };
-        return Ok(Verdict::Answer(reply::preflight(headers)));
+        return Ok(Some(Verdict::Answer(reply::preflight(headers))));
     }
-    if let Match::WrongMethod(_) = found {
-        return Err(Refusal::Method(route::allowed_methods(world.policy, &request.target.path)));
+    if let Match::WrongMethod(_) = case.found {
+        return Err(Refusal::Method(route::allowed_methods(world.policy, &case.request.target.path)));
     }
-    let counted = count_address(world, route.map(|(_, route)| route), progress)?;
-    facts.counted = counted;
-    if let Some(mcp) = McpRoute::of(route) {
-        return mcp::judge(world, case, &mcp, counted, progress, facts);
+    facts.counted = address::count(world, case.route.map(|(_, route)| route), tally)?;
+    Ok(None)
+}
+
+/// All but the limits over machines was judged: they say whether it passes.
+fn after_limits(
+    world: &World<'_>,
+    case: &Case<'_>,
+    uncounted: Uncounted,
+    answer: &Answer,
+    known: &mut Known,
+    facts: &mut Facts,
+) -> Result<Verdict, Refusal> {
+    authenticate::again(world, &uncounted.claims)?;
+    if let Some(mcp) = McpRoute::of(case.route) {
+        return mcp::after_limits(world, case, &mcp, uncounted, answer, known, facts);
     }
-    let route = route.map(|(_, route)| route);
-    if let Some(route) = route.filter(|r| r.access == Access::Public || r.builtin == Some(Builtin::Unjudged))
-    {
-        let permit = authorize::public(world, request, route, counted, cors)?;
-        return forward_or_answer(world, case, route, facts, permit, None);
-    }
-    let claims = match authenticate(world, route, request.bearer, case.fetched())
-        .map_err(|r| counted_failure(world, progress, r))?
-    {
-        Caller::Known(claims) => claims,
-        Caller::NeedsKeys(issuer) => return Ok(Verdict::Await(issuer)),
-    };
-    facts.identify(&claims);
-    let Some((id, route)) = case.route else {
-        return Err(Refusal::Denied(if found == Match::Ambiguous { Denied::Case } else { Denied::NoRoute }));
-    };
-    match authorize::caller(world, request, route, &claims, progress.counting(counted), cors)? {
-        Permitted::Permit(permit) => forward_or_answer(world, case, route, facts, permit, Some((id, claims))),
-        Permitted::Ask(question) => Ok(Verdict::Ask(question)),
-    }
+    let Uncounted { claims, own, .. } = uncounted;
+    // A policy's routes don't change while a request waits.
+    let (id, route) = case.route.ok_or(Refusal::Denied(Denied::NoRoute))?;
+    let (caller, counted) = ((claims.as_ref(), None), (facts.counted, own));
+    let permit = authorize::counted(world, case.request, route, caller, counted, answer, case.cors)?;
+    forward_or_answer(world, case, route, facts, permit, Some((id, claims)))
 }
 
 /// Whether a path is that of a metadata document which is for everybody, whatever the method.
@@ -227,7 +260,7 @@ fn forward_or_answer(
     Ok(Verdict::Answer(reply))
 }
 
-fn asked(case: &Case<'_>, progress: &Progress, facts: &Facts) -> Asked {
+fn asked(case: &Case<'_>, known: &Known, facts: &Facts) -> Asked {
     let request = case.request;
     Asked {
         is_head: request.method == "HEAD",
@@ -236,40 +269,8 @@ fn asked(case: &Case<'_>, progress: &Progress, facts: &Facts) -> Asked {
         request_id: facts.request_id.clone(),
         counted: facts.counted,
         cors: case.cors.clone(),
-        mcp: McpRoute::of(case.route).map(|mcp| mcp.asked(request, progress)),
+        mcp: McpRoute::of(case.route).map(|mcp| mcp.asked(request, known)),
     }
-}
-
-/// Counts a request by its address, where a limit says `on: all`; once, however often it is judged.
-fn count_address(
-    world: &World<'_>,
-    route: Option<&Route>,
-    progress: &mut Progress,
-) -> Result<Option<LimitState>, Refusal> {
-    if let Some(counted) = progress.counted {
-        return Ok(counted);
-    }
-    let counted = if world.has_address_rule(false) {
-        match world.counters.count_address(world.policy, route, (world.address)(), world.now_ms) {
-            Ok(Outcome::Over(state)) => return Err(Refusal::Limited(state)),
-            Ok(Outcome::Within(state)) => Some(state),
-            Ok(Outcome::Unlimited) => None,
-            Err(_) => return Err(Refusal::Internal(Fault::SharedTable)),
-        }
-    } else {
-        None
-    };
-    progress.counted = Some(counted);
-    Ok(counted)
-}
-
-/// Counts a failed authentication against its address, once. The refusal stands, whatever counting says.
-pub(super) fn counted_failure(world: &World<'_>, progress: &mut Progress, refusal: Refusal) -> Refusal {
-    if !progress.failed && refusal.is_address_failure() && world.counts_failures() {
-        progress.failed = true;
-        let _ = world.counters.count_failure(world.policy, (world.address)(), world.now_ms);
-    }
-    refusal
 }
 
 /// An id for requests whose own can't be shown again.

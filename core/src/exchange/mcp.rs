@@ -1,29 +1,30 @@
 //! How a request to an MCP route is judged (CONTRACT §12): version, origin, token, body, scopes, limits, in this order. A body is read before a
 //! token is refused, since the challenge names the scopes of the operation; where the headers of 2026-07-28 name it, without.
 
-use super::World;
-use super::judge::{Case, Verdict, counted_failure};
-use super::respond::{Rewrite, Session};
-use super::{Came, Progress};
-use crate::authenticate::{Caller, authenticate};
-use crate::authorize::{self, Permitted};
+use crate::authenticate::{Caller, Fetched, authenticate};
+use crate::authorize::{self, Counting, Permitted};
 use crate::bearer::Bearer;
 use crate::config::policy::{ChallengeMode, Mcp, Mode, Route, RouteId, Tasks};
 use crate::decision::Read;
+use crate::exchange::address;
+use crate::exchange::case::{Case, Verdict};
+use crate::exchange::rewrite::{Rewrite, Session};
+use crate::exchange::state::{Known, Uncounted};
 use crate::jwt::VerifiedClaims;
 use crate::mcp::era::Era;
-use crate::mcp::id;
 use crate::mcp::json_rpc::{BodyFault, Call};
 use crate::mcp::needs::{self, Needs};
 use crate::mcp::operation::{Operation, Unread};
 use crate::mcp::session::Holder;
 use crate::mcp::target::Target;
 use crate::mcp::task;
-use crate::rate_limit::LimitState;
+use crate::rate_limit::service::Answer;
 use crate::record::Facts;
-use crate::refusal::Refusal;
+use crate::refusal::{Fault, Refusal};
 use crate::reply::AskedMcp;
 use crate::request::Request;
+use crate::tally::Tally;
+use crate::world::World;
 use std::borrow::Cow;
 
 /// The methods of an MCP route (Streamable HTTP).
@@ -45,8 +46,8 @@ impl<'a> McpRoute<'a> {
     }
 
     /// What an answer depends on: the operation that the body, or else the headers, tell of.
-    pub fn asked(&self, request: &Request<'_>, progress: &Progress) -> AskedMcp {
-        let (read, unread) = match &progress.operation {
+    pub fn asked(&self, request: &Request<'_>, known: &Known) -> AskedMcp {
+        let (read, unread) = match &known.operation {
             Some(Ok(operation)) => (Some(operation), None),
             Some(Err(unread)) => (None, Some(unread)),
             None => (None, None),
@@ -59,7 +60,7 @@ impl<'a> McpRoute<'a> {
             None => Some(Cow::Owned(Operation::without_body(request.method, era))),
         };
         let version = unread.and_then(|unread| unread.version.clone());
-        let nothing = Self::asked_nothing();
+        let nothing = AskedMcp::nothing();
         let operation = match operation {
             Some(operation) => operation,
             None if unread.is_some() => return AskedMcp { id: id.unwrap_or(nothing.id), version, ..nothing },
@@ -81,13 +82,8 @@ impl<'a> McpRoute<'a> {
     /// Under an unknown version.
     fn asked_in_vain(request: &Request<'_>, id: Option<String>) -> AskedMcp {
         let version = request.mcp_version.map(|version| String::from_utf8_lossy(version).into_owned());
-        let nothing = Self::asked_nothing();
+        let nothing = AskedMcp::nothing();
         AskedMcp { id: id.unwrap_or(nothing.id), version, ..nothing }
-    }
-
-    /// Nothing is known of the operation.
-    pub fn asked_nothing() -> AskedMcp {
-        AskedMcp { id: id::NONE.to_owned(), scopes: None, tool_call: None, version: None }
     }
 
     /// Whether a refusal of this operation is a result, which needs the id that only the body has.
@@ -154,41 +150,42 @@ pub(super) fn judge(
     world: &World<'_>,
     case: &Case<'_>,
     route: &McpRoute<'_>,
-    counted: Option<LimitState>,
-    progress: &mut Progress,
+    body: Option<Option<&[u8]>>,
+    known: &mut Known,
     facts: &mut Facts,
+    tally: &mut Tally,
 ) -> Result<Verdict, Refusal> {
     let request = case.request;
     if !METHODS.contains(&request.method) {
         return Err(Refusal::Method(METHODS.join(", ")));
     }
-    if let (Came::Body(body), None) = (case.came, &progress.operation) {
-        progress.operation = Some(read(route.mcp, request, body));
+    if let Some(body) = body {
+        known.operation = Some(read(route.mcp, request, body));
     }
-    let Some(era) = era(request) else { return unknown_version(world, case, route, progress) };
-    if let Some(Err(Unread { fault: BodyFault::Version, .. })) = &progress.operation {
+    let Some(era) = era(request) else { return unknown_version(world, case, route, known) };
+    if let Some(Err(Unread { fault: BodyFault::Version, .. })) = &known.operation {
         return Err(Refusal::Version);
     }
     check_origin(route.mcp, request)?;
-    if progress.operation.is_none() {
+    if known.operation.is_none() {
         if request.method == "POST" && !is_json(request) {
-            if let Some(wait) = id_of_unfit(world, case, route, progress)? {
+            if let Some(wait) = id_of_unfit(world, case, route, tally)? {
                 return Ok(wait);
             }
-            progress.operation = Some(Err(Unread::unseen(BodyFault::MediaType)));
+            known.operation = Some(Err(Unread::unseen(BodyFault::MediaType)));
         } else if request.method != "POST" && case.mode == Mode::Shadow {
             // Such a request says all in its headers, which leave before a body could be watched.
-            progress.operation = Some(Ok(Operation::without_body(request.method, era)));
+            known.operation = Some(Ok(Operation::without_body(request.method, era)));
         }
     }
-    match progress.operation.take() {
+    match known.operation.take() {
         Some(mut operation) => {
-            let decided = decide(world, case, route, &mut operation, counted, progress, facts);
+            let decided = decide(world, case, route, &mut operation, known, facts, tally);
             // For an answer, and for the next time.
-            progress.operation = Some(operation);
+            known.operation = Some(operation);
             decided
         }
-        None => before_body(world, case, route, era, progress, facts),
+        None => before_body(world, case, route, era, known, facts, tally),
     }
 }
 
@@ -197,15 +194,15 @@ fn unknown_version(
     world: &World<'_>,
     case: &Case<'_>,
     route: &McpRoute<'_>,
-    progress: &Progress,
+    known: &Known,
 ) -> Result<Verdict, Refusal> {
     // What follows the headers of an upgrade is no body.
     let is_readable =
         case.request.method == "POST" && is_json(case.request) && case.request.upgrade.is_none();
     let is_held = world.policy.hold_headers && case.mode == Mode::Enforce;
     let may_wait = route.mcp.opens || !matches!(case.request.bearer, Bearer::Absent);
-    if is_readable && is_held && may_wait && progress.operation.is_none() {
-        return Ok(Verdict::Read(Read { cap: route.mcp.max_body, let_go: None, vouched: false }));
+    if is_readable && is_held && may_wait && known.operation.is_none() {
+        return Ok(Verdict::Body(Read { cap: route.mcp.max_body, let_go: None, vouched: false }));
     }
     Err(Refusal::Version)
 }
@@ -215,18 +212,18 @@ fn id_of_unfit(
     world: &World<'_>,
     case: &Case<'_>,
     route: &McpRoute<'_>,
-    progress: &mut Progress,
+    tally: &mut Tally,
 ) -> Result<Option<Verdict>, Refusal> {
     let is_held = world.policy.hold_headers && case.mode == Mode::Enforce;
     if !is_held || !is_plain(case.request) || case.request.upgrade.is_some() {
         return Ok(None);
     }
-    Ok(Some(match caller(world, case, route, false, progress)? {
-        Some(Caller::NeedsKeys(issuer)) => Verdict::Await(issuer),
+    Ok(Some(match caller(world, case, route, false, tally)? {
+        Some(Caller::NeedsKeys(issuer)) => Verdict::Keys(issuer),
         // What was held for keys isn't held again.
-        Some(Caller::Known(_)) if matches!(case.came, Came::Keys(_)) => return Ok(None),
+        Some(Caller::Known(_)) if case.fetched != Fetched::NotAsked => return Ok(None),
         Some(Caller::Known(_)) | None => {
-            Verdict::Read(Read { cap: route.mcp.max_body, let_go: None, vouched: true })
+            Verdict::Body(Read { cap: route.mcp.max_body, let_go: None, vouched: true })
         }
     }))
 }
@@ -237,22 +234,22 @@ fn decide(
     case: &Case<'_>,
     route: &McpRoute<'_>,
     operation: &mut Result<Operation, Unread>,
-    counted: Option<LimitState>,
-    progress: &mut Progress,
+    known: &mut Known,
     facts: &mut Facts,
+    tally: &mut Tally,
 ) -> Result<Verdict, Refusal> {
     if let Ok(operation) = operation {
         facts.operate(operation);
     }
-    if let Some(refusal) = progress.refused.take() {
+    if let Some(refusal) = known.refused.take() {
         return Err(refusal);
     }
     if let (Ok(operation), Bearer::Absent) = (&mut *operation, &case.request.bearer) {
         route.find_tasks(world, None, operation, facts)?;
     }
     let is_open = operation.as_ref().is_ok_and(|operation| route.is_open(operation));
-    let claims = match caller(world, case, route, is_open, progress)? {
-        Some(Caller::NeedsKeys(issuer)) => return Ok(Verdict::Await(issuer)),
+    let claims = match caller(world, case, route, is_open, tally)? {
+        Some(Caller::NeedsKeys(issuer)) => return Ok(Verdict::Keys(issuer)),
         Some(Caller::Known(claims)) => Some(claims),
         None => None,
     };
@@ -267,22 +264,55 @@ fn decide(
     if claims.is_some() {
         route.find_tasks(world, claims.as_deref(), operation, facts)?;
     }
-    let around = (progress.counting(counted), case.cors);
+    let around = (Counting { address: facts.counted, asks: case.asks_limits() }, case.cors);
     let permitted = authorize::operation(
         world,
         case.request,
-        route.route,
-        route.mcp,
+        (route.route, route.mcp),
         claims.as_deref(),
         operation,
         around,
+        tally,
     )?;
-    let permit = match permitted {
-        Permitted::Permit(permit) => permit,
-        Permitted::Ask(question) => return Ok(Verdict::Ask(question)),
+    match (permitted, claims) {
+        (Permitted::Permit(permit), claims) => {
+            let rewrite = Rewrite::list(route.id, claims.as_ref(), operation, session, route.mcp.tasks);
+            Ok(Verdict::Forward(permit, claims, Some(rewrite)))
+        }
+        (Permitted::Ask(question, own), Some(claims)) => {
+            Ok(Verdict::Limits(question, Box::new(Uncounted { claims, own, session: Some(session) })))
+        }
+        // Nobody who hasn't signed in is asked about.
+        (Permitted::Ask(..), None) => Err(Refusal::NoToken),
+    }
+}
+
+/// All but the limits over machines was judged.
+pub(super) fn after_limits(
+    world: &World<'_>,
+    case: &Case<'_>,
+    route: &McpRoute<'_>,
+    uncounted: Uncounted,
+    answer: &Answer,
+    known: &mut Known,
+    facts: &Facts,
+) -> Result<Verdict, Refusal> {
+    let Uncounted { claims, own, session } = uncounted;
+    // Nobody is asked about before it is known what the body says.
+    let (Some(Ok(operation)), Some(session)) = (&mut known.operation, session) else {
+        return Err(Refusal::Internal(Fault::Host));
     };
-    let rewrite = Rewrite::list(route.id, claims.as_ref(), operation, session, route.mcp.tasks);
-    Ok(Verdict::Forward(permit, claims, Some(rewrite)))
+    let permit = authorize::counted(
+        world,
+        case.request,
+        route.route,
+        (&claims, Some(operation)),
+        (facts.counted, own),
+        answer,
+        case.cors,
+    )?;
+    let rewrite = Rewrite::list(route.id, Some(&claims), operation, session, route.mcp.tasks);
+    Ok(Verdict::Forward(permit, Some(claims), Some(rewrite)))
 }
 
 /// Refuses what the headers alone are enough to refuse; else the body is read. A good token's call is refused with the body in hand, for headers
@@ -292,11 +322,12 @@ fn before_body(
     case: &Case<'_>,
     route: &McpRoute<'_>,
     era: Era,
-    progress: &mut Progress,
+    known: &mut Known,
     facts: &mut Facts,
+    tally: &mut Tally,
 ) -> Result<Verdict, Refusal> {
     let request = case.request;
-    let mut known = None;
+    let mut sender_is = None;
     let (early, cap) = match request.method {
         "POST" => (
             Operation::of_headers(request, era)
@@ -311,7 +342,7 @@ fn before_body(
         if matches!(request.bearer, Bearer::Absent) {
             route.find_tasks(world, None, &mut operation, facts)?;
         }
-        match caller(world, case, route, route.is_open(&operation), progress)? {
+        match caller(world, case, route, route.is_open(&operation), tally)? {
             // The keys are waited for once the body is there.
             Some(Caller::NeedsKeys(_)) => {}
             Some(Caller::Known(claims)) => {
@@ -321,7 +352,7 @@ fn before_body(
                     route.find_tasks(world, claims, &mut operation, facts)?;
                     authorize::check_operation(world.policy, route.route, route.mcp, claims, &operation)?;
                 }
-                known = Some(claims);
+                sender_is = Some(claims);
             }
             // Nobody, and the operation is open.
             None => {}
@@ -332,9 +363,9 @@ fn before_body(
             return Err(Refusal::NoToken);
         }
     } else if world.policy.hold_headers
-        && let Some(Caller::Known(claims)) = sender(world, case, route, progress)
+        && let Some(Caller::Known(claims)) = sender(world, case, route, known, tally)
     {
-        known = Some(claims);
+        sender_is = Some(claims);
     }
     // What follows the headers of an upgrade is no body.
     authorize::check_upgrade(request, route.route)?;
@@ -342,11 +373,11 @@ fn before_body(
         None
     } else {
         // The headers leave before the body comes: who calls must be in them by then.
-        let claims = match known {
+        let claims = match sender_is {
             Some(claims) => Some(claims),
-            None => match sender(world, case, route, progress) {
+            None => match sender(world, case, route, known, tally) {
                 Some(Caller::Known(claims)) => Some(claims),
-                Some(Caller::NeedsKeys(issuer)) => return Ok(Verdict::Await(issuer)),
+                Some(Caller::NeedsKeys(issuer)) => return Ok(Verdict::Keys(issuer)),
                 None => None,
             },
         };
@@ -355,10 +386,10 @@ fn before_body(
             session(world, case, route, claims.as_deref())?;
         }
         let edits = authorize::edits(world.policy, request, Some(route.route), claims.as_deref());
-        known = claims;
+        sender_is = claims;
         Some(edits)
     };
-    Ok(Verdict::Read(Read { cap, let_go, vouched: known.is_some() }))
+    Ok(Verdict::Body(Read { cap, let_go, vouched: sender_is.is_some() }))
 }
 
 /// Who sends a body, as far as the token says. A method that is open may need none; a bad one is refused with the body in hand, for the challenge names the
@@ -367,13 +398,14 @@ fn sender(
     world: &World<'_>,
     case: &Case<'_>,
     route: &McpRoute<'_>,
-    progress: &mut Progress,
+    known: &mut Known,
+    tally: &mut Tally,
 ) -> Option<Caller> {
-    match authenticate(world, Some(route.route), case.request.bearer, case.fetched()) {
+    match authenticate(world, Some(route.route), case.request.bearer, case.fetched, tally) {
         Ok(caller) => Some(caller),
         Err(Refusal::NoToken) => None,
         Err(refusal) => {
-            progress.refused = Some(counted_failure(world, progress, refusal));
+            known.refused = Some(address::count_failure(world, refusal, tally));
             None
         }
     }
@@ -401,14 +433,14 @@ fn caller(
     case: &Case<'_>,
     route: &McpRoute<'_>,
     is_open: bool,
-    progress: &mut Progress,
+    tally: &mut Tally,
 ) -> Result<Option<Caller>, Refusal> {
     if is_open && matches!(case.request.bearer, Bearer::Absent) {
         return Ok(None);
     }
-    authenticate(world, Some(route.route), case.request.bearer, case.fetched())
+    authenticate(world, Some(route.route), case.request.bearer, case.fetched, tally)
         .map(Some)
-        .map_err(|refusal| counted_failure(world, progress, refusal))
+        .map_err(|refusal| address::count_failure(world, refusal, tally))
 }
 
 /// `None`: a version that nobody knows.

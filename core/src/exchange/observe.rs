@@ -1,18 +1,18 @@
 //! Shadow mode (POLICY.md), and requests that can't be judged at all.
 
-use super::judge::{Case, Verdict};
-use super::mcp::McpRoute;
-use super::{Exchange, Forwarded, World};
 use crate::config::policy::{Mode, Route, RouteId};
 use crate::cors;
 use crate::decision::{Decision, Edits, Observed};
+use crate::exchange::case::{Case, Verdict};
+use crate::exchange::state::{Exchange, Forwarded, Judged};
 use crate::path;
 use crate::record::Facts;
 use crate::refusal::Refusal;
-use crate::reply::{self, Asked};
+use crate::reply::{self, Asked, AskedMcp};
 use crate::request::{self, Pairs, RequestFault};
 use crate::route::{self, Match};
 use crate::shadow;
+use crate::world::World;
 
 /// Strips what clients say of themselves, injects what is verified where enforcing would allow, and touches nothing else. Where the body decides,
 /// nobody knows by then whether it would, so nobody is named; the body is judged once it has passed, and its edits come to nothing.
@@ -30,8 +30,8 @@ pub(super) fn observe(
         }
         Ok(Verdict::Answer(_)) => {}
         // Nothing waits: neither for keys nor for a body, nor for a rate limit service, which isn't asked.
-        Ok(Verdict::Await(_) | Verdict::Ask(_)) => facts.unknown("keys_pending"),
-        Ok(Verdict::Read(read)) => {
+        Ok(Verdict::Keys(_) | Verdict::Limits(..)) => facts.unknown("keys_pending"),
+        Ok(Verdict::Body(read)) => {
             // Until it has come to its end.
             facts.unknown("body_unread");
             watch = Some(read.cap);
@@ -50,13 +50,13 @@ pub(super) fn refuse_unparsed(
     mut facts: Facts,
     headers: Pairs<'_>,
     fault: RequestFault,
-) -> (Exchange, Decision) {
+) -> Judged {
     let refusal = Refusal::Unsafe(fault);
     facts.refuse(&refusal);
     if shadow::mode_of_unparsed(world.policy, headers, fault) == Mode::Shadow {
         facts.shadow();
         let edits = shadow::edits_of_unparsed(world.policy, headers);
-        return (passed(facts), Decision::Observe(Observed { edits, watch: None }));
+        return Judged::new(passed(facts), Decision::Observe(Observed { edits, watch: None }));
     }
     let first = |name: &str| request::first(headers, name).and_then(|value| std::str::from_utf8(value).ok());
     let cors = cors::answer(&world.policy.cors, first("origin"));
@@ -67,11 +67,12 @@ pub(super) fn refuse_unparsed(
         is_head: first(":method") == Some("HEAD"),
         is_grpc: request::first(headers, "content-type").is_some_and(request::is_grpc),
         cors,
-        mcp: McpRoute::of(route).map(|_| McpRoute::asked_nothing()),
+        mcp: route.filter(|(_, route)| route.mcp.is_some()).map(|_| AskedMcp::nothing()),
         ..Asked::default()
     };
     let route = route.map(|(_, route)| route);
-    (Exchange::Replied(facts), Decision::Reply(reply::refuse(world.policy, route, &asked, &refusal)))
+    let reply = reply::refuse(world.policy, route, &asked, &refusal);
+    Judged::new(Exchange::Replied(facts), Decision::Reply(reply))
 }
 
 fn mcp_route<'p>(

@@ -2,246 +2,19 @@
 
 mod session;
 mod task;
-mod watch;
 
-use super::mcp::McpRoute;
-use super::{AwaitBody, AwaitKeys, AwaitLimits, Exchange, Forwarded, World};
-use crate::config::policy::{Policy, RouteId, Tasks};
-use crate::jwt::VerifiedClaims;
-use crate::mcp::era::Era;
-use crate::mcp::form::Scan;
-use crate::mcp::id;
-use crate::mcp::list::{Kind, Lens, Unfilterable};
-use crate::mcp::operation::Operation;
+use crate::config::policy::Policy;
+use crate::exchange::rewrite::{self, Rewrite, What};
+pub use crate::exchange::rewrite::{End, Head, STALE, Shown, Treatment};
+use crate::exchange::state::{Exchange, Forwarded, Waiting};
+pub use crate::exchange::watched::{Watch, Watched};
+use crate::mcp::list::Unfilterable;
 use crate::mcp::sse::{Cut, Events};
 use crate::refusal::Refusal;
-use crate::reply::{self, Asked, AskedMcp, Reply};
-use crate::request::Request;
-use crate::response_filter::{self, Filtered};
-pub(super) use session::Session;
-use std::rc::Rc;
-use task::Making;
-use watch::is_harmless;
-pub use watch::{Watch, Watched};
-
-/// What an answer must not show.
-#[derive(Debug)]
-pub struct Rewrite {
-    route: RouteId,
-    claims: Option<Rc<VerifiedClaims>>,
-    what: What,
-    is_head: bool,
-}
-
-#[derive(Debug)]
-enum What {
-    /// Elements of others.
-    Owner,
-    /// Tools, prompts and resources that the caller may not use.
-    Lists(Lists),
-}
-
-#[derive(Debug)]
-struct Lists {
-    era: Era,
-    id: String,
-    asked: Vec<(String, Kind)>,
-    session: Session,
-    making: Making,
-}
-
-/// What the host knows of an answer's headers.
-#[derive(Debug, Clone, Copy, Default)]
-pub struct Head<'a> {
-    /// `:status`.
-    pub status: u16,
-    /// `Content-Type`.
-    pub content_type: Option<&'a [u8]>,
-    /// There is more than one.
-    pub has_more_types: bool,
-    /// All values of `Content-Encoding`.
-    pub content_encodings: &'a [&'a [u8]],
-    /// `Content-Length`.
-    pub content_length: Option<&'a [u8]>,
-    /// Nothing follows.
-    pub is_end: bool,
-}
-
-/// How an answer must be treated.
-#[derive(Debug)]
-pub enum Treatment {
-    /// It passes.
-    Pass,
-    /// Its body is read whole, at most so many bytes, and then filtered.
-    Whole(usize),
-    /// It was asked for as something else than a list. Its body is held while it may be one, at most so many bytes, and watched from then on.
-    Watch(Watched),
-    /// Its events are filtered as they come.
-    Stream {
-        /// What filters them.
-        events: Events,
-        /// It answers a list: where headers can be held, they wait for the first event, which may be a reason to refuse.
-        is_answer: bool,
-    },
-    /// It has no body, and its headers must not describe one.
-    Bare,
-    /// It isn't shown.
-    Refuse(Reply),
-}
-
-/// What a whole body becomes.
-#[derive(Debug)]
-pub enum Shown {
-    /// It stays.
-    Same,
-    /// This instead.
-    Changed(String),
-    /// It isn't shown.
-    Refuse(Reply),
-}
-
-/// A stream that ends before what can't be shown.
-#[derive(Debug)]
-pub struct End {
-    /// What came before it and may be shown.
-    pub before: Vec<u8>,
-    /// The answer instead, where nothing has been shown.
-    pub reply: Reply,
-}
-
-/// Headers that describe a body as it was before it was filtered.
-pub const STALE: [&str; 4] = ["etag", "digest", "content-digest", "accept-ranges"];
-
-impl Rewrite {
-    /// Cuts an answer down to the caller's own elements.
-    pub(super) fn owner(route: RouteId, claims: &Rc<VerifiedClaims>, request: &Request<'_>) -> Self {
-        let is_head = request.method == "HEAD";
-        Self { route, claims: Some(Rc::clone(claims)), what: What::Owner, is_head }
-    }
-
-    /// Cuts lists down to what the caller may use, and keeps the task that is made. What was asked for doesn't say what comes: an upstream knows its answers by ids that
-    /// the client chose. The operation has passed, and what is kept of it is taken.
-    pub(super) fn list(
-        route: RouteId,
-        claims: Option<&Rc<VerifiedClaims>>,
-        operation: &mut Operation,
-        session: Session,
-        tasks: Tasks,
-    ) -> Self {
-        let mut calls = std::mem::take(&mut operation.calls);
-        let asked = calls.iter().filter_map(|c| Some((c.id.clone(), Kind::of(&c.method)?))).collect();
-        let (id, making) = match calls.pop() {
-            Some(call) if calls.is_empty() && !operation.is_batch => Making::by(call, tasks),
-            _ => (id::NONE.to_owned(), Making::Nothing),
-        };
-        let what = What::Lists(Lists { era: operation.era, id, asked, session, making });
-        Self { route, claims: claims.cloned(), what, is_head: false }
-    }
-
-    fn treat(&self, policy: &Policy, head: &Head<'_>) -> Option<Treatment> {
-        let route = policy.routes.get(self.route.0)?;
-        if !(200..300).contains(&head.status) {
-            return Some(Treatment::Pass);
-        }
-        if head.is_end || self.is_head {
-            return Some(if self.is_asked() { Treatment::Bare } else { Treatment::Pass });
-        }
-        let cap = match &self.what {
-            What::Owner => route.response_filter.as_ref()?.max_bytes,
-            What::Lists(_) => route.mcp.as_ref()?.max_body,
-        };
-        // A host that holds less would end the stream by itself.
-        let cap = cap.min(policy.answer_room());
-        if head.content_encodings.iter().any(|e| !e.trim_ascii().eq_ignore_ascii_case(b"identity")) {
-            return None;
-        }
-        if head.has_more_types || head.content_type.is_some_and(|kind| !is_utf8(kind)) {
-            return None;
-        }
-        let is_stream = head.content_type.is_some_and(|t| starts_with(t, b"text/event-stream"));
-        match &self.what {
-            What::Owner if is_stream => return None,
-            What::Lists(_) if is_stream => {
-                let is_answer = self.is_asked();
-                let events = Events::new(cap, is_answer).of_call(self.calling().map(str::to_owned));
-                return Some(Treatment::Stream { events, is_answer });
-            }
-            What::Lists(_) if !self.is_asked() => {
-                let makes_tasks = self.calling().is_some();
-                return Some(Treatment::Watch(Watched {
-                    scan: Scan::default(),
-                    cap,
-                    flows: false,
-                    makes_tasks,
-                }));
-            }
-            What::Owner | What::Lists(_) => {}
-        }
-        let length =
-            head.content_length.and_then(|l| std::str::from_utf8(l).ok()?.trim().parse::<u64>().ok());
-        let fits = length.is_none_or(|length| usize::try_from(length).is_ok_and(|length| length <= cap));
-        fits.then_some(Treatment::Whole(cap))
-    }
-
-    /// Whether the answer is known to be one that is cut down.
-    fn is_asked(&self) -> bool {
-        match &self.what {
-            What::Owner => true,
-            What::Lists(lists) => !lists.asked.is_empty(),
-        }
-    }
-
-    fn show(&self, policy: &Policy, body: &[u8]) -> Result<Option<String>, Refusal> {
-        let route = policy.routes.get(self.route.0).ok_or(Refusal::NotFilterable)?;
-        let text = || std::str::from_utf8(body).map_err(|_| Refusal::NotFilterable);
-        match &self.what {
-            What::Owner => {
-                let rule = route.response_filter.as_ref().ok_or(Refusal::NotFilterable)?;
-                let user = self.claims.as_ref().ok_or(Refusal::NotFilterable)?.user();
-                match response_filter::filter(body, rule, user).map_err(|_| Refusal::NotFilterable)? {
-                    Filtered::Same => Ok(None),
-                    Filtered::Changed(text) => Ok(Some(text)),
-                    Filtered::NotFound => Err(Refusal::NotOwner),
-                }
-            }
-            // Not JSON, and no reader finds a list in it.
-            What::Lists(_) if !self.is_asked() && is_harmless(body) => Ok(None),
-            What::Lists(lists) => self
-                .lens(policy, lists, text()?)
-                .ok_or(Refusal::NotFilterable)?
-                .map_err(|_| Refusal::NotFilterable),
-        }
-    }
-
-    fn lens(
-        &self,
-        policy: &Policy,
-        lists: &Lists,
-        text: &str,
-    ) -> Option<Result<Option<String>, Unfilterable>> {
-        let route = policy.routes.get(self.route.0)?;
-        let lens = Lens {
-            route,
-            mcp: route.mcp.as_ref()?,
-            caller: self.claims.as_ref().map(|claims| claims.consented_scopes()),
-            era: lists.era,
-            asked: &lists.asked,
-        };
-        Some(lens.filter(text))
-    }
-
-    fn asked(&self) -> Option<AskedMcp> {
-        match &self.what {
-            What::Owner => None,
-            What::Lists(lists) => {
-                Some(AskedMcp { id: lists.id.clone(), scopes: None, tool_call: None, version: None })
-            }
-        }
-    }
-}
+use crate::reply::{self, Asked, AskedMcp};
 
 impl Exchange {
-    fn rewrite(&self) -> Option<&Rewrite> {
+    pub(super) fn rewrite(&self) -> Option<&Rewrite> {
         self.forwarded()?.rewrite.as_ref()
     }
 
@@ -252,29 +25,21 @@ impl Exchange {
             Self::Forwarded(Forwarded { facts, rewrite: Some(rewrite), .. }) => {
                 rewrite.treat(policy, head).unwrap_or_else(|| {
                     facts.refuse(&refusal);
-                    Treatment::Refuse(refuse(policy, rewrite, facts.request_id.clone(), &refusal))
+                    Treatment::Refuse(rewrite::refuse(policy, rewrite, facts.request_id.clone(), &refusal))
                 })
             }
             // The upstream has the headers alone and answers all the same: what it answers was asked for by nobody whom we know.
-            Self::AwaitKeys(AwaitKeys { kept, .. })
-            | Self::AwaitLimits(AwaitLimits { kept })
-            | Self::AwaitBody(AwaitBody { kept })
-                if (200..300).contains(&head.status) =>
-            {
-                let mut facts = std::mem::take(&mut kept.facts);
+            Self::Waiting(Waiting { held, .. }) if (200..300).contains(&head.status) => {
+                let mut facts = std::mem::take(&mut held.facts);
                 facts.refuse(&refusal);
-                let mcp = Some(McpRoute::asked_nothing());
+                let mcp = Some(AskedMcp::nothing());
                 let asked = Asked { request_id: facts.request_id.clone(), mcp, ..Asked::default() };
                 *self = Self::Replied(facts);
                 Treatment::Refuse(reply::refuse(policy, None, &asked, &refusal))
             }
-            Self::Forwarded(_)
-            | Self::AwaitKeys(_)
-            | Self::AwaitLimits(_)
-            | Self::AwaitBody(_)
-            | Self::AwaitHeaders
-            | Self::Watched(_)
-            | Self::Replied(_) => Treatment::Pass,
+            Self::Forwarded(_) | Self::Waiting(_) | Self::New | Self::Watched(_) | Self::Replied(_) => {
+                Treatment::Pass
+            }
         }
     }
 
@@ -294,7 +59,7 @@ impl Exchange {
             Ok(Some(text)) => Shown::Changed(text),
             Err(refusal) => {
                 facts.refuse(&refusal);
-                Shown::Refuse(refuse(policy, rewrite, facts.request_id.clone(), &refusal))
+                Shown::Refuse(rewrite::refuse(policy, rewrite, facts.request_id.clone(), &refusal))
             }
         }
     }
@@ -330,7 +95,7 @@ impl Exchange {
         shown.map_err(|Cut(before)| {
             let refusal = Refusal::NotFilterable;
             facts.refuse(&refusal);
-            End { before, reply: refuse(policy, rewrite, facts.request_id.clone(), &refusal) }
+            End { before, reply: rewrite::refuse(policy, rewrite, facts.request_id.clone(), &refusal) }
         })
     }
 
@@ -338,29 +103,23 @@ impl Exchange {
     pub fn judges_answer(&self) -> bool {
         match self {
             Self::Forwarded(Forwarded { rewrite, .. }) => rewrite.is_some(),
-            Self::AwaitKeys(_) | Self::AwaitLimits(_) | Self::AwaitBody(_) => true,
-            Self::AwaitHeaders | Self::Watched(_) | Self::Replied(_) => false,
+            Self::Waiting(_) => true,
+            Self::New | Self::Watched(_) | Self::Replied(_) => false,
         }
     }
-}
 
-fn refuse(policy: &Policy, rewrite: &Rewrite, request_id: String, refusal: &Refusal) -> Reply {
-    let asked = Asked { request_id, mcp: rewrite.asked(), ..Asked::default() };
-    reply::refuse(policy, policy.routes.get(rewrite.route.0), &asked, refusal)
-}
-
-/// Whether a type names no charset but UTF-8. A comma joins two of them.
-fn is_utf8(kind: &[u8]) -> bool {
-    let Ok(kind) = std::str::from_utf8(kind) else { return false };
-    let fits = |parameter: &str| {
-        let (name, value) = parameter.split_once('=').unwrap_or((parameter, ""));
-        let value = value.trim().trim_matches('"');
-        !name.trim().trim_end_matches('*').eq_ignore_ascii_case("charset")
-            || ["utf-8", "utf8"].iter().any(|name| value.eq_ignore_ascii_case(name))
-    };
-    !kind.contains(',') && kind.split(';').skip(1).all(fits)
-}
-
-fn starts_with(value: &[u8], prefix: &[u8]) -> bool {
-    value.trim_ascii_start().get(..prefix.len()).is_some_and(|head| head.eq_ignore_ascii_case(prefix))
+    /// What follows for more of a body that is watched, of which `size` bytes are held with it.
+    pub fn on_response_part(
+        &mut self,
+        watched: &mut Watched,
+        part: &[u8],
+        size: usize,
+        is_end: bool,
+    ) -> Watch {
+        let watch = watched.feed(part, size, is_end);
+        if watch == Watch::End {
+            self.lose_answer();
+        }
+        watch
+    }
 }

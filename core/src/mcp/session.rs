@@ -3,10 +3,10 @@
 
 use super::owners::{self, Kind, Owner};
 use crate::config::policy::{Route, Sessions};
-use crate::exchange::World;
 use crate::hash;
 use crate::jwt::VerifiedClaims;
 use crate::refusal::{Fault, Refusal};
+use crate::world::World;
 
 /// Who calls on which route.
 #[derive(Clone, Copy)]

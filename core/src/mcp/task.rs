@@ -10,11 +10,11 @@ use super::owners::{self, Kind, Whose};
 use super::session::Holder;
 use super::{form, id};
 use crate::config::policy::{Mcp, Tasks};
-use crate::exchange::World;
 use crate::hash;
 use crate::json::{self, Bounds, Text};
 use crate::names;
 use crate::refusal::{Fault, Refusal};
+use crate::world::World;
 use std::cell::OnceCell;
 
 /// Longest id in bytes that is remembered.

@@ -9,6 +9,7 @@ use crate::config::policy::{LimitKey, Policy, RateLimit, Route};
 use crate::hash::{self, Secret};
 use crate::jwt::VerifiedClaims;
 use crate::shared::{SharedTable, TableFault};
+use crate::tally::Tally;
 use std::net::IpAddr;
 use table::{Counted, Kind};
 
@@ -42,10 +43,6 @@ pub struct Counters<'a> {
     pub table: &'a dyn SharedTable,
     /// The process's secret.
     pub secret: Secret,
-    /// Live entries that had to go, to be added to a metric.
-    pub evicted: std::cell::Cell<u32>,
-    /// Addresses for which there was no room, and which so weren't counted; to be added to a metric.
-    pub uncounted: std::cell::Cell<u32>,
 }
 
 impl Counters<'_> {
@@ -61,6 +58,7 @@ impl Counters<'_> {
         caller: &VerifiedClaims,
         weight: &dyn Fn(&RateLimit) -> u32,
         now: u64,
+        tally: &mut Tally,
     ) -> Result<Outcome, TableFault> {
         let issuer = caller.issuer().0.to_le_bytes();
         let mut outcome = Outcome::Unlimited;
@@ -76,7 +74,7 @@ impl Counters<'_> {
                     continue;
                 }
                 let key = hash::keyed(self.secret, &[&rule.id.to_le_bytes(), tag, &issuer, key.as_bytes()]);
-                outcome = tighter(outcome, self.count(Kind::Callers, rule, key, weight, now)?);
+                outcome = tighter(outcome, self.count(Kind::Callers, rule, key, weight, now, tally)?);
                 if matches!(outcome, Outcome::Over(_)) {
                     return Ok(outcome);
                 }
@@ -95,11 +93,12 @@ impl Counters<'_> {
         route: Option<&Route>,
         address: IpAddr,
         now: u64,
+        tally: &mut Tally,
     ) -> Result<Outcome, TableFault> {
         self.each_address_rule(policy, address, false, |rule, key| match (&rule.route, route) {
             (Some(_), None) => Ok(Outcome::Unlimited),
             (Some(_), Some(route)) if !applies(rule, route) => Ok(Outcome::Unlimited),
-            _ => self.count(Kind::Addresses, rule, key, 1, now),
+            _ => self.count(Kind::Addresses, rule, key, 1, now, tally),
         })
     }
 
@@ -107,9 +106,15 @@ impl Counters<'_> {
     ///
     /// # Errors
     /// The shared table failed.
-    pub fn count_failure(&self, policy: &Policy, address: IpAddr, now: u64) -> Result<Outcome, TableFault> {
+    pub fn count_failure(
+        &self,
+        policy: &Policy,
+        address: IpAddr,
+        now: u64,
+        tally: &mut Tally,
+    ) -> Result<Outcome, TableFault> {
         self.each_address_rule(policy, address, true, |rule, key| {
-            self.count(Kind::Addresses, rule, key, 1, now)
+            self.count(Kind::Addresses, rule, key, 1, now, tally)
         })
     }
 
@@ -150,11 +155,11 @@ impl Counters<'_> {
         key: u64,
         weight: u32,
         now: u64,
+        tally: &mut Tally,
     ) -> Result<Outcome, TableFault> {
         let counted = table::count(self.table, kind, key, rule.max, weight, rule.window_ms, now)?;
-        let add = |cell: &std::cell::Cell<u32>, is: bool| cell.set(cell.get().saturating_add(u32::from(is)));
-        add(&self.evicted, counted.evicted_live);
-        add(&self.uncounted, counted.no_room);
+        tally.evicted = tally.evicted.saturating_add(u32::from(counted.evicted_live));
+        tally.uncounted = tally.uncounted.saturating_add(u32::from(counted.no_room));
         Ok(outcome(rule, counted, now))
     }
 }

@@ -47,8 +47,6 @@ pub enum Answer {
     },
     /// Nothing that can be used: it is away, too slow, or isn't a rate limit service.
     Nothing,
-    /// It needn't be asked: the request is only watched.
-    NotAsked,
 }
 
 /// What it said of one limit.
@@ -64,10 +62,6 @@ pub struct Said {
 /// What the limits over machines come to.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Verdict {
-    /// None applies, or nobody is to be asked.
-    Free,
-    /// The service has to be asked.
-    Ask(Question),
     /// Within all of them; the one with the fewest requests left, where the service told.
     Within(Option<LimitState>),
     /// Over this one.
@@ -86,31 +80,41 @@ struct Applied<'a> {
     hits: u32,
 }
 
-/// Judges a caller's limits over machines; `weight` as with [`super::Counters::count_caller`], `answer`: what the service has said to this request.
+/// What the service is to be asked about a caller; `None`: nothing. `weight` as with [`super::Counters::count_caller`].
+pub fn question(
+    policy: &Policy,
+    route: &Route,
+    caller: &VerifiedClaims,
+    weight: &dyn Fn(&RateLimit) -> u32,
+) -> Option<Question> {
+    let service = policy.limit_service.as_ref()?;
+    let applied = applied(policy, route, caller, weight);
+    (!applied.is_empty()).then(|| write(service, &applied))
+}
+
+/// Judges a caller's limits over machines by what the service has answered.
 pub fn judge(
     policy: &Policy,
     route: &Route,
     caller: &VerifiedClaims,
     weight: &dyn Fn(&RateLimit) -> u32,
-    answer: Option<&Answer>,
+    answer: &Answer,
 ) -> Verdict {
-    let Some(service) = &policy.limit_service else { return Verdict::Free };
-    if matches!(answer, Some(Answer::NotAsked)) {
-        return Verdict::Free;
-    }
-    let applied: Vec<_> =
-        policy.rate_limits.iter().filter_map(|rule| apply(policy, rule, route, caller, weight)).collect();
-    if applied.is_empty() {
-        return Verdict::Free;
-    }
+    let applied = applied(policy, route, caller, weight);
     match answer {
-        Some(Answer::Said { over, limits, reset_s }) => said(&applied, *over, limits, *reset_s),
-        Some(Answer::Nothing | Answer::NotAsked) if applied.iter().all(|a| a.shared.passes_without) => {
-            Verdict::Within(None)
-        }
-        Some(Answer::Nothing | Answer::NotAsked) => Verdict::Away,
-        None => Verdict::Ask(question(service, &applied)),
+        Answer::Said { over, limits, reset_s } => said(&applied, *over, limits, *reset_s),
+        Answer::Nothing if applied.iter().all(|a| a.shared.passes_without) => Verdict::Within(None),
+        Answer::Nothing => Verdict::Away,
     }
+}
+
+fn applied<'a>(
+    policy: &'a Policy,
+    route: &Route,
+    caller: &'a VerifiedClaims,
+    weight: &dyn Fn(&RateLimit) -> u32,
+) -> Vec<Applied<'a>> {
+    policy.rate_limits.iter().filter_map(|rule| apply(policy, rule, route, caller, weight)).collect()
 }
 
 fn apply<'a>(
@@ -143,7 +147,7 @@ fn key(limit: &Applied<'_>) -> String {
     digest.iter().take(16).map(|byte| format!("{byte:02x}")).collect()
 }
 
-fn question(service: &LimitService, applied: &[Applied<'_>]) -> Question {
+fn write(service: &LimitService, applied: &[Applied<'_>]) -> Question {
     let mut message = Vec::with_capacity(64 + 128 * applied.len());
     protobuf::bytes(&mut message, 1, service.domain.as_bytes());
     let entry = |limit: &Applied<'_>| {

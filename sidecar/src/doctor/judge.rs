@@ -7,20 +7,21 @@ use gatewaystack_core::authenticate::{Caller, Fetched, authenticate};
 use gatewaystack_core::authorize::{self, Counting};
 use gatewaystack_core::bearer;
 use gatewaystack_core::config::policy::{Builtin, ChallengeMode, IssuerId, Mode, Policy, Route, RouteId};
-use gatewaystack_core::decision::Decision;
-use gatewaystack_core::exchange::{Exchange, World};
+use gatewaystack_core::decision::{Decision, Wait};
+use gatewaystack_core::exchange::{Arrival, Exchange, Judged};
 use gatewaystack_core::hash::Secret;
 use gatewaystack_core::jwks::{KeyRing, KeySet};
 use gatewaystack_core::jwt::signature::Portable;
 use gatewaystack_core::jwt::{TokenFault, VerifiedClaims};
 use gatewaystack_core::rate_limit::Counters;
-use gatewaystack_core::rate_limit::service::Answer;
 use gatewaystack_core::refusal::Refusal;
 use gatewaystack_core::reply::Reply;
 use gatewaystack_core::request::{self, Headers};
 use gatewaystack_core::shared::MemoryTable;
+use gatewaystack_core::tally::Tally;
+use gatewaystack_core::world::World;
 use serde_json::Value;
-use std::cell::{Cell, RefCell};
+use std::cell::RefCell;
 use std::net::{IpAddr, Ipv4Addr};
 use std::rc::Rc;
 
@@ -103,30 +104,30 @@ impl Bench {
             (b"authorization", bearer.as_bytes()),
         ];
         self.world(|world| {
-            let (mut exchange, mut decision) =
-                Exchange::AwaitHeaders.on_headers(world, Headers::of(&headers));
+            let mut judged = Exchange::New.on_headers(world, Headers::of(&headers));
             let mut has_waited = self.fetched == Fetched::NotAsked;
             loop {
-                (exchange, decision) = match decision {
-                    Decision::Await(_) if !has_waited => {
+                let arrival = match &judged.decision {
+                    Decision::Wait(Wait::Keys(_)) if !has_waited => {
                         has_waited = true;
-                        exchange.on_keys(world, self.fetched)
+                        Arrival::Keys(self.fetched)
                     }
-                    Decision::Read(_) => exchange.on_body(world, Some(body)),
-                    Decision::Ask(_) => exchange.on_limits(world, Answer::NotAsked),
+                    Decision::Wait(Wait::Body(_)) => Arrival::Body(Some(body)),
                     _ => break,
                 };
+                judged = judged.exchange.resume(world, arrival);
             }
+            let Judged { exchange, decision, .. } = judged;
             let route = exchange.facts().and_then(|facts| facts.route);
             let route =
                 route.and_then(|RouteId(at)| world.policy.routes.get(at)).map(|route| route.name.clone());
             let reason = exchange.facts().map_or("", |facts| facts.outcome().1);
             let verdict = match decision {
                 Decision::Forward(_) | Decision::Observe(_) => Verdict::Allowed(reason),
-                Decision::Await(_) if self.fetched == Fetched::Good => {
+                Decision::Wait(Wait::Keys(_)) if self.fetched == Fetched::Good => {
                     Verdict::Refused(from_refusal(&UNKNOWN_KEY))
                 }
-                Decision::Await(_) | Decision::Ask(_) | Decision::Read(_) => Verdict::Undecided,
+                Decision::Wait(_) => Verdict::Undecided,
                 Decision::Reply(reply) if reply.status < 400 => Verdict::Allowed(reason),
                 Decision::Reply(reply) => Verdict::Refused(from_reply(&reply, reason)),
             };
@@ -167,8 +168,8 @@ impl Bench {
         let judged = match self.authenticate(world, Some(route), token) {
             Ok(Caller::Known(claims)) => {
                 // Nothing is counted here, so that a question costs nobody a request.
-                let counting = Counting { address: None, caller: &mut None, answer: Some(&Answer::NotAsked) };
-                authorize::caller(world, &request, route, &claims, counting, &Vec::new()).map(drop)
+                let around = (Counting { address: None, asks: false }, &Vec::new());
+                authorize::caller(world, &request, route, &claims, around, &mut Tally::default()).map(drop)
             }
             Ok(Caller::NeedsKeys(_)) => return Verdict::Undecided,
             Err(refusal) => Err(refusal),
@@ -180,7 +181,8 @@ impl Bench {
     }
 
     fn authenticate(&self, world: &World<'_>, route: Option<&Route>, token: &str) -> Result<Caller, Refusal> {
-        match authenticate(world, route, bearer::parse(Some(header(token).as_bytes())), self.fetched)? {
+        let (header, mut tally) = (header(token), Tally::default());
+        match authenticate(world, route, bearer::parse(Some(header.as_bytes())), self.fetched, &mut tally)? {
             // The gateway would look once more, at a key set that we have just seen.
             Caller::NeedsKeys(_) if self.fetched == Fetched::Good => Err(UNKNOWN_KEY),
             caller => Ok(caller),
@@ -189,8 +191,7 @@ impl Bench {
 
     fn world<R>(&self, run: impl FnOnce(&World<'_>) -> R) -> R {
         let table = MemoryTable::default();
-        let counters =
-            Counters { table: &table, secret: Secret(0, 0), evicted: Cell::new(0), uncounted: Cell::new(0) };
+        let counters = Counters { table: &table, secret: Secret(0, 0) };
         run(&World {
             policy: &self.policy,
             keys: &self.keys,
@@ -199,7 +200,6 @@ impl Bench {
             counters: &counters,
             address: &|| IpAddr::V4(Ipv4Addr::LOCALHOST),
             now_ms: self.now_ms,
-            cache_hits: Cell::new(0),
         })
     }
 }

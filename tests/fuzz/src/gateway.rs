@@ -7,8 +7,8 @@ use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use gatewaystack_core::config;
 use gatewaystack_core::config::policy::{IssuerId, Policy};
-use gatewaystack_core::decision::{Decision, Edits};
-use gatewaystack_core::exchange::{Exchange, World};
+use gatewaystack_core::decision::{Decision, Edits, Wait};
+use gatewaystack_core::exchange::{self, Arrival, Exchange};
 use gatewaystack_core::hash::Secret;
 use gatewaystack_core::jwks::{self, KeyRing, RsaKey};
 use gatewaystack_core::jwt::signature::{SignatureVerifier, VerifierFault};
@@ -16,8 +16,9 @@ use gatewaystack_core::rate_limit::Counters;
 use gatewaystack_core::request::Headers;
 use gatewaystack_core::shared::MemoryTable;
 use gatewaystack_core::token_cache::TokenCache;
+use gatewaystack_core::world::World;
 use serde_json::{Map, Value, json};
-use std::cell::{Cell, RefCell};
+use std::cell::RefCell;
 use std::net::{IpAddr, Ipv4Addr};
 
 const ISSUER: &str = "https://idp.example/";
@@ -121,7 +122,7 @@ impl Gateway {
     pub fn ask(&self, headers: &[(&[u8], &[u8])], body: &[u8]) -> Judged {
         let table = MemoryTable::default();
         let (tokens, secret) = (RefCell::new(TokenCache::default()), Secret(1, 2));
-        let counters = Counters { table: &table, secret, evicted: Cell::new(0), uncounted: Cell::new(0) };
+        let counters = Counters { table: &table, secret };
         let world = World {
             policy: &self.policy,
             keys: &self.keys,
@@ -130,15 +131,15 @@ impl Gateway {
             counters: &counters,
             address: &|| IpAddr::V4(Ipv4Addr::LOCALHOST),
             now_ms: NOW_S * 1_000,
-            cache_hits: Cell::new(0),
         };
-        let (mut exchange, mut decision) = Exchange::AwaitHeaders.on_headers(&world, Headers::of(headers));
+        let mut judged = Exchange::New.on_headers(&world, Headers::of(headers));
         let mut let_go = None;
-        if let Decision::Read(read) = decision {
+        if let Decision::Wait(Wait::Body(read)) = judged.decision {
             let body = (body.len() <= read.cap).then_some(body);
             let_go = read.let_go;
-            (exchange, decision) = exchange.on_body(&world, body);
+            judged = judged.exchange.resume(&world, Arrival::Body(body));
         }
+        let exchange::Judged { exchange, decision, .. } = judged;
         let record = exchange.facts().map(|facts| facts.members(&self.policy, secret, NOW_S * 1_000_000, 5));
         Judged { exchange, decision, let_go, record: record.unwrap_or_default() }
     }

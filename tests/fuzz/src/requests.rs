@@ -17,7 +17,7 @@ mod tests;
 
 use crate::gateway::{self, CALLERS, Caller, Gateway, Judged};
 use crate::text::{choose, expand};
-use gatewaystack_core::decision::Decision;
+use gatewaystack_core::decision::{Decision, Wait};
 use gatewaystack_core::reply::Reply;
 use wire::{Speaks, Wire};
 
@@ -80,7 +80,7 @@ fn judge(gateway: &Gateway, case: &Case) {
             refused(case, reply);
         }
         // A token of the fuzzer's own may name a key that isn't there.
-        Decision::Await(_) => {}
+        Decision::Wait(Wait::Keys(_)) => {}
         other => assert!(case.wire.has_own_token(), "neither forwarded nor refused: {other:?}"),
     }
 }

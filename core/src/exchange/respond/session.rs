@@ -1,18 +1,11 @@
 //! Whose a session is, by the answers that name one (`mcp/session.rs`).
 
-use super::{Exchange, Forwarded, Lists, Rewrite, What, World, refuse};
 use crate::config::policy::{Policy, Sessions};
+use crate::exchange::rewrite::{Lists, Rewrite, What, refuse};
+use crate::exchange::state::{Exchange, Forwarded};
 use crate::mcp::session::Holder;
 use crate::reply::Reply;
-
-/// What is known of a request's session when it passes.
-#[derive(Debug)]
-pub(in crate::exchange) struct Session {
-    /// Its id, where it is known for the caller's.
-    pub id: Option<Vec<u8>>,
-    /// The request is to end it.
-    pub ends: bool,
-}
+use crate::world::World;
 
 impl Exchange {
     /// Whether an answer that names this session, or none, changes whose a session is.

@@ -1,8 +1,8 @@
 //! What we answer ourselves, and what we write down (CONTRACT §3, §4, §10).
 
 use super::*;
-use crate::decision::Decision;
-use crate::exchange::Exchange;
+use crate::decision::{Decision, Wait};
+use crate::exchange::{Exchange, Judged};
 use crate::request::Headers;
 #[cfg(target_arch = "wasm32")]
 use wasm_bindgen_test::wasm_bindgen_test as test;
@@ -128,8 +128,8 @@ fn where_the_policy_has_origins_an_upstream_says_nothing_of_them() {
             headers.extend(origin.map(|origin| ("origin", origin)));
             let headers: Vec<(&[u8], &[u8])> =
                 headers.iter().map(|(n, v)| (n.as_bytes(), v.as_bytes())).collect();
-            let (exchange, _) =
-                gate.world(|world| Exchange::AwaitHeaders.on_headers(world, Headers::of(&headers)));
+            let exchange =
+                gate.world(|world| Exchange::New.on_headers(world, Headers::of(&headers))).exchange;
             assert_eq!(exchange.decides_origins(&gate.policy), is_removed, "{origins} {path} {origin:?}");
         }
     }
@@ -157,9 +157,10 @@ fn an_answer_before_the_body_is_judged_has_our_word_on_origins() {
         headers.extend(origin.map(|origin| ("origin", origin)));
         let headers: Vec<(&[u8], &[u8])> =
             headers.iter().map(|(n, v)| (n.as_bytes(), v.as_bytes())).collect();
-        let (exchange, decision) =
-            gate.world(|world| Exchange::AwaitHeaders.on_headers(world, Headers::of(&headers)));
-        assert!(matches!(&decision, Decision::Read(read) if read.let_go.is_some()), "{decision:?}");
+        let Judged { exchange, decision, .. } =
+            gate.world(|world| Exchange::New.on_headers(world, Headers::of(&headers)));
+        let has_left = matches!(&decision, Decision::Wait(Wait::Body(read)) if read.let_go.is_some());
+        assert!(has_left, "{decision:?}");
         assert_eq!(exchange.decides_origins(&gate.policy), origin.is_some(), "{origin:?}");
         let response = exchange.response(&gate.policy);
         let find = |name: &str| response.iter().find(|(n, _)| *n == name).map(|(_, value)| value.as_ref());

@@ -1,8 +1,8 @@
 //! Addresses in an upstream's answer: what names the upstream, or lacks the prefix that was stripped, leads back to us.
 
 use super::*;
-use crate::decision::Decision;
-use crate::exchange::Exchange;
+use crate::decision::{Decision, Wait};
+use crate::exchange::{Arrival, Exchange};
 use crate::request::Headers;
 #[cfg(target_arch = "wasm32")]
 use wasm_bindgen_test::wasm_bindgen_test as test;
@@ -45,11 +45,11 @@ fn answered(
     let pairs = |of: &[(Vec<u8>, Vec<u8>)]| -> Headers {
         Headers::of(&of.iter().map(|(n, v)| (n.as_slice(), v.as_slice())).collect::<Vec<_>>())
     };
-    let (exchange, decision) = gate.world(|world| Exchange::AwaitHeaders.on_headers(world, pairs(&request)));
-    let exchange = match decision {
-        Decision::Read(_) => gate.world(|world| exchange.on_body(world, Some(b""))).0,
-        _ => exchange,
-    };
+    let mut judged = gate.world(|world| Exchange::New.on_headers(world, pairs(&request)));
+    if let Decision::Wait(Wait::Body(_)) = judged.decision {
+        judged = gate.world(|world| judged.exchange.resume(world, Arrival::Body(Some(b""))));
+    }
+    let exchange = judged.exchange;
     assert!(matches!(exchange, Exchange::Forwarded(_)), "{path}");
     let seen = exchange.seen(&gate.policy);
     seen.map_or_else(Vec::new, |seen| seen.led_back(&gate.policy, &pairs(&answer).pairs()))

@@ -1,6 +1,5 @@
 //! Answers that were asked for as something else than a list, and may be one by their form: a body as it comes in, out what may go on of it.
 
-use super::Exchange;
 use crate::mcp::form::{Form, Scan, names_a_list};
 
 /// A body that is a list only by its form.
@@ -27,19 +26,13 @@ pub enum Watch {
     End,
 }
 
-impl Exchange {
-    /// What follows for more of a body that is watched, of which `size` bytes are held with it.
-    pub fn on_response_part(
-        &mut self,
-        watched: &mut Watched,
-        part: &[u8],
-        size: usize,
-        is_end: bool,
-    ) -> Watch {
-        watched.scan.feed(part);
-        let (scan, is_held) = (&watched.scan, size <= watched.cap && !watched.flows);
+impl Watched {
+    /// What follows for more of the body, of which `size` bytes are held with it.
+    pub fn feed(&mut self, part: &[u8], size: usize, is_end: bool) -> Watch {
+        self.scan.feed(part);
+        let (scan, is_held) = (&self.scan, size <= self.cap && !self.flows);
         let watch = match is_held {
-            true if is_end && scan.end() == Form::Other && !(watched.makes_tasks && scan.names_task()) => {
+            true if is_end && scan.end() == Form::Other && !(self.makes_tasks && scan.names_task()) => {
                 Watch::Pass
             }
             true if is_end => Watch::Read,
@@ -48,10 +41,7 @@ impl Exchange {
             false if scan.may_be_list() || scan.is_broken() => Watch::End,
             false => Watch::Pass,
         };
-        watched.flows |= watch == Watch::Pass;
-        if watch == Watch::End {
-            self.lose_answer();
-        }
+        self.flows |= watch == Watch::Pass;
         watch
     }
 }

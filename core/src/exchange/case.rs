@@ -1,0 +1,45 @@
+//! One judgement: what is known of the request when it begins, and what it comes to.
+
+use crate::authenticate::Fetched;
+use crate::config::policy::{IssuerId, Mode, Route, RouteId};
+use crate::cors::ResponseHeaders;
+use crate::decision::{Permit, Read};
+use crate::exchange::rewrite::Rewrite;
+use crate::exchange::state::Uncounted;
+use crate::jwt::VerifiedClaims;
+use crate::rate_limit::service::Question;
+use crate::reply::Reply;
+use crate::request::Request;
+use crate::route::Match;
+use std::rc::Rc;
+
+/// What judging a request comes to.
+pub(super) enum Verdict {
+    Forward(Permit, Option<Rc<VerifiedClaims>>, Option<Rewrite>),
+    Answer(Reply),
+    /// It goes on once the issuer's keys were fetched.
+    Keys(IssuerId),
+    /// It goes on once the rate limit service has answered.
+    Limits(Question, Box<Uncounted>),
+    /// It goes on once its body is there.
+    Body(Read),
+}
+
+/// What is known of a request when it is judged.
+pub(super) struct Case<'a> {
+    pub request: &'a Request<'a>,
+    pub found: Match,
+    pub route: Option<(RouteId, &'a Route)>,
+    /// What became of a fetch that it waited for.
+    pub fetched: Fetched,
+    pub cors: &'a ResponseHeaders,
+    /// Whether the decision will be enforced, or only recorded.
+    pub mode: Mode,
+}
+
+impl Case<'_> {
+    /// Whether limits over machines are asked for: nothing waits for what is only watched.
+    pub fn asks_limits(&self) -> bool {
+        self.mode == Mode::Enforce
+    }
+}

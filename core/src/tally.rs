@@ -1,0 +1,12 @@
+//! What judging did besides deciding, for the statistics.
+
+/// Counts of one judgement.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Tally {
+    /// Tokens that were found among the verified ones.
+    pub cache_hits: u32,
+    /// Live counters that had to go.
+    pub evicted: u32,
+    /// Addresses for which there was no room, and which so weren't counted.
+    pub uncounted: u32,
+}
