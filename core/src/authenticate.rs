@@ -1,4 +1,4 @@
-//! Who calls: a bearer token in, [`VerifiedClaims`] out (CONTRACT §1.7, §2). Header and claims come first, since what they refuse costs no
+//! Who calls: a bearer token in, [`VerifiedClaims`] out (contract §1.7, §2). Header and claims come first, since what they refuse costs no
 //! signature; then the key; then the signature. A token that was verified before skips all three.
 
 use crate::bearer::Bearer;
@@ -161,7 +161,7 @@ fn check_signature(
     }
 }
 
-/// An unknown `kid` may be a new key: one fetch is worth it, but no flood of made-up `kid`s may cause more (DESIGN §6).
+/// An unknown `kid` may be a new key: one fetch is worth it, but no flood of made-up `kid`s may cause more (contract §2.1).
 fn unknown_kid(
     world: &World<'_>,
     id: IssuerId,

@@ -1,4 +1,4 @@
-//! What a caller may do: a request, its route and its claims in, a [`Permit`] or a refusal out (CONTRACT §1.6, §1.8–10). The only place that
+//! What a caller may do: a request, its route and its claims in, a [`Permit`] or a refusal out (contract §1.6, §1.8 to §1.10). The only place that
 //! makes permits.
 
 use crate::challenge;

@@ -1,4 +1,4 @@
-//! The verified identity as the upstream gets it (CONTRACT §7).
+//! The verified identity as the upstream gets it (contract §7).
 
 use crate::bytes;
 use crate::path::push_escape;

@@ -9,7 +9,7 @@
 //!                                 jwt, jwks        query, identity
 //! ```
 //!
-//! [`exchange`] is the state machine that runs these in order; `exchange::judge` reads as CONTRACT §1 does.
+//! [`exchange`] is the state machine that runs these in order; `exchange::judge` reads as contract §1 does.
 
 #![warn(missing_docs)]
 

@@ -1,4 +1,4 @@
-//! MCP (CONTRACT §12; MCP 2025-03-26, 2025-06-18, 2025-11-25 and 2026-07-28): a request's headers and body in, what it wants to do out.
+//! MCP (contract §12; MCP 2025-03-26, 2025-06-18, 2025-11-25 and 2026-07-28): a request's headers and body in, what it wants to do out.
 //!
 //! ```text
 //! headers ─► era ─► (2026-07-28: Mcp-Method, Mcp-Name) ─┐

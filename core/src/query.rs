@@ -1,4 +1,4 @@
-//! The identity query parameter: impostors out, the verified user in (CONTRACT §7). All else stays byte for byte.
+//! The identity query parameter: impostors out, the verified user in (contract §7). All else stays byte for byte.
 //!
 //! With the name `userId`, `a=1&userid=evil;b=2` and the user `u|1` give `a=1;b=2&userId=u%7C1`.
 

@@ -1,4 +1,4 @@
-//! The decision record (CONTRACT §10): what was decided in, the members of one JSON object out. No token, no body, no header value but the
+//! The decision record (contract §10): what was decided in, the members of one JSON object out. No token, no body, no header value but the
 //! request's id. Its `status` is written by Envoy, who knows what the client got.
 
 use crate::config::policy::{AuditSubject, Policy, RouteId};

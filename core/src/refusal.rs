@@ -1,4 +1,4 @@
-//! Every way to refuse, grouped by whose fault it is, with its status, error code, description and reason beside it (CONTRACT §3).
+//! Every way to refuse, grouped by whose fault it is, with its status, error code, description and reason beside it (contract §3).
 
 use crate::bearer;
 use crate::jwt::TokenFault;
@@ -199,7 +199,7 @@ impl Refusal {
         }
     }
 
-    /// Whether this counts as a failed authentication of the client's address (CONTRACT §1, address rule).
+    /// Whether this counts as a failed authentication of the client's address (contract §1.12).
     pub fn is_address_failure(&self) -> bool {
         matches!(
             self,

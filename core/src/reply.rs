@@ -1,4 +1,4 @@
-//! Answers that the filter gives itself: a refusal, a preflight or a metadata document in, status, headers and body out (CONTRACT §3).
+//! Answers that the filter gives itself: a refusal, a preflight or a metadata document in, status, headers and body out (contract §3).
 
 use crate::challenge;
 use crate::config::policy::{ChallengeMode, Policy, Route};
@@ -122,7 +122,7 @@ fn result(policy: &Policy, route: Option<&Route>, asked: &Asked, refusal: &Refus
     Some(Reply { status: 200, headers, body, grpc: None })
 }
 
-/// JSON-RPC 2.0 §5.1, with the codes of CONTRACT §12.
+/// JSON-RPC 2.0 §5.1, with the codes of contract §12.
 fn rpc_error(refusal: &Refusal, request_id: &str, asked: &AskedMcp) -> String {
     let code = match (refusal, refusal.status()) {
         (Refusal::Body(BodyFault::Mismatch), _) => -32020,

@@ -1,4 +1,4 @@
-//! The request: header pairs as bytes in, a view that can be judged out, or why it can't (CONTRACT §1.1, §1.3).
+//! The request: header pairs as bytes in, a view that can be judged out, or why it can't (contract §1.1, §1.3).
 
 use crate::bearer::{self, Bearer};
 use crate::bytes;

@@ -1,4 +1,4 @@
-//! Routes: method, host and normalised path in, the first route that matches out (CONTRACT §1.5).
+//! Routes: method, host and normalised path in, the first route that matches out (contract §1.5).
 
 use crate::config::policy::{Mode, Pattern, Policy, Route, RouteId};
 use crate::host::bare_host;

@@ -1,4 +1,4 @@
-//! Shadow mode (POLICY.md): which requests it is for, and the only edits that they get. What a client says of itself goes; nothing else
+//! Shadow mode (contract §10.1): which requests it is for, and the only edits that they get. What a client says of itself goes; nothing else
 //! changes.
 
 use crate::authorize;

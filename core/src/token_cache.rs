@@ -1,4 +1,4 @@
-//! Tokens that were verified: the whole token in, its claims out, without any parsing (DESIGN §5). Nothing unverified gets in.
+//! Tokens that were verified: the whole token in, its claims out, without any parsing (contract §2.2). Nothing unverified gets in.
 //!
 //! Two generations bound it: when the young one is full it becomes the old one, and what isn't asked for again is forgotten.
 

@@ -1,4 +1,4 @@
-//! The root context: configuration, keys, and the requests that wait for them (DESIGN §6).
+//! The root context: configuration, keys, and the requests that wait for them (ARCHITECTURE.md, "Keys").
 //!
 //! Fetches start here and only here, since one that a request owned would die with its client. Every tick and every wake-up runs
 //! [`Root::poll`]: read what other workers published, fetch what is due, let go whoever has waited long enough.

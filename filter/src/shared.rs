@@ -1,4 +1,4 @@
-//! What workers share: cells for the core's tables, the process's secret, and the mailboxes by which workers wake each other (DESIGN §6).
+//! What workers share: cells for the core's tables, the process's secret, and the mailboxes by which workers wake each other (ARCHITECTURE.md, "Keys").
 
 use crate::host;
 use gatewaystack_core::hash::Secret;

@@ -1,4 +1,4 @@
-//! The sidecar's server: the built-in routes that a filter can't answer (CONTRACT §4, §5). It listens on loopback, or where `SIDECAR_HOST` says; Envoy sends it
+//! The sidecar's server: the built-in routes that a filter can't answer (contract §4, §5). It listens on loopback, or where `SIDECAR_HOST` says; Envoy sends it
 //! what the filter has judged, with the verified user in the identity header.
 //!
 //! The identity routes answer only to Envoy, which shows a secret made by `render`: another process on this machine

@@ -1,4 +1,4 @@
-//! The command line (POLICY.md, "The commands"): arguments in, an exit code out; errors one a line on standard error.
+//! The command line: arguments in, an exit code out; errors one a line on standard error.
 
 use crate::connect::ConnectTo;
 use crate::doctor::Call;

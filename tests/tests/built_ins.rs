@@ -1,4 +1,4 @@
-//! CONTRACT §4 and §5 row by row, as a client sees them: Envoy, the filter and the sidecar together.
+//! Contract §4 and §5 row by row, as a client sees them: Envoy, the filter and the sidecar together.
 
 use gatewaystack_tests::*;
 use serde_json::{Value, json};

@@ -1,9 +1,11 @@
 //! The documents keep up with the code: each text that the gateway can refuse with has its entry in docs/troubleshooting.md, and no entry is
-//! of a text that is gone; the webhook's guide has each of its variables; commands in the guides are commands that there are.
+//! of a text that is gone; the webhook's guide has each of its variables; commands in the guides are commands that there are; what is cited of
+//! docs/contract.md is in it.
 
 use clap::Parser as _;
 use gatewaystack_tests::root;
 use std::collections::BTreeSet;
+use std::process::Command;
 
 fn read(path: &str) -> String {
     std::fs::read_to_string(root().join(path)).unwrap_or_else(|e| panic!("{path}: {e}"))
@@ -250,4 +252,133 @@ fn commands_in_the_guides_are_commands_that_there_are() {
             .all(|name| seen.contains(*name)),
         "{seen:?}"
     );
+}
+
+/// The tracked files that are text: their paths, and what they say.
+fn tracked() -> Vec<(String, String)> {
+    let listed = Command::new("git").args(["ls-files", "-z"]).current_dir(root()).output().expect("git runs");
+    assert!(listed.status.success(), "git ls-files: {}", String::from_utf8_lossy(&listed.stderr));
+    let paths = String::from_utf8(listed.stdout).unwrap();
+    let texts = paths.split_terminator('\0').filter_map(|path| {
+        // What is removed and not yet committed is listed, too.
+        Some((path.to_owned(), String::from_utf8(std::fs::read(root().join(path)).ok()?).ok()?))
+    });
+    texts.collect()
+}
+
+fn anchors(document: &str) -> BTreeSet<&str> {
+    document.split("<a id=\"").skip(1).filter_map(|rest| rest.split('"').next()).collect()
+}
+
+/// The anchor of a section: `12.1` has `s12-1`.
+fn anchor(section: &str) -> String {
+    format!("s{}", section.replace('.', "-"))
+}
+
+/// The sections of the contract that a text cites, in lists and ranges, too.
+fn cited(text: &str) -> Vec<&str> {
+    let mut sections = Vec::new();
+    for (at, found) in text.match_indices("ontract §") {
+        if !text[..at].ends_with(['c', 'C']) {
+            continue;
+        }
+        let mut rest = Some(&text[at + found.len()..]);
+        while let Some(begun) = rest {
+            let end = begun.find(|c: char| !c.is_ascii_digit() && c != '.').unwrap_or(begun.len());
+            let (section, after) = begun.split_at(end);
+            // `§N` stands for any of them.
+            sections.extend(Some(section.trim_end_matches('.')).filter(|section| !section.is_empty()));
+            let joined = [", §", " and §", " or §", " to §"];
+            rest = joined.iter().find_map(|joined| after.strip_prefix(joined));
+        }
+    }
+    sections
+}
+
+/// Links of Markdown: what they show, and where they lead.
+fn links(text: &str) -> impl Iterator<Item = (&str, &str)> {
+    text.match_indices("](").filter_map(|(at, between)| {
+        let shown = text[..at].rsplit('[').next()?;
+        Some((shown, text[at + between.len()..].split(')').next()?))
+    })
+}
+
+#[test]
+fn each_citation_of_the_contract_leads_to_a_section() {
+    const PAGE: &str = "docs/contract.md";
+    let contract = read(PAGE);
+    let anchors = anchors(&contract);
+    let (mut seen, mut wrong) = (0, Vec::new());
+    for (path, text) in tracked() {
+        for section in cited(&text) {
+            seen += 1;
+            if !anchors.contains(anchor(section).as_str()) {
+                wrong.push(format!("{path}: contract \u{a7}{section} isn't there"));
+            }
+        }
+        for (shown, target) in links(&text).filter(|_| path.ends_with(".md")) {
+            let Some((page, fragment)) = target.split_once('#') else { continue };
+            let is_contract = if page.is_empty() { path == PAGE } else { page.ends_with("contract.md") };
+            let is_section = shown.rsplit_once('§').is_none_or(|(_, section)| anchor(section) == fragment);
+            if is_contract && !(anchors.contains(fragment) && is_section) {
+                wrong.push(format!("{path}: [{shown}]({target}) leads nowhere"));
+            }
+        }
+    }
+    assert!(seen > 80, "{seen} citations");
+    assert!(wrong.is_empty(), "{wrong:#?}");
+}
+
+#[test]
+fn each_section_of_the_contract_has_its_anchor_right_before_it() {
+    let contract = read("docs/contract.md");
+    let (mut before, mut sections) = ("", 0);
+    for line in contract.lines().filter(|line| !line.is_empty()) {
+        let heading = line.strip_prefix("### ").or_else(|| line.strip_prefix("## "));
+        if let Some((number, _)) = heading.and_then(|heading| heading.split_once(' ')) {
+            let expected = format!("<a id=\"{}\"></a>", anchor(number.trim_end_matches('.')));
+            assert_eq!(before, expected, "before {line}");
+            sections += 1;
+        }
+        before = line;
+    }
+    assert!(sections > 40, "{sections}");
+    assert_eq!(anchors(&contract).len(), sections, "an anchor is there twice, or belongs to no section");
+}
+
+#[test]
+fn citations_are_found_in_the_ways_that_texts_write_them() {
+    for (text, expected) in [
+        ("(contract §1.7, §2). Header", ["1.7", "2"].as_slice()),
+        ("//! Contract §9.1 to §9.3: who; contract §4 and §5.", &["9.1", "9.3", "4", "5"]),
+        ("in the order of [contract §12.2](x)", &["12.2"]),
+        ("RFC 9110 §11.4, the contract (§3), contracts §5, contract §N", &[]),
+    ] {
+        assert_eq!(cited(text), expected, "{text}");
+    }
+}
+
+/// Texts that were cited once, and never were in the repository. Divided, so that this file isn't one that cites them.
+const ABSENT: [&str; 6] = [
+    concat!("CONTR", "ACT"),
+    concat!("DES", "IGN"),
+    concat!("GOVERN", "ANCE"),
+    concat!("POL", "ICY.md"),
+    concat!("POL", "ICY §"),
+    concat!("POL", "ICY `"),
+];
+
+#[test]
+fn no_file_cites_a_text_that_is_not_in_the_repository() {
+    let is_word = |c: char| c.is_ascii_alphanumeric() || c == '_';
+    let mut wrong = Vec::new();
+    // A licence has this word as every contract has.
+    for (path, text) in tracked().into_iter().filter(|(path, _)| path != "LICENSE") {
+        for (at, name) in ABSENT.iter().flat_map(|name| text.match_indices(name)) {
+            if !text[..at].ends_with(is_word) && !text[at + name.len()..].starts_with(is_word) {
+                wrong.push(format!("{path}:{}: {name}", text[..at].matches('\n').count() + 1));
+            }
+        }
+    }
+    assert!(wrong.is_empty(), "cite docs/contract.md, docs/policy.md or ARCHITECTURE.md instead: {wrong:#?}");
 }

@@ -1,4 +1,4 @@
-//! Answers of MCP servers through the real Envoy, over HTTP/1.1 and HTTP/2, with headers held and without (CONTRACT §12, Lists): a list shows
+//! Answers of MCP servers through the real Envoy, over HTTP/1.1 and HTTP/2, with headers held and without (contract §12.8): a list shows
 //! what its caller may call in any framing, what can't be cut down isn't shown, and streams stream.
 
 use gatewaystack_tests::scripted::{Step, answer, chunked_answer, chunked_head, chunks, json_answer};

@@ -1,4 +1,4 @@
-//! CONTRACT §1 over HTTP/2, with fields that no codec would send.
+//! Contract §1 over HTTP/2, with fields that no codec would send.
 
 use gatewaystack_tests::*;
 use serde_json::{Value, json};

@@ -1,4 +1,4 @@
-//! The response post-filter through the real Envoy (CONTRACT §8), over HTTP/1.1 and HTTP/2, with headers held and without: nothing of anybody else's,
+//! The response post-filter through the real Envoy (contract §8), over HTTP/1.1 and HTTP/2, with headers held and without: nothing of anybody else's,
 //! whatever the answer looks like and wherever its bytes are cut.
 
 use gatewaystack_tests::scripted::{Step, answer, chunked_answer};

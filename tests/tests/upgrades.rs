@@ -1,4 +1,4 @@
-//! Upgrades pass on the routes that name them, and nowhere else (CONTRACT §1).
+//! Upgrades pass on the routes that name them, and nowhere else (contract §1.11).
 
 use gatewaystack_tests::issuer::Mood;
 use gatewaystack_tests::*;

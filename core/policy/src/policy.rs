@@ -294,7 +294,7 @@ impl ScopeRule {
     }
 }
 
-/// The response post-filter of a route (CONTRACT §8).
+/// The response post-filter of a route (contract §8).
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct ResponseFilter {
     /// Where the list (or the one object) is: a JSON pointer's tokens (RFC 6901), unescaped.
@@ -307,7 +307,7 @@ pub struct ResponseFilter {
     pub max_bytes: usize,
 }
 
-/// The built-in routes (CONTRACT §5). All are served by the sidecar, but for metadata with `serve: filter`.
+/// The built-in routes (contract §5). All are served by the sidecar, but for metadata with `serve: filter`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Builtin {
     /// `/` and `/health`: public.
@@ -384,7 +384,7 @@ pub struct Records {
     pub stdout: bool,
 }
 
-/// Client promotion (CONTRACT §9).
+/// Client promotion (contract §9).
 #[derive(Debug, Clone)]
 pub struct Promotion {
     /// File of the webhook's shared secret.

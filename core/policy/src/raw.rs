@@ -43,7 +43,7 @@ macro_rules! words {
     ($(#[$doc:meta])* $name:ident { $($variant:ident),* $(,)? }) => {
         $(#[$doc])*
         #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-        #[allow(missing_docs, reason = "each is the word of POLICY.md")]
+        #[allow(missing_docs, reason = "each is the word of docs/policy.md")]
         pub enum $name { $($variant),* }
 
         impl Form for $name {

@@ -1,4 +1,4 @@
-//! How a request is judged: read [`judge`] top to bottom, it is CONTRACT §1, steps 4 to 10.
+//! How a request is judged: read [`judge`] top to bottom, it is contract §1, steps 4 to 10.
 
 use crate::authenticate::{self, Caller, Fetched, authenticate};
 use crate::authorize::{self, Counting, Permitted};
@@ -125,7 +125,7 @@ fn waiting(on: Awaited, facts: Facts, headers: Headers, known: Known) -> Exchang
     Exchange::Waiting(Waiting { on, held: Held { facts, headers, known } })
 }
 
-/// CONTRACT §1, steps 4 to 10.
+/// Contract §1, steps 4 to 10.
 fn judge(
     world: &World<'_>,
     case: &Case<'_>,

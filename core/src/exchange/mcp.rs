@@ -1,4 +1,4 @@
-//! How a request to an MCP route is judged (CONTRACT §12): version, origin, token, body, scopes, limits, in this order. A body is read before a
+//! How a request to an MCP route is judged (contract §12): version, origin, token, body, scopes, limits, in this order. A body is read before a
 //! token is refused, since the challenge names the scopes of the operation; where the headers of 2026-07-28 name it, without.
 
 use crate::authenticate::{Caller, Fetched, authenticate};

@@ -1,4 +1,4 @@
-//! Shadow mode (POLICY.md), and requests that can't be judged at all.
+//! Shadow mode (contract §10.1), and requests that can't be judged at all.
 
 use crate::config::policy::{Mode, Route, RouteId};
 use crate::cors;

@@ -1,4 +1,4 @@
-//! The upstream's answer: its status and headers in, how it must be treated out; then its body in, what the caller may see of it out (CONTRACT §8, §12).
+//! The upstream's answer: its status and headers in, how it must be treated out; then its body in, what the caller may see of it out (contract §8, §12).
 
 mod session;
 mod task;

@@ -1,5 +1,5 @@
 //! What an answer must not show, and how it is read for that: the upstream's status and headers in, how it must be treated out; then its body in, what the
-//! caller may see of it out (CONTRACT §8, §12).
+//! caller may see of it out (contract §8, §12).
 
 use crate::config::policy::{Policy, RouteId, Tasks};
 use crate::exchange::making::{Made, Making};

@@ -1,4 +1,4 @@
-//! When to fetch: one small cell per issuer, shared by all workers (DESIGN §6). Pure transitions; [`update`] makes them atomic.
+//! When to fetch: one small cell per issuer, shared by all workers (contract §2.1). Pure transitions; [`update`] makes them atomic.
 //!
 //! The worker that takes the lease fetches; a lease ends by itself, so a dead worker blocks nobody.
 
@@ -12,7 +12,7 @@ pub const FORCED_FLOOR_MS: u64 = 30_000;
 pub const FETCH_TIMEOUT_MS: u64 = 5_000;
 /// A lease covers discovery (two documents) and the key set.
 const LEASE_MS: u64 = 3 * FETCH_TIMEOUT_MS + 1_000;
-/// Bounds of the refresh interval (POLICY `refresh`).
+/// Bounds of the refresh interval (docs/policy.md, `refresh`).
 const REFRESH_MS: (u64, u64) = (30_000, 3_600_000);
 
 /// `kid`s that were refused after a fetch, remembered as hashes.

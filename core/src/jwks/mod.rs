@@ -1,4 +1,4 @@
-//! Keys: a JWK Set document in, usable RSA keys out (RFC 7517), and when to fetch it again (DESIGN §6).
+//! Keys: a JWK Set document in, usable RSA keys out (RFC 7517), and when to fetch it again (contract §2.1).
 
 mod parse;
 pub mod ring;

@@ -1,5 +1,5 @@
 //! The claims: JSON bytes and an issuer's rules in, [`UnverifiedClaims`] out, and with a verified signature [`VerifiedClaims`]
-//! (RFC 7519 §4.1; RFC 9068 §2.2; CONTRACT §2).
+//! (RFC 7519 §4.1; RFC 9068 §2.2; contract §2).
 
 use super::Scopes;
 use super::TokenFault;
@@ -102,7 +102,7 @@ impl VerifiedClaims {
 /// Judges the claims of a token at `now_ms` by the rules of the issuer that they name.
 ///
 /// # Errors
-/// The first rule of CONTRACT §2 that the claims break.
+/// The first rule of contract §2 that the claims break.
 pub fn parse(payload: &[u8], policy: &Policy, now_ms: u64) -> Result<UnverifiedClaims, TokenFault> {
     let Ok(View::Object(claims)) = json::view(payload, MAX_DEPTH) else {
         return Err(TokenFault::Malformed);

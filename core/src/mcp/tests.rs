@@ -1,4 +1,4 @@
-//! CONTRACT §12, row by row.
+//! Contract §12, row by row.
 
 use crate::testing::*;
 use serde_json::{Value, json};

@@ -1,4 +1,4 @@
-//! Limits: a principal or an address in, one counted request and the headers that tell of it out (CONTRACT §6).
+//! Limits: a principal or an address in, one counted request and the headers that tell of it out (contract §6).
 
 pub mod table;
 pub mod address;

@@ -1,4 +1,4 @@
-//! Counters in bounded memory (DESIGN §7): a hashed key in, the count of its window out.
+//! Counters in bounded memory (contract §6): a hashed key in, the count of its window out.
 //!
 //! The table is set-associative: a key belongs to one slot of ten entries, and a slot is one shared cell, changed by compare-and-swap. So
 //! counts are exact under any concurrency, and memory is flat whatever the number of keys. A full slot drops expired entries first, then the

@@ -1,4 +1,4 @@
-//! CONTRACT §8: nothing of anybody else's, whatever the answer looks like.
+//! Contract §8: nothing of anybody else's, whatever the answer looks like.
 
 use super::{Filtered, Unfilterable, filter};
 use crate::config::policy::ResponseFilter;

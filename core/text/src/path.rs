@@ -1,4 +1,4 @@
-//! The request target: bytes in, a path that can be judged and forwarded out, or a refusal (CONTRACT §1.1, §1.2; RFC 3986 §3.3, §6.2.2).
+//! The request target: bytes in, a path that can be judged and forwarded out, or a refusal (contract §1.1, §1.2; RFC 3986 §3.3, §6.2.2).
 //!
 //! Each byte has one spelling: what may stand as it is (`pchar`) does, all else is escaped. `/%61dmin%3Ax` becomes `/admin:x`, and `/{id}` becomes
 //! `/%7Bid%7D`; `/a/%2e%2e/b`, `/a//b`, `/a%2fb` and `/a.` are refused, because a server behind us may read them as another path than the one

@@ -1,4 +1,4 @@
-//! Answers: a status and a JSON body in, a response out; refusals in the contract's form (CONTRACT §3).
+//! Answers: a status and a JSON body in, a response out; refusals in the contract's form (contract §3).
 
 use axum::Json;
 use axum::http::{HeaderMap, HeaderName, HeaderValue, StatusCode, header};

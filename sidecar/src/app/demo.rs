@@ -1,4 +1,4 @@
-//! The demo routes (CONTRACT §5): requests that the filter let pass in, who it says is calling out.
+//! The demo routes (contract §5): requests that the filter let pass in, who it says is calling out.
 
 use super::answer::{Answer, refusal};
 use super::{MAX_BODY, Shared};
@@ -78,7 +78,7 @@ fn user(app: &Shared, headers: &HeaderMap) -> Result<String, Answer> {
         .ok_or_else(|| refusal(StatusCode::UNAUTHORIZED, "unauthorized", "Access token required", headers))
 }
 
-/// The identity header's percent encoding (CONTRACT §7).
+/// The identity header's percent encoding (contract §7).
 fn decode(text: &str) -> String {
     let mut out = Vec::with_capacity(text.len());
     let mut rest = text.as_bytes();

@@ -29,7 +29,7 @@ const ROOM: usize = 8 * 1024;
 /// What Envoy buffers of a body where nobody says otherwise.
 const BUFFER: usize = 1024 * 1024;
 
-/// Members that `render` and the sidecar read (POLICY.md, "(own)").
+/// Members that `render` and the sidecar read (*own* in docs/policy.md).
 const OWN: [&str; 5] = ["listen", "sidecar", "upstreams", "timeout", "webhook"];
 const OWN_IN_ROUTES: [&str; 3] = ["upstream", "strip_prefix", "timeout"];
 

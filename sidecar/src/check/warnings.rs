@@ -1,4 +1,4 @@
-//! What a policy may say without meaning it (POLICY.md, `check`).
+//! What a policy may say without meaning it (`gatewaystack check`).
 
 use gatewaystack_core::config::error::ConfigError;
 use gatewaystack_core::config::overlap::{covers, overlaps};

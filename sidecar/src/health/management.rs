@@ -8,7 +8,7 @@ use gatewaystack_core::path::encoded;
 use reqwest::Method;
 use serde_json::{Map, Value, json};
 
-/// What promotions call (CONTRACT §9.4).
+/// What promotions call (contract §9.4).
 const NEEDED: [&str; 7] = [
     "read:clients",
     "update:clients",

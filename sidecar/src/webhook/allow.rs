@@ -1,4 +1,4 @@
-//! Who may be promoted (CONTRACT §9.4): anybody can register a client, so its name and each of its redirect URIs must be known.
+//! Who may be promoted (contract §9.4): anybody can register a client, so its name and each of its redirect URIs must be known.
 
 /// Why a client is not one of those that we know.
 #[derive(Debug, Clone, PartialEq, Eq)]

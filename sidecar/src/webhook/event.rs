@@ -1,4 +1,4 @@
-//! Auth0's log stream (CONTRACT §9.2): a body in, the registrations of new clients among its events out.
+//! Auth0's log stream (contract §9.2): a body in, the registrations of new clients among its events out.
 //!
 //! `{"log_id":"1","data":{"type":"sapi","description":"Dynamic client registration",…}}` is one; a sign-in is none.
 

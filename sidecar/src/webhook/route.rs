@@ -1,4 +1,4 @@
-//! `POST /webhooks/auth0/logs` (CONTRACT §9.1 to §9.3): who calls is known by the secret, before a byte of the body is read; what is taken is on
+//! `POST /webhooks/auth0/logs` (contract §9.1 to §9.3): who calls is known by the secret, before a byte of the body is read; what is taken is on
 //! the disk before the answer.
 
 use super::event::{self, Told};

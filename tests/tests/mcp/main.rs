@@ -1,4 +1,4 @@
-//! MCP requests through the real Envoy, over HTTP/1.1 and HTTP/2, with headers held and without (CONTRACT §12): whoever may calls, and nothing
+//! MCP requests through the real Envoy, over HTTP/1.1 and HTTP/2, with headers held and without (contract §12): whoever may calls, and nothing
 //! of a request that is refused reaches the upstream but, where Envoy can't hold them, its headers.
 
 mod bodies;

@@ -1,4 +1,4 @@
-//! CONTRACT §9.4 and §9.5 against the stand-in of Auth0: who is promoted, to what, and what happens when Auth0 says no or nothing. No Envoy
+//! Contract §9.4 and §9.5 against the stand-in of Auth0: who is promoted, to what, and what happens when Auth0 says no or nothing. No Envoy
 //! is needed here.
 
 mod grants;

@@ -1,4 +1,4 @@
-//! The built-in routes (CONTRACT §5), in front of the policy's: one route a path, so that another method is a 405. Only
+//! The built-in routes (contract §5), in front of the policy's: one route a path, so that another method is a 405. Only
 //! the demo routes whose access depends on the method would need two; there are none.
 
 use super::Errors;

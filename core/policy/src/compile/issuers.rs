@@ -1,4 +1,4 @@
-//! Issuers: whom we trust, where their keys are, and how their users are told apart (CONTRACT §2).
+//! Issuers: whom we trust, where their keys are, and how their users are told apart (contract §2).
 
 use super::Errors;
 use crate::policy::{HttpUrl, Issuer, JwksSource};

@@ -1,4 +1,4 @@
-//! Rate limits (CONTRACT §6): the policy's rules, or without any 600 requests a minute per user and 300 failures per address.
+//! Rate limits (contract §6): the policy's rules, or without any 600 requests a minute per user and 300 failures per address.
 
 use super::Errors;
 use crate::overlap;

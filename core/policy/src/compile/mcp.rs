@@ -1,4 +1,4 @@
-//! MCP routes (POLICY.md `routes[].mcp`, CONTRACT §12): rules by tool, prompt and resource in, compiled ones out.
+//! MCP routes (docs/policy.md, `routes[].mcp`; contract §12): rules by tool, prompt and resource in, compiled ones out.
 
 use super::Errors;
 use crate::policy::{ChallengeMode, Keys, Mcp, McpRule, McpRules, Pattern, ScopeRule, Sessions, Tasks};
@@ -298,7 +298,7 @@ pub fn cap(given: Option<u64>, path: &str, errors: &mut Errors) -> usize {
     usize::try_from(bytes.min(LARGEST_BODY)).unwrap_or(usize::MAX)
 }
 
-/// What this route's own metadata document advertises (CONTRACT §4).
+/// What this route's own metadata document advertises (contract §4).
 fn supported(policy: &RawPolicy, rules: &[&McpRules], route: &ScopeRule) -> Vec<String> {
     let own = rules.iter().flat_map(|rules| rules.all()).filter_map(|rule| match rule {
         McpRule::Public => None,

@@ -196,7 +196,7 @@ fn scopes(list: Option<&[String]>, path: &str, errors: &mut Errors) -> Vec<Strin
     list.to_vec()
 }
 
-/// What the root document advertises (CONTRACT §4): what is advertised anyhow, and the scopes of all routes and their tools.
+/// What the root document advertises (contract §4): what is advertised anyhow, and the scopes of all routes and their tools.
 fn scopes_supported(raw: &RawPolicy, routes: &[Route], errors: &mut Errors) -> Vec<String> {
     scopes(raw.scopes_supported.as_deref(), "scopes_supported", errors);
     scopes(raw.tool_scopes.as_deref(), "tool_scopes", errors);

@@ -1,4 +1,4 @@
-//! The members that `render` and the sidecar read (marked `(own)` in POLICY.md). The filter checks them, too: a policy that
+//! The members that `render` and the sidecar read (marked *own* in docs/policy.md). The filter checks them, too: a policy that
 //! one part refuses, no part loads.
 
 use super::{Errors, routes};

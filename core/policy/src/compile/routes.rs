@@ -1,4 +1,4 @@
-//! The policy's routes (POLICY.md `routes`): each compiled on its own, then held against the built-in ones.
+//! The policy's routes (docs/policy.md, `routes[]`): each compiled on its own, then held against the built-in ones.
 
 use super::{Errors, builtins, mcp};
 use crate::overlap;
@@ -8,7 +8,7 @@ use crate::values::{duration, name, pattern, url};
 use gatewaystack_text::sorted;
 
 const MAX_ROUTES: usize = 10_000;
-/// Time to response headers where neither route nor policy says one (CONTRACT §7).
+/// Time to response headers where neither route nor policy says one (contract §7).
 const TIMEOUT_MS: u64 = 5_000;
 const MCP_TIMEOUT_MS: u64 = 60_000;
 const MAX_TIMEOUT_MS: u64 = 3_600_000;

@@ -1,4 +1,4 @@
-//! Client promotion (CONTRACT §9): `webhook` in, who is promoted and to what out.
+//! Client promotion (contract §9): `webhook` in, who is promoted and to what out.
 
 use super::Errors;
 use crate::policy::{HttpUrl, Issuer, Promotion};

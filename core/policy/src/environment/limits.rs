@@ -1,4 +1,4 @@
-//! `RATE_LIMIT_*`: the plain rules, those without a route (CONTRACT §6), and the users' limit over machines.
+//! `RATE_LIMIT_*`: the plain rules, those without a route (contract §6), and the users' limit over machines.
 
 use super::Folded;
 use super::reader::Reader;

@@ -2,7 +2,7 @@
 
 use super::ScopeRule;
 
-/// The rules of an MCP route (CONTRACT §12).
+/// The rules of an MCP route (contract §12).
 #[derive(Debug, Clone)]
 pub struct Mcp {
     /// The protected resource's identifier, byte for byte; an accepted audience, too.

@@ -1,5 +1,5 @@
 //! Path patterns: `/v1/users/*/notes`, `/v1/tools/*` in, segments out, in the normal form that requests are matched in
-//! (CONTRACT §1.2). A pattern that no request could match is an error.
+//! (contract §1.2). A pattern that no request could match is an error.
 
 use crate::policy::Pattern;
 

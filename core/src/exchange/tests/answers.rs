@@ -1,4 +1,4 @@
-//! What we answer ourselves, and what we write down (CONTRACT §3, §4, §10).
+//! What we answer ourselves, and what we write down (contract §3, §4, §10).
 
 use super::*;
 use crate::decision::{Decision, Wait};

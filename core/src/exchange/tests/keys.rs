@@ -1,4 +1,4 @@
-//! Keys: awaited, unknown, rotated, withdrawn, stale (DESIGN §6).
+//! Keys: awaited, unknown, rotated, withdrawn, stale (contract §2.1).
 
 use super::*;
 #[cfg(target_arch = "wasm32")]

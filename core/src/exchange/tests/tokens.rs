@@ -1,10 +1,10 @@
-//! CONTRACT §2: which tokens are good, and whose they make a request.
+//! Contract §2: which tokens are good, and whose they make a request.
 
 use super::*;
 #[cfg(target_arch = "wasm32")]
 use wasm_bindgen_test::wasm_bindgen_test as test;
 
-/// Every rule of CONTRACT §2: the token, its status, and the record's reason.
+/// Every rule of contract §2: the token, its status, and the record's reason.
 #[test]
 fn every_token_rule_holds() {
     let far = NOW_S + 3600;

@@ -1,4 +1,4 @@
-//! CONTRACT §9.1 to §9.3: who may send, what is taken, and what is said of it.
+//! Contract §9.1 to §9.3: who may send, what is taken, and what is said of it.
 
 use super::*;
 use crate::secret::Secret;
