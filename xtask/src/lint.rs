@@ -1,6 +1,7 @@
 //! `cargo xtask lint`. In: the tree. Out: each step's own complaints, then the names of the steps that failed; exit 1 when
 //! there is one. Every step runs, so that one run shows all.
 
+mod imports;
 mod links;
 mod tidy;
 
@@ -26,11 +27,12 @@ const CARGO_DENY: CargoTool<'static> =
 pub fn run() -> Result<ExitCode> {
     let workspace = Workspace::find()?;
     wasm::targets(&workspace)?;
-    let steps: [(&str, &dyn Fn() -> Result<()>); 6] = [
+    let steps: [(&str, &dyn Fn() -> Result<()>); 7] = [
         ("format", &|| succeed(workspace.cargo().args(["fmt", "--all", "--check"]))),
         ("clippy", &|| clippy(&workspace)),
         ("dependencies", &|| dependencies(&workspace)),
         ("workflows", &|| workflows(&workspace)),
+        ("imports", &|| report(&imports::check(&workspace.root)?)),
         ("links", &|| report(&links::check(&workspace.root)?)),
         ("tidy", &|| report(&tidy::check(&workspace.root)?)),
     ];

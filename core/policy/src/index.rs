@@ -3,7 +3,7 @@
 //! What each request asks of a policy is `#[inline]`, here and in [`crate::policy`]: so it is compiled with the code that asks, for speed, while
 //! all else in this crate is compiled for size.
 
-use crate::policy::Route;
+use crate::policy::parts::Pattern;
 use gatewaystack_text::sorted::sorted;
 
 /// Which routes a path can match at all: by its first two segments, case ignored. So a path meets few routes, however many there are.
@@ -16,11 +16,11 @@ pub struct Index {
 }
 
 impl Index {
-    /// The index of a policy's routes.
-    pub fn of(routes: &[Route]) -> Self {
+    /// The index of routes with these patterns.
+    pub fn of<'a>(patterns: impl Iterator<Item = &'a Pattern>) -> Self {
         let mut index = Self::default();
-        for (at, route) in routes.iter().enumerate() {
-            match route.pattern.segments.as_slice() {
+        for (at, pattern) in patterns.enumerate() {
+            match pattern.segments.as_slice() {
                 [Some(first), Some(second), ..] => {
                     index.by_two.push((folded(first, second), at));
                 }

@@ -3,10 +3,11 @@
 
 pub mod limits;
 mod mcp;
+pub(crate) mod parts;
 
-use gatewaystack_text::scopes::Scopes;
 pub use limits::{AddressRange, LimitKey, LimitService, RateLimit, SharedLimit};
 pub use mcp::{ChallengeMode, Keys, Mcp, McpRule, McpRules, Sessions, Tasks};
+pub use parts::{HttpUrl, Pattern, ScopeRule};
 use std::sync::Arc;
 
 /// Everything that one gateway enforces.
@@ -180,21 +181,6 @@ pub enum JwksSource {
     Discover(HttpUrl),
 }
 
-/// An absolute URL in the parts that a fetch needs.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct HttpUrl {
-    /// `https` where true, else `http`.
-    pub tls: bool,
-    /// Host without brackets, lower case.
-    pub host: String,
-    /// Explicit or default port.
-    pub port: u16,
-    /// Host and port as the `Host` header has them (default ports left out).
-    pub authority: String,
-    /// Path and query, beginning with `/`.
-    pub path: String,
-}
-
 /// One route.
 #[derive(Debug, Clone)]
 pub struct Route {
@@ -258,15 +244,6 @@ pub struct Alias {
     pub skip: usize,
 }
 
-/// A path pattern, in segments of the normalised path.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Pattern {
-    /// Segments before the end; `None` is `*`: exactly one segment.
-    pub segments: Vec<Option<String>>,
-    /// Ends in `/*`: one or more segments follow.
-    pub rest: bool,
-}
-
 /// Who may use a route.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Access {
@@ -274,24 +251,6 @@ pub enum Access {
     Public,
     /// Anybody with a good token that has the route's scopes.
     Token,
-}
-
-/// Scopes of a route or tool. Empty in both: a token is enough.
-#[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub struct ScopeRule {
-    /// All of these.
-    pub all: Vec<String>,
-    /// At least one of these, where not empty.
-    pub any: Vec<String>,
-}
-
-impl ScopeRule {
-    /// Whether these are enough.
-    #[inline]
-    pub fn is_met(&self, by: &Scopes) -> bool {
-        let has = |scope: &String| by.has(scope);
-        self.all.iter().all(has) && (self.any.is_empty() || self.any.iter().any(has))
-    }
 }
 
 /// The response post-filter of a route (contract §8).

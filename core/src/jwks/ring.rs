@@ -1,6 +1,6 @@
 //! The keys that one worker holds parsed: issuer and `kid` in, keys or what is missing out.
 
-use super::{KeySet, RsaKey};
+use super::parse::{KeySet, RsaKey};
 use crate::config::policy::{IssuerId, Policy};
 
 /// Parsed keys of all issuers, as far as this worker knows.

@@ -1,14 +1,14 @@
 //! The claims: JSON bytes and an issuer's rules in, [`UnverifiedClaims`] out, and with a verified signature [`VerifiedClaims`]
 //! (RFC 7519 §4.1; RFC 9068 §2.2; contract §2).
 
-use super::Scopes;
-use super::TokenFault;
+use super::fault::TokenFault;
 use super::header::MAX_DEPTH;
 use super::machine;
 use super::signature::Proof;
 use crate::config::policy::{Issuer, IssuerId, Policy};
 use crate::config::whole_scope;
 use crate::json::{self, Members, View};
+use gatewaystack_text::scopes::Scopes;
 use std::borrow::Cow;
 
 /// Longest user or tenant in bytes.

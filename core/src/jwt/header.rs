@@ -3,7 +3,7 @@
 //! `{"alg":"RS256","typ":"at+jwt","kid":"a"}` is accepted; `alg` of any other value, `crit` and a `typ` such as `dpop+jwt` are not.
 //! `jwk`, `jku`, `x5u` and `x5c` are ignored: keys come from the issuer alone.
 
-use super::TokenFault;
+use super::fault::TokenFault;
 use crate::json::{self, View};
 
 /// Longest `kid` in bytes.

@@ -1,7 +1,7 @@
 //! Two paths to one place: a route that strips a prefix may reach at its upstream what another route protects by other rules. Routes in; an error for
 //! each such pair out, or what a route with `aliases: strict` is judged by.
 
-use super::Errors;
+use super::common::Errors;
 use crate::overlap;
 use crate::policy::{Access, Alias, HttpUrl, Pattern, RateLimit, Route, RouteId, ScopeRule};
 use crate::raw::{RawAliases, RawPolicy};

@@ -1,7 +1,7 @@
 //! The built-in routes (contract §5), in front of the policy's: one route a path, so that another method is a 405. Only
 //! the demo routes whose access depends on the method would need two; there are none.
 
-use super::Errors;
+use super::common::{self, Errors};
 use crate::policy::{Access, Builtin, Metadata, Mode, Pattern, Route, ScopeRule};
 use crate::raw::RawPolicy;
 
@@ -80,7 +80,7 @@ fn scopes(list: Option<&[String]>, default: &str, path: &str, errors: &mut Error
             errors.push(path, "expected at least one scope");
             Vec::new()
         }
-        some => super::scopes(some, path, errors),
+        some => common::scopes(some, path, errors),
     }
 }
 

@@ -1,6 +1,6 @@
 //! Issuers: whom we trust, where their keys are, and how their users are told apart (contract §2).
 
-use super::Errors;
+use super::common::{self, Errors};
 use crate::policy::{HttpUrl, Issuer, JwksSource};
 use crate::raw::{RawDuration, RawIssuer, RawPolicy};
 use crate::values::{duration, name, url};
@@ -53,7 +53,7 @@ fn one(at: usize, raw: &RawIssuer, insecure: bool, errors: &mut Errors) -> Issue
         scopes: raw
             .scopes
             .as_deref()
-            .map(|list| super::scopes(Some(list), &format!("{path}.scopes"), errors)),
+            .map(|list| common::scopes(Some(list), &format!("{path}.scopes"), errors)),
         tenants: tenants(raw, &path, errors),
         user_prefix: raw.user_prefix.clone().unwrap_or_default(),
     }

@@ -1,6 +1,6 @@
 //! `rate_limit_service`: who counts the limits over machines, and how it is reached.
 
-use super::Errors;
+use super::common::Errors;
 use super::routes;
 use crate::policy::LimitService;
 use crate::raw::{RawPolicy, RawRateLimitService};

@@ -1,6 +1,6 @@
 //! Rate limits (contract §6): the policy's rules, or without any 600 requests a minute per user and 300 failures per address.
 
-use super::Errors;
+use super::common::Errors;
 use crate::overlap;
 use crate::policy::limits::{FAILURES_MAX, USER_MAX};
 use crate::policy::{AddressRange, LimitKey, Pattern, RateLimit, Route, SharedLimit};

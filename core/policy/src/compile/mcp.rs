@@ -1,6 +1,6 @@
 //! MCP routes (docs/policy.md, `routes[].mcp`; contract §12): rules by tool, prompt and resource in, compiled ones out.
 
-use super::Errors;
+use super::common::{self, Errors};
 use crate::policy::{ChallengeMode, Keys, Mcp, McpRule, McpRules, Pattern, ScopeRule, Sessions, Tasks};
 use crate::raw::{RawChallengeMode, RawMcp, RawPolicy, RawRoute, RawSessions, RawTasks};
 use crate::values::{name, url};
@@ -106,7 +106,7 @@ fn resource(policy: &RawPolicy, raw: &RawMcp, pattern: &Pattern, path: &str, err
         errors.keep(path, url::check_identifier(resource));
         return resource.clone();
     }
-    let base = policy.public_url.as_deref().unwrap_or(super::PUBLIC_URL);
+    let base = policy.public_url.as_deref().unwrap_or(common::PUBLIC_URL);
     let base = url::base(base).map(|url| url::origin(&url)).unwrap_or_default();
     pattern.segments.iter().flatten().fold(base, |url, segment| format!("{url}/{segment}"))
 }
@@ -277,7 +277,7 @@ fn origins(policy: &RawPolicy, raw: &RawMcp, path: &str, errors: &mut Errors) ->
         return list.clone();
     }
     let mut origins = policy.cors.as_ref().and_then(|cors| cors.origins.clone()).unwrap_or_default();
-    let public = policy.public_url.as_deref().unwrap_or(super::PUBLIC_URL);
+    let public = policy.public_url.as_deref().unwrap_or(common::PUBLIC_URL);
     if let Ok(url) = url::base(public) {
         let scheme = if url.tls { "https" } else { "http" };
         origins.push(url::origin(&url));
@@ -305,5 +305,5 @@ fn supported(policy: &RawPolicy, rules: &[&McpRules], route: &ScopeRule) -> Vec<
         McpRule::Token(rule) => Some(rule),
     });
     let scopes = own.chain([route]).flat_map(|rule| rule.all.iter().chain(&rule.any)).cloned();
-    super::advertised(policy, scopes.collect())
+    common::advertised(policy, scopes.collect())
 }

@@ -3,6 +3,7 @@
 
 mod aliases;
 mod builtins;
+mod common;
 mod issuers;
 mod limits;
 mod limit_service;
@@ -15,42 +16,19 @@ mod webhook;
 use super::Place;
 use super::error::ConfigError;
 use super::policy::{
-    AuditSubject, ChallengeScope, Cors, HttpUrl, Identity, Metadata, Mode, Policy, Route, Verifier,
+    AuditSubject, ChallengeScope, Cors, HttpUrl, Identity, Metadata, Policy, Route, Verifier,
 };
-use super::raw::{RawCase, RawChallengeScope, RawMode, RawPolicy, RawServe, RawSubject, RawVerifier};
+use super::raw::{RawCase, RawChallengeScope, RawPolicy, RawServe, RawSubject, RawVerifier};
 use super::values::{duration, name, url};
+pub use common::Errors;
+use common::{PUBLIC_URL, advertised, hosts, mode, scopes};
 use gatewaystack_text::hash::fnv1a;
 use gatewaystack_text::sorted;
 use serde_json::Value;
 
-/// Where clients see us without a `public_url`.
-const PUBLIC_URL: &str = "http://localhost:8080";
-
 /// How long a body may take.
 const BODY_TIMEOUT_MS: u64 = 300_000;
 const MAX_BODY_TIMEOUT_MS: u64 = 3_600_000;
-
-/// The errors found so far.
-#[derive(Debug, Default)]
-pub struct Errors(Vec<ConfigError>);
-
-impl Errors {
-    /// Notes an error at `path`.
-    pub fn push(&mut self, path: impl AsRef<str>, message: impl AsRef<str>) {
-        self.note(path.as_ref(), message.as_ref());
-    }
-
-    // Two hundred places call it: `cold` keeps it from being copied into each, here and in `environment`.
-    #[cold]
-    fn note(&mut self, path: &str, message: &str) {
-        self.0.push(ConfigError::new(path, message));
-    }
-
-    /// Notes the error of `result` at `path`, and gives what is good.
-    pub fn keep<T>(&mut self, path: impl AsRef<str>, result: Result<T, String>) -> Option<T> {
-        result.map_err(|message| self.push(path, message)).ok()
-    }
-}
 
 /// Compiles `raw`; `folded` is the JSON that it was read from, which names the revision.
 pub fn compile(raw: &mut RawPolicy, folded: &Value, place: Place) -> (Policy, Vec<ConfigError>) {
@@ -82,7 +60,7 @@ pub fn compile(raw: &mut RawPolicy, folded: &Value, place: Place) -> (Policy, Ve
     aliases::compile(raw, built_in, &mut routes, &own.upstreams, &rate_limits, &mut errors);
     let limit_service = limit_service::compile(raw, &mut errors);
     let policy = Policy {
-        index: crate::index::Index::of(&routes),
+        index: crate::index::Index::of(routes.iter().map(|route| &route.pattern)),
         revision: format!("{:016x}", revision(folded)).into(),
         mode,
         hold_headers: raw.hold_headers.unwrap_or(false),
@@ -120,13 +98,6 @@ pub fn compile(raw: &mut RawPolicy, folded: &Value, place: Place) -> (Policy, Ve
     (policy, errors.0)
 }
 
-fn mode(raw: Option<RawMode>) -> Mode {
-    match raw {
-        None | Some(RawMode::Enforce) => Mode::Enforce,
-        Some(RawMode::Shadow) => Mode::Shadow,
-    }
-}
-
 fn body_timeout(raw: &RawPolicy, errors: &mut Errors) -> u64 {
     let given = raw.body_timeout.as_ref();
     let given =
@@ -157,20 +128,6 @@ fn public_url(raw: &RawPolicy, errors: &mut Errors) -> String {
     url.map(|url| url::origin(&url)).unwrap_or_default()
 }
 
-/// Hosts in their spelling, each with an optional port.
-fn hosts(list: Option<&[String]>, path: &str, errors: &mut Errors) -> Vec<String> {
-    let list = list.unwrap_or_default();
-    for (at, host) in list.iter().enumerate() {
-        if url::host_and_port(host).is_none() {
-            errors.push(
-                format!("{path}[{at}]"),
-                "expected a host, such as gateway.example.com or gateway.example.com:8443",
-            );
-        }
-    }
-    list.to_vec()
-}
-
 fn resource(raw: &RawPolicy, first_audience: Option<&String>, errors: &mut Errors) -> String {
     match &raw.resource {
         Some(resource) => {
@@ -187,15 +144,6 @@ fn realm(raw: &RawPolicy, errors: &mut Errors) -> String {
     realm
 }
 
-/// A list of scopes, each a scope-token.
-fn scopes(list: Option<&[String]>, path: &str, errors: &mut Errors) -> Vec<String> {
-    let list = list.unwrap_or_default();
-    for (at, scope) in list.iter().enumerate() {
-        errors.keep(format!("{path}[{at}]"), name::check_scope(scope));
-    }
-    list.to_vec()
-}
-
 /// What the root document advertises (contract §4): what is advertised anyhow, and the scopes of all routes and their tools.
 fn scopes_supported(raw: &RawPolicy, routes: &[Route], errors: &mut Errors) -> Vec<String> {
     scopes(raw.scopes_supported.as_deref(), "scopes_supported", errors);
@@ -205,17 +153,6 @@ fn scopes_supported(raw: &RawPolicy, routes: &[Route], errors: &mut Errors) -> V
         own.chain(route.mcp.iter().flat_map(|mcp| &mcp.scopes_supported)).cloned().collect::<Vec<_>>()
     };
     advertised(raw, routes.iter().flat_map(of_route).collect())
-}
-
-/// `scopes` with those that are advertised anyhow, without the hidden ones and without `offline_access`, which is a client's business with
-/// the identity provider; sorted.
-fn advertised(raw: &RawPolicy, mut scopes: Vec<String>) -> Vec<String> {
-    let default = ["openid", "email", "profile"].map(str::to_owned);
-    scopes.extend(raw.scopes_supported.clone().unwrap_or_else(|| default.to_vec()));
-    scopes.extend(raw.tool_scopes.clone().unwrap_or_default());
-    let hidden = raw.hidden_scopes.as_deref().unwrap_or_default();
-    scopes.retain(|scope| scope != "offline_access" && !hidden.contains(scope));
-    sorted::unique(&scopes)
 }
 
 fn cors(raw: &RawPolicy, errors: &mut Errors) -> Cors {

@@ -1,7 +1,8 @@
 //! The members that `render` and the sidecar read (marked *own* in docs/policy.md). The filter checks them, too: a policy that
 //! one part refuses, no part loads.
 
-use super::{Errors, routes};
+use super::common::Errors;
+use super::routes;
 use crate::policy::{Own, Promotion, Records};
 use crate::raw::{RawListen, RawPolicy, RawRecords};
 use crate::values::name;

@@ -1,6 +1,7 @@
 //! The policy's routes (docs/policy.md, `routes[]`): each compiled on its own, then held against the built-in ones.
 
-use super::{Errors, builtins, mcp};
+use super::common::{self, Errors};
+use super::{builtins, mcp};
 use crate::overlap;
 use crate::policy::{Access, Issuer, IssuerId, Mcp, Mode, Pattern, ResponseFilter, Route, ScopeRule};
 use crate::raw::{RawAccess, RawAudience, RawOnMissing, RawPolicy, RawRoute, RawUpgrade};
@@ -61,7 +62,7 @@ impl Around<'_> {
             users_only: raw.users_only.unwrap_or(false),
             scopes,
             forward_authorization: raw.forward_authorization.unwrap_or(false),
-            mode: raw.mode.map_or(self.mode, |m| super::mode(Some(m))),
+            mode: raw.mode.map_or(self.mode, |m| common::mode(Some(m))),
             upgrade_websocket: upgrade(raw, &path, errors),
             builtin: None,
             mcp,
@@ -181,7 +182,7 @@ fn hosts(raw: &RawRoute, path: &str, errors: &mut Errors) -> Vec<String> {
     if list.is_empty() {
         errors.push(format!("{path}.hosts"), "expected at least one host; leave it out for all");
     }
-    let hosts = super::hosts(Some(list), &format!("{path}.hosts"), errors);
+    let hosts = common::hosts(Some(list), &format!("{path}.hosts"), errors);
     hosts.iter().map(|host| gatewaystack_text::host::bare_host(host).to_ascii_lowercase()).collect()
 }
 
@@ -206,8 +207,8 @@ fn scopes(raw: &RawRoute, path: &str, errors: &mut Errors) -> ScopeRule {
         errors.push(format!("{path}.any_scope"), "expected at least one scope, else no token could fit");
     }
     ScopeRule {
-        all: super::scopes(raw.scopes.as_deref(), &format!("{path}.scopes"), errors),
-        any: super::scopes(raw.any_scope.as_deref(), &format!("{path}.any_scope"), errors),
+        all: common::scopes(raw.scopes.as_deref(), &format!("{path}.scopes"), errors),
+        any: common::scopes(raw.any_scope.as_deref(), &format!("{path}.any_scope"), errors),
     }
 }
 

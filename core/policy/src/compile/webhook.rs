@@ -1,6 +1,6 @@
 //! Client promotion (contract §9): `webhook` in, who is promoted and to what out.
 
-use super::Errors;
+use super::common::{self, Errors};
 use crate::policy::{HttpUrl, Issuer, Promotion};
 use crate::raw::{RawPolicy, RawWebhook};
 use crate::values::{name, url};
@@ -55,7 +55,7 @@ fn check(raw: &RawWebhook, errors: &mut Errors) {
     for (at, text) in raw.redirect_uris.iter().flatten().enumerate() {
         errors.keep(format!("webhook.redirect_uris[{at}]"), check_redirect(text));
     }
-    super::scopes(raw.scopes.as_deref(), "webhook.scopes", errors);
+    common::scopes(raw.scopes.as_deref(), "webhook.scopes", errors);
 }
 
 fn check_name(text: &str) -> Result<(), String> {

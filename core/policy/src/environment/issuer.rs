@@ -1,6 +1,6 @@
 //! `AUTH_*`: the first issuer. With `DEMO_MODE=true` the four `*_DEMO` variables take their place.
 
-use super::Folded;
+use super::folded::Folded;
 use super::reader::Reader;
 use serde_json::{Value, json};
 

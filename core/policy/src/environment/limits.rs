@@ -1,6 +1,6 @@
 //! `RATE_LIMIT_*`: the plain rules, those without a route (contract §6), and the users' limit over machines.
 
-use super::Folded;
+use super::folded::Folded;
 use super::reader::Reader;
 use crate::policy::limits::{FAILURES_MAX, USER_MAX};
 use serde_json::{Map, Value, json};

@@ -1,6 +1,6 @@
 //! The variables of the own gateway: where it listens, its sidecar, its webhook, and the labels that only the sidecar reads.
 
-use super::Folded;
+use super::folded::Folded;
 use super::reader::Reader;
 use crate::values::{name, url};
 use serde_json::{Value, json};

@@ -1,7 +1,7 @@
 //! Routes from variables: the proxy prefix, the scopes of the original's routes, and `TOOL_SCOPE_ALLOWLIST_JSON`. They stand
 //! before the policy's: a variable wins over the policy.
 
-use super::Folded;
+use super::folded::Folded;
 use super::reader::Reader;
 use crate::overlap;
 use crate::policy::Pattern;

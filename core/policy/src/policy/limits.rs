@@ -1,6 +1,6 @@
 //! Limits, and who counts those over machines.
 
-use super::{HttpUrl, Pattern};
+use super::parts::{HttpUrl, Pattern};
 
 /// Requests a minute and user, where a policy says nothing of limits.
 pub const USER_MAX: u32 = 600;

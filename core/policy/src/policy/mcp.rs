@@ -1,6 +1,6 @@
 //! The rules of an MCP route, and how a sloppy server might take one name for another.
 
-use super::ScopeRule;
+use super::parts::ScopeRule;
 
 /// The rules of an MCP route (contract §12).
 #[derive(Debug, Clone)]

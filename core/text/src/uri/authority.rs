@@ -1,6 +1,6 @@
 //! Host and port of a URI (RFC 3986 §3.2): whether they are in the form that readers of URLs put them into.
 
-use super::is_unreserved;
+use super::escape::is_unreserved;
 use std::net::{Ipv4Addr, Ipv6Addr};
 
 /// `default_port`: that of a scheme whose hosts are the Internet's; without one a host is whatever the server says.

@@ -1,6 +1,7 @@
 //! The one spelling of a URI that was written otherwise, for whoever is to be told.
 
-use super::{Form, check, escape, is_unreserved};
+use super::check::{Form, check};
+use super::escape::{escape, is_unreserved};
 use crate::path::push_escape;
 
 /// The spelling that is meant, where it can be told; `None`: it can't, or this is it.
