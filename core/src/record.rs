@@ -8,7 +8,7 @@ use crate::jwt::VerifiedClaims;
 use crate::mcp::operation::Operation;
 use crate::mcp::target::Target;
 use crate::rate_limit::LimitState;
-use crate::refusal::Refusal;
+use crate::refusal::{Refusal, kind};
 use crate::request::{self, Pairs, Request};
 use std::rc::Rc;
 
@@ -64,7 +64,8 @@ struct Outcome {
 
 impl Default for Outcome {
     fn default() -> Self {
-        Self { decision: "error", reason: "client_gone", status: 0 }
+        let (decision, reason) = kind::GONE;
+        Self { decision, reason, status: 0 }
     }
 }
 

@@ -6,7 +6,6 @@ use crate::cors::ResponseHeaders;
 use crate::json::{write_number, write_string};
 use crate::mcp::era::{self, Era};
 use crate::mcp::id;
-use crate::mcp::json_rpc::BodyFault;
 use crate::rate_limit::LimitState;
 use crate::refusal::Refusal;
 use std::borrow::Cow;
@@ -124,17 +123,7 @@ fn result(policy: &Policy, route: Option<&Route>, asked: &Asked, refusal: &Refus
 
 /// JSON-RPC 2.0 §5.1, with the codes of contract §12.
 fn rpc_error(refusal: &Refusal, request_id: &str, asked: &AskedMcp) -> String {
-    let code = match (refusal, refusal.status()) {
-        (Refusal::Body(BodyFault::Mismatch), _) => -32020,
-        (Refusal::Version, _) => -32022,
-        // As the official servers say it.
-        (Refusal::NoSession, _) => -32001,
-        (Refusal::NoTask, _) => -32602,
-        (_, 401 | 403) => -32001,
-        (_, 429) => -32029,
-        (_, 500..) => -32603,
-        _ => -32600,
-    };
+    let code = refusal.code();
     let mut out =
         format!("{{\"jsonrpc\":\"2.0\",\"id\":{},\"error\":{{\"code\":{code},\"message\":", asked.id);
     write_string(&mut out, &refusal.description(), 1024);

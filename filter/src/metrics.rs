@@ -5,7 +5,7 @@ mod tools;
 use crate::host::{self, Metric};
 use gatewaystack_core::config::policy::{IssuerId, Mode, Policy, RouteId};
 use gatewaystack_core::record::Facts;
-use gatewaystack_core::refusal::REASONS;
+use gatewaystack_core::refusal::kind::reasons;
 use gatewaystack_core::tally::Tally;
 use std::cell::{Cell, RefCell};
 use tools::Tools;
@@ -60,10 +60,11 @@ impl Metrics {
                 ((*decision, *reason), routes.iter().map(of_route).collect())
             }
         };
-        let taken = ALLOWED.iter().chain(&REASONS).map(decision(""));
+        let refused: Vec<_> = reasons().collect();
+        let taken = ALLOWED.iter().chain(&refused).map(decision(""));
         // A policy that enforces everything has no use for these.
         let is_observed = policy.mode == Mode::Shadow || policy.routes.iter().any(|r| r.mode == Mode::Shadow);
-        let observed = ALLOWED.iter().chain(&REASONS).chain(&UNKNOWN).filter(|_| is_observed);
+        let observed = ALLOWED.iter().chain(&refused).chain(&UNKNOWN).filter(|_| is_observed);
         let per_issuer = |kind, name: &str| -> Vec<u32> {
             (0..policy.issuers.len()).map(|at| define(kind, &format!("{name}.i.{at}"))).collect()
         };

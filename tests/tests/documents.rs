@@ -53,10 +53,10 @@ fn shown(literal: &str) -> String {
 
 /// The core's texts, out of the functions that make them: whoever adds a variant adds its text there.
 fn of_core() -> BTreeSet<String> {
-    let source = read("core/src/refusal.rs");
+    let source = read("core/src/refusal/description.rs");
     let mut found = BTreeSet::new();
     let places = [
-        "fn description",
+        "fn of",
         "fn unsafe_description",
         "fn body_description",
         "fn uri_description",

@@ -1,6 +1,9 @@
 //! Every refusal has its status, code, reason and text.
 
 use super::*;
+use crate::path::PathFault;
+use crate::rate_limit::LimitState;
+use crate::uri::UriFault;
 #[cfg(target_arch = "wasm32")]
 use wasm_bindgen_test::wasm_bindgen_test as test;
 
@@ -82,15 +85,40 @@ fn every() -> Vec<Refusal> {
     all
 }
 
+/// Each row is some refusal's, so that no statistic is defined that nothing counts.
 #[test]
-fn every_refusal_has_its_own_metric_and_none_is_left_over() {
-    let mut used: Vec<_> = every().iter().map(|r| (r.decision(), r.reason())).collect();
-    used.push(("error", "client_gone"));
-    used.sort_unstable();
-    used.dedup();
-    let mut known = REASONS.to_vec();
-    known.sort_unstable();
-    assert_eq!(used, known);
+fn every_row_is_used_and_no_two_are_counted_as_one() {
+    let used: Vec<Kind> = every().iter().map(Refusal::kind).collect();
+    for kind in Kind::ALL {
+        assert!(used.contains(kind), "{kind:?}");
+    }
+    let mut reasons: Vec<_> = kind::reasons().collect();
+    assert_eq!(reasons.len(), Kind::ALL.len() + 1);
+    reasons.sort_unstable();
+    reasons.dedup();
+    assert_eq!(reasons.len(), Kind::ALL.len() + 1);
+}
+
+/// What a status says elsewhere, too.
+#[test]
+fn rows_agree_with_their_status() {
+    for kind in Kind::ALL {
+        let row = kind.row();
+        let decision = match row.status {
+            429 => "limited",
+            500.. => "error",
+            _ => "deny",
+        };
+        let code = match row.status {
+            401 | 403 => -32001,
+            429 => -32029,
+            500.. => -32603,
+            _ => row.code,
+        };
+        assert_eq!((row.decision, row.code), (decision, code), "{kind:?}");
+        assert_eq!(row.challenge != Challenge::None, row.status == 401 || *kind == Kind::Scope, "{kind:?}");
+        assert_eq!(row.retries, matches!(row.status, 429 | 503), "{kind:?}");
+    }
 }
 
 #[test]

@@ -95,12 +95,12 @@ fn for_auth0(reason: &str) -> Option<&'static str> {
 #[cfg(test)]
 mod tests {
     use super::advice;
-    use gatewaystack_core::refusal::REASONS;
+    use gatewaystack_core::refusal::kind::reasons;
 
     #[test]
     fn every_way_to_refuse_has_its_advice() {
         let report = advice("no such reason", true);
-        for (decision, reason) in REASONS.iter().filter(|(_, reason)| *reason != "client_gone") {
+        for (decision, reason) in reasons().filter(|(_, reason)| *reason != "client_gone") {
             let ours = reason.starts_with("fault_");
             for auth0 in [false, true] {
                 assert_eq!(advice(reason, auth0) == report, ours, "{decision} {reason}");
