@@ -12,44 +12,45 @@ use crate::uri::UriFault;
 pub(super) fn of(refusal: &Refusal) -> String {
     use Refusal as R;
     match refusal {
-            R::Unsafe(fault) => unsafe_description(*fault),
-            R::Authorization(AuthorizationFault::Malformed) => {
-                "Send the header as: Authorization: Bearer <access token>".into()
-            }
-            R::Authorization(AuthorizationFault::Doubled) => "Send one Authorization header only".into(),
-            R::Authorization(AuthorizationFault::TooLong) => {
-                format!("Send an access token of at most {} bytes", bearer::MAX_TOKEN)
-            }
-            R::Method(allow) => format!("Use one of the methods of this path: {allow}"),
-            R::NoDocument => "No protected resource has this path; ask for the document of one that has".into(),
-            R::NoRequiredScope => "Name the scope to test in the header X-Required-Scope".into(),
-            R::NoToken => "Access token required".into(),
-            R::Encrypted => "The token is encrypted (JWE, 5 parts): set the API's audience at the identity provider, so that it issues a signed token".into(),
-            R::Opaque => "Expecting JWS access token (3 parts)".into(),
-            R::Token(fault) => token_description(*fault).into(),
-            R::Scope { needed, .. } => format!("Request a token with the scope: {}", needed.join(" ")),
-            R::Denied(Denied::NoRoute | Denied::Case) => "No route of this gateway allows the request; check its path and method".into(),
-            R::Version => "This version of MCP is not spoken here; use one of data.supported".into(),
-            R::Body(fault) => body_description(*fault).into(),
-            R::Denied(Denied::Unlisted) => "The policy does not allow this tool, prompt, resource or task; use one that is listed".into(),
-            R::Origin => "Pages of this origin may not call this server; the operator has to allow it".into(),
-            R::NotOwner => "There is nothing of yours here".into(),
-            R::NoSession => "This session is not yours or has ended; begin another with initialize".into(),
-            R::NoTask => "There is no such task of yours; call its tool anew".into(),
-            R::NotFilterable => "The upstream's answer can't be cut down to what is yours; the operator has to look at it".into(),
-            R::Denied(Denied::Issuer) => "Tokens of this issuer are not accepted on this route; sign in with another one".into(),
-            R::Denied(Denied::Tenant) => "This organization may not use the gateway; sign in with another one".into(),
-            R::Denied(Denied::Machine) => "This route is for users; sign in as one instead of using client credentials".into(),
-            R::Upgrade => "This route does not take upgrades; use plain HTTP".into(),
-            R::Limited(s) | R::AddressLimited(s) => format!("Too many requests; retry in {} s", s.reset_s.max(1)),
-            R::KeysUnavailable(_) => "The identity provider's keys are not available yet; retry shortly".into(),
-            R::KeyPending(_) => "The token's key is not known yet; retry shortly".into(),
-            R::Slow => "The body took too long to come; send it at once".into(),
-            R::NoRoom => "Too many bodies wait to be judged; retry shortly, with an access token".into(),
-            R::LimitsUnavailable => "The limits of all gateways can't be counted now; retry shortly".into(),
-            R::Internal(_) => "The gateway could not judge the request; retry shortly".into(),
+        R::Unsafe(fault) => unsafe_description(*fault),
+        R::Authorization(AuthorizationFault::Malformed) => {
+            "Send the header as: Authorization: Bearer <access token>".into()
         }
+        R::Authorization(AuthorizationFault::Doubled) => "Send one Authorization header only".into(),
+        R::Authorization(AuthorizationFault::TooLong) => {
+            format!("Send an access token of at most {} bytes", bearer::MAX_TOKEN)
+        }
+        R::Method(allow) => format!("Use one of the methods of this path: {allow}"),
+        R::NoDocument => "No protected resource has this path; ask for the document of one that has".into(),
+        R::NoRequiredScope => "Name the scope to test in the header X-Required-Scope".into(),
+        R::NoToken => "Access token required".into(),
+        R::Encrypted => "The token is encrypted (JWE, 5 parts): set the API's audience at the identity provider, so that it issues a signed token".into(),
+        R::Opaque => "Expecting JWS access token (3 parts)".into(),
+        R::Token(fault) => token_description(*fault).into(),
+        R::Scope { needed, .. } => format!("Request a token with the scope: {}", needed.join(" ")),
+        R::Denied(Denied::NoRoute | Denied::Case) => "No route of this gateway allows the request; check its path and method".into(),
+        R::Version => "This version of MCP is not spoken here; use one of data.supported".into(),
+        R::Body(fault) => body_description(*fault).into(),
+        R::Denied(Denied::Unlisted) => "The policy does not allow this tool, prompt, resource or task; use one that is listed".into(),
+        R::Origin => "Pages of this origin may not call this server; the operator has to allow it".into(),
+        R::NotOwner => "There is nothing of yours here".into(),
+        R::NoSession => "This session is not yours or has ended; begin another with initialize".into(),
+        R::NoTask => "There is no such task of yours; call its tool anew".into(),
+        R::NotFilterable => "The upstream's answer can't be cut down to what is yours; the operator has to look at it".into(),
+        R::Denied(Denied::Issuer) => "Tokens of this issuer are not accepted on this route; sign in with another one".into(),
+        R::Denied(Denied::Tenant) => "This organization may not use the gateway; sign in with another one".into(),
+        R::Denied(Denied::Machine) => "This route is for users; sign in as one instead of using client credentials".into(),
+        R::Upgrade => "This route does not take upgrades; use plain HTTP".into(),
+        R::Limited(s) | R::AddressLimited(s) => format!("Too many requests; retry in {} s", s.reset_s.max(1)),
+        R::KeysUnavailable(_) => "The identity provider's keys are not available yet; retry shortly".into(),
+        R::KeyPending(_) => "The token's key is not known yet; retry shortly".into(),
+        R::Slow => "The body took too long to come; send it at once".into(),
+        R::NoRoom => "Too many bodies wait to be judged; retry shortly, with an access token".into(),
+        R::LimitsUnavailable => "The limits of all gateways can't be counted now; retry shortly".into(),
+        R::Internal(_) => "The gateway could not judge the request; retry shortly".into(),
+    }
 }
+
 fn unsafe_description(fault: RequestFault) -> String {
     match fault {
         RequestFault::Path(PathFault::NotAbsolute) => {
