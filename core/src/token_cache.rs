@@ -119,3 +119,6 @@ impl TokenCache {
         self.young.insert(tail, entry);
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -6,10 +6,12 @@ use serde_json::{Value, json};
 #[cfg(target_arch = "wasm32")]
 use wasm_bindgen_test::wasm_bindgen_test as test;
 
+mod again;
 mod aliases;
 mod answers;
 mod keys;
 mod locations;
+mod room;
 mod shared_limits;
 mod shadow;
 mod spellings;

@@ -10,6 +10,7 @@ mod bodies;
 mod ids;
 mod spellings;
 mod lists;
+mod needs;
 mod sessions;
 mod tasks;
 mod watched;

@@ -85,7 +85,7 @@ impl Asked {
 }
 
 /// A `RateLimitResponse`: its code, and (code, known, remaining, reset) of each limit. Of several at once it knows nothing.
-fn said(code: u64, limits: &[(u64, bool, u64, u64)]) -> Vec<u8> {
+pub(super) fn said(code: u64, limits: &[(u64, bool, u64, u64)]) -> Vec<u8> {
     let mut message = Vec::new();
     protobuf::number(&mut message, 1, code);
     let several = (1, false, 0, 0);
