@@ -5,7 +5,7 @@ use std::{ffi::OsString, path::PathBuf, process::ExitCode};
 use anyhow::Result;
 use clap::{Parser, Subcommand, ValueEnum};
 
-use crate::{bench, demo, fuzz, lint, process::become_program, release, test, up};
+use crate::{bench, demo, fuzz, lint, mutants, process::become_program, release, test, up};
 
 /// The project's commands. Each one fetches or builds what it needs and keeps it in the user's cache folder.
 #[derive(Parser)]
@@ -27,6 +27,8 @@ enum Command {
     Bench(BenchArguments),
     /// Fuzz what is decided about requests, and what clients see of answers, against second implementations
     Fuzz(FuzzArguments),
+    /// Change what decides in the core, one small thing at a time, and list the changes that none of its tests notices; hours for all
+    Mutants(MutantsArguments),
     /// Format, clippy, dependencies, links, tidiness, workflows
     Lint,
     /// Build what a release consists of, the same bytes each time: filter, programs, chart, bills of materials, checksums
@@ -125,6 +127,21 @@ pub struct FuzzArguments {
     pub reproduce: Option<PathBuf>,
 }
 
+#[derive(clap::Args)]
+pub struct MutantsArguments {
+    /// Only changes whose names match this regular expression, as cargo-mutants has them: `replace .* in is_met`
+    pub name: Option<String>,
+    /// Only in this file or folder, such as core/src/jwt; may be given several times
+    #[arg(long, value_name = "PATH")]
+    pub file: Vec<PathBuf>,
+    /// Only one of so many parts: 0/4 to 3/4
+    #[arg(long, value_name = "K/N")]
+    pub shard: Option<String>,
+    /// So many at once
+    #[arg(long, default_value_t = 1, value_parser = clap::value_parser!(u32).range(1..=64))]
+    pub jobs: u32,
+}
+
 /// What `bench --scale` lets grow.
 #[derive(Clone, Copy, PartialEq, Eq, ValueEnum)]
 pub enum Growing {
@@ -157,6 +174,7 @@ impl Cli {
             Command::Test(arguments) => test::run(&arguments),
             Command::Bench(arguments) => bench::run(&arguments),
             Command::Fuzz(arguments) => fuzz::run(&arguments),
+            Command::Mutants(arguments) => mutants::run(&arguments),
             Command::Lint => lint::run(),
             Command::Release(arguments) => release::run(&arguments),
             Command::Launch { parent, ask, words } => {

@@ -15,6 +15,7 @@ mod up;
 mod test;
 mod bench;
 mod fuzz;
+mod mutants;
 mod lint;
 mod release;
 

@@ -68,12 +68,31 @@ impl Runner {
     }
 }
 
-/// Cargo finds its subcommands on `PATH`.
+/// Cargo finds its subcommands on `PATH`: ours, or what was made of it for this command before.
 pub fn prepend_path(command: &mut Command, folder: &std::path::Path) {
-    let path = std::env::var_os("PATH").unwrap_or_default();
+    let made =
+        command.get_envs().find(|(name, _)| *name == "PATH").and_then(|(_, path)| path.map(Into::into));
+    let path: std::ffi::OsString = made.or_else(|| std::env::var_os("PATH")).unwrap_or_default();
     let folders = std::iter::once(folder.to_owned()).chain(std::env::split_paths(&path));
     // A folder whose name holds a colon can't be put on PATH: then cargo says that the subcommand is missing.
     if let Ok(joined) = std::env::join_paths(folders) {
         command.env("PATH", joined);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::{path::Path, process::Command};
+
+    use super::prepend_path;
+
+    #[test]
+    fn each_folder_comes_before_those_that_were_put_there_earlier() {
+        let mut command = Command::new("cargo");
+        for folder in ["/one", "/two"] {
+            prepend_path(&mut command, Path::new(folder));
+        }
+        let path = command.get_envs().find(|(name, _)| *name == "PATH").and_then(|(_, path)| path).unwrap();
+        assert!(path.to_str().unwrap().starts_with("/two:/one:"), "{path:?}");
     }
 }

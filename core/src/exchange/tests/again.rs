@@ -1,12 +1,12 @@
 //! What is judged more than once, and what ties: counted once, refused for now and not for good, and the tighter of two limits shown.
 
 use super::*;
+use crate::authenticate::authenticate;
 use crate::bearer::Bearer;
-use crate::exchange::Progress;
-use crate::exchange::judge::counted_failure;
 use crate::jwks::control;
 use crate::rate_limit::Outcome;
-use crate::refusal::{AuthorizationFault, Refusal};
+use crate::tally::Tally;
+use crate::world::World;
 #[cfg(target_arch = "wasm32")]
 use wasm_bindgen_test::wasm_bindgen_test as test;
 
@@ -20,30 +20,12 @@ fn failures(max: u32, hold_headers: bool) -> Gate {
 
 /// How many failures of its address are left.
 fn left(gate: &Gate) -> u32 {
-    let peek = |world: &crate::exchange::World<'_>| {
-        world.counters.peek_failures(world.policy, (world.address)(), world.now_ms)
-    };
+    let peek =
+        |world: &World<'_>| world.counters.peek_failures(world.policy, (world.address)(), world.now_ms);
     match gate.world(peek).unwrap() {
         Outcome::Within(state) => state.remaining,
         other => panic!("{other:?}"),
     }
-}
-
-#[test]
-fn a_failed_authentication_counts_once_for_its_request() {
-    let gate = failures(9, true);
-    gate.world(|world| {
-        let mut progress = Progress::default();
-        for _ in 0..3 {
-            counted_failure(world, &mut progress, Refusal::Authorization(AuthorizationFault::Doubled));
-        }
-    });
-    assert_eq!(left(&gate), 8);
-    // The next request's counts, too.
-    gate.world(|world| {
-        counted_failure(world, &mut Progress::default(), Refusal::Authorization(AuthorizationFault::Doubled))
-    });
-    assert_eq!(left(&gate), 7);
 }
 
 /// Headers first, then the body: both see the same bad token.
@@ -226,10 +208,11 @@ fn a_token_that_was_verified_before_is_found_and_counted_as_such() {
     let token = token().mint();
     let hits = |gate: &Gate| {
         gate.world(|world| {
+            let mut tally = Tally::default();
             for bearer in [Bearer::Unread(token.as_bytes()), Bearer::Signed(&token)] {
-                crate::authenticate::authenticate(world, None, bearer, Fetched::NotAsked).unwrap();
+                authenticate(world, None, bearer, Fetched::NotAsked, &mut tally).unwrap();
             }
-            world.cache_hits.get()
+            tally.cache_hits
         })
     };
     assert_eq!(hits(&gate), 1, "the first has it verified");
@@ -245,7 +228,8 @@ fn a_bearer_that_cannot_be_read_is_nobody_without_a_count() {
     let gate = failures(9, true);
     gate.world(|world| {
         for bearer in [Bearer::Absent, Bearer::Encrypted, Bearer::Opaque] {
-            assert!(crate::authenticate::authenticate(world, None, bearer, Fetched::NotAsked).is_err());
+            let mut tally = Tally::default();
+            assert!(authenticate(world, None, bearer, Fetched::NotAsked, &mut tally).is_err());
         }
     });
     assert_eq!(left(&gate), 9);

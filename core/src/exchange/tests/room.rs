@@ -23,7 +23,7 @@ fn forwarded(gate: &mut Gate, path: &str) -> Exchange {
                 (b"authorization", auth.as_bytes()),
             ];
             let headers = crate::request::Headers::of(&all);
-            let exchange = gate.world(|world| Exchange::AwaitHeaders.on_headers(world, headers)).0;
+            let exchange = gate.world(|world| Exchange::New.on_headers(world, headers)).exchange;
             (Got::Forwarded(Default::default(), Vec::new()), exchange)
         }
     };
