@@ -1,10 +1,7 @@
 //! Protected resource metadata (RFC 9728 §3): the policy in, the document out. One source for the filter and the sidecar.
 
-use crate::config::policy::{Builtin, Policy, Route};
+use crate::config::policy::{Policy, Route};
 use crate::json::write_string;
-use crate::refusal::Refusal;
-use crate::reply::Reply;
-use crate::request::Request;
 use crate::route;
 
 /// Where the documents are.
@@ -47,20 +44,6 @@ pub const HEADERS: [(&str, &str); 4] = [
     ("cache-control", "public, max-age=300"),
     ("vary", "Host"),
 ];
-
-/// The filter's own answer, where the policy says `metadata.serve: filter`.
-///
-/// # Errors
-/// [`Refusal::NoDocument`] on the path of no protected resource (RFC 9728 §3.1).
-pub fn answer(policy: &Policy, route: &Route, request: &Request<'_>) -> Result<Option<Reply>, Refusal> {
-    if !policy.metadata.by_filter || route.builtin != Some(Builtin::ResourceMetadata) {
-        return Ok(None);
-    }
-    let document = document_at(policy, &request.target.path).ok_or(Refusal::NoDocument)?;
-    let headers = HEADERS.iter().map(|(name, value)| (*name, (*value).into())).collect();
-    let body = if request.method == "HEAD" { String::new() } else { document };
-    Ok(Some(Reply { status: 200, headers, body, grpc: None }))
-}
 
 fn list<'a>(out: &mut String, items: impl Iterator<Item = &'a str>) {
     out.push('[');

@@ -1,13 +1,15 @@
 //! Answers that the filter gives itself: a refusal, a preflight or a metadata document in, status, headers and body out (contract §3).
 
 use crate::challenge;
-use crate::config::policy::{ChallengeMode, Policy, Route};
+use crate::config::policy::{Builtin, ChallengeMode, Policy, Route};
 use crate::cors::ResponseHeaders;
 use crate::json::{write_number, write_string};
 use crate::mcp::era::{self, Era};
 use crate::mcp::id;
+use crate::metadata;
 use crate::rate_limit::LimitState;
 use crate::refusal::Refusal;
+use crate::request::Request;
 use std::borrow::Cow;
 
 /// A local answer.
@@ -141,6 +143,20 @@ fn rpc_error(refusal: &Refusal, request_id: &str, asked: &AskedMcp) -> String {
     write_string(&mut out, request_id, 64);
     out.push_str("}}}");
     out
+}
+
+/// The filter's own answer, where the policy says `metadata.serve: filter`.
+///
+/// # Errors
+/// [`Refusal::NoDocument`] on the path of no protected resource (RFC 9728 §3.1).
+pub fn metadata(policy: &Policy, route: &Route, request: &Request<'_>) -> Result<Option<Reply>, Refusal> {
+    if !policy.metadata.by_filter || route.builtin != Some(Builtin::ResourceMetadata) {
+        return Ok(None);
+    }
+    let document = metadata::document_at(policy, &request.target.path).ok_or(Refusal::NoDocument)?;
+    let headers = metadata::HEADERS.iter().map(|(name, value)| (*name, (*value).into())).collect();
+    let body = if request.method == "HEAD" { String::new() } else { document };
+    Ok(Some(Reply { status: 200, headers, body, grpc: None }))
 }
 
 /// The answer to a preflight.

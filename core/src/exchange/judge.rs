@@ -15,7 +15,6 @@ use crate::exchange::rewrite::Rewrite;
 use crate::exchange::state::{Awaited, Exchange, Forwarded, Held, Judged, Known, Uncounted, Waiting};
 use crate::hash;
 use crate::jwt::VerifiedClaims;
-use crate::metadata;
 use crate::rate_limit::service::Answer;
 use crate::record::Facts;
 use crate::refusal::{AuthorizationFault, Denied, Refusal};
@@ -247,7 +246,7 @@ fn forward_or_answer(
     permit: Permit,
     caller: Option<(RouteId, Rc<VerifiedClaims>)>,
 ) -> Result<Verdict, Refusal> {
-    let Some(mut reply) = metadata::answer(world.policy, route, case.request)? else {
+    let Some(mut reply) = reply::metadata(world.policy, route, case.request)? else {
         let rewrite = caller
             .as_ref()
             .filter(|_| route.response_filter.is_some())
