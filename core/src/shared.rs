@@ -57,12 +57,18 @@ pub fn swap<R>(
 pub struct MemoryTable {
     cells: RefCell<HashMap<String, (Vec<u8>, u32)>>,
     is_down: Cell<bool>,
+    reads: Cell<usize>,
 }
 
 impl MemoryTable {
     /// Fails from now on, or no longer.
     pub fn fail(&self, is_down: bool) {
         self.is_down.set(is_down);
+    }
+
+    /// How often it was read.
+    pub fn reads(&self) -> usize {
+        self.reads.get()
     }
 
     /// How many cells there are, and how many bytes they hold.
@@ -74,6 +80,7 @@ impl MemoryTable {
 
 impl SharedTable for MemoryTable {
     fn read(&self, key: &str) -> Result<Option<(Vec<u8>, u32)>, TableFault> {
+        self.reads.set(self.reads.get() + 1);
         if self.is_down.get() { Err(TableFault) } else { Ok(self.cells.borrow().get(key).cloned()) }
     }
 

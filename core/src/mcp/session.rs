@@ -18,24 +18,34 @@ pub struct Holder<'a> {
 }
 
 impl Holder<'_> {
-    /// A session's hash, where it is bound on this route. Two servers may give out the same id.
-    fn key(&self, world: &World<'_>, id: &[u8]) -> Option<u64> {
-        let is_bound = self.route.mcp.as_ref().is_some_and(|mcp| mcp.sessions == Sessions::Bind);
-        is_bound.then(|| hash::keyed(world.counters.secret, &[b"session", self.route.name.as_bytes(), id]))
+    /// The hash of an id that the route's server gave out; `kind`: of what.
+    pub(super) fn key(&self, world: &World<'_>, kind: &[u8], id: &[u8]) -> u64 {
+        hash::keyed(world.counters.secret, &[kind, &self.server(world).to_le_bytes(), id])
     }
 
-    /// The caller's hash: issuer and user, or nobody.
-    pub(super) fn caller(&self, world: &World<'_>) -> u64 {
-        let issuers = &world.policy.issuers;
-        let issuer = |claims: &VerifiedClaims| issuers.get(claims.issuer().0).map(|issuer| &issuer.issuer);
-        let parts = match self.claims {
-            Some(claims) => {
-                let issuer = issuer(claims).map(String::as_bytes).unwrap_or_default();
-                [b"caller", issuer, claims.user().as_bytes()]
-            }
-            None => [b"nobody".as_slice(), b"", b""],
-        };
+    /// What tells servers apart, which may give out the same ids: routes of one path may have hosts of their own.
+    fn server(&self, world: &World<'_>) -> u64 {
+        let mut hosts: Vec<&str> = self.route.hosts.iter().map(String::as_str).collect();
+        hosts.sort_unstable();
+        let parts = [b"server".as_slice(), self.route.name.as_bytes()];
+        let parts: Vec<&[u8]> = parts.into_iter().chain(hosts.into_iter().map(str::as_bytes)).collect();
         hash::keyed(world.counters.secret, &parts)
+    }
+
+    /// A session's hash, where it is bound on this route.
+    fn session(&self, world: &World<'_>, id: &[u8]) -> Option<u64> {
+        let is_bound = self.route.mcp.as_ref().is_some_and(|mcp| mcp.sessions == Sessions::Bind);
+        is_bound.then(|| self.key(world, b"session", id))
+    }
+
+    /// The caller's hash: issuer, user and tenant, or nobody. One user may belong to more than one tenant.
+    pub(super) fn caller(&self, world: &World<'_>) -> u64 {
+        let Some(claims) = self.claims else { return hash::keyed(world.counters.secret, &[b"nobody"]) };
+        let issuer = world.policy.issuers.get(claims.issuer().0);
+        let issuer = issuer.map(|issuer| issuer.issuer.as_bytes()).unwrap_or_default();
+        let (user, tenant) = (claims.user().as_bytes(), claims.tenant().map(str::as_bytes));
+        let parts = [b"caller".as_slice(), issuer, user].into_iter().chain(tenant);
+        hash::keyed(world.counters.secret, &parts.collect::<Vec<_>>())
     }
 
     /// Whether the caller may use the session that the request names; answers whether it is known to be the caller's. One that nobody knows passes: the gateway
@@ -44,7 +54,7 @@ impl Holder<'_> {
     /// # Errors
     /// It is another caller's, or that can't be found out.
     pub fn check(&self, world: &World<'_>, id: Option<&[u8]>) -> Result<bool, Refusal> {
-        let Some(key) = id.and_then(|id| self.key(world, id)) else { return Ok(false) };
+        let Some(key) = id.and_then(|id| self.session(world, id)) else { return Ok(false) };
         let caller = self.caller(world);
         match owners::find(world.counters.table, Kind::Sessions, key, caller, world.now_ms) {
             Ok(Owner::Caller) => Ok(true),
@@ -59,7 +69,7 @@ impl Holder<'_> {
     /// # Errors
     /// That can't be kept.
     pub fn bind(&self, world: &World<'_>, id: &[u8]) -> Result<(), Refusal> {
-        let Some(key) = self.key(world, id) else { return Ok(()) };
+        let Some(key) = self.session(world, id) else { return Ok(()) };
         let caller = self.caller(world);
         owners::give(world.counters.table, Kind::Sessions, key, caller, world.now_ms)
             .map_err(|_| Refusal::Internal(Fault::SharedTable))
@@ -67,7 +77,7 @@ impl Holder<'_> {
 
     /// The server has ended it. One that stays in the table is only dropped later.
     pub fn release(&self, world: &World<'_>, id: &[u8]) {
-        if let Some(key) = self.key(world, id) {
+        if let Some(key) = self.session(world, id) {
             let _ = owners::release(world.counters.table, Kind::Sessions, key);
         }
     }

@@ -136,10 +136,9 @@ fn owner(world: &World<'_>, caller: u64, rule: Option<&str>) -> u64 {
     hash::keyed(world.counters.secret, &[b"maker", &caller.to_le_bytes(), kind, name.as_bytes()])
 }
 
-/// A task's hash. Two servers may give out the same id.
+/// A task's hash.
 fn key(world: &World<'_>, holder: &Holder<'_>, id: &str) -> u64 {
-    let id = read_loosely(id);
-    hash::keyed(world.counters.secret, &[b"task", holder.route.name.as_bytes(), id.as_bytes()])
+    holder.key(world, b"task", read_loosely(id).as_bytes())
 }
 
 /// What servers take an id for that compare without case, or read a UUID in any of its forms: in another spelling a task is the same.

@@ -1,6 +1,7 @@
 //! A task is its caller's, and follows the rule of the tool that made it; what nobody knows of is left to `mcp.tasks`.
 
 mod answers;
+mod attacks;
 
 use super::*;
 use crate::exchange::Exchange;
