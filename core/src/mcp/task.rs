@@ -3,6 +3,8 @@
 //!
 //! `{"result":{"task":{"taskId":"t-1"}}}` and `{"result":{"resultType":"task","taskId":"t-1"}}` make a task. A result with `content` makes none, whatever else it has.
 
+mod spelling;
+
 use super::json_rpc::{MAX_DEPTH, unmistakable};
 use super::list::KINDS;
 use super::operation::Operation;
@@ -12,15 +14,13 @@ use super::{form, id};
 use crate::config::policy::{Mcp, Tasks};
 use crate::hash;
 use crate::json::{self, Bounds, Text};
-use crate::names;
 use crate::refusal::{Fault, Refusal};
 use crate::world::World;
+use spelling::{is_plain, read_loosely};
 use std::cell::OnceCell;
 
 /// Longest id in bytes that is remembered.
 const MAX_ID: usize = 256;
-/// From this length on, ids that differ by case alone are one: nobody gives out both, and there are servers that take one for the other.
-const LONG: usize = 16;
 
 /// A task that a call names.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -44,7 +44,7 @@ pub enum Maker {
 }
 
 impl Task {
-    /// A task by its id; `None`: readers may differ about the id.
+    /// A task by its id; `None`: readers may differ about the id, which no server makes.
     pub fn named(id: &str) -> Option<Self> {
         is_plain(id).then(|| Self { id: id.to_owned(), maker: Maker::Unknown })
     }
@@ -139,23 +139,6 @@ fn owner(world: &World<'_>, caller: u64, rule: Option<&str>) -> u64 {
 /// A task's hash.
 fn key(world: &World<'_>, holder: &Holder<'_>, id: &str) -> u64 {
     holder.key(world, b"task", read_loosely(id).as_bytes())
-}
-
-/// What servers take an id for that compare without case, or read a UUID in any of its forms: in another spelling a task is the same.
-fn read_loosely(id: &str) -> String {
-    if id.len() < LONG {
-        return id.to_owned();
-    }
-    let plain: String = id.chars().filter_map(names::plain).collect();
-    let bare = plain.strip_prefix("urn:uuid:").unwrap_or(&plain);
-    let digits: String = bare.chars().filter(|c| !matches!(c, '{' | '}' | '(' | ')' | '-')).collect();
-    let is_uuid = digits.len() == 32 && digits.bytes().all(|byte| byte.is_ascii_hexdigit());
-    if is_uuid { digits } else { plain }
-}
-
-/// Whether an id means the same to readers that end texts at a NUL or at the end of a line, and to those that trim.
-fn is_plain(id: &str) -> bool {
-    !id.is_empty() && !id.contains(char::is_control) && id.trim() == id
 }
 
 /// The task that an answer to the call with this id makes, as every reader finds it: strict JSON, one message, each member once and spelled right.

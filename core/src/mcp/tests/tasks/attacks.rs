@@ -123,3 +123,57 @@ fn what_was_given_to_a_tenant_is_that_tenants() {
         }
     }
 }
+
+/// Servers compare as numbers, without accents, or drop what can't be seen.
+#[test]
+fn an_id_has_one_spelling_for_the_sloppiest_server() {
+    let uuid = "006512e2-9e0d-44bd-8f29-789f320fe840";
+    let same: [(&str, &[&str]); 4] = [
+        ("17", &["17", "+17", "017", "00017", "1_7", "+0_1_7"]),
+        ("0", &["0", "00", "+0", "0_0"]),
+        ("1234567890123456789", &["+1234567890123456789", "01234567890123456789"]),
+        (
+            uuid,
+            &[
+                "urn:006512e2-9e0d-44bd-8f29-789f320fe840",
+                "uuid:006512e2-9e0d-44bd-8f29-789f320fe840",
+                "URN:UUID:006512E2-9E0D-44BD-8F29-789F320FE840",
+                "{urn:uuid:006512e2-9e0d-44bd-8f29-789f320fe840}",
+                "0065urn:12e2uuid:9e0d44bd8f29789f320fe840",
+                "0x6512e29e0d44bd8f29789f320fe840",
+                "+06512e29e0d44bd8f29789f320fe840",
+            ],
+        ),
+    ];
+    for (id, others) in same {
+        let mut gate = server(json!({"tasks": "allow"}));
+        made(&mut gate, Some(&ann()), "whoami", &nested(id));
+        for spelled in others.iter().chain([&id]) {
+            assert_eq!(status(&mut gate, Some(&ann()), spelled), 200, "{spelled}");
+            assert_eq!(status(&mut gate, Some(&ben()), spelled), 400, "{spelled}");
+            assert_eq!(reason(&gate), "task_not_found", "{spelled}");
+        }
+        for other in ["18", "170", "1", "-17", "1.7", "t-17", "106512e2-9e0d-44bd-8f29-789f320fe840"] {
+            assert_eq!(status(&mut gate, Some(&ben()), other), 200, "{id} {other}");
+        }
+    }
+    let mut gate = server(json!({"tasks": "allow"}));
+    made(&mut gate, Some(&ann()), "whoami", &nested("tache-12"));
+    for spelled in [
+        "\u{feff}tache-12",
+        "tâche-12",
+        "tache-¹2",
+        "tache-１2",
+        "tache-\u{661}2",
+        "tache\u{2011}12",
+        "tache 12",
+    ] {
+        let got = ask(&mut gate, Some(&ann()), "tasks/get", spelled);
+        assert_eq!((got.status(), reason(&gate)), (400, "body_malformed"), "{spelled:?}");
+        let mut gate = server(json!({"tasks": "allow"}));
+        let mut exchange = calling(&mut gate, Some(&ann()), "whoami");
+        let before = gate.table.size().0;
+        assert!(answer(&gate, &mut exchange, JSON, &nested(spelled), usize::MAX).is_ok());
+        assert_eq!(gate.table.size().0, before, "{spelled:?} makes none that is known");
+    }
+}
