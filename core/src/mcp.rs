@@ -12,6 +12,7 @@
 pub mod era;
 pub mod method;
 pub mod target;
+mod related;
 pub mod json_rpc;
 pub mod id;
 pub mod operation;

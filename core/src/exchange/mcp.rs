@@ -106,7 +106,7 @@ impl<'a> McpRoute<'a> {
         operation: &mut Operation,
         facts: &mut Facts,
     ) -> Result<(), Refusal> {
-        if operation.calls.iter().all(|call| call.target.tasks().is_empty()) {
+        if operation.tasks().next().is_none() {
             return Ok(());
         }
         let found = task::find(world, &Holder { route: self.route, claims }, self.mcp, operation);

@@ -2,7 +2,9 @@
 //! other encodings, trailing bytes. Of values that nobody judges nothing is asked but that they are JSON.
 
 use super::era::Era;
+use super::related::{self, Besides};
 use super::target::{self, Target};
+use super::task::Task;
 use super::{id, method};
 use crate::json::{self, Bounds, Fault, Text};
 use crate::uri::UriFault;
@@ -12,8 +14,6 @@ use std::borrow::Cow;
 pub const MAX_DEPTH: usize = 128;
 /// Longest id in bytes.
 pub(super) const MAX_ID: usize = 256;
-/// The member of `_meta` that repeats `MCP-Protocol-Version`.
-const VERSION: &str = "io.modelcontextprotocol/protocolVersion";
 /// Members of one batch.
 const MAX_BATCH: usize = 100;
 /// A body is bounded by its bytes, and nothing is built of it.
@@ -64,8 +64,8 @@ pub struct Body {
 pub enum Message {
     /// A request or a notification.
     Call(Call),
-    /// An answer to the server.
-    Response,
+    /// An answer to the server, which belongs to these tasks.
+    Response(Vec<Task>),
 }
 
 /// A call.
@@ -79,6 +79,28 @@ pub struct Call {
     pub target: Target,
     /// `_meta["io.modelcontextprotocol/protocolVersion"]`.
     pub version: Option<String>,
+    /// The tasks that it names besides its target.
+    pub besides: Vec<Task>,
+    /// Whether it has the server make a task.
+    pub asks_for_task: bool,
+}
+
+impl Call {
+    /// A call that says nothing else.
+    pub fn of(method: &str, target: Target) -> Self {
+        let (id, method) = (id::NONE.to_owned(), method.to_owned());
+        Self { id, method, target, version: None, besides: Vec::new(), asks_for_task: false }
+    }
+
+    /// All tasks that it names.
+    pub fn tasks(&self) -> impl Iterator<Item = &Task> {
+        self.target.tasks().iter().chain(&self.besides)
+    }
+
+    /// The same, to note who made them.
+    pub fn tasks_mut(&mut self) -> impl Iterator<Item = &mut Task> {
+        self.target.tasks_mut().iter_mut().chain(&mut self.besides)
+    }
 }
 
 /// Reads a body.
@@ -107,7 +129,7 @@ fn fault(fault: Fault) -> BodyFault {
 }
 
 /// What decides in a message.
-const MEMBERS: [&str; 6] = ["jsonrpc", "id", "method", "params", "result", "error"];
+const MEMBERS: [&str; 7] = ["jsonrpc", "id", "method", "params", "result", "error", "_meta"];
 
 fn message(text: Text<'_>, era: Era) -> Result<Message, BodyFault> {
     if !text.is_object() {
@@ -123,7 +145,8 @@ fn message(text: Text<'_>, era: Era) -> Result<Message, BodyFault> {
     let Some(method) = get("method") else {
         // Since 2026-07-28 servers ask nothing, so there is nothing to answer.
         let is_answer = has_result != has_error;
-        return if is_answer && !era.has_headers() { Ok(Message::Response) } else { Err(BodyFault::Message) };
+        let is_fit = is_answer && !era.has_headers();
+        return if is_fit { related::of_answer(text).map(Message::Response) } else { Err(BodyFault::Message) };
     };
     let method = string(method)?.ok_or(BodyFault::Message)?;
     if !method::is_unmistakable(&method) {
@@ -133,10 +156,13 @@ fn message(text: Text<'_>, era: Era) -> Result<Message, BodyFault> {
         return Err(BodyFault::Message);
     }
     let params = params(get("params"))?;
+    let (id, besides) = (id(get("id"))?, Besides::of(params)?);
     Ok(Message::Call(Call {
-        id: id(get("id"))?,
         target: target::read(&method, params, era)?,
-        version: version(params)?,
+        version: besides.version()?,
+        besides: besides.tasks(&method, &id, get("_meta"))?,
+        asks_for_task: besides.asks_for_task(&method),
+        id,
         method: method.into_owned(),
     }))
 }
@@ -148,15 +174,6 @@ fn params(params: Option<Text<'_>>) -> Result<Option<Text<'_>>, BodyFault> {
         return Ok(None);
     }
     if params.is_object() { Ok(Some(params)) } else { Err(BodyFault::Message) }
-}
-
-fn version(params: Option<Text<'_>>) -> Result<Option<String>, BodyFault> {
-    let Some(params) = params else { return Ok(None) };
-    unmistakable(params, &["_meta"])?;
-    let Some(meta) = params.get("_meta") else { return Ok(None) };
-    unmistakable(meta, &[VERSION])?;
-    let Some(version) = meta.get(VERSION) else { return Ok(None) };
-    string(version)?.map(|version| Some(version.into_owned())).ok_or(BodyFault::Message)
 }
 
 /// A text that is judged; `None`: it is none.

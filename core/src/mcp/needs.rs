@@ -4,7 +4,7 @@
 use super::json_rpc::{BodyFault, Call};
 use super::operation::Operation;
 use super::target::Target;
-use super::task::{Maker, Task};
+use super::task::{Maker, Task, is_of_tasks};
 use crate::challenge;
 use crate::config::policy::{Mcp, McpRule, McpRules, Route, ScopeRule, Tasks};
 use crate::jwt::Scopes;
@@ -29,6 +29,7 @@ const NO_SCOPES: &ScopeRule = &ScopeRule { all: Vec::new(), any: Vec::new() };
 #[derive(Debug, Clone, Copy)]
 pub struct Needs<'a> {
     calls: &'a [Call],
+    answers: &'a [Task],
     route: &'a ScopeRule,
     mcp: &'a Mcp,
 }
@@ -36,13 +37,14 @@ pub struct Needs<'a> {
 impl<'a> Needs<'a> {
     /// The needs of `operation` on `route`.
     pub fn of(operation: &'a Operation, route: &'a Route, mcp: &'a Mcp) -> Self {
-        Self { calls: &operation.calls, route: &route.scopes, mcp }
+        Self { calls: &operation.calls, answers: &operation.answers, route: &route.scopes, mcp }
     }
 
     /// What each call needs; without one, a token.
     fn each(self) -> impl Iterator<Item = Need<'a>> {
         let none = self.calls.is_empty().then_some(Need::Token(NO_SCOPES));
-        self.calls.iter().flat_map(move |call| of_call(self.mcp, call)).chain(none)
+        let answers = self.answers.iter().map(move |task| of_task(self.mcp, "", task));
+        self.calls.iter().flat_map(move |call| of_call(self.mcp, call)).chain(none).chain(answers)
     }
 
     /// Whether no token is fine.
@@ -91,8 +93,10 @@ fn of_call<'a>(mcp: &'a Mcp, call: &'a Call) -> impl Iterator<Item = Need<'a>> {
         Target::None | Target::Listened(_) => Some(of_method(mcp, &call.method)),
     };
     let uris = call.target.uris().iter().flat_map(|uri| of_uri(&mcp.resources, uri));
-    let tasks = call.target.tasks().iter().map(|task| of_task(mcp, &call.method, task));
-    itself.into_iter().chain(uris).chain(tasks)
+    let tasks = call.tasks().map(|task| of_task(mcp, &call.method, task));
+    // Nobody could ask for what the server would keep.
+    let made = (call.asks_for_task && mcp.tasks == Tasks::Deny).then_some(Need::Unlisted);
+    itself.into_iter().chain(uris).chain(tasks).chain(made)
 }
 
 /// What a method needs that names nothing.
@@ -103,6 +107,8 @@ fn of_method<'a>(mcp: &Mcp, method: &str) -> Need<'a> {
 /// What a task needs: as much as the tool that made it.
 fn of_task<'a>(mcp: &'a Mcp, method: &str, task: &Task) -> Need<'a> {
     match (&task.maker, mcp.tasks) {
+        // It may be no task at all, or one that the client made for a request of the server's.
+        (Maker::Unknown, tasks) if task.mention.is_loose(tasks) => Need::Open,
         (_, Tasks::Deny) | (Maker::Unknown | Maker::Another, Tasks::Known) => Need::Unlisted,
         (Maker::Tool(name), _) => by_rule(&mcp.tools, name),
         (Maker::Unlisted, _) => unruled(&mcp.tools),
@@ -110,11 +116,6 @@ fn of_task<'a>(mcp: &'a Mcp, method: &str, task: &Task) -> Need<'a> {
         // Whoever signs in may find it to be his.
         (Maker::Another, Tasks::Allow) => Need::Token(NO_SCOPES),
     }
-}
-
-/// Whether a method is about tasks: their states have the results of tools in them.
-fn is_of_tasks(method: &str) -> bool {
-    method.trim_start().get(..6).is_some_and(|start| start.eq_ignore_ascii_case("tasks/"))
 }
 
 /// What a tool or prompt needs. One that isn't listed, but that a sloppy server takes for one that is, is never allowed.

@@ -5,7 +5,7 @@ use super::era::Era;
 use super::id;
 use super::json_rpc::{self, Body, BodyFault, Call, Message};
 use super::list::Kind;
-use super::target::Target;
+use super::target::{MAX_TASKS, Target};
 use super::task::{self, Task};
 use crate::request::Request;
 use crate::uri::{self, Form};
@@ -26,6 +26,8 @@ pub struct Operation {
     pub era: Era,
     /// A GET: the answer is a stream of whatever the server says.
     pub is_stream: bool,
+    /// The tasks that the client's answers to the server belong to.
+    pub answers: Vec<Task>,
 }
 
 /// A body that can't be judged: why, and what an answer needs of it all the same.
@@ -54,7 +56,13 @@ impl Unread {
 impl Operation {
     /// GET, DELETE or OPTIONS.
     pub fn without_body(method: &str, era: Era) -> Self {
-        Self { calls: Vec::new(), is_batch: false, era, is_stream: method == "GET" }
+        let answers = Vec::new();
+        Self { calls: Vec::new(), is_batch: false, era, is_stream: method == "GET", answers }
+    }
+
+    /// One call.
+    pub fn of_call(call: Call, era: Era) -> Self {
+        Self { calls: vec![call], is_batch: false, era, is_stream: false, answers: Vec::new() }
     }
 
     /// What the headers of a 2026-07-28 request say; `None`: nothing.
@@ -85,8 +93,7 @@ impl Operation {
             ) => return None,
             _ => Target::None,
         };
-        let call = Call { id: id::NONE.to_owned(), method: method.to_owned(), target, version: None };
-        Some(Self { calls: vec![call], is_batch: false, era, is_stream: false })
+        Some(Self::of_call(Call::of(method, target), era))
     }
 
     /// What the body says, and whether the headers agree.
@@ -96,11 +103,11 @@ impl Operation {
     pub fn of_body(request: &Request<'_>, era: Era, bytes: &[u8]) -> Result<Self, Unread> {
         let unread = |fault| Unread::of(fault, bytes);
         let Body { messages, is_batch } = json_rpc::parse(bytes, era).map_err(unread)?;
-        let mut calls = Vec::new();
+        let (mut calls, mut answers) = (Vec::new(), Vec::new());
         for message in messages {
             match message {
                 Message::Call(call) => calls.push(call),
-                Message::Response => {}
+                Message::Response(tasks) => answers.extend(tasks),
             }
         }
         let era = spoken(request, era, &calls)
@@ -111,7 +118,21 @@ impl Operation {
         for call in &calls {
             agree(request, era, call).map_err(unread)?;
         }
-        Ok(Self { calls, is_batch, era, is_stream: false })
+        let operation = Self { calls, is_batch, era, is_stream: false, answers };
+        if operation.tasks().nth(MAX_TASKS).is_some() {
+            return Err(unread(BodyFault::Target));
+        }
+        Ok(operation)
+    }
+
+    /// All tasks that it names.
+    pub fn tasks(&self) -> impl Iterator<Item = &Task> {
+        self.calls.iter().flat_map(Call::tasks).chain(&self.answers)
+    }
+
+    /// The same, to note who made them.
+    pub fn tasks_mut(&mut self) -> impl Iterator<Item = &mut Task> {
+        self.calls.iter_mut().flat_map(Call::tasks_mut).chain(&mut self.answers)
     }
 
     /// The id that an answer carries, as JSON: that of the only call.

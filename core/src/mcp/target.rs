@@ -33,8 +33,8 @@ pub struct Listened {
 
 /// Resources that one call may name: each is held against all rules.
 const MAX_RESOURCES: usize = 1_000;
-/// Tasks that one call may name: each is looked for in the shared table.
-const MAX_TASKS: usize = 100;
+/// Tasks that one body may name: each is looked for in the shared table.
+pub(super) const MAX_TASKS: usize = 100;
 
 impl Target {
     /// The name, where it is one.

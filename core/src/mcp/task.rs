@@ -3,21 +3,21 @@
 //!
 //! `{"result":{"task":{"taskId":"t-1"}}}` and `{"result":{"resultType":"task","taskId":"t-1"}}` make a task. A result with `content` makes none, whatever else it has.
 
+mod finder;
 mod spelling;
 
 use super::json_rpc::{MAX_DEPTH, unmistakable};
 use super::list::KINDS;
 use super::operation::Operation;
-use super::owners::{self, Kind, Whose};
+use super::owners::{self, Kind};
 use super::session::Holder;
 use super::{form, id};
 use crate::config::policy::{Mcp, Tasks};
-use crate::hash;
 use crate::json::{self, Bounds, Text};
 use crate::refusal::{Fault, Refusal};
 use crate::world::World;
-use spelling::{is_plain, read_loosely};
-use std::cell::OnceCell;
+pub use finder::Finder;
+use spelling::is_plain;
 
 /// Longest id in bytes that is remembered.
 const MAX_ID: usize = 256;
@@ -28,6 +28,30 @@ pub struct Task {
     id: String,
     /// By which tool it was made.
     pub maker: Maker,
+    /// As what it is named.
+    pub mention: Mention,
+}
+
+/// As what a task is named.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Mention {
+    /// It is asked for, or a request is made a part of it.
+    Asked,
+    /// A notification or an answer belongs to it. It may be one that the client has made.
+    Related,
+    /// By a method that isn't about tasks, as far as the gateway knows.
+    Aside,
+}
+
+impl Mention {
+    /// Whether nothing is against a task that nobody knows of.
+    pub fn is_loose(self, tasks: Tasks) -> bool {
+        match self {
+            Self::Asked => false,
+            Self::Related => tasks != Tasks::Deny,
+            Self::Aside => true,
+        }
+    }
 }
 
 /// What is known of the tool that made a task.
@@ -46,7 +70,13 @@ pub enum Maker {
 impl Task {
     /// A task by its id; `None`: readers may differ about the id, which no server makes.
     pub fn named(id: &str) -> Option<Self> {
-        is_plain(id).then(|| Self { id: id.to_owned(), maker: Maker::Unknown })
+        let (id, maker, mention) = (id.to_owned(), Maker::Unknown, Mention::Asked);
+        is_plain(&id).then_some(Self { id, maker, mention })
+    }
+
+    /// The same, named so.
+    pub fn mentioned(self, mention: Mention) -> Self {
+        Self { mention, ..self }
     }
 
     /// Its id. No log may have it: there are servers to whom it is as good as a password.
@@ -68,6 +98,11 @@ pub fn is_about_one(method: &str) -> bool {
     matches!(method, "tasks/get" | "tasks/result" | "tasks/update" | "tasks/cancel")
 }
 
+/// Whether a method is about tasks, of whatever version: their states have the results of tools in them.
+pub fn is_of_tasks(method: &str) -> bool {
+    method.get(..6).is_some_and(|start| start.eq_ignore_ascii_case("tasks/"))
+}
+
 /// Finds out who made the tasks that an operation names.
 ///
 /// # Errors
@@ -81,23 +116,14 @@ pub fn find(
     if mcp.tasks == Tasks::Deny {
         return Ok(());
     }
-    let makers = OnceCell::new();
-    for task in operation.calls.iter_mut().flat_map(|call| call.target.tasks_mut()) {
-        let recognise = |owner| {
-            let makers = makers.get_or_init(|| makers_of(world, holder, mcp));
-            makers.iter().find(|(hash, _)| *hash == owner).map(|(_, maker)| maker.clone())
-        };
-        let key = key(world, holder, &task.id);
-        let whose = owners::whose(world.counters.table, Kind::Tasks, key, recognise, world.now_ms)
-            .map_err(|_| Refusal::Internal(Fault::SharedTable))?;
-        task.maker = match whose {
-            Whose::Unknown => Maker::Unknown,
-            Whose::Recognised(maker) => maker,
+    let finder = Finder::new(world, *holder, mcp);
+    for task in operation.tasks_mut() {
+        task.maker = match finder.maker(&task.id)? {
             // Where nothing passes that isn't known, it is refused as what isn't.
-            Whose::Another if mcp.tasks == Tasks::Allow && holder.claims.is_some() => {
+            Maker::Another if mcp.tasks == Tasks::Allow && holder.claims.is_some() => {
                 return Err(Refusal::NoTask);
             }
-            Whose::Another => Maker::Another,
+            maker => maker,
         };
     }
     Ok(())
@@ -109,36 +135,12 @@ pub fn find(
 /// It was somebody else's or another tool's, and is nobody's from now on; or that can't be kept.
 pub fn bind(world: &World<'_>, holder: &Holder<'_>, mcp: &Mcp, tool: &str, id: &str) -> Result<(), Refusal> {
     let rule = mcp.tools.named.iter().any(|(name, _)| name == tool).then_some(tool);
-    let owner = owner(world, holder.caller(world), rule);
-    match owners::claim(world.counters.table, Kind::Tasks, key(world, holder, id), owner, world.now_ms) {
+    let owner = finder::owner(world, holder.caller(world), rule);
+    match owners::claim(world.counters.table, Kind::Tasks, finder::key(world, holder, id), owner, world.now_ms) {
         Ok(true) => Ok(()),
         Ok(false) => Err(Refusal::NotFilterable),
         Err(_) => Err(Refusal::Internal(Fault::SharedTable)),
     }
-}
-
-/// All that a task of this caller's may have as its owner. What was made without a token belongs to whoever knows its id, signed in or not.
-fn makers_of(world: &World<'_>, holder: &Holder<'_>, mcp: &Mcp) -> Vec<(u64, Maker)> {
-    let nobody = Holder { claims: None, ..*holder };
-    let callers = [Some(holder.caller(world)), holder.claims.map(|_| nobody.caller(world))];
-    let mut all = Vec::new();
-    for caller in callers.into_iter().flatten() {
-        all.push((owner(world, caller, None), Maker::Unlisted));
-        let named = mcp.tools.named.iter();
-        all.extend(named.map(|(name, _)| (owner(world, caller, Some(name)), Maker::Tool(name.clone()))));
-    }
-    all
-}
-
-/// A caller and a rule as one hash. Tools without a rule share theirs.
-fn owner(world: &World<'_>, caller: u64, rule: Option<&str>) -> u64 {
-    let (kind, name) = rule.map_or((b"unlisted".as_slice(), ""), |name| (b"tool", name));
-    hash::keyed(world.counters.secret, &[b"maker", &caller.to_le_bytes(), kind, name.as_bytes()])
-}
-
-/// A task's hash.
-fn key(world: &World<'_>, holder: &Holder<'_>, id: &str) -> u64 {
-    holder.key(world, b"task", read_loosely(id).as_bytes())
 }
 
 /// The task that an answer to the call with this id makes, as every reader finds it: strict JSON, one message, each member once and spelled right.

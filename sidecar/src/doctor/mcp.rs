@@ -107,14 +107,8 @@ impl McpRoute<'_> {
     }
 
     fn check(&self, bench: &Bench, claims: &VerifiedClaims, name: &str) -> Result<(), Refusal> {
-        let call = Message {
-            id: "null".to_owned(),
-            method: "tools/call".to_owned(),
-            target: Target::Tool(name.to_owned()),
-            version: None,
-        };
-        let operation =
-            Operation { calls: vec![call], is_batch: false, era: Era::V2025_11_25, is_stream: false };
+        let call = Message::of("tools/call", Target::Tool(name.to_owned()));
+        let operation = Operation::of_call(call, Era::V2025_11_25);
         authorize::check_operation(bench.policy(), self.route, self.mcp, Some(claims), &operation)
     }
 

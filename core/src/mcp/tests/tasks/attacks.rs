@@ -46,6 +46,140 @@ fn reason(gate: &Gate) -> &str {
     gate.record["reason"].as_str().unwrap()
 }
 
+/// A server makes what such a request causes a part of the task (`related-task` of 2025-11-25).
+#[test]
+fn a_request_that_belongs_to_a_task_is_judged_as_what_asks_for_it() {
+    for (mut gate, unknown, others) in modes() {
+        let own = if denies(&gate) { 403 } else { 200 };
+        for era in LEGACY.into_iter().chain([NEWEST]) {
+            for call in
+                [tool("whoami"), tool("help"), request("ping", json!({})), request("made/up", json!({}))]
+            {
+                for (token, id, expect) in [
+                    (Some(ann()), "t-1", own),
+                    (Some(reader()), "t-1", 403),
+                    (Some(ben()), "t-1", others),
+                    (Some(ann()), "t-9", unknown),
+                    (Some(ben()), "t-9", unknown),
+                    (None, "t-1", 401),
+                    (None, "t-9", 401),
+                ] {
+                    for key in [RELATED, OLD_RELATED] {
+                        let call = with_meta(call.clone(), json!({(key): {"taskId": id}}));
+                        let got = send(&mut gate, era, token.as_deref(), &call);
+                        assert_eq!(got.status(), expect, "{era} {id} {call} {got:?}");
+                    }
+                }
+            }
+            let got = send(&mut gate, era, Some(&ben()), &with_meta(tool("whoami"), json!({"x": 1})));
+            assert_eq!(got.status(), 200, "{era}");
+        }
+        let batch = json!([tool("whoami"), with_meta(tool("whoami"), meta("t-1"))]);
+        assert_eq!(send(&mut gate, LEGACY[0], Some(&ben()), &batch).status(), others);
+    }
+}
+
+/// What a notification names is another's, or not: a client may have made a task for a request of the server's.
+#[test]
+fn notifications_and_answers_name_no_task_of_anothers() {
+    for (mut gate, _, others) in modes() {
+        let denied = denies(&gate);
+        let or_denied = |status| if denied { 403 } else { status };
+        for era in LEGACY.into_iter().chain([NEWEST]) {
+            for method in ["notifications/cancelled", "notifications/progress", "notifications/made/up"] {
+                let call = |id: &str| with_meta(request(method, json!({})), meta(id));
+                for (token, id, expect) in [
+                    (Some(ann()), "t-1", or_denied(200)),
+                    (Some(ben()), "t-1", others),
+                    (Some(ben()), "t-9", or_denied(200)),
+                    (None, "t-9", 401),
+                ] {
+                    let note = without_id(call(id));
+                    let got = send(&mut gate, era, token.as_deref(), &note);
+                    assert_eq!(got.status(), expect, "{era} {id} {note}");
+                }
+                let unknown = if others == 400 { 200 } else { 403 };
+                assert_eq!(send(&mut gate, era, Some(&ben()), &call("t-9")).status(), unknown, "{method}");
+            }
+        }
+        for era in LEGACY {
+            for place in ["result", "params", "error", "data", ""] {
+                let answer = |id: &str| match place {
+                    "result" => json!({"id": 3, "result": {"action": "accept", "_meta": meta(id)}}),
+                    "params" => json!({"id": 3, "result": {}, "params": {"_meta": meta(id)}}),
+                    "error" => json!({"id": 3, "error": {"code": 1, "message": "", "_meta": meta(id)}}),
+                    "data" => json!({"id": 3, "error": {"code": 1, "data": {"_meta": meta(id)}}}),
+                    _ => json!({"id": 3, "result": {}, "_meta": meta(id)}),
+                };
+                for (token, id, expect) in [
+                    (ann(), "t-1", or_denied(200)),
+                    (reader(), "t-1", 403),
+                    (ben(), "t-1", others),
+                    (ben(), "t-9", or_denied(200)),
+                ] {
+                    let got = send_raw(&mut gate, era, Some(&token), answer(id).to_string().as_bytes());
+                    assert_eq!(got.status(), expect, "{era} {place} {id}");
+                }
+            }
+            let plain = json!({"id": 3, "result": {"action": "accept", "_meta": {"x": 1}}});
+            assert_eq!(send_raw(&mut gate, era, Some(&ben()), plain.to_string().as_bytes()).status(), 200);
+        }
+    }
+}
+
+#[test]
+fn what_a_message_belongs_to_is_read_strictly() {
+    let mut gate = server(json!({"tasks": "allow"}));
+    made(&mut gate, Some(&ann()), "whoami", &flat("t-1"));
+    let kelvin = RELATED.replace('k', "\u{212a}");
+    let related = |value: &str| format!(r#"{{"{RELATED}":{value}}}"#);
+    for (meta, expect) in [
+        (related(r#"{"taskId":"t-2"}"#), 200),
+        (related(r#"{"t\u0061skId":"t-1"}"#), 0),
+        (related(r#"{"taskId":"\u0074-1"}"#), 0),
+        (related(r#"{"taskId":"t-1","x":1}"#).replace("related", r"rel\u0061ted"), 0),
+        (related(r#"{"taskId":"t-2","taskId":"t-1"}"#), 400),
+        (related(r#"{"taskId":"t-2","TaskId":"t-1"}"#), 400),
+        (related(r#"{"taskId":"t-2","tas\u212aId":"t-1"}"#), 400),
+        (related(r#"{"taskId":"t-2","taskId\u0000":"t-1"}"#), 400),
+        (related(r#"{"TASKID":"t-1"}"#), 400),
+        (related(r#"{"taskId":" t-1"}"#), 400),
+        (related(r#"{"taskId":"t\u20101"}"#), 400),
+        (related(r#"{"taskId":""}"#), 400),
+        (related(r#"{"taskId":1}"#), 400),
+        (related(r#"{"taskId":null}"#), 400),
+        (related(r#"{"taskId":["t-1"]}"#), 400),
+        (related("{}"), 400),
+        (related("null"), 400),
+        (related(r#""t-1""#), 400),
+        (related(r#"[{"taskId":"t-1"}]"#), 400),
+        (format!(r#"{{"{RELATED}":{{"taskId":"t-2"}},"{RELATED}":{{"taskId":"t-1"}}}}"#), 400),
+        (format!(r#"{{"{}":{{"taskId":"t-1"}}}}"#, RELATED.to_uppercase()), 400),
+        (format!(r#"{{"{kelvin}":{{"taskId":"t-1"}}}}"#), 400),
+        (format!(r#"{{"{RELATED}\u0000":{{"taskId":"t-1"}}}}"#), 400),
+        (format!(r#"{{"{}":{{"taskId":"t-1"}}}}"#, OLD_RELATED.to_uppercase()), 400),
+        (format!(r#"{{"{RELATED}":{{"taskId":"t-2"}},"{OLD_RELATED}":{{"taskId":"t-1"}}}}"#), 0),
+    ] {
+        let member = format!(r#""_meta":{meta}"#);
+        for body in [
+            format!(r#"{{"id":7,"method":"tools/call","params":{{"name":"whoami",{member}}}}}"#),
+            format!(r#"{{"id":7,"method":"ping","params":{{{member}}}}}"#),
+            format!(r#"{{"method":"notifications/x","params":{{{member}}}}}"#),
+            format!(r#"{{"id":3,"result":{{{member}}}}}"#),
+        ] {
+            let got = send_raw(&mut gate, LEGACY[2], Some(&ben()), body.as_bytes());
+            assert_eq!(got.status(), if expect == 0 { 400 } else { expect }, "{body}");
+            if expect != 200 {
+                let why = if expect == 0 { "task_not_found" } else { "body_malformed" };
+                assert_eq!(reason(&gate), why, "{body}");
+            }
+        }
+    }
+    for body in [r#"{"id":3,"result":{"_Meta":{}}}"#, r#"{"id":3,"result":{"_meta\u0000":{}}}"#] {
+        assert_eq!(send_raw(&mut gate, LEGACY[2], Some(&ben()), body.as_bytes()).status(), 400, "{body}");
+    }
+}
+
 /// A request to one host: what came of it, and the exchange.
 fn at(gate: &Gate, host: &str, token: &str, session: Option<&str>, body: &Value) -> (u16, Exchange) {
     let (auth, body) = (format!("Bearer {token}"), body.to_string());
@@ -124,6 +258,57 @@ fn what_was_given_to_a_tenant_is_that_tenants() {
     }
 }
 
+/// Methods of other versions and of servers' own name tasks, too.
+#[test]
+fn no_method_names_a_task_of_anothers() {
+    let mut gate = server(json!({"tasks": "allow"}));
+    made(&mut gate, Some(&ann()), "add_note", &flat("t-1"));
+    let of_tasks =
+        ["tasks/delete", "tasks/resume", "tasks/input", "tasks/stream", "tasks/subscribe", "Tasks/Delete"];
+    let of_servers = ["made/up", "task/get", "notifications/tasks/status", "server/discover"];
+    for era in LEGACY.into_iter().chain([NEWEST]) {
+        for method in of_tasks.into_iter().chain(of_servers) {
+            for (token, id, expect) in [
+                (ann(), "t-1", 200),
+                (reader(), "t-1", 403),
+                (ben(), "t-1", 400),
+                (ben(), "t-9", 200),
+                (ben(), "\u{feff}t-1", 400),
+            ] {
+                let call = request(method, json!({"taskId": id}));
+                let got = send(&mut gate, era, Some(&token), &call);
+                assert_eq!(got.status(), expect, "{era} {call} {got:?}");
+            }
+        }
+    }
+    for (params, strict, loose) in [
+        (r#"{"taskId":1}"#, 400, 200),
+        (r#"{"taskId":null}"#, 400, 200),
+        (r#"{"taskId":"t-9","TaskId":"t-1"}"#, 400, 400),
+        (r#"{"taskid":"t-1"}"#, 400, 400),
+        (r#"{"taskId":"t 1"}"#, 400, 400),
+        ("{}", 200, 200),
+    ] {
+        for (methods, expect) in [(&of_tasks[..], strict), (&of_servers[..], loose)] {
+            for method in methods {
+                let body = format!(r#"{{"jsonrpc":"2.0","id":7,"method":"{method}","params":{params}}}"#);
+                let got = send_raw(&mut gate, LEGACY[2], Some(&ben()), body.as_bytes());
+                assert_eq!(got.status(), expect, "{body}");
+            }
+        }
+    }
+    let call = request("tools/call", json!({"name": "whoami", "arguments": {"taskId": "t-1"}}));
+    assert_eq!(send(&mut gate, LEGACY[2], Some(&ben()), &call).status(), 200, "a tool's own");
+    let [(mut gate, ..), ..] = modes();
+    assert_eq!(
+        ask(&mut gate, Some(&ann()), "tasks/resume", "t-1").status(),
+        403,
+        "nobody knows such a method"
+    );
+    assert_eq!(ask(&mut gate, Some(&ben()), "made/up", "t-1").status(), 403);
+    assert_eq!(ask(&mut gate, Some(&ben()), "made/up", "t-9").status(), 200);
+}
+
 /// Servers compare as numbers, without accents, or drop what can't be seen.
 #[test]
 fn an_id_has_one_spelling_for_the_sloppiest_server() {
@@ -175,5 +360,70 @@ fn an_id_has_one_spelling_for_the_sloppiest_server() {
         let before = gate.table.size().0;
         assert!(answer(&gate, &mut exchange, JSON, &nested(spelled), usize::MAX).is_ok());
         assert_eq!(gate.table.size().0, before, "{spelled:?} makes none that is known");
+    }
+}
+
+/// Each task that a body names is looked for in the shared table.
+#[test]
+fn one_body_names_few_tasks_and_each_is_looked_for_once() {
+    let mut gate = server(json!({"tasks": "allow"}));
+    made(&mut gate, Some(&ann()), "whoami", &flat("t-1"));
+    let listen =
+        |ids: Vec<String>| request("subscriptions/listen", json!({"notifications": {"taskIds": ids}}));
+    let ids = |n: usize| (0..n).map(|at| format!("id-{at}")).collect::<Vec<_>>();
+    let related = |n: usize| json!(vec![with_meta(request("ping", json!({})), meta("t-1")); n]);
+    let both = |n: usize| json!([listen(ids(n)), request("tasks/get", json!({"taskId": "t-1"}))]);
+    for (body, expect) in [
+        (json!(vec![listen(ids(100)); 100]), 400),
+        (json!([listen(ids(100)), listen(ids(1))]), 400),
+        (json!([listen(ids(50)), listen(ids(50))]), 200),
+        (both(99), 200),
+        (both(100), 400),
+        (related(100), 200),
+    ] {
+        let got = send_raw(&mut gate, LEGACY[0], Some(&ann()), body.to_string().as_bytes());
+        assert_eq!(got.status(), expect);
+    }
+    let mut reads = |ids: Vec<String>| {
+        let before = gate.table.reads();
+        let body = json!([listen(ids)]).to_string();
+        assert_eq!(send_raw(&mut gate, LEGACY[0], Some(&ann()), body.as_bytes()).status(), 200);
+        gate.table.reads() - before
+    };
+    let none = reads(Vec::new());
+    assert_eq!(reads(vec!["t-1".to_owned(); 100]), none + 1);
+    assert_eq!(reads(ids(100)), none + 100);
+}
+
+/// The server would keep a task that nobody may ask for.
+#[test]
+fn where_tasks_are_denied_none_is_made() {
+    for (mcp, expect) in [(json!({"tasks": "deny"}), 403), (json!({"tasks": "allow"}), 200), (json!({}), 200)]
+    {
+        let mut gate = server(mcp);
+        for era in LEGACY.into_iter().chain([NEWEST]) {
+            for params in [
+                json!({"name": "whoami", "task": {"ttl": 1}}),
+                json!({"name": "whoami", "task": {}}),
+                json!({"name": "whoami", "task": true}),
+            ] {
+                let got = send(&mut gate, era, Some(&ann()), &request("tools/call", params.clone()));
+                assert_eq!(got.status(), expect, "{era} {params}");
+                assert!(expect == 200 || reason(&gate) == "unlisted");
+            }
+            let public = json!({"name": "help", "task": {}});
+            let got = send(&mut gate, era, None, &request("tools/call", public));
+            assert_eq!(got.status(), if expect == 403 { 401 } else { 200 }, "{era}");
+            let got = send(&mut gate, era, Some(&ann()), &request("made/up", json!({"task": {"ttl": 1}})));
+            assert_eq!(got.status(), expect, "{era}");
+            for params in [json!({"task": "dishes"}), json!({"task": null}), json!({"tasks": {}})] {
+                let got = send(&mut gate, era, Some(&ann()), &request("made/up", params.clone()));
+                assert_eq!(got.status(), 200, "{era} {params}");
+            }
+            for name in ["Task", "TASK", "tas\u{212a}", "task\0"] {
+                let call = request("tools/call", json!({"name": "whoami", (name): {"ttl": 1}}));
+                assert_eq!(send(&mut gate, era, Some(&ann()), &call).status(), 400, "{era} {name:?}");
+            }
+        }
     }
 }
