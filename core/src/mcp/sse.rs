@@ -285,9 +285,10 @@ impl Events {
         Ok(to)
     }
 
-    /// The task that a whole event makes, if it makes one.
+    /// The task that a whole event makes, if it makes one. Of a longer one than is held until it is no list, how much came at once would decide.
     fn task_in(&self, event: &[u8]) -> Option<String> {
-        let call = self.call.as_deref().filter(|_| self.scan.names_task())?;
+        let may_make = self.scan.names_task() && event.len() <= self.held();
+        let call = self.call.as_deref().filter(|_| may_make)?;
         task::made(&Event::read(event, !self.begun).ok()?.payload(), call)
     }
 
