@@ -5,10 +5,12 @@ use crate::host::{self, Buffer, Map, Status};
 use crate::root::Worker;
 use crate::stream::{Stream, in_world};
 use crate::vm::Action;
+use gatewaystack_core::exchange::Exchange;
 use gatewaystack_core::exchange::respond::{End, Head, STALE, Shown, Treatment, Watch, Watched};
 use gatewaystack_core::location;
 use gatewaystack_core::mcp::sse::Events;
 use gatewaystack_core::reply::Reply;
+use gatewaystack_core::world::World;
 
 /// How the answer's body is treated.
 pub enum Answering {
@@ -91,12 +93,7 @@ impl Stream {
         }
         // Without a clock it counts as used long ago.
         let now_ms = host::now_ns().unwrap_or_default() / 1_000_000;
-        in_world(worker, now_ms, |world| {
-            let mut exchange = self.exchange.take();
-            let reply = exchange.on_session(world, status, id);
-            self.exchange.replace(exchange);
-            reply
-        })
+        self.with_exchange(worker, now_ms, |exchange, world| exchange.on_session(world, status, id))
     }
 
     /// Keeps whose the task is that the answer makes; what is answered instead, where that can't be.
@@ -106,11 +103,26 @@ impl Stream {
         }
         // Without a clock it counts as used long ago.
         let now_ms = host::now_ns().unwrap_or_default() / 1_000_000;
+        self.with_exchange(worker, now_ms, |exchange, world| exchange.on_task(world))
+    }
+
+    /// Looks at a body. What a list shows doesn't count as used, so that it doesn't matter what time it is.
+    fn look<R>(&self, worker: &Worker, run: impl FnOnce(&mut Exchange, &World<'_>) -> R) -> R {
+        self.with_exchange(worker, 0, run)
+    }
+
+    /// The exchange is taken out while the core may call the host.
+    fn with_exchange<R>(
+        &self,
+        worker: &Worker,
+        now_ms: u64,
+        run: impl FnOnce(&mut Exchange, &World<'_>) -> R,
+    ) -> R {
         in_world(worker, now_ms, |world| {
             let mut exchange = self.exchange.take();
-            let reply = exchange.on_task(world);
+            let result = run(&mut exchange, world);
             self.exchange.replace(exchange);
-            reply
+            result
         })
     }
 
@@ -169,7 +181,7 @@ impl Stream {
                 host::buffer(Buffer::ResponseBody, cap).ok().filter(|body| body.len() == size)
             }
         };
-        let shown = self.exchange.borrow_mut().on_response_body(&worker.policy, body.as_deref());
+        let shown = self.look(worker, |exchange, world| exchange.on_response_body(world, body.as_deref()));
         let held = worker.policy.hold_headers;
         match shown {
             Shown::Same => {
@@ -245,7 +257,8 @@ impl Stream {
         else {
             return self.end();
         };
-        let shown = self.exchange.borrow_mut().on_response_events(&worker.policy, &mut events, &chunk, end);
+        let shown =
+            self.look(worker, |exchange, world| exchange.on_response_events(world, &mut events, &chunk, end));
         match shown {
             Ok(bytes) => {
                 // The headers of what may make one aren't held.

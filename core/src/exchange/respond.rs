@@ -12,6 +12,7 @@ use crate::mcp::list::Unfilterable;
 use crate::mcp::sse::{Cut, Events};
 use crate::refusal::Refusal;
 use crate::reply::{self, Asked, AskedMcp};
+use crate::world::World;
 
 impl Exchange {
     pub(super) fn rewrite(&self) -> Option<&Rewrite> {
@@ -44,13 +45,14 @@ impl Exchange {
     }
 
     /// What a whole body becomes; `None`: it is over the cap, or can't be read.
-    pub fn on_response_body(&mut self, policy: &Policy, body: Option<&[u8]>) -> Shown {
+    pub fn on_response_body(&mut self, world: &World<'_>, body: Option<&[u8]>) -> Shown {
+        let policy = world.policy;
         let Self::Forwarded(Forwarded { facts, rewrite: Some(rewrite), .. }) = self else {
             return Shown::Same;
         };
         let fits =
             |text: &Option<String>| text.as_ref().is_none_or(|text| text.len() <= policy.answer_room());
-        let shown = body.ok_or(Refusal::NotFilterable).and_then(|body| rewrite.show(policy, body));
+        let shown = body.ok_or(Refusal::NotFilterable).and_then(|body| rewrite.show(world, body));
         match shown.and_then(|text| if fits(&text) { Ok(text) } else { Err(Refusal::NotFilterable) }) {
             Ok(None) => {
                 rewrite.note_task_in(body.unwrap_or_default());
@@ -70,17 +72,18 @@ impl Exchange {
     /// What came before that may still be shown, or else an answer instead.
     pub fn on_response_events(
         &mut self,
-        policy: &Policy,
+        world: &World<'_>,
         events: &mut Events,
         chunk: &[u8],
         is_end: bool,
     ) -> Result<Vec<u8>, End> {
+        let policy = world.policy;
         let Self::Forwarded(Forwarded { facts, rewrite: Some(rewrite), .. }) = self else {
             let reply = reply::refuse(policy, None, &Asked::default(), &Refusal::NotFilterable);
             return Err(End { before: Vec::new(), reply });
         };
         let filter = |text: &str| match &rewrite.what {
-            What::Lists(lists) => rewrite.lens(policy, lists, text).unwrap_or(Err(Unfilterable)),
+            What::Lists(lists) => rewrite.lens(world, lists, text).unwrap_or(Err(Unfilterable)),
             What::Owner => Err(Unfilterable),
         };
         let room = policy.answer_room();

@@ -10,12 +10,14 @@ use crate::mcp::form::Scan;
 use crate::mcp::id;
 use crate::mcp::list::{Kind, Lens, Unfilterable};
 use crate::mcp::operation::Operation;
+use crate::mcp::session::Holder;
 use crate::mcp::sse::Events;
-use crate::mcp::task;
+use crate::mcp::task::{self, Finder};
 use crate::refusal::Refusal;
 use crate::reply::{self, Asked, AskedMcp, Reply};
 use crate::request::Request;
 use crate::response_filter::{self, Filtered};
+use crate::world::World;
 use std::rc::Rc;
 
 /// What an answer must not show.
@@ -194,8 +196,8 @@ impl Rewrite {
         }
     }
 
-    pub(super) fn show(&self, policy: &Policy, body: &[u8]) -> Result<Option<String>, Refusal> {
-        let route = policy.routes.get(self.route.0).ok_or(Refusal::NotFilterable)?;
+    pub(super) fn show(&self, world: &World<'_>, body: &[u8]) -> Result<Option<String>, Refusal> {
+        let route = world.policy.routes.get(self.route.0).ok_or(Refusal::NotFilterable)?;
         let text = || std::str::from_utf8(body).map_err(|_| Refusal::NotFilterable);
         match &self.what {
             What::Owner => {
@@ -210,7 +212,7 @@ impl Rewrite {
             // Not JSON, and no reader finds a list in it.
             What::Lists(_) if !self.is_asked() && is_harmless(body) => Ok(None),
             What::Lists(lists) => self
-                .lens(policy, lists, text()?)
+                .lens(world, lists, text()?)
                 .ok_or(Refusal::NotFilterable)?
                 .map_err(|_| Refusal::NotFilterable),
         }
@@ -218,14 +220,17 @@ impl Rewrite {
 
     pub(super) fn lens(
         &self,
-        policy: &Policy,
+        world: &World<'_>,
         lists: &Lists,
         text: &str,
     ) -> Option<Result<Option<String>, Unfilterable>> {
-        let route = policy.routes.get(self.route.0)?;
+        let route = world.policy.routes.get(self.route.0)?;
+        let mcp = route.mcp.as_ref()?;
+        let holder = Holder { route, claims: self.claims.as_deref() };
         let lens = Lens {
             route,
-            mcp: route.mcp.as_ref()?,
+            mcp,
+            finder: Finder::new(world, holder, mcp),
             caller: self.claims.as_ref().map(|claims| claims.consented_scopes()),
             era: lists.era,
             asked: &lists.asked,

@@ -146,7 +146,11 @@ fn message(text: Text<'_>, era: Era) -> Result<Message, BodyFault> {
         // Since 2026-07-28 servers ask nothing, so there is nothing to answer.
         let is_answer = has_result != has_error;
         let is_fit = is_answer && !era.has_headers();
-        return if is_fit { related::of_answer(text).map(Message::Response) } else { Err(BodyFault::Message) };
+        return if is_fit {
+            related::of_answer(text).map(Message::Response)
+        } else {
+            Err(BodyFault::Message)
+        };
     };
     let method = string(method)?.ok_or(BodyFault::Message)?;
     if !method::is_unmistakable(&method) {

@@ -5,7 +5,8 @@ use super::era::Era;
 use super::json_rpc::{MAX_DEPTH, is_lookalike};
 use super::needs::{self, Need};
 use super::splice::{Part, Splices};
-use crate::config::policy::{Mcp, McpRules, Route, ScopeRule};
+use super::task::{Finder, Maker, Task};
+use crate::config::policy::{Mcp, Route, ScopeRule};
 use crate::json::{self, Bounds, write_string};
 use crate::jwt::Scopes;
 use crate::uri::{self, Form};
@@ -25,10 +26,15 @@ pub enum Kind {
     Resources,
     /// `resources/templates/list`
     Templates,
+    /// `tasks/list`
+    Tasks,
 }
 
 /// All of them.
-pub(super) const KINDS: [Kind; 4] = [Kind::Tools, Kind::Prompts, Kind::Resources, Kind::Templates];
+pub(super) const KINDS: [Kind; 5] =
+    [Kind::Tools, Kind::Prompts, Kind::Resources, Kind::Templates, Kind::Tasks];
+/// Tasks in one list: each is looked for in the shared table.
+const MAX_TASKS: usize = 10_000;
 
 impl Kind {
     /// The kind that a method lists.
@@ -38,6 +44,7 @@ impl Kind {
             "prompts/list" => Self::Prompts,
             "resources/list" => Self::Resources,
             "resources/templates/list" => Self::Templates,
+            "tasks/list" => Self::Tasks,
             _ => return None,
         })
     }
@@ -49,6 +56,7 @@ impl Kind {
             Self::Prompts => "prompts",
             Self::Resources => "resources",
             Self::Templates => "resourceTemplates",
+            Self::Tasks => "tasks",
         }
     }
 
@@ -58,14 +66,7 @@ impl Kind {
             Self::Tools | Self::Prompts => "name",
             Self::Resources => "uri",
             Self::Templates => "uriTemplate",
-        }
-    }
-
-    fn rules(self, mcp: &Mcp) -> &McpRules {
-        match self {
-            Self::Tools => &mcp.tools,
-            Self::Prompts => &mcp.prompts,
-            Self::Resources | Self::Templates => &mcp.resources,
+            Self::Tasks => "taskId",
         }
     }
 }
@@ -82,6 +83,8 @@ pub struct Lens<'a> {
     pub era: Era,
     /// Ids (as JSON) of the list calls, and what each lists.
     pub asked: &'a [(String, Kind)],
+    /// Whose tasks are.
+    pub finder: Finder<'a>,
 }
 
 impl Lens<'_> {
@@ -124,7 +127,11 @@ impl Lens<'_> {
             return Err(Unfilterable);
         }
         for (kind, list) in &found {
-            self.list(*kind, list, splices)?;
+            let is_asked = asked == Some(*kind);
+            // Servers may have something else of that name.
+            if is_asked || *kind != Kind::Tasks || list.items().is_some() {
+                self.list(*kind, list, is_asked, splices)?;
+            }
         }
         if !found.is_empty() && self.era.has_headers() {
             splices.set_member(result, "cacheScope", "\"private\"").ok_or(Unfilterable)?;
@@ -132,14 +139,27 @@ impl Lens<'_> {
         Ok(())
     }
 
-    fn list(&self, kind: Kind, list: &Part<'_>, splices: &mut Splices) -> Result<(), Unfilterable> {
+    fn list(
+        &self,
+        kind: Kind,
+        list: &Part<'_>,
+        is_asked: bool,
+        splices: &mut Splices,
+    ) -> Result<(), Unfilterable> {
         let items = list.items().ok_or(Unfilterable)?;
+        if kind == Kind::Tasks && items.len() > MAX_TASKS {
+            return Err(Unfilterable);
+        }
         let mut kept = Vec::with_capacity(items.len());
         for item in &items {
-            let of_item = members(item, &[kind.name()])?;
-            let name = of_item.iter().find(|(member, _)| member == kind.name()).map(|(_, name)| name);
-            let name = name.and_then(Part::string).ok_or(Unfilterable)?;
-            let shown = self.shows(kind, &name);
+            let name = name(kind, item)?;
+            let is_named = name.is_some() || is_asked || kind != Kind::Tasks;
+            if !is_named {
+                kept.push(true);
+                continue;
+            }
+            let name = name.and_then(|name| name.string()).ok_or(Unfilterable)?;
+            let shown = self.shows(kind, &name)?;
             kept.push(shown);
             if shown && kind == Kind::Tools {
                 let schemes = security_schemes(needs::of_name(&self.mcp.tools, &name), &self.route.scopes);
@@ -153,16 +173,28 @@ impl Lens<'_> {
 
 impl Lens<'_> {
     /// Whether this caller may use what has this name or URI. What couldn't be asked for isn't shown.
-    fn shows(&self, kind: Kind, name: &str) -> bool {
-        let rules = kind.rules(self.mcp);
-        let form = match kind {
-            Kind::Tools | Kind::Prompts => return self.meets(needs::of_name(rules, name)),
-            Kind::Resources => Form::Uri,
-            Kind::Templates => Form::Template,
-        };
-        uri::check(name, form).is_ok()
-            && !needs::is_mistakable(rules, name)
-            && needs::of_uri(rules, name).all(|need| self.meets(need))
+    fn shows(&self, kind: Kind, name: &str) -> Result<bool, Unfilterable> {
+        Ok(match kind {
+            Kind::Tools => self.meets(needs::of_name(&self.mcp.tools, name)),
+            Kind::Prompts => self.meets(needs::of_name(&self.mcp.prompts, name)),
+            Kind::Resources => self.shows_uri(name, Form::Uri),
+            Kind::Templates => self.shows_uri(name, Form::Template),
+            Kind::Tasks => self.shows_task(name)?,
+        })
+    }
+
+    fn shows_uri(&self, uri: &str, form: Form) -> bool {
+        let rules = &self.mcp.resources;
+        uri::check(uri, form).is_ok()
+            && !needs::is_mistakable(rules, uri)
+            && needs::of_uri(rules, uri).all(|need| self.meets(need))
+    }
+
+    fn shows_task(&self, id: &str) -> Result<bool, Unfilterable> {
+        let Some(mut task) = Task::named(id) else { return Ok(false) };
+        task.maker = self.finder.seen(id).map_err(|_| Unfilterable)?;
+        // Who signs in for another's gets nothing.
+        Ok(task.maker != Maker::Another && self.meets(needs::of_task(self.mcp, "tasks/get", &task)))
     }
 
     fn meets(&self, need: Need<'_>) -> bool {
@@ -172,6 +204,15 @@ impl Lens<'_> {
             None => need != Need::Unlisted,
         }
     }
+}
+
+/// What an item is named by; `None`: nothing. Of tasks that is no item of the specification's, whose servers may have others.
+fn name<'t>(kind: Kind, item: &Part<'t>) -> Result<Option<Part<'t>>, Unfilterable> {
+    if kind == Kind::Tasks && item.members().is_none() {
+        return Ok(None);
+    }
+    let members = members(item, &[kind.name()])?;
+    Ok(members.into_iter().find(|(member, _)| member == kind.name()).map(|(_, name)| name))
 }
 
 /// An object's members, where no reader can take another one for one of `names`.

@@ -105,7 +105,7 @@ fn of_method<'a>(mcp: &Mcp, method: &str) -> Need<'a> {
 }
 
 /// What a task needs: as much as the tool that made it.
-fn of_task<'a>(mcp: &'a Mcp, method: &str, task: &Task) -> Need<'a> {
+pub fn of_task<'a>(mcp: &'a Mcp, method: &str, task: &Task) -> Need<'a> {
     match (&task.maker, mcp.tasks) {
         // It may be no task at all, or one that the client made for a request of the server's.
         (Maker::Unknown, tasks) if task.mention.is_loose(tasks) => Need::Open,

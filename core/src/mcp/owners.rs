@@ -66,14 +66,14 @@ pub fn find(
     caller: u64,
     now: u64,
 ) -> Result<Owner, TableFault> {
-    Ok(match whose(table, kind, key, |owner| (owner == caller).then_some(()), now)? {
+    Ok(match whose(table, kind, key, |owner| (owner == caller).then_some(()), Some(now))? {
         Whose::Unknown => Owner::Unknown,
         Whose::Recognised(()) => Owner::Caller,
         Whose::Another => Owner::Another,
     })
 }
 
-/// Whose `key` is, by what the caller recognises as its own; that counts as used now.
+/// Whose `key` is, by what the caller recognises as its own; that counts as used `now`. `None`: it is only looked at.
 ///
 /// # Errors
 /// The shared table failed.
@@ -82,7 +82,7 @@ pub fn whose<T>(
     kind: Kind,
     key: u64,
     recognise: impl FnOnce(u64) -> Option<T>,
-    now: u64,
+    now: Option<u64>,
 ) -> Result<Whose<T>, TableFault> {
     let bytes = table.read(&cell(kind, key))?.map(|(bytes, _)| bytes).unwrap_or_default();
     let Some(entry) = decode(&bytes).into_iter().find(|entry| entry.key == key) else {
@@ -91,7 +91,7 @@ pub fn whose<T>(
     let Some(found) = Some(entry.owner).filter(|owner| *owner != NOBODY).and_then(recognise) else {
         return Ok(Whose::Another);
     };
-    if now.abs_diff(entry.used) > STALE_MS {
+    if let Some(now) = now.filter(|now| now.abs_diff(entry.used) > STALE_MS) {
         touch(table, kind, entry, now)?;
     }
     Ok(Whose::Recognised(found))
@@ -264,7 +264,7 @@ mod tests {
             claim(&table, Kind::Tasks, 7, 2, STALE_MS * 2).unwrap();
             (owner == 1).then_some(())
         };
-        let found = whose(&table, Kind::Tasks, 7, between, STALE_MS * 2);
+        let found = whose(&table, Kind::Tasks, 7, between, Some(STALE_MS * 2));
         assert_eq!(found, Ok(Whose::Recognised(())));
         assert_eq!(find(&table, Kind::Tasks, 7, 1, STALE_MS * 2), Ok(Owner::Another));
     }

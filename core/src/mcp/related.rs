@@ -114,10 +114,7 @@ fn named(id: Text<'_>) -> Result<Task, BodyFault> {
 }
 
 /// Members of an object by these names, found in one look; what some reader takes for one of them is refused. What is no object has none.
-fn pick<'t, const N: usize>(
-    object: Text<'t>,
-    names: [&str; N],
-) -> Result<[Option<Text<'t>>; N], BodyFault> {
+fn pick<'t, const N: usize>(object: Text<'t>, names: [&str; N]) -> Result<[Option<Text<'t>>; N], BodyFault> {
     let mut found = [None; N];
     for (member, value) in object.members() {
         for (name, place) in names.iter().zip(&mut found) {

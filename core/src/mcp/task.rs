@@ -136,7 +136,13 @@ pub fn find(
 pub fn bind(world: &World<'_>, holder: &Holder<'_>, mcp: &Mcp, tool: &str, id: &str) -> Result<(), Refusal> {
     let rule = mcp.tools.named.iter().any(|(name, _)| name == tool).then_some(tool);
     let owner = finder::owner(world, holder.caller(world), rule);
-    match owners::claim(world.counters.table, Kind::Tasks, finder::key(world, holder, id), owner, world.now_ms) {
+    match owners::claim(
+        world.counters.table,
+        Kind::Tasks,
+        finder::key(world, holder, id),
+        owner,
+        world.now_ms,
+    ) {
         Ok(true) => Ok(()),
         Ok(false) => Err(Refusal::NotFilterable),
         Err(_) => Err(Refusal::Internal(Fault::SharedTable)),

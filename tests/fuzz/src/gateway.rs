@@ -24,6 +24,7 @@ use std::net::{IpAddr, Ipv4Addr};
 const ISSUER: &str = "https://idp.example/";
 const AUDIENCE: &str = "https://gateway.example.com/api";
 const NOW_S: u64 = 1_790_000_000;
+const SECRET: Secret = Secret(1, 2);
 /// As long as a key of 2048 bits.
 const LENGTH: usize = 256;
 /// What a good signature is made of.
@@ -118,12 +119,11 @@ impl Gateway {
         Ok(Self { policy, keys })
     }
 
-    /// Sends a request with its whole body.
-    pub fn ask(&self, headers: &[(&[u8], &[u8])], body: &[u8]) -> Judged {
-        let table = MemoryTable::default();
-        let (tokens, secret) = (RefCell::new(TokenCache::default()), Secret(1, 2));
-        let counters = Counters { table: &table, secret };
-        let world = World {
+    /// Runs something in a world where nothing has happened yet.
+    pub fn in_world<R>(&self, run: impl FnOnce(&World<'_>) -> R) -> R {
+        let (table, tokens) = (MemoryTable::default(), RefCell::new(TokenCache::default()));
+        let counters = Counters { table: &table, secret: SECRET };
+        run(&World {
             policy: &self.policy,
             keys: &self.keys,
             tokens: &tokens,
@@ -131,16 +131,24 @@ impl Gateway {
             counters: &counters,
             address: &|| IpAddr::V4(Ipv4Addr::LOCALHOST),
             now_ms: NOW_S * 1_000,
-        };
-        let mut judged = Exchange::New.on_headers(&world, Headers::of(headers));
+        })
+    }
+
+    /// Sends a request with its whole body.
+    pub fn ask(&self, headers: &[(&[u8], &[u8])], body: &[u8]) -> Judged {
+        self.in_world(|world| self.judge(world, headers, body))
+    }
+
+    fn judge(&self, world: &World<'_>, headers: &[(&[u8], &[u8])], body: &[u8]) -> Judged {
+        let mut judged = Exchange::New.on_headers(world, Headers::of(headers));
         let mut let_go = None;
         if let Decision::Wait(Wait::Body(read)) = judged.decision {
             let body = (body.len() <= read.cap).then_some(body);
             let_go = read.let_go;
-            judged = judged.exchange.resume(&world, Arrival::Body(body));
+            judged = judged.exchange.resume(world, Arrival::Body(body));
         }
         let exchange::Judged { exchange, decision, .. } = judged;
-        let record = exchange.facts().map(|facts| facts.members(&self.policy, secret, NOW_S * 1_000_000, 5));
+        let record = exchange.facts().map(|facts| facts.members(&self.policy, SECRET, NOW_S * 1_000_000, 5));
         Judged { exchange, decision, let_go, record: record.unwrap_or_default() }
     }
 }

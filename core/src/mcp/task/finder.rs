@@ -32,11 +32,23 @@ impl<'a> Finder<'a> {
     /// # Errors
     /// That can't be found out.
     pub fn maker(&self, id: &str) -> Result<Maker, Refusal> {
+        self.find(id, Some(self.world.now_ms))
+    }
+
+    /// Who made a task that is only shown.
+    ///
+    /// # Errors
+    /// That can't be found out.
+    pub fn seen(&self, id: &str) -> Result<Maker, Refusal> {
+        self.find(id, None)
+    }
+
+    fn find(&self, id: &str, now: Option<u64>) -> Result<Maker, Refusal> {
         let key = key(self.world, &self.holder, id);
         if let Some(maker) = self.found.borrow().get(&key) {
             return Ok(maker.clone());
         }
-        let (table, now) = (self.world.counters.table, self.world.now_ms);
+        let table = self.world.counters.table;
         let whose = owners::whose(table, Kind::Tasks, key, |owner| self.recognise(owner), now);
         let maker = match whose.map_err(|_| Refusal::Internal(Fault::SharedTable))? {
             Whose::Unknown => Maker::Unknown,

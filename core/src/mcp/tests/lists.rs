@@ -25,7 +25,7 @@ pub(super) fn shown(
         Treatment::Refuse(reply) => Err(reply.status),
         Treatment::Whole(cap) => {
             let body_in = (body.len() <= cap).then_some(body.as_bytes());
-            match exchange.on_response_body(&gate.policy, body_in) {
+            match gate.world(|world| exchange.on_response_body(world, body_in)) {
                 Shown::Same => Ok(body.to_owned()),
                 Shown::Changed(text) => Ok(text),
                 Shown::Refuse(reply) => Err(reply.status),
@@ -34,11 +34,13 @@ pub(super) fn shown(
         Treatment::Watch(mut watched) => {
             match exchange.on_response_part(&mut watched, body.as_bytes(), body.len(), true) {
                 Watch::Pass => Ok(body.to_owned()),
-                Watch::Read => match exchange.on_response_body(&gate.policy, Some(body.as_bytes())) {
-                    Shown::Same => Ok(body.to_owned()),
-                    Shown::Changed(text) => Ok(text),
-                    Shown::Refuse(reply) => Err(reply.status),
-                },
+                Watch::Read => {
+                    match gate.world(|world| exchange.on_response_body(world, Some(body.as_bytes()))) {
+                        Shown::Same => Ok(body.to_owned()),
+                        Shown::Changed(text) => Ok(text),
+                        Shown::Refuse(reply) => Err(reply.status),
+                    }
+                }
                 Watch::End => Err(0),
                 Watch::Hold => panic!("nothing more comes"),
             }
@@ -52,12 +54,8 @@ pub(super) fn shown(
                 let chunks: Vec<&[u8]> = body.as_bytes().chunks(size).collect();
                 let mut result = Ok(());
                 for (at, chunk) in chunks.iter().enumerate() {
-                    match exchange.on_response_events(
-                        &gate.policy,
-                        &mut events,
-                        chunk,
-                        at + 1 == chunks.len(),
-                    ) {
+                    let is_end = at + 1 == chunks.len();
+                    match gate.world(|world| exchange.on_response_events(world, &mut events, chunk, is_end)) {
                         Ok(bytes) => out.extend(bytes),
                         Err(end) => {
                             assert_eq!(end.reply.status, 502);
@@ -69,7 +67,7 @@ pub(super) fn shown(
                 }
                 outs.push(result.map(|()| String::from_utf8(out).unwrap()));
             }
-            drop(exchange.on_response_events(&gate.policy, &mut events, b"", true));
+            drop(gate.world(|world| exchange.on_response_events(world, &mut events, b"", true)));
             assert!(outs.iter().all(|out| *out == outs[0]), "{outs:?}");
             outs.remove(0)
         }
@@ -282,7 +280,7 @@ fn a_list_that_cannot_be_cut_down_is_not_shown() {
         assert!(matches!(exchange.on_response(&gate.policy, &head), Treatment::Refuse(_)), "{head:?}");
     }
     assert!(
-        matches!(exchange.on_response_body(&gate.policy, None), Shown::Refuse(reply) if reply.status == 502)
+        matches!(gate.world(|world| exchange.on_response_body(world, None)), Shown::Refuse(reply) if reply.status == 502)
     );
 }
 

@@ -394,7 +394,8 @@ fn filtered(gate: &Gate, mut exchange: crate::exchange::Exchange, answer: &str) 
     use crate::exchange::respond::{Head, Shown, Treatment};
     let head = Head { status: 200, content_type: Some(b"application/json"), ..Head::default() };
     let Treatment::Whole(_) = exchange.on_response(&gate.policy, &head) else { panic!() };
-    let Shown::Changed(text) = exchange.on_response_body(&gate.policy, Some(answer.as_bytes())) else {
+    let Shown::Changed(text) = gate.world(|world| exchange.on_response_body(world, Some(answer.as_bytes())))
+    else {
         panic!()
     };
     serde_json::from_str(&text).unwrap()

@@ -67,7 +67,7 @@ fn answer(gate: &Gate, exchange: &mut Exchange, kind: &str, body: &str, size: us
                 match exchange.on_response_part(&mut watched, chunk, held.len(), is_end) {
                     Watch::Hold => continue,
                     Watch::Pass => {}
-                    Watch::Read => match exchange.on_response_body(&gate.policy, Some(&held)) {
+                    Watch::Read => match gate.world(|world| exchange.on_response_body(world, Some(&held))) {
                         Shown::Same => keep(gate, exchange)?,
                         Shown::Changed(text) => held = text.into_bytes(),
                         Shown::Refuse(reply) => return Err(reply.status),
@@ -80,9 +80,9 @@ fn answer(gate: &Gate, exchange: &mut Exchange, kind: &str, body: &str, size: us
         Treatment::Stream { mut events, .. } => {
             for (at, chunk) in chunks.iter().enumerate() {
                 let is_end = at + 1 == chunks.len();
-                let Ok(bytes) = exchange.on_response_events(&gate.policy, &mut events, chunk, is_end) else {
-                    return Err(0);
-                };
+                let shown =
+                    gate.world(|world| exchange.on_response_events(world, &mut events, chunk, is_end));
+                let Ok(bytes) = shown else { return Err(0) };
                 keep(gate, exchange)?;
                 out.extend(bytes);
             }

@@ -114,7 +114,7 @@ impl Host<'_> {
     }
 
     fn whole(&self, exchange: &mut Exchange, mut seen: Seen, body: Option<&[u8]>, is_watched: bool) -> Seen {
-        match exchange.on_response_body(&self.gateway.policy, body) {
+        match self.gateway.in_world(|world| exchange.on_response_body(world, body)) {
             Shown::Same => {
                 seen.body.extend_from_slice(body.unwrap_or_default());
                 seen
@@ -153,7 +153,9 @@ impl Host<'_> {
         for (at, chunk) in self.chunks.iter().enumerate() {
             let is_end = at + 1 == self.chunks.len();
             come += chunk.len();
-            match exchange.on_response_events(&self.gateway.policy, &mut events, chunk, is_end) {
+            let shown =
+                self.gateway.in_world(|world| exchange.on_response_events(world, &mut events, chunk, is_end));
+            match shown {
                 Ok(bytes) => {
                     if bytes != *chunk {
                         seen.longest = seen.longest.max(bytes.len());

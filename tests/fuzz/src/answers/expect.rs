@@ -22,7 +22,7 @@ pub enum Expected {
 }
 
 /// Names that decide.
-const DECIDING: [&str; 10] = [
+const DECIDING: [&str; 12] = [
     "id",
     "result",
     "content",
@@ -30,6 +30,8 @@ const DECIDING: [&str; 10] = [
     "prompts",
     "resources",
     "resourceTemplates",
+    "tasks",
+    "taskId",
     "name",
     "uri",
     "uriTemplate",
@@ -119,6 +121,10 @@ fn of_message(case: &Case<'_>, mut message: Value) -> Result<(Value, usize), Exp
     }
     if asked.is_some_and(|kind| !result.contains_key(kind.member())) {
         return Err(Expected::Refused);
+    }
+    // Whose tasks are is in no answer.
+    if result.contains_key("tasks") {
+        return Err(Expected::Odd);
     }
     let mut added = 0;
     let mut has_list = false;

@@ -24,7 +24,7 @@ const KNOWN: [&str; 10] = [
 ];
 
 /// Names that decide.
-const DECIDING: [&str; 14] = [
+const DECIDING: [&str; 16] = [
     "jsonrpc",
     "id",
     "method",
@@ -36,6 +36,8 @@ const DECIDING: [&str; 14] = [
     "ref",
     "type",
     "_meta",
+    "taskId",
+    "task",
     "notifications",
     "resourceSubscriptions",
     "io.modelcontextprotocol/protocolVersion",
@@ -160,7 +162,12 @@ fn of_message(case: &Case, route: &Route, message: &Value) -> Option<bool> {
         Some(Value::Object(params)) => params,
         Some(_) => return None,
     };
-    if is_odd("result") || is_odd("error") || !is_id || params.contains_key("_meta") {
+    // What a message belongs to goes by what was remembered.
+    let names_task = params.contains_key("taskId") && !method.starts_with("tasks/");
+    if is_odd("result") || is_odd("error") || is_odd("_meta") || !is_id || names_task {
+        return None;
+    }
+    if params.contains_key("_meta") {
         return None;
     }
     let text =
