@@ -107,6 +107,10 @@ impl Operation {
         for message in messages {
             match message {
                 Message::Call(call) => calls.push(call),
+                // No header names what an answer is to.
+                Message::Response(_) if request.mcp_method.is_some() || request.mcp_name.is_some() => {
+                    return Err(unread(BodyFault::Mismatch));
+                }
                 Message::Response(tasks) => answers.extend(tasks),
             }
         }
@@ -175,15 +179,16 @@ fn agree(request: &Request<'_>, era: Era, call: &Call) -> Result<(), BodyFault> 
     {
         return Err(BodyFault::Mismatch);
     }
-    if !era.has_headers() {
-        return Ok(());
-    }
     // A version that the body alone names lacks its header.
-    if named.is_none() || request.mcp_method.and_then(text) != Some(call.method.as_str()) {
+    if era.has_headers() && (named.is_none() || request.mcp_method.is_none()) {
+        return Err(BodyFault::Mismatch);
+    }
+    // In older eras nobody has to send them, and what is behind us may go by them.
+    if request.mcp_method.is_some_and(|method| text(method) != Some(call.method.as_str())) {
         return Err(BodyFault::Mismatch);
     }
     let in_body = match call.method.as_str() {
-        "tools/call" | "prompts/get" | "resources/read" => call.target.name(),
+        "tools/call" | "prompts/get" | "resources/read" if era.has_headers() => call.target.name(),
         // Other methods have no such header, or (those about tasks) not every client sends it; one that is there must name what the body names.
         _ if request.mcp_name.is_none() => return Ok(()),
         _ => call.target.name(),

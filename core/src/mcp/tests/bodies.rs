@@ -275,19 +275,21 @@ fn an_answer_to_the_server_needs_a_token_and_is_none_of_the_newest_era() {
 }
 
 #[test]
-fn headers_of_older_eras_decide_nothing() {
+fn headers_of_older_eras_allow_nothing() {
     let mut gate = server(json!({}));
     let auth = format!("Bearer {}", reader());
     for era in LEGACY {
-        let spoofed = [
-            ("mcp-protocol-version", era),
-            ("mcp-method", "tools/call"),
-            ("mcp-name", "help"),
-            ("mcp-session-id", "x"),
-            ("authorization", auth.as_str()),
-        ];
-        let (got, _) = gate.post("/mcp", &spoofed, tool("add_note").to_string().as_bytes());
-        assert_eq!(got.status(), 403, "{era}");
+        for (name, expect) in [("help", 400), ("add_note", 403)] {
+            let spoofed = [
+                ("mcp-protocol-version", era),
+                ("mcp-method", "tools/call"),
+                ("mcp-name", name),
+                ("mcp-session-id", "x"),
+                ("authorization", auth.as_str()),
+            ];
+            let (got, _) = gate.post("/mcp", &spoofed, tool("add_note").to_string().as_bytes());
+            assert_eq!(got.status(), expect, "{era} {name}");
+        }
     }
 }
 

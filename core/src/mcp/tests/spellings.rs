@@ -400,3 +400,44 @@ fn filtered(gate: &Gate, mut exchange: crate::exchange::Exchange, answer: &str) 
     };
     serde_json::from_str(&text).unwrap()
 }
+
+/// Before 2026-07-28 nobody has to send them; what stands behind the gateway may go by them all the same.
+#[test]
+fn headers_that_name_another_call_than_the_body_are_refused_in_every_era() {
+    let mut gate = server(json!({"tasks": "allow"}));
+    let auth = format!("Bearer {}", reader());
+    let task = request("tasks/get", json!({"taskId": "t-1"}));
+    let (ping, answer) = (request("ping", json!({})), json!({"id": 3, "result": {}}));
+    for era in LEGACY.into_iter().map(Some).chain([None]) {
+        for (body, named, expect) in [
+            (tool("whoami"), &[("mcp-method", "tools/call")][..], 200),
+            (tool("whoami"), &[("mcp-method", "tools/call"), ("mcp-name", "whoami")], 200),
+            (tool("whoami"), &[("mcp-name", "=?base64?d2hvYW1p?=")], 200),
+            (tool("whoami"), &[("mcp-method", "ping")], 400),
+            (tool("whoami"), &[("mcp-method", "tools/call"), ("mcp-name", "purge")], 400),
+            (tool("whoami"), &[("mcp-name", "purge")], 400),
+            (tool("whoami"), &[("mcp-name", "")], 400),
+            (ping.clone(), &[("mcp-name", "purge")], 400),
+            (ping.clone(), &[("mcp-method", "Ping")], 400),
+            (task.clone(), &[("mcp-name", "t-1")], 200),
+            (task.clone(), &[("mcp-name", "t-2")], 400),
+            (answer.clone(), &[("mcp-method", "tools/call")], 400),
+            (answer.clone(), &[("mcp-name", "purge")], 400),
+            (answer.clone(), &[], 200),
+        ] {
+            let mut headers = vec![("authorization", auth.as_str())];
+            headers.extend(era.map(|era| ("mcp-protocol-version", era)));
+            headers.extend(named);
+            let got = gate.post("/mcp", &headers, body.to_string().as_bytes()).0;
+            assert_eq!(got.status(), expect, "{era:?} {body} {named:?}");
+            if expect == 400 {
+                assert_eq!(got.body()["error"]["code"], -32020, "{body} {named:?}");
+            }
+        }
+    }
+    let batch = |other: Value| json!([tool("whoami"), other]).to_string();
+    for (body, expect) in [(batch(tool("whoami")), 200), (batch(ping), 400), (batch(answer), 400)] {
+        let headers = [("authorization", auth.as_str()), ("mcp-method", "tools/call")];
+        assert_eq!(gate.post("/mcp", &headers, body.as_bytes()).0.status(), expect, "{body}");
+    }
+}

@@ -2,6 +2,7 @@
 
 mod answers;
 mod attacks;
+mod listed;
 
 use super::*;
 use crate::exchange::Exchange;

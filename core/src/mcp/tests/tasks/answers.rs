@@ -171,3 +171,26 @@ fn events_that_readers_differ_about_make_no_task() {
     assert_eq!(answer(&gate, &mut exchange, JSON, &long, 7).as_ref(), Ok(&long), "it isn't held to its end");
     assert_eq!(status(&mut gate, Some(&ann), "t-1"), 403);
 }
+
+#[test]
+fn how_an_event_is_cut_says_nothing_of_whether_it_makes_a_task() {
+    for (filler, at, expect) in
+        [(600, "end", 403), (600, "start", 403), (350, "end", 200), (350, "start", 200), (2_000, "end", 403)]
+    {
+        let fill = "x".repeat(filler);
+        let task = match at {
+            "end" => flat("t-1").replace("\"status\"", &format!("\"fill\":\"{fill}\",\"status\"")),
+            _ => flat("t-1").replace("\"resultType\"", &format!("\"fill\":\"{fill}\",\"resultType\"")),
+        };
+        for body in
+            [format!("data: {task}\n\n"), format!("data: {task}"), format!("id: 1\ndata: {task}\r\n\r\n")]
+        {
+            for size in [1, 7, 100, 500, 513, body.len()] {
+                let mut gate = server(json!({"max_body": 1024}));
+                let mut exchange = calling(&mut gate, Some(&ann()), "whoami");
+                assert_eq!(answer(&gate, &mut exchange, SSE, &body, size).as_ref(), Ok(&body), "{size}");
+                assert_eq!(status(&mut gate, Some(&ann()), "t-1"), expect, "{filler} {at} {size}");
+            }
+        }
+    }
+}
