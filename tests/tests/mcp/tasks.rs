@@ -154,3 +154,41 @@ async fn an_id_that_two_are_given_is_not_shown_and_nobodys() {
         }
     }
 }
+
+/// Lists, in both framings, and what is made a part of a task.
+#[tokio::test]
+async fn nobody_sees_a_task_of_anothers_or_has_a_part_in_it() {
+    for held in [true, false] {
+        let stage = stage_with(held, mcp(json!({"tasks": "allow"})), &json!([])).await;
+        let callers = Callers::of(&stage);
+        for (http, era) in BOTH.into_iter().flat_map(|http| ["2025-11-25", NEWEST].map(|era| (http, era))) {
+            let what = format!("{http:?} {era} held {held}");
+            let id = format!("listed-{http:?}-{era}");
+            let body = made(era, &id);
+            let got = stage.makes(http, era, &callers.ann, [Step::Send(answer(JSON, &body))]).await;
+            assert_eq!(got.status, 200, "{what}");
+            let list = json!({"jsonrpc": "2.0", "id": 1, "result": {"tasks": [{"taskId": id}, {"taskId": "unknown"}]}});
+            for kind in [JSON, SSE] {
+                let body = if kind == JSON { list.to_string() } else { format!("data: {list}\n\n") };
+                stage.upstream.answers([Step::Send(answer(kind, &body))]);
+                for (token, is_own) in [(&callers.ann, true), (&callers.ben, false)] {
+                    let ask = post("/mcp", r#"{"jsonrpc":"2.0","id":1,"method":"tasks/list"}"#);
+                    let ask = in_era(ask.bearer(Some(token)), era, "tasks/list", None);
+                    let got = stage.send(http, ask).await;
+                    let shown = (got.body.contains(&id), got.body.contains("unknown"));
+                    assert_eq!((got.status, shown), (200, (is_own, true)), "{what} {got:?}");
+                }
+            }
+            stage.upstream.answers([Step::Send(json_answer(r#"{"jsonrpc":"2.0","id":1,"result":{}}"#))]);
+            let related = json!({"io.modelcontextprotocol/related-task": {"taskId": id}});
+            let call = json!({"jsonrpc": "2.0", "id": 1, "method": "tools/call",
+                "params": {"name": "list_notes", "_meta": related}});
+            let ask = |token| {
+                let ask = post("/mcp", call.to_string()).bearer(Some(token));
+                in_era(ask, era, "tools/call", Some("list_notes"))
+            };
+            assert_eq!(stage.send(http, ask(&callers.ann)).await.status, 200, "{what}");
+            stage.check_refused(http, ask(&callers.ben), (400, -32602), &what).await;
+        }
+    }
+}

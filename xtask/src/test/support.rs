@@ -25,20 +25,24 @@ the server's own: what the gateway lets pass there, the server refuses.
 ";
 
 const CLIENTS: &str = "
-Whose a session is: of the caller to whom an answer gave its `Mcp-Session-Id`, by issuer and user; one that began without a token is nobody's, so that who signs in begins another. What the gateway
-doesn't know passes, for the server knows its own: sessions from before it was started, and those used longest ago of some 160,000. `sessions: pass` leaves all of it to the server.
+Whose a session is: of the caller to whom an answer gave its `Mcp-Session-Id`, by issuer, user and tenant, on the route's path and hosts; one that began without a token is nobody's, so that who signs in begins
+another. What the gateway doesn't know passes, for the server knows its own: sessions from before it was started, and those used longest ago of some 160,000. `sessions: pass` leaves all of it to the server.
 
-Tasks (2025-11-25, and the extension `io.modelcontextprotocol/tasks` of 2026-07-28): what asks for one follows the rule of the tool that made it, and is the caller's alone to whom the tool's answer named it. So are judged
-`tasks/get`, `tasks/result`, `tasks/update`, `tasks/cancel`, and `taskIds` in `subscriptions/listen`, whose notifications have whole results in them. Without the tool's scopes it is 403 with the challenge that the tool's call would
-get. A task of a public tool needs no token, unless its caller had one.
+Tasks (2025-11-25, and the extension `io.modelcontextprotocol/tasks` of 2026-07-28): what asks for one follows the rule of the tool that made it, and is the caller's alone (issuer, user and tenant) to whom the tool's answer named it. So
+are judged `tasks/get`, `tasks/result`, `tasks/update`, `tasks/cancel`, `taskIds` in `subscriptions/listen`, whose notifications have whole results in them, and each request that says in `_meta` to which task it belongs
+(`io.modelcontextprotocol/related-task`), besides what it calls. Without the tool's scopes it is 403 with the challenge that the tool's call would get. A task of a public tool needs no token, unless its caller had one.
 
 - *How a task becomes known*: by the answer to one `tools/call`, in JSON or as an event: `result.task.taskId`, or `result.taskId` with `resultType: \"task\"`, in a result without content, and where every reader finds the same id. It is
   kept before the answer goes on; an answer whose task can't be kept isn't shown.
-- *What isn't known*: tasks of batches, of answers that another gateway passed, that were resumed by GET or are longer than `max_body`, ids over 256 bytes, tasks from before the gateway was started, and those asked for longest ago of
-  some 160,000. They are refused (403) where any tool needs scopes of its own, else a token is enough; so is `tasks/list`, which names none. `tasks: allow` lets them pass to whoever has a token, `tasks: deny` refuses every task.
+- *What isn't known*: tasks of batches, of answers that another gateway passed, that were resumed by GET or are longer than `max_body` (as an event: than half of it), ids over 256 bytes or with anything but visible ASCII, tasks from before the gateway was started, and those asked for longest ago of
+  some 160,000. They are refused (403) where any tool needs scopes of its own, else a token is enough; so are `tasks/list`, which names none, and methods about tasks that the specification doesn't have. `tasks: allow` lets
+  them pass to whoever has a token, `tasks: deny` refuses every task, and what has the server make one (`params.task`); since 2026-07-28 servers make them unasked, too, and nobody may ask for those.
   Behind more than one gateway, `Mcp-Name` (2026-07-28) has the task's id, to send what asks for a task where its call went.
 - *Another caller's*: as one that isn't known, and with `tasks: allow` no task of theirs (400, -32602). An id that a server gives to two callers, or for two tools, is nobody's from then on, and the second answer isn't shown. Ids are
-  the same in upper and lower case from 16 characters on, and UUIDs in any form.
+  the same in upper and lower case from 16 characters on, integers by their value (`017`, `+17`), and UUIDs in any form. One that isn't visible ASCII is refused (400). Routes of one path with other `hosts` have ids of their own.
+- *What names a task without asking for it*: in notifications and in the client's answers to the server `related-task` may name one that the client made, and `params.taskId` of any other method what isn't a task at all. They pass, unless the
+  task is another caller's, or its tool's scopes are missing. One body names 100 tasks at most.
+- *Lists*: with `tasks: allow`, `tasks/list` shows the caller's own tasks whose tool it may call, those that were made without a token, and those that nobody knows; another's are cut out. An answer is a list of tasks by its form, too.
 - *What else carries results of tools*: nothing in the specification. `notifications/tasks/status` has states and no results, and goes where the server sends it; a stream that replays events is its session's. A call that goes on after
   input (`inputResponses`, `requestState`) names its tool. Tasks that the server makes the client do (sampling, elicitation) are its own requests, and their answers pass as such.
 - Limits of a tool count its calls, and not what asks for their tasks.
