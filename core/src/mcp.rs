@@ -4,11 +4,13 @@
 //! headers ─► era ─► (2026-07-28: Mcp-Method, Mcp-Name) ─┐
 //! body ─► json_rpc ──────────────────────────────────────► operation ─► needs: open │ a token with these scopes │ unlisted
 //! answer ─► form: is it a list? ─► list (JSON) or sse (events) ─► what this caller may use, and nothing else of it changed
-//! answer ─► form: does it make a task? ─► task: whose it is, and by which tool's rule
+//! answer ─► form: does it make a task? ─► tasks: whose it is, and by which tool's rule
 //! ```
 //!
 //! Nothing is allowed on headers alone: they only refuse early, and must agree with the body.
 
+pub mod strict;
+pub mod kind;
 pub mod era;
 pub mod method;
 pub mod target;
@@ -21,6 +23,7 @@ pub mod splice;
 pub mod owners;
 pub mod session;
 pub mod task;
+pub mod tasks;
 pub mod list;
 pub mod form;
 pub mod sse;

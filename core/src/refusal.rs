@@ -6,7 +6,7 @@ mod fault;
 pub mod kind;
 
 use crate::jwt::TokenFault;
-use crate::mcp::json_rpc::BodyFault;
+use crate::mcp::strict::BodyFault;
 use crate::request::RequestFault;
 pub use fault::{AuthorizationFault, Denied, Fault, Refusal};
 use kind::{Challenge, Kind};

@@ -12,12 +12,14 @@ use crate::exchange::rewrite::{Rewrite, Session};
 use crate::exchange::state::{Known, Uncounted};
 use crate::jwt::VerifiedClaims;
 use crate::mcp::era::Era;
-use crate::mcp::json_rpc::{BodyFault, Call};
+use crate::mcp::json_rpc::Call;
 use crate::mcp::needs::{self, Needs};
 use crate::mcp::operation::{Operation, Unread};
 use crate::mcp::session::Holder;
+use crate::mcp::strict::BodyFault;
 use crate::mcp::target::Target;
 use crate::mcp::task;
+use crate::mcp::tasks;
 use crate::rate_limit::service::Answer;
 use crate::record::Facts;
 use crate::refusal::{Fault, Refusal};
@@ -109,7 +111,7 @@ impl<'a> McpRoute<'a> {
         if operation.tasks().next().is_none() {
             return Ok(());
         }
-        let found = task::find(world, &Holder { route: self.route, claims }, self.mcp, operation);
+        let found = tasks::find(world, &Holder { route: self.route, claims }, self.mcp, operation);
         facts.operate(operation);
         found
     }

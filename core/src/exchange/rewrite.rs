@@ -8,11 +8,12 @@ use crate::jwt::VerifiedClaims;
 use crate::mcp::era::Era;
 use crate::mcp::form::Scan;
 use crate::mcp::id;
-use crate::mcp::list::{Kind, Lens, Unfilterable};
+use crate::mcp::kind::Kind;
+use crate::mcp::list::{Lens, Unfilterable};
 use crate::mcp::operation::Operation;
 use crate::mcp::session::Holder;
 use crate::mcp::sse::Events;
-use crate::mcp::task::{self, Finder};
+use crate::mcp::tasks::{self, Finder};
 use crate::refusal::Refusal;
 use crate::reply::{self, Asked, AskedMcp, Reply};
 use crate::request::Request;
@@ -259,7 +260,7 @@ impl Rewrite {
 
     /// Notes the task that a whole answer makes, if it makes one.
     pub(super) fn note_task_in(&mut self, answer: &[u8]) {
-        let made = self.calling().and_then(|call| task::made(std::str::from_utf8(answer).ok()?, call));
+        let made = self.calling().and_then(|call| tasks::made(std::str::from_utf8(answer).ok()?, call));
         if let Some(id) = made {
             self.note_task(id);
         }

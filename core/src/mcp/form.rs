@@ -4,8 +4,8 @@
 //! is read loosely, as the loosest of readers might: numbers and texts that strict JSON doesn't have are passed over, members that are there twice or under
 //! another spelling count. What isn't even JSON's structure is `Broken`. State is bounded whatever comes, and each byte is looked at once.
 
-use super::json_rpc::is_lookalike;
-use super::list::KINDS;
+use super::kind::KINDS;
+use super::strict::is_lookalike;
 use crate::json::{self, View};
 
 /// Deepest nesting that is followed.

@@ -1,7 +1,7 @@
 //! The id of a call whose body is refused: bytes in, the id as JSON out, so that a client knows which of its calls an answer is about. It is looked
 //! for as far as the text can be read, and believed for nothing else.
 
-use super::json_rpc::{MAX_ID, is_lookalike};
+use super::strict::{MAX_ID, is_lookalike};
 use crate::json::write_string;
 
 /// Of a request without an id, and where it can't be told.

@@ -2,10 +2,12 @@
 //! Everything else stays byte for byte.
 
 use super::era::Era;
-use super::json_rpc::{MAX_DEPTH, is_lookalike};
+use super::kind::{KINDS, Kind};
 use super::needs::{self, Need};
 use super::splice::{Part, Splices};
-use super::task::{Finder, Maker, Task};
+use super::strict::{MAX_DEPTH, is_lookalike};
+use super::task::{Maker, Task};
+use super::tasks::Finder;
 use crate::config::policy::{Mcp, Route, ScopeRule};
 use crate::json::{self, Bounds, write_string};
 use crate::jwt::Scopes;
@@ -15,61 +17,8 @@ use crate::uri::{self, Form};
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Unfilterable;
 
-/// What is listed.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Kind {
-    /// `tools/list`
-    Tools,
-    /// `prompts/list`
-    Prompts,
-    /// `resources/list`
-    Resources,
-    /// `resources/templates/list`
-    Templates,
-    /// `tasks/list`
-    Tasks,
-}
-
-/// All of them.
-pub(super) const KINDS: [Kind; 5] =
-    [Kind::Tools, Kind::Prompts, Kind::Resources, Kind::Templates, Kind::Tasks];
 /// Tasks in one list: each is looked for in the shared table.
 const MAX_TASKS: usize = 10_000;
-
-impl Kind {
-    /// The kind that a method lists.
-    pub fn of(method: &str) -> Option<Self> {
-        Some(match method {
-            "tools/list" => Self::Tools,
-            "prompts/list" => Self::Prompts,
-            "resources/list" => Self::Resources,
-            "resources/templates/list" => Self::Templates,
-            "tasks/list" => Self::Tasks,
-            _ => return None,
-        })
-    }
-
-    /// The result's member that holds it.
-    pub(super) fn member(self) -> &'static str {
-        match self {
-            Self::Tools => "tools",
-            Self::Prompts => "prompts",
-            Self::Resources => "resources",
-            Self::Templates => "resourceTemplates",
-            Self::Tasks => "tasks",
-        }
-    }
-
-    /// Which member of an item names it.
-    fn name(self) -> &'static str {
-        match self {
-            Self::Tools | Self::Prompts => "name",
-            Self::Resources => "uri",
-            Self::Templates => "uriTemplate",
-            Self::Tasks => "taskId",
-        }
-    }
-}
 
 /// For whom, and of what.
 pub struct Lens<'a> {

@@ -1,8 +1,9 @@
 //! What an operation needs: its calls and the route's rules in, "nothing", "a token with these scopes" or "no rule allows it" out. The same answers
 //! decide what a list shows, so that what is seen is what may be called.
 
-use super::json_rpc::{BodyFault, Call};
+use super::json_rpc::Call;
 use super::operation::Operation;
+use super::strict::BodyFault;
 use super::target::Target;
 use super::task::{Maker, Task, is_of_tasks};
 use crate::challenge;

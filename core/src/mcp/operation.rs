@@ -3,8 +3,9 @@
 
 use super::era::Era;
 use super::id;
-use super::json_rpc::{self, Body, BodyFault, Call, Message};
-use super::list::Kind;
+use super::json_rpc::{self, Body, Call, Message};
+use super::kind::Kind;
+use super::strict::BodyFault;
 use super::target::{MAX_TASKS, Target};
 use super::task::{self, Task};
 use crate::request::Request;

@@ -4,7 +4,7 @@
 //! its answers to whoever asks for that.
 
 use super::id;
-use super::json_rpc::{BodyFault, is_lookalike, string};
+use super::strict::{BodyFault, is_lookalike, string};
 use super::task::{Mention, Task, is_about_one, is_of_tasks};
 use crate::json::Text;
 

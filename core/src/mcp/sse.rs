@@ -6,7 +6,7 @@
 
 use super::form::{Form, Scan, names_a_list};
 use super::list::Unfilterable;
-use super::task;
+use super::tasks;
 
 /// The state between two chunks.
 #[derive(Debug, Clone)]
@@ -289,7 +289,7 @@ impl Events {
     fn task_in(&self, event: &[u8]) -> Option<String> {
         let may_make = self.scan.names_task() && event.len() <= self.held();
         let call = self.call.as_deref().filter(|_| may_make)?;
-        task::made(&Event::read(event, !self.begun).ok()?.payload(), call)
+        tasks::made(&Event::read(event, !self.begun).ok()?.payload(), call)
     }
 
     /// How much of the open event is held. What is no list so far goes on earlier, so that a whole chunk more is no more than the host holds.

@@ -2,7 +2,7 @@
 //! another one is refused.
 
 use super::era::Era;
-use super::json_rpc::{BodyFault, string, unmistakable};
+use super::strict::{BodyFault, string, unmistakable};
 use super::task::{self, Task};
 use crate::json::Text;
 use crate::uri::{self, Form};

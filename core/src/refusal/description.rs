@@ -3,7 +3,7 @@
 use super::fault::{AuthorizationFault, Denied, Refusal};
 use crate::bearer;
 use crate::jwt::TokenFault;
-use crate::mcp::json_rpc::BodyFault;
+use crate::mcp::strict::BodyFault;
 use crate::path::PathFault;
 use crate::request::RequestFault;
 use crate::uri::UriFault;

@@ -1,7 +1,7 @@
 //! Every way to refuse, grouped by whose fault it is.
 
 use crate::jwt::TokenFault;
-use crate::mcp::json_rpc::BodyFault;
+use crate::mcp::strict::BodyFault;
 use crate::rate_limit::LimitState;
 use crate::request::RequestFault;
 

@@ -4,7 +4,8 @@
 use super::token::shown;
 use gatewaystack_core::config::policy::{Mcp, McpRule, McpRules, ScopeRule};
 use gatewaystack_core::mcp::era::Era;
-use gatewaystack_core::mcp::json_rpc::{self, BodyFault};
+use gatewaystack_core::mcp::json_rpc;
+use gatewaystack_core::mcp::strict::BodyFault;
 use serde_json::json;
 
 /// The last version whose calls stand in the body alone.

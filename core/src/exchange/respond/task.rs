@@ -1,10 +1,10 @@
-//! Tasks, by the answers that make them (`mcp/task.rs`): the one that a call of a tool was given is its caller's before the answer goes on.
+//! Tasks, by the answers that make them (`mcp/tasks.rs`): the one that a call of a tool was given is its caller's before the answer goes on.
 
 use crate::exchange::making::Making;
 use crate::exchange::rewrite::{Lists, What, refuse};
 use crate::exchange::state::{Exchange, Forwarded};
 use crate::mcp::session::Holder;
-use crate::mcp::task;
+use crate::mcp::tasks;
 use crate::reply::Reply;
 use crate::world::World;
 
@@ -22,7 +22,7 @@ impl Exchange {
         let Making::Made(made) = std::mem::replace(making, Making::Nothing) else { return None };
         let route = world.policy.routes.get(rewrite.route.0)?;
         let holder = Holder { route, claims: rewrite.claims.as_deref() };
-        let refusal = task::bind(world, &holder, route.mcp.as_ref()?, &made.tool, &made.id).err()?;
+        let refusal = tasks::bind(world, &holder, route.mcp.as_ref()?, &made.tool, &made.id).err()?;
         facts.refuse(&refusal);
         Some(refuse(world.policy, rewrite, facts.request_id.clone(), &refusal))
     }

@@ -1,11 +1,11 @@
 //! Who made a task, as one caller asks: an id in, the caller's tool or "another's" out.
 
-use super::Maker;
-use super::spelling::read_loosely;
 use crate::config::policy::Mcp;
 use crate::hash;
 use crate::mcp::owners::{self, Kind, Whose};
 use crate::mcp::session::Holder;
+use crate::mcp::task::Maker;
+use crate::mcp::task::spelling::read_loosely;
 use crate::refusal::{Fault, Refusal};
 use crate::world::World;
 use std::cell::{OnceCell, RefCell};
