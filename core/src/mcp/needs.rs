@@ -30,6 +30,7 @@ const NO_SCOPES: &ScopeRule = &ScopeRule { all: Vec::new(), any: Vec::new() };
 #[derive(Debug, Clone, Copy)]
 pub struct Needs<'a> {
     calls: &'a [Call],
+    is_answer: bool,
     answers: &'a [Task],
     route: &'a ScopeRule,
     mcp: &'a Mcp,
@@ -38,12 +39,13 @@ pub struct Needs<'a> {
 impl<'a> Needs<'a> {
     /// The needs of `operation` on `route`.
     pub fn of(operation: &'a Operation, route: &'a Route, mcp: &'a Mcp) -> Self {
-        Self { calls: &operation.calls, answers: &operation.answers, route: &route.scopes, mcp }
+        let Operation { calls, is_answer, answers, .. } = operation;
+        Self { calls, is_answer: *is_answer, answers, route: &route.scopes, mcp }
     }
 
-    /// What each call needs; without one, a token.
+    /// What each call needs; without one, and for an answer to the server, a token.
     fn each(self) -> impl Iterator<Item = Need<'a>> {
-        let none = self.calls.is_empty().then_some(Need::Token(NO_SCOPES));
+        let none = (self.calls.is_empty() || self.is_answer).then_some(Need::Token(NO_SCOPES));
         let answers = self.answers.iter().map(move |task| of_task(self.mcp, "", task));
         self.calls.iter().flat_map(move |call| of_call(self.mcp, call)).chain(none).chain(answers)
     }

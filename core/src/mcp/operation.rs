@@ -27,7 +27,9 @@ pub struct Operation {
     pub era: Era,
     /// A GET: the answer is a stream of whatever the server says.
     pub is_stream: bool,
-    /// The tasks that the client's answers to the server belong to.
+    /// Whether it answers the server.
+    pub is_answer: bool,
+    /// The tasks that its answers to the server belong to.
     pub answers: Vec<Task>,
 }
 
@@ -57,13 +59,16 @@ impl Unread {
 impl Operation {
     /// GET, DELETE or OPTIONS.
     pub fn without_body(method: &str, era: Era) -> Self {
-        let answers = Vec::new();
-        Self { calls: Vec::new(), is_batch: false, era, is_stream: method == "GET", answers }
+        Self { is_stream: method == "GET", ..Self::of_calls(Vec::new(), era) }
     }
 
     /// One call.
     pub fn of_call(call: Call, era: Era) -> Self {
-        Self { calls: vec![call], is_batch: false, era, is_stream: false, answers: Vec::new() }
+        Self::of_calls(vec![call], era)
+    }
+
+    fn of_calls(calls: Vec<Call>, era: Era) -> Self {
+        Self { calls, is_batch: false, era, is_stream: false, is_answer: false, answers: Vec::new() }
     }
 
     /// What the headers of a 2026-07-28 request say; `None`: nothing.
@@ -104,7 +109,7 @@ impl Operation {
     pub fn of_body(request: &Request<'_>, era: Era, bytes: &[u8]) -> Result<Self, Unread> {
         let unread = |fault| Unread::of(fault, bytes);
         let Body { messages, is_batch } = json_rpc::parse(bytes, era).map_err(unread)?;
-        let (mut calls, mut answers) = (Vec::new(), Vec::new());
+        let (mut calls, mut is_answer, mut answers) = (Vec::new(), false, Vec::new());
         for message in messages {
             match message {
                 Message::Call(call) => calls.push(call),
@@ -112,7 +117,10 @@ impl Operation {
                 Message::Response(_) if request.mcp_method.is_some() || request.mcp_name.is_some() => {
                     return Err(unread(BodyFault::Mismatch));
                 }
-                Message::Response(tasks) => answers.extend(tasks),
+                Message::Response(tasks) => {
+                    is_answer = true;
+                    answers.extend(tasks);
+                }
             }
         }
         let era = spoken(request, era, &calls)
@@ -123,7 +131,7 @@ impl Operation {
         for call in &calls {
             agree(request, era, call).map_err(unread)?;
         }
-        let operation = Self { calls, is_batch, era, is_stream: false, answers };
+        let operation = Self { is_batch, is_answer, answers, ..Self::of_calls(calls, era) };
         if operation.tasks().nth(MAX_TASKS).is_some() {
             return Err(unread(BodyFault::Target));
         }

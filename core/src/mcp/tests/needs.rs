@@ -102,3 +102,23 @@ fn what_is_no_list_is_not_told_how_to_be_cached() {
     let got = shown(&gate, &mut exchange, "text/event-stream", &list).unwrap();
     assert!(got.contains("\"cacheScope\":\"private\""), "{got}");
 }
+
+/// Alone it needs a token: so it does beside what needs none.
+#[test]
+fn an_answer_to_the_server_needs_a_token_in_a_batch_too() {
+    let answer = json!({"jsonrpc": "2.0", "id": 3, "result": {"action": "accept"}});
+    for (batch, expect) in [
+        (json!([tool("open")]), 200),
+        (json!([answer]), 401),
+        (json!([tool("open"), answer]), 401),
+        (json!([answer, tool("open")]), 401),
+    ] {
+        let mut gate = scoped(&json!({}));
+        let body = batch.to_string();
+        let mut status = |headers: &[(&str, &str)]| gate.post("/mcp", headers, body.as_bytes()).0.status();
+        assert_eq!(status(&[("mcp-protocol-version", "2025-03-26")]), expect, "{batch}");
+        let auth = format!("Bearer {}", token().mint());
+        let headers = [("mcp-protocol-version", "2025-03-26"), ("authorization", auth.as_str())];
+        assert_eq!(status(&headers), 200, "{batch}");
+    }
+}
