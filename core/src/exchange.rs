@@ -7,6 +7,7 @@ mod judge;
 mod making;
 mod mcp;
 mod observe;
+mod reading;
 pub mod respond;
 mod rewrite;
 mod state;

@@ -3,9 +3,9 @@
 use crate::authenticate::Fetched;
 use crate::config::policy::{IssuerId, Mode, Route, RouteId};
 use crate::cors::ResponseHeaders;
-use crate::decision::{Permit, Read};
+use crate::decision::{Permit, Read, Wait};
 use crate::exchange::rewrite::Rewrite;
-use crate::exchange::state::Uncounted;
+use crate::exchange::state::{Awaited, Uncounted};
 use crate::jwt::VerifiedClaims;
 use crate::rate_limit::service::Question;
 use crate::reply::Reply;
@@ -17,12 +17,25 @@ use std::rc::Rc;
 pub(super) enum Verdict {
     Forward(Permit, Option<Rc<VerifiedClaims>>, Option<Rewrite>),
     Answer(Reply),
+    /// It goes on once something has come: what the host has to do for that, and what judging goes on with.
+    Wait(Wait, Awaited),
+}
+
+impl Verdict {
     /// It goes on once the issuer's keys were fetched.
-    Keys(IssuerId),
+    pub fn keys(issuer: IssuerId) -> Self {
+        Self::Wait(Wait::Keys(issuer), Awaited::Keys)
+    }
+
     /// It goes on once the rate limit service has answered.
-    Limits(Question, Box<Uncounted>),
+    pub fn limits(question: Question, uncounted: Uncounted) -> Self {
+        Self::Wait(Wait::Limits(question), Awaited::Limits(Box::new(uncounted)))
+    }
+
     /// It goes on once its body is there.
-    Body(Read),
+    pub fn body(read: Read) -> Self {
+        Self::Wait(Wait::Body(read), Awaited::Body)
+    }
 }
 
 /// What is known of a request when it is judged.

@@ -6,13 +6,13 @@ use crate::bearer::Bearer;
 use crate::challenge;
 use crate::config::policy::{Access, Builtin, Mode, Route, RouteId};
 use crate::cors;
-use crate::decision::{Decision, Observed, Permit, Wait};
+use crate::decision::{Decision, Observed, Permit};
 use crate::exchange::address;
 use crate::exchange::case::{Case, Verdict};
 use crate::exchange::mcp::{self, McpRoute};
 use crate::exchange::observe;
 use crate::exchange::rewrite::Rewrite;
-use crate::exchange::state::{Awaited, Exchange, Forwarded, Held, Judged, Known, Uncounted, Waiting};
+use crate::exchange::state::{Exchange, Forwarded, Held, Judged, Known, Uncounted, Waiting};
 use crate::hash;
 use crate::jwt::VerifiedClaims;
 use crate::rate_limit::service::Answer;
@@ -100,15 +100,9 @@ pub(super) fn go_on(world: &World<'_>, held: Held, entry: Entry<'_>) -> Judged {
             (Exchange::Forwarded(forwarded), Decision::Forward(permit))
         }
         Ok(Verdict::Answer(reply)) => (Exchange::Replied(facts), Decision::Reply(reply)),
-        Ok(Verdict::Keys(issuer)) => {
-            (waiting(Awaited::Keys, facts, headers, known), Decision::Wait(Wait::Keys(issuer)))
-        }
-        Ok(Verdict::Limits(question, uncounted)) => {
-            let on = Awaited::Limits(uncounted);
-            (waiting(on, facts, headers, known), Decision::Wait(Wait::Limits(question)))
-        }
-        Ok(Verdict::Body(read)) => {
-            (waiting(Awaited::Body, facts, headers, known), Decision::Wait(Wait::Body(read)))
+        Ok(Verdict::Wait(wait, on)) => {
+            let held = Held { facts, headers, known };
+            (Exchange::Waiting(Waiting { on, held }), Decision::Wait(wait))
         }
         Err(refusal) => {
             facts.refuse(&refusal);
@@ -118,10 +112,6 @@ pub(super) fn go_on(world: &World<'_>, held: Held, entry: Entry<'_>) -> Judged {
         }
     };
     Judged { exchange, decision, tally }
-}
-
-fn waiting(on: Awaited, facts: Facts, headers: Headers, known: Known) -> Exchange {
-    Exchange::Waiting(Waiting { on, held: Held { facts, headers, known } })
 }
 
 /// Contract §1, steps 4 to 10.
@@ -160,7 +150,7 @@ fn judge(
         .map_err(|refusal| address::count_failure(world, refusal, tally))?
     {
         Caller::Known(claims) => claims,
-        Caller::NeedsKeys(issuer) => return Ok(Verdict::Keys(issuer)),
+        Caller::NeedsKeys(issuer) => return Ok(Verdict::keys(issuer)),
     };
     facts.identify(&claims);
     let Some((id, route)) = case.route else {
@@ -171,7 +161,7 @@ fn judge(
     match authorize::caller(world, request, route, &claims, (counting, case.cors), tally)? {
         Permitted::Permit(permit) => forward_or_answer(world, case, route, facts, permit, Some((id, claims))),
         Permitted::Ask(question, own) => {
-            Ok(Verdict::Limits(question, Box::new(Uncounted { claims, own, session: None })))
+            Ok(Verdict::limits(question, Uncounted { claims, own, session: None }))
         }
     }
 }

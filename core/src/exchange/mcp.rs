@@ -8,12 +8,13 @@ use crate::config::policy::{ChallengeMode, Mcp, Mode, Route, RouteId, Tasks};
 use crate::decision::Read;
 use crate::exchange::address;
 use crate::exchange::case::{Case, Verdict};
+use crate::exchange::reading::{check_origin, era, is_json, is_plain, read};
 use crate::exchange::rewrite::{Rewrite, Session};
 use crate::exchange::state::{Known, Uncounted};
 use crate::jwt::VerifiedClaims;
 use crate::mcp::era::Era;
 use crate::mcp::json_rpc::Call;
-use crate::mcp::needs::{self, Needs};
+use crate::mcp::needs::Needs;
 use crate::mcp::operation::{Operation, Unread};
 use crate::mcp::session::Holder;
 use crate::mcp::strict::BodyFault;
@@ -121,33 +122,6 @@ impl<'a> McpRoute<'a> {
     }
 }
 
-/// What the body of a request says.
-fn read(mcp: &Mcp, request: &Request<'_>, body: Option<&[u8]>) -> Result<Operation, Unread> {
-    let is_post = request.method == "POST";
-    let type_fault = (is_post && !is_json(request)).then_some(BodyFault::MediaType);
-    // Whatever is refused for another reason is only looked through for its id.
-    let fault = if era(request).is_none() { Some(BodyFault::Version) } else { type_fault };
-    if let Some(fault) = fault {
-        return Err(body.map_or_else(|| Unread::unseen(fault), |body| Unread::of(fault, body)));
-    }
-    let era = era(request).unwrap_or(Era::V2025_03_26);
-    if !is_post {
-        // There are servers that would read a call from it, whatever the method.
-        let is_empty = body.is_some_and(<[u8]>::is_empty);
-        return if is_empty {
-            Ok(Operation::without_body(request.method, era))
-        } else {
-            Err(Unread::unseen(BodyFault::Message))
-        };
-    }
-    let body = body.ok_or_else(|| Unread::unseen(BodyFault::TooLarge))?;
-    let operation = Operation::of_body(request, era, body)?;
-    match needs::check_uris(mcp, &operation) {
-        Ok(()) => Ok(operation),
-        Err(fault) => Err(Unread { fault, id: operation.id().to_owned(), version: None }),
-    }
-}
-
 pub(super) fn judge(
     world: &World<'_>,
     case: &Case<'_>,
@@ -204,7 +178,7 @@ fn unknown_version(
     let is_held = world.policy.hold_headers && case.mode == Mode::Enforce;
     let may_wait = route.mcp.opens || !matches!(case.request.bearer, Bearer::Absent);
     if is_readable && is_held && may_wait && known.operation.is_none() {
-        return Ok(Verdict::Body(Read { cap: route.mcp.max_body, let_go: None, vouched: false }));
+        return Ok(Verdict::body(Read { cap: route.mcp.max_body, let_go: None, vouched: false }));
     }
     Err(Refusal::Version)
 }
@@ -221,11 +195,11 @@ fn id_of_unfit(
         return Ok(None);
     }
     Ok(Some(match caller(world, case, route, false, tally)? {
-        Some(Caller::NeedsKeys(issuer)) => Verdict::Keys(issuer),
+        Some(Caller::NeedsKeys(issuer)) => Verdict::keys(issuer),
         // What was held for keys isn't held again.
         Some(Caller::Known(_)) if case.fetched != Fetched::NotAsked => return Ok(None),
         Some(Caller::Known(_)) | None => {
-            Verdict::Body(Read { cap: route.mcp.max_body, let_go: None, vouched: true })
+            Verdict::body(Read { cap: route.mcp.max_body, let_go: None, vouched: true })
         }
     }))
 }
@@ -251,7 +225,7 @@ fn decide(
     }
     let is_open = operation.as_ref().is_ok_and(|operation| route.is_open(operation));
     let claims = match caller(world, case, route, is_open, tally)? {
-        Some(Caller::NeedsKeys(issuer)) => return Ok(Verdict::Keys(issuer)),
+        Some(Caller::NeedsKeys(issuer)) => return Ok(Verdict::keys(issuer)),
         Some(Caller::Known(claims)) => Some(claims),
         None => None,
     };
@@ -282,7 +256,7 @@ fn decide(
             Ok(Verdict::Forward(permit, claims, Some(rewrite)))
         }
         (Permitted::Ask(question, own), Some(claims)) => {
-            Ok(Verdict::Limits(question, Box::new(Uncounted { claims, own, session: Some(session) })))
+            Ok(Verdict::limits(question, Uncounted { claims, own, session: Some(session) }))
         }
         // Nobody who hasn't signed in is asked about.
         (Permitted::Ask(..), None) => Err(Refusal::NoToken),
@@ -379,7 +353,7 @@ fn before_body(
             Some(claims) => Some(claims),
             None => match sender(world, case, route, known, tally) {
                 Some(Caller::Known(claims)) => Some(claims),
-                Some(Caller::NeedsKeys(issuer)) => return Ok(Verdict::Keys(issuer)),
+                Some(Caller::NeedsKeys(issuer)) => return Ok(Verdict::keys(issuer)),
                 None => None,
             },
         };
@@ -391,7 +365,7 @@ fn before_body(
         sender_is = claims;
         Some(edits)
     };
-    Ok(Verdict::Body(Read { cap, let_go, vouched: sender_is.is_some() }))
+    Ok(Verdict::body(Read { cap, let_go, vouched: sender_is.is_some() }))
 }
 
 /// Who sends a body, as far as the token says. A method that is open may need none; a bad one is refused with the body in hand, for the challenge names the
@@ -443,39 +417,4 @@ fn caller(
     authenticate(world, Some(route.route), case.request.bearer, case.fetched, tally)
         .map(Some)
         .map_err(|refusal| address::count_failure(world, refusal, tally))
-}
-
-/// `None`: a version that nobody knows.
-fn era(request: &Request<'_>) -> Option<Era> {
-    match request.mcp_version {
-        None => Era::of(None),
-        Some(version) => Era::of(Some(std::str::from_utf8(version).ok()?)),
-    }
-}
-
-/// MCP Transports, "Security Warning": a page of another site must not reach a server through its visitor's browser.
-fn check_origin(mcp: &Mcp, request: &Request<'_>) -> Result<(), Refusal> {
-    let allowed = |origin: &str| mcp.allowed_origins.iter().any(|o| o == "*" || o == origin);
-    if request.origin.is_none_or(allowed) { Ok(()) } else { Err(Refusal::Origin) }
-}
-
-/// `application/json`, in UTF-8 and not encoded.
-fn is_json(request: &Request<'_>) -> bool {
-    let kind = request.content_type.and_then(|kind| std::str::from_utf8(kind).ok());
-    let Some(kind) = kind else { return false };
-    let mut parts = kind.split(';').map(str::trim);
-    let is_utf8 = |parameter: &str| match parameter.split_once('=') {
-        Some((name, value)) if name.trim().eq_ignore_ascii_case("charset") => {
-            value.trim().trim_matches('"').eq_ignore_ascii_case("utf-8")
-        }
-        _ => true,
-    };
-    parts.next().is_some_and(|essence| essence.eq_ignore_ascii_case("application/json"))
-        && parts.all(is_utf8)
-        && is_plain(request)
-}
-
-/// Not encoded.
-fn is_plain(request: &Request<'_>) -> bool {
-    request.content_encoding.is_none_or(|e| e.trim_ascii().eq_ignore_ascii_case(b"identity"))
 }

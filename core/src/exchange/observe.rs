@@ -2,7 +2,7 @@
 
 use crate::config::policy::{Mode, Route, RouteId};
 use crate::cors;
-use crate::decision::{Decision, Edits, Observed};
+use crate::decision::{Decision, Edits, Observed, Wait};
 use crate::exchange::case::{Case, Verdict};
 use crate::exchange::state::{Exchange, Forwarded, Judged};
 use crate::path;
@@ -30,8 +30,8 @@ pub(super) fn observe(
         }
         Ok(Verdict::Answer(_)) => {}
         // Nothing waits: neither for keys nor for a body, nor for a rate limit service, which isn't asked.
-        Ok(Verdict::Keys(_) | Verdict::Limits(..)) => facts.unknown("keys_pending"),
-        Ok(Verdict::Body(read)) => {
+        Ok(Verdict::Wait(Wait::Keys(_) | Wait::Limits(_), _)) => facts.unknown("keys_pending"),
+        Ok(Verdict::Wait(Wait::Body(read), _)) => {
             // Until it has come to its end.
             facts.unknown("body_unread");
             watch = Some(read.cap);

@@ -8,6 +8,7 @@ use std::borrow::Cow;
 pub const MAX_DEPTH: usize = 128;
 /// Longest id in bytes.
 pub(super) const MAX_ID: usize = 256;
+
 /// Why a body isn't what it should be.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum BodyFault {

@@ -245,6 +245,18 @@ fn a_token_that_expires_while_the_service_is_asked_is_refused() {
     assert_eq!(gate.answer(*exchange, Some(&said(1, &[]))).status(), 401);
 }
 
+/// Nobody could have told meanwhile of a key that was withdrawn.
+#[test]
+fn keys_that_grow_too_old_while_the_service_is_asked_vouch_for_nobody() {
+    let long = token().claim("exp", NOW_S + 100 * 86_400);
+    for (days, expect) in [(0, 200), (30, 503)] {
+        let mut gate = shared("allow");
+        let (exchange, _) = asks(&mut gate, &long);
+        gate.now_ms += days * 86_400_000;
+        assert_eq!(gate.answer(*exchange, Some(&said(1, &[]))).status(), expect, "{days}");
+    }
+}
+
 #[test]
 fn a_rule_about_tools_asks_for_their_calls_and_a_batch_counts_as_many() {
     let mut gate = gate(json!({
