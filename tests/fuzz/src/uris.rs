@@ -72,7 +72,9 @@ pub fn segments(path: &str) -> Vec<String> {
     let mut out: Vec<String> = Vec::new();
     for segment in path.to_lowercase().replace('\\', "/").split('/') {
         let segment = segment.split([';', '\0']).next().unwrap_or_default();
-        let segment = segment.split(":$").next().unwrap_or_default().trim_end_matches(':');
+        // A stream of a file is the file; a colon alone is part of a name (`/root:/a.txt:/children`), which Windows doesn't open at all.
+        let end = segment.find(":$").and_then(|_| segment.find(':'));
+        let segment = segment.get(..end.unwrap_or(segment.len())).unwrap_or_default();
         match segment.trim() {
             ".." => {
                 out.pop();
