@@ -88,6 +88,11 @@ impl Permit {
         &self.edits
     }
 
+    /// The same, for the host that changes it.
+    pub fn into_edits(self) -> Edits {
+        self.edits
+    }
+
     /// What to set in the response.
     pub(crate) fn response(&self) -> &ResponseHeaders {
         &self.response

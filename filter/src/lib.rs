@@ -1,20 +1,10 @@
-//! The proxy-wasm filter: Envoy's callbacks in, decisions of `gatewaystack-core` applied.
+//! The proxy-wasm filter: Envoy's callbacks in, commands of `gatewaystack-driver` done.
 //!
-//! `vm` has the module's exports; `root` configures, fetches keys and lets held requests go; `http` and `stream` run one request; `door` counts connections;
-//! `host` is the only file that calls the host.
+//! `vm` has the module's exports; `drive` makes events of callbacks and host calls of commands; `host` is the only file that calls the host.
 
 pub mod allocator;
-mod apply;
-mod door;
+mod drive;
 pub mod host;
-mod http;
-mod holding;
-mod stream;
-mod watch;
-mod response;
-mod metrics;
-mod root;
-mod shared;
 mod verify;
 mod vm;
 

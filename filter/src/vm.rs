@@ -1,25 +1,13 @@
 //! The module's exports: Envoy's callbacks in, the contexts they are about, what Envoy is to do out.
-//!
-//! The host may call back while a call of ours is still under way: where a text that replaces a body is more than it holds, it ends the stream at once, and so
-//! has it logged and deleted inside our call (docs/decisions/0012). So no borrow of ours outlives the look-up of a context, each context is held by whoever
-//! works on it, and a callback whose stream has ended meanwhile tells the host to do nothing more with it.
 
 #![allow(unsafe_code, reason = "the proxy-wasm ABI 0.2.1 has its callbacks by name")]
 
-use crate::door::{Connection, Door};
-use crate::http::HttpFilter;
-use crate::root::Root;
+use crate::drive::{Connection, DoorPlugin, Filter, Plugin};
+use gatewaystack_driver::command::Action;
+use gatewaystack_driver::event::Event;
+use gatewaystack_driver::worker::WorkerEvent;
 use std::cell::RefCell;
 use std::rc::Rc;
-
-/// What Envoy does with headers, data or trailers.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Action {
-    /// They go on.
-    Continue,
-    /// They wait; data in Envoy's buffer.
-    Pause,
-}
 
 /// Contexts by their ids, in order. Ids grow, so that a new one stands at the end.
 struct Contexts<T>(RefCell<Vec<(u32, Rc<T>)>>);
@@ -57,16 +45,17 @@ impl<T> Contexts<T> {
 
 /// Everything that a VM runs.
 struct Vm {
-    roots: Contexts<Root>,
-    streams: Contexts<HttpFilter>,
-    doors: Contexts<Door>,
+    /// Plugins that are configured.
+    plugins: Contexts<Plugin>,
+    streams: Contexts<Filter>,
+    doors: Contexts<DoorPlugin>,
     connections: Contexts<Connection>,
 }
 
 thread_local! {
     static VM: Vm = const {
         Vm {
-            roots: Contexts::none(),
+            plugins: Contexts::none(),
             streams: Contexts::none(),
             doors: Contexts::none(),
             connections: Contexts::none(),
@@ -74,32 +63,32 @@ thread_local! {
     };
 }
 
-fn root(id: u32) -> Option<Rc<Root>> {
-    VM.with(|vm| vm.roots.find(id))
+fn plugin(id: u32) -> Option<Rc<Plugin>> {
+    VM.with(|vm| vm.plugins.find(id))
 }
 
-fn door(id: u32) -> Option<Rc<Door>> {
+fn door(id: u32) -> Option<Rc<DoorPlugin>> {
     VM.with(|vm| vm.doors.find(id))
 }
 
-fn stream(id: u32) -> Option<Rc<HttpFilter>> {
+fn stream(id: u32) -> Option<Rc<Filter>> {
     VM.with(|vm| vm.streams.find(id))
 }
 
 /// What becomes of a callback's part of a stream; `None`: the stream has ended, before it or within it.
-fn run(id: u32, callback: impl FnOnce(&HttpFilter) -> Action) -> Option<Action> {
+fn run(id: u32, callback: impl FnOnce(&Filter) -> Action) -> Option<Action> {
     let filter = stream(id).filter(|filter| !filter.has_ended())?;
     let action = callback(&filter);
     (!filter.has_ended()).then_some(action)
 }
 
 /// `FilterHeadersStatus` and `FilterTrailersStatus`: continue, stop.
-fn stopping(id: u32, callback: impl FnOnce(&HttpFilter) -> Action) -> u32 {
+fn stopping(id: u32, callback: impl FnOnce(&Filter) -> Action) -> u32 {
     u32::from(run(id, callback) != Some(Action::Continue))
 }
 
 /// `FilterDataStatus`: continue, stop and keep it in the buffer, stop and drop it.
-fn data(id: u32, callback: impl FnOnce(&HttpFilter) -> Action) -> u32 {
+fn data(id: u32, callback: impl FnOnce(&Filter) -> Action) -> u32 {
     match run(id, callback) {
         Some(Action::Continue) => 0,
         Some(Action::Pause) => 1,
@@ -112,16 +101,13 @@ extern "C" fn proxy_abi_version_0_2_1() {}
 
 #[unsafe(no_mangle)]
 extern "C" fn proxy_on_context_create(id: u32, of: u32) {
-    VM.with(|vm| {
-        if of == 0 {
-            // Which plugin's it is will be known when it is configured.
-            vm.roots.add(id, Rc::new(Root::new(id)));
-        } else if let Some(door) = vm.doors.find(of) {
-            vm.connections.add(id, Rc::new(Connection::new(door)));
-        } else {
-            let worker = vm.roots.find(of).and_then(|root| root.worker());
-            vm.streams.add(id, Rc::new(HttpFilter::new(id, worker)));
-        }
+    // Which plugin's a root is will be known when it is configured.
+    if of == 0 {
+        return;
+    }
+    VM.with(|vm| match vm.doors.find(of) {
+        Some(door) => vm.connections.add(id, Rc::new(Connection::new(door))),
+        None => vm.streams.add(id, Rc::new(Filter::new(id, vm.plugins.find(of)))),
     });
 }
 
@@ -132,15 +118,19 @@ extern "C" fn proxy_on_vm_start(_: u32, _: usize) -> bool {
 
 #[unsafe(no_mangle)]
 extern "C" fn proxy_on_configure(id: u32, _: usize) -> bool {
-    if Door::is_meant() {
-        let Some(door) = Door::configured() else { return false };
-        let _ = VM.with(|vm| {
-            vm.doors.add(id, Rc::new(door));
-            vm.roots.remove(id)
-        });
+    if DoorPlugin::is_meant() {
+        let Some(door) = DoorPlugin::configured() else { return false };
+        VM.with(|vm| vm.doors.add(id, Rc::new(door)));
         return true;
     }
-    root(id).is_some_and(|root| root.on_configure())
+    match Plugin::configured(id, stream) {
+        Ok(plugin) => VM.with(|vm| vm.plugins.add(id, Rc::new(plugin))),
+        Err(why) => {
+            log::error!("gatewaystack: the policy is refused: {why}");
+            return false;
+        }
+    }
+    true
 }
 
 #[unsafe(no_mangle)]
@@ -151,8 +141,8 @@ extern "C" fn proxy_on_new_connection(id: u32) -> u32 {
 
 #[unsafe(no_mangle)]
 extern "C" fn proxy_on_tick(id: u32) {
-    if let Some(root) = root(id) {
-        root.on_tick();
+    if let Some(plugin) = plugin(id) {
+        plugin.on(WorkerEvent::Poll);
     } else if let Some(door) = door(id) {
         door.on_tick();
     }
@@ -160,30 +150,30 @@ extern "C" fn proxy_on_tick(id: u32) {
 
 #[unsafe(no_mangle)]
 extern "C" fn proxy_on_queue_ready(id: u32, queue: u32) {
-    if let Some(root) = root(id) {
-        root.on_queue_ready(queue);
+    if let Some(plugin) = plugin(id) {
+        plugin.on_queue_ready(queue);
     }
 }
 
 // Only the root makes calls.
 #[unsafe(no_mangle)]
 extern "C" fn proxy_on_http_call_response(id: u32, token: u32, _: usize, size: usize, _: usize) {
-    if let Some(root) = root(id) {
-        root.on_http_call_response(token, size);
+    if let Some(plugin) = plugin(id) {
+        plugin.on_http_call_response(token, size);
     }
 }
 
 #[unsafe(no_mangle)]
 extern "C" fn proxy_on_grpc_receive(id: u32, token: u32, size: usize) {
-    if let Some(root) = root(id) {
-        root.on_grpc_call_response(token, 0, size);
+    if let Some(plugin) = plugin(id) {
+        plugin.on_grpc_call_response(token, 0, size);
     }
 }
 
 #[unsafe(no_mangle)]
 extern "C" fn proxy_on_grpc_close(id: u32, token: u32, status: u32) {
-    if let Some(root) = root(id) {
-        root.on_grpc_call_response(token, status, 0);
+    if let Some(plugin) = plugin(id) {
+        plugin.on_grpc_call_response(token, status, 0);
     }
 }
 
@@ -194,49 +184,49 @@ extern "C" fn proxy_on_request_headers(id: u32, _: usize, end: bool) -> u32 {
 
 #[unsafe(no_mangle)]
 extern "C" fn proxy_on_request_body(id: u32, size: usize, end: bool) -> u32 {
-    data(id, |filter| filter.on_request_body(size, end))
+    data(id, |filter| filter.on(Event::RequestBody { size, end }))
 }
 
 #[unsafe(no_mangle)]
 extern "C" fn proxy_on_request_trailers(id: u32, _: usize) -> u32 {
-    stopping(id, HttpFilter::on_request_trailers)
+    stopping(id, |filter| filter.on(Event::RequestTrailers))
 }
 
 #[unsafe(no_mangle)]
 extern "C" fn proxy_on_response_headers(id: u32, _: usize, end: bool) -> u32 {
-    stopping(id, |filter| filter.on_response_headers(end))
+    stopping(id, |filter| filter.on(Event::AnswerHeaders { end }))
 }
 
 #[unsafe(no_mangle)]
 extern "C" fn proxy_on_response_body(id: u32, size: usize, end: bool) -> u32 {
-    data(id, |filter| filter.on_response_body(size, end))
+    data(id, |filter| filter.on(Event::AnswerBody { size, end }))
 }
 
 #[unsafe(no_mangle)]
 extern "C" fn proxy_on_response_trailers(id: u32, _: usize) -> u32 {
-    stopping(id, HttpFilter::on_response_trailers)
+    stopping(id, |filter| filter.on(Event::AnswerTrailers))
 }
 
 #[unsafe(no_mangle)]
 extern "C" fn proxy_on_log(id: u32) {
     if let Some(filter) = stream(id) {
-        filter.on_log();
+        filter.on(Event::Log);
     }
 }
 
 #[unsafe(no_mangle)]
 extern "C" fn proxy_on_delete(id: u32) {
-    // Dropped once nothing borrows the lists; whoever is at work on it drops it later.
+    // Dropped once nothing borrows the lists; who is at work on it drops it later.
     if let Some(filter) = VM.with(|vm| vm.streams.remove(id)) {
-        filter.end();
-        filter.forget();
+        filter.on(Event::End);
         return;
     }
-    let (root, _, door) = VM.with(|vm| (vm.roots.remove(id), vm.connections.remove(id), vm.doors.remove(id)));
+    let (plugin, _, door) =
+        VM.with(|vm| (vm.plugins.remove(id), vm.connections.remove(id), vm.doors.remove(id)));
     if let Some(door) = door {
         door.end();
     }
-    if let Some(worker) = root.and_then(|root| root.worker()) {
-        worker.metrics.flush();
+    if let Some(plugin) = plugin {
+        plugin.end();
     }
 }

@@ -11,11 +11,10 @@
 //! What a tool's own rule is the reason of is there from the start: Prometheus sees no growth in a counter that begins with its first value. The rest
 //! is made at its first use, since a thousand tools with all reasons would be eighty thousand statistics that stay at zero.
 
-use super::label;
-use crate::host::{self, Metric};
+use super::names::{Kind, Names, label};
+use crate::command::Statistic;
 use gatewaystack_core::config::policy::{Mode, Policy};
 use gatewaystack_core::record::{self, Facts, RefusedCall};
-use std::cell::RefCell;
 
 /// Tools that are counted under their names.
 const MAX_TOOLS: usize = 1_000;
@@ -31,13 +30,15 @@ pub struct Tools {
     /// By the route's place in the policy, in order.
     routes: Vec<(usize, Route)>,
     ends: Vec<End>,
+    /// Tools that are counted as `(more)`.
+    pub(super) unnamed: usize,
 }
 
 /// The statistics whose names end alike: with tool and route.
 #[derive(Debug)]
 struct End {
     name: String,
-    ids: RefCell<Vec<(Key, u32)>>,
+    statistics: Vec<(Key, Statistic)>,
 }
 
 /// Places in [`Tools::ends`].
@@ -53,11 +54,10 @@ struct Route {
 type Key = (bool, &'static str, &'static str);
 
 impl Tools {
-    /// Defines what is there from the start.
-    pub fn define(policy: &Policy) -> Self {
+    /// What is there from the start.
+    pub fn new(policy: &Policy, names: &mut Names) -> Self {
         let mut all = Self::default();
         let mut left = MAX_TOOLS;
-        let mut unnamed = 0;
         for (at, route) in policy.routes.iter().enumerate() {
             let Some(mcp) = &route.mcp else { continue };
             let is_watched = route.mode == Mode::Shadow;
@@ -66,8 +66,9 @@ impl Tools {
             let mut named: Vec<(String, usize)> = Vec::with_capacity(mcp.tools.named.len());
             for name in mcp.tools.named.iter().map(|(name, _)| record::cut(name)) {
                 let place = if left > 0 { all.place(end(&label(name))) } else { more };
-                (left, unnamed) = (left.saturating_sub(1), unnamed + usize::from(left == 0));
-                all.prepare(place, is_watched, &OF_LISTED);
+                all.unnamed += usize::from(left == 0);
+                left = left.saturating_sub(1);
+                all.prepare(place, is_watched, &OF_LISTED, names);
                 // Names that were cut need not stand in the order of whole ones, and may be alike, as their labels are then.
                 match named.binary_search_by(|(other, _)| other.as_str().cmp(name)) {
                     Ok(_) => {}
@@ -75,22 +76,23 @@ impl Tools {
                 }
             }
             let unlisted = all.place(end("unlisted"));
-            all.prepare(unlisted, is_watched, &OF_UNLISTED);
+            all.prepare(unlisted, is_watched, &OF_UNLISTED, names);
             let batch = all.place(end("(batch)"));
             all.routes.push((at, Route { named, unlisted, batch }));
-        }
-        if unnamed > 0 {
-            log::warn!(
-                "gatewaystack: {unnamed} tools are counted as (more): statistics have the names of {MAX_TOOLS} at most"
-            );
         }
         all
     }
 
-    /// Counts a refused call of the route at this place in the policy.
-    pub fn count(&self, route: usize, call: RefusedCall<'_>, facts: &Facts) {
-        let found = self.routes.binary_search_by_key(&route, |(at, _)| *at);
-        let Some((_, route)) = found.ok().and_then(|at| self.routes.get(at)) else { return };
+    /// The statistic of a refused call of the route at this place in the policy.
+    pub fn find(
+        &mut self,
+        route: usize,
+        call: RefusedCall<'_>,
+        facts: &Facts,
+        names: &mut Names,
+    ) -> Option<Statistic> {
+        let found = self.routes.binary_search_by_key(&route, |(at, _)| *at).ok()?;
+        let (_, route) = self.routes.get(found)?;
         let place = match call {
             RefusedCall::Tool(name) => {
                 let found = route.named.binary_search_by(|(other, _)| other.as_str().cmp(name));
@@ -100,32 +102,36 @@ impl Tools {
         };
         let observed = facts.observed();
         let (decision, reason) = observed.unwrap_or_else(|| facts.outcome());
-        host::increment_metric(self.id(place, (observed.is_some(), decision, reason)), 1);
+        self.statistic(place, (observed.is_some(), decision, reason), names)
     }
 
     fn place(&mut self, name: String) -> usize {
-        self.ends.push(End { name, ids: RefCell::default() });
+        self.ends.push(End { name, statistics: Vec::new() });
         self.ends.len() - 1
     }
 
-    fn prepare(&self, place: usize, is_watched: bool, reasons: &[(&'static str, &'static str)]) {
+    fn prepare(
+        &mut self,
+        place: usize,
+        is_watched: bool,
+        reasons: &[(&'static str, &'static str)],
+        names: &mut Names,
+    ) {
         for (decision, reason) in reasons {
-            self.id(place, (is_watched, *decision, *reason));
+            self.statistic(place, (is_watched, *decision, *reason), names);
         }
     }
 
-    /// The metric's id; one that can't be defined is only missing.
-    fn id(&self, place: usize, key: Key) -> u32 {
-        let Some(end) = self.ends.get(place) else { return u32::MAX };
-        let mut ids = end.ids.borrow_mut();
-        if let Some((_, id)) = ids.iter().find(|(other, _)| *other == key) {
-            return *id;
+    fn statistic(&mut self, place: usize, key: Key, names: &mut Names) -> Option<Statistic> {
+        let end = self.ends.get_mut(place)?;
+        if let Some((_, statistic)) = end.statistics.iter().find(|(other, _)| *other == key) {
+            return Some(*statistic);
         }
         let (is_watched, decision, reason) = key;
         let prefix = if is_watched { "shadow_" } else { "" };
         let name = format!("gatewaystack_tool_refusals_total.d.{prefix}{decision}.r.{reason}.{}", end.name);
-        let id = host::define_metric(Metric::Counter, &name).unwrap_or(u32::MAX);
-        ids.push((key, id));
-        id
+        let statistic = names.add(Kind::Counter, name);
+        end.statistics.push((key, statistic));
+        Some(statistic)
     }
 }

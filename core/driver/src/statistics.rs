@@ -1,0 +1,211 @@
+//! Statistics: all names are made from the policy and closed sets, never from what clients send; all but those of `tools` when the policy is read.
+//!
+//! What is allowed, and what was found in the cache, is remembered until the next tick: a host call less on the way of most requests.
+
+mod names;
+mod tools;
+
+use crate::command::Statistic;
+use gatewaystack_core::config::policy::{IssuerId, Mode, Policy, RouteId};
+use gatewaystack_core::record::Facts;
+use gatewaystack_core::refusal::kind::reasons;
+use gatewaystack_core::tally::Tally;
+use names::{Names, label};
+use tools::Tools;
+
+pub use names::Kind;
+
+/// Decisions and reasons besides the refusals', which come before those in all lists.
+const ALLOWED: [(&str, &str); 4] =
+    [("allow", "authorized"), ("allow", "public"), ("allow", "preflight"), ("allow", "metadata")];
+
+/// What shadow mode can't know.
+const UNKNOWN: [(&str, &str); 2] = [("unknown", "keys_pending"), ("unknown", "body_unread")];
+
+/// Counters by decision and reason, one for each route; the last is for requests without one. What is allowed comes first, for it is looked for
+/// most.
+type Decisions = Vec<((&'static str, &'static str), Vec<Statistic>)>;
+
+/// The statistics of one worker.
+#[derive(Debug)]
+pub struct Statistics {
+    names: Names,
+    decisions: Decisions,
+    /// What would have been decided, where it is only recorded.
+    observed: Decisions,
+    /// Refused calls, by tool.
+    tools: Tools,
+    keys_age: Vec<Statistic>,
+    fetch_failures: Vec<Statistic>,
+    cache_hits: Statistic,
+    evictions: Statistic,
+    uncounted: Statistic,
+    /// Questions to the rate limit service, and those that came to nothing.
+    asked: Option<[Statistic; 2]>,
+    native: Statistic,
+    /// Since the last tick.
+    since: Since,
+}
+
+/// What is remembered until the next tick.
+#[derive(Debug, Default)]
+struct Since {
+    hits: u32,
+    /// Addresses that weren't counted.
+    uncounted: u32,
+    /// What was allowed, by place in [`ALLOWED`] and route.
+    allowed: [Vec<u32>; ALLOWED.len()],
+    /// Which of it isn't zero.
+    touched: Vec<(usize, usize)>,
+}
+
+impl Statistics {
+    /// All statistics of a policy.
+    pub fn new(policy: &Policy) -> Self {
+        let mut names = Names::default();
+        let mut routes: Vec<String> = policy.routes.iter().map(|route| label(&route.name)).collect();
+        routes.push("none".to_owned());
+        let decision = |names: &mut Names, prefix: &str, (decision, reason): (&'static str, &'static str)| {
+            let name = format!("gatewaystack_decisions_total.d.{prefix}{decision}.r.{reason}.t.");
+            let of_route = |route: &String| names.add(Kind::Counter, format!("{name}{route}"));
+            ((decision, reason), routes.iter().map(of_route).collect())
+        };
+        let refused: Vec<_> = reasons().collect();
+        let all = || ALLOWED.into_iter().chain(refused.iter().copied());
+        let decisions = all().map(|outcome| decision(&mut names, "", outcome)).collect();
+        // A policy that enforces everything has no use for these.
+        let is_observed = policy.mode == Mode::Shadow || policy.routes.iter().any(|r| r.mode == Mode::Shadow);
+        let observed = all().chain(UNKNOWN).filter(|_| is_observed);
+        let observed = observed.map(|outcome| decision(&mut names, "shadow_", outcome)).collect();
+        let tools = Tools::new(policy, &mut names);
+        let mut of_issuer = |kind, name: &str| -> Vec<Statistic> {
+            (0..policy.issuers.len()).map(|at| names.add(kind, format!("{name}.i.{at}"))).collect()
+        };
+        let keys_age = of_issuer(Kind::Gauge, "gatewaystack_keys_age_seconds");
+        let fetch_failures = of_issuer(Kind::Counter, "gatewaystack_key_fetch_failures_total");
+        let mut counter = |name: &str| names.add(Kind::Counter, name.to_owned());
+        let [cache_hits, evictions, uncounted] = [
+            "gatewaystack_token_cache_hits_total",
+            "gatewaystack_table_evictions_total",
+            "gatewaystack_addresses_uncounted_total",
+        ]
+        .map(&mut counter);
+        let asked = policy.limit_service.is_some().then(|| {
+            ["gatewaystack_limits_asked_total", "gatewaystack_limits_unanswered_total"].map(&mut counter)
+        });
+        let native = names.add(Kind::Gauge, "gatewaystack_native_verifier".to_owned());
+        let since = Since { allowed: ALLOWED.map(|_| vec![0; routes.len()]), ..Since::default() };
+        Self {
+            names,
+            decisions,
+            observed,
+            tools,
+            keys_age,
+            fetch_failures,
+            cache_hits,
+            evictions,
+            uncounted,
+            asked,
+            native,
+            since,
+        }
+    }
+
+    /// The statistic's kind and name; new ones follow the old.
+    pub fn name(&self, statistic: Statistic) -> Option<(Kind, &str)> {
+        self.names.get(statistic)
+    }
+
+    /// How many there are.
+    pub fn len(&self) -> usize {
+        self.names.len()
+    }
+
+    /// Whether there is none.
+    pub fn is_empty(&self) -> bool {
+        self.names.len() == 0
+    }
+
+    /// How many tools have no name in the statistics.
+    pub fn unnamed_tools(&self) -> usize {
+        self.tools.unnamed
+    }
+
+    /// Counts a decision, or what would have been decided: one of both for each request.
+    pub fn count(&mut self, policy: &Policy, facts: &Facts, count: &mut dyn FnMut(Statistic, u32)) {
+        let (decisions, is_remembered, outcome) = match facts.observed() {
+            Some(outcome) => (&self.observed, false, outcome),
+            None => (&self.decisions, true, facts.outcome()),
+        };
+        let route = facts.route.map_or(policy.routes.len(), |RouteId(at)| at);
+        let Some(at) = decisions.iter().position(|(other, _)| *other == outcome) else { return };
+        let since = self.since.allowed.get_mut(at).filter(|_| is_remembered);
+        if let Some(since) = since.and_then(|routes| routes.get_mut(route)) {
+            if *since == 0 {
+                self.since.touched.push((at, route));
+            }
+            *since = since.saturating_add(1);
+            return;
+        }
+        if let Some(statistic) = decisions.get(at).and_then(|(_, routes)| routes.get(route)) {
+            count(*statistic, 1);
+        }
+        if let Some(call) = facts.refused_call()
+            && let Some(statistic) = self.tools.find(route, call, facts, &mut self.names)
+        {
+            count(statistic, 1);
+        }
+    }
+
+    /// Counts what judging did besides deciding.
+    pub fn add(&mut self, tally: Tally, count: &mut dyn FnMut(Statistic, u32)) {
+        self.since.hits = self.since.hits.saturating_add(tally.cache_hits);
+        self.since.uncounted = self.since.uncounted.saturating_add(tally.uncounted);
+        for (statistic, more) in [(self.evictions, tally.evicted), (self.uncounted, tally.uncounted)] {
+            if more > 0 {
+                count(statistic, more);
+            }
+        }
+    }
+
+    /// Tells what was remembered; answers how many requests' addresses weren't counted.
+    pub fn flush(&mut self, count: &mut dyn FnMut(Statistic, u32)) -> u32 {
+        let hits = std::mem::take(&mut self.since.hits);
+        if hits > 0 {
+            count(self.cache_hits, hits);
+        }
+        for (at, route) in std::mem::take(&mut self.since.touched) {
+            let since = self.since.allowed.get_mut(at).and_then(|routes| routes.get_mut(route));
+            let since = since.map_or(0, std::mem::take);
+            if let Some(statistic) = self.decisions.get(at).and_then(|(_, routes)| routes.get(route)) {
+                count(*statistic, since);
+            }
+        }
+        std::mem::take(&mut self.since.uncounted)
+    }
+
+    /// The rate limit service was asked.
+    pub fn asked(&self) -> Option<Statistic> {
+        self.asked.map(|[asked, _]| asked)
+    }
+
+    /// It didn't answer, or nothing that can be used.
+    pub fn unanswered(&self) -> Option<Statistic> {
+        self.asked.map(|[_, unanswered]| unanswered)
+    }
+
+    /// Failed fetches of an issuer's keys.
+    pub fn fetch_failures(&self, issuer: IssuerId) -> Option<Statistic> {
+        self.fetch_failures.get(issuer.0).copied()
+    }
+
+    /// The age of an issuer's keys in seconds.
+    pub fn keys_age(&self, issuer: IssuerId) -> Option<Statistic> {
+        self.keys_age.get(issuer.0).copied()
+    }
+
+    /// Whether the host verifies signatures.
+    pub fn native(&self) -> Statistic {
+        self.native
+    }
+}

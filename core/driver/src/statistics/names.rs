@@ -1,0 +1,38 @@
+//! The names of statistics, in the order of their making.
+
+use crate::command::Statistic;
+
+/// What a statistic is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Kind {
+    /// It grows.
+    Counter,
+    /// It is what it is now.
+    Gauge,
+}
+
+/// All names so far.
+#[derive(Debug, Default)]
+pub(super) struct Names(Vec<(Kind, String)>);
+
+impl Names {
+    pub(super) fn add(&mut self, kind: Kind, name: String) -> Statistic {
+        self.0.push((kind, name));
+        Statistic(self.0.len() - 1)
+    }
+
+    pub(super) fn get(&self, Statistic(at): Statistic) -> Option<(Kind, &str)> {
+        self.0.get(at).map(|(kind, name)| (*kind, name.as_str()))
+    }
+
+    pub(super) fn len(&self) -> usize {
+        self.0.len()
+    }
+}
+
+/// A route's or tool's name as a part of a statistic's name, where dots separate.
+pub(super) fn label(name: &str) -> String {
+    name.chars()
+        .map(|c| if c.is_ascii_alphanumeric() || matches!(c, '/' | '*' | '-') { c } else { '_' })
+        .collect()
+}

@@ -1,0 +1,365 @@
+//! What one worker owns: its keys, the tokens that it has verified, and what waits in it. Only one thread at a time has it.
+
+use crate::bodies::Bodies;
+use crate::calls::Calls;
+use crate::claims::{self, Claim};
+use crate::command::Statistic;
+use crate::copies::Copies;
+use crate::event::Arrived;
+use crate::gateway::Gateway;
+use crate::statistics::Statistics;
+use crate::waiters::Waiters;
+use gatewaystack_core::config::policy::IssuerId;
+use gatewaystack_core::jwks::control::{self, Control, FETCH_TIMEOUT_MS};
+use gatewaystack_core::jwks::discovery::{Fetch, Next, Request};
+use gatewaystack_core::jwks::{self, KeyRing};
+use gatewaystack_core::rate_limit::Counters;
+use gatewaystack_core::rate_limit::service::Answer;
+use gatewaystack_core::shared::swap;
+use gatewaystack_core::token_cache::TokenCache;
+use gatewaystack_core::world::World;
+use std::cell::RefCell;
+use std::net::{IpAddr, Ipv4Addr};
+use std::sync::Arc;
+
+/// Ticks in milliseconds: while keys are missing, and later.
+const TICKS: (u32, u32) = (100, 1_000);
+/// What a worker is woken by.
+pub const MAILBOXES: &str = "mailbox";
+
+/// What has happened to a worker.
+#[derive(Debug)]
+pub enum WorkerEvent {
+    /// Time has passed, or somebody woke it.
+    Poll,
+    /// It is woken by what is in its place from now on.
+    Listening,
+    /// A fetch is under way, by the call of this number; `None`: it can't be sent.
+    Sent(usize, Option<u32>),
+    /// A fetch has ended.
+    Fetched {
+        /// The call's number.
+        token: u32,
+        /// The answer's status.
+        status: Option<u16>,
+        /// `Cache-Control`.
+        cache_control: Option<String>,
+        /// Its body, and a byte more than is allowed where it is too long.
+        body: Vec<u8>,
+    },
+    /// The rate limit service has answered the call of this number, or won't.
+    Counted(u32, Answer),
+    /// Those that were let go have gone on.
+    MakeRoom,
+}
+
+/// What follows for a worker.
+#[derive(Debug)]
+pub enum WorkerCommand {
+    /// Ask an issuer; [`WorkerEvent::Sent`] has the number of the call.
+    Fetch {
+        /// Which fetch.
+        fetch: usize,
+        /// Where the issuer is.
+        cluster: String,
+        /// What is asked.
+        request: Request,
+        /// How long it may take.
+        timeout_ms: u64,
+    },
+    /// What a stream waited for has come.
+    Resume(u32, Arrived),
+    /// [`WorkerEvent::MakeRoom`], now.
+    MakeRoom,
+    /// Be woken by what is in this place; [`WorkerEvent::Listening`] says that it is so.
+    Listen(usize),
+    /// Wake the workers of these places.
+    Wake(Vec<usize>),
+    /// Tick so often from now on.
+    Tick(u32),
+    /// Add to a statistic.
+    Count(Statistic, u32),
+    /// Set a statistic.
+    Set(Statistic, u64),
+    /// Tell the operator.
+    Warn(String),
+}
+
+/// A worker.
+pub struct Worker {
+    /// What all workers share.
+    pub gateway: Arc<Gateway>,
+    /// Statistics.
+    pub statistics: Statistics,
+    pub(crate) keys: KeyRing,
+    tokens: RefCell<TokenCache>,
+    pub(crate) waiters: Waiters,
+    pub(crate) bodies: Bodies,
+    pub(crate) copies: Copies,
+    pub(crate) calls: Calls,
+    fetches: Vec<Fetching>,
+    next_fetch: usize,
+    holder: u64,
+    mailbox: Claim,
+    is_listening: bool,
+    tick: u32,
+}
+
+struct Fetching {
+    number: usize,
+    token: Option<u32>,
+    issuer: IssuerId,
+    fetch: Fetch,
+}
+
+impl Worker {
+    /// A worker that has nothing yet; `holder`: a number that no other worker has.
+    pub fn new(gateway: Arc<Gateway>, holder: u64) -> Self {
+        Self {
+            statistics: Statistics::new(&gateway.policy),
+            keys: KeyRing::new(&gateway.policy),
+            tokens: RefCell::default(),
+            waiters: Waiters::default(),
+            bodies: Bodies::default(),
+            copies: Copies::default(),
+            calls: Calls::default(),
+            fetches: Vec::new(),
+            next_fetch: 0,
+            holder,
+            mailbox: Claim::new(MAILBOXES, holder),
+            is_listening: false,
+            tick: TICKS.0,
+            gateway,
+        }
+    }
+
+    /// How often it ticks at first, in milliseconds.
+    pub fn first_tick() -> u32 {
+        TICKS.0
+    }
+
+    /// Runs something in the world as it is at this time.
+    pub(crate) fn in_world<R>(
+        &self,
+        now_ms: u64,
+        address: &dyn Fn() -> Option<IpAddr>,
+        run: impl FnOnce(&World<'_>) -> R,
+    ) -> R {
+        let counters = Counters { table: &*self.gateway.table, secret: self.gateway.secret };
+        // All clients without an address (a Unix socket's) are counted as one.
+        let address = || address().unwrap_or(IpAddr::V4(Ipv4Addr::UNSPECIFIED));
+        run(&World {
+            policy: &self.gateway.policy,
+            keys: &self.keys,
+            tokens: &self.tokens,
+            verifier: &*self.gateway.verifier,
+            counters: &counters,
+            address: &address,
+            now_ms,
+        })
+    }
+
+    /// What follows from an event.
+    pub fn on(&mut self, event: WorkerEvent, now_ms: u64) -> Vec<WorkerCommand> {
+        let mut out = Vec::new();
+        match event {
+            WorkerEvent::Poll => self.poll(now_ms, &mut out),
+            WorkerEvent::Listening => self.is_listening = true,
+            WorkerEvent::Sent(number, token) => self.sent(number, token, now_ms, &mut out),
+            WorkerEvent::Fetched { token, status, cache_control, body } => {
+                if let Some(at) = self.fetches.iter().position(|fetch| fetch.token == Some(token)) {
+                    let Fetching { issuer, fetch, .. } = self.fetches.remove(at);
+                    let max_age = cache_control.as_deref().and_then(max_age);
+                    self.finish(issuer, fetch.answer(status, &body), max_age, now_ms, &mut out);
+                    self.poll(now_ms, &mut out);
+                }
+            }
+            WorkerEvent::Counted(token, answer) => {
+                if let Some(stream) = self.calls.end(token) {
+                    if answer == Answer::Nothing {
+                        out.extend(self.statistics.unanswered().map(|one| WorkerCommand::Count(one, 1)));
+                    }
+                    out.push(WorkerCommand::Resume(stream, Arrived::Limits(answer)));
+                }
+            }
+            WorkerEvent::MakeRoom => {
+                let patience = self.gateway.policy.body_timeout_ms;
+                for (stream, why) in self.bodies.overdue(now_ms, patience, self.gateway.largest_body) {
+                    self.bodies.forget(stream);
+                    out.push(WorkerCommand::Resume(stream, Arrived::Nothing(why)));
+                }
+            }
+        }
+        out
+    }
+
+    /// Reads what others published, fetches what is due, and lets go whose wait is over.
+    fn poll(&mut self, now_ms: u64, out: &mut Vec<WorkerCommand>) {
+        self.beat(now_ms, out);
+        for at in 0..self.gateway.policy.issuers.len() {
+            let issuer = IssuerId(at);
+            let Some(control) = self.control(issuer) else { continue };
+            self.sync(issuer, &control);
+            self.fetch_if_due(issuer, &control, now_ms, out);
+            if control.fetched_at > 0
+                && let Some(age) = self.statistics.keys_age(issuer)
+            {
+                out.push(WorkerCommand::Set(age, now_ms.saturating_sub(control.fetched_at) / 1000));
+            }
+        }
+        for (stream, fetched) in self.waiters.ready(&self.keys, now_ms) {
+            out.push(WorkerCommand::Resume(stream, Arrived::Keys(fetched)));
+        }
+        out.push(WorkerCommand::MakeRoom);
+        self.flush(out);
+        let has_keys = (0..self.gateway.policy.issuers.len())
+            .all(|at| self.keys.held(IssuerId(at)).is_some_and(|held| held.set.is_some()));
+        let wanted = if has_keys && self.is_listening { TICKS.1 } else { TICKS.0 };
+        if self.tick != wanted {
+            self.tick = wanted;
+            out.push(WorkerCommand::Tick(wanted));
+        }
+    }
+
+    /// Tells what statistics have remembered.
+    pub fn flush(&mut self, out: &mut Vec<WorkerCommand>) {
+        let uncounted =
+            self.statistics.flush(&mut |statistic, more| out.push(WorkerCommand::Count(statistic, more)));
+        if uncounted > 0 {
+            out.push(WorkerCommand::Warn(format!(
+                "the table of addresses is full: {uncounted} requests of others weren't counted by address"
+            )));
+        }
+    }
+
+    fn beat(&mut self, now_ms: u64, out: &mut Vec<WorkerCommand>) {
+        if self.mailbox.beat(&*self.gateway.table, now_ms) {
+            self.is_listening = false;
+        }
+        if !self.is_listening
+            && let Some(place) = self.mailbox.place()
+        {
+            out.push(WorkerCommand::Listen(place));
+        }
+    }
+
+    fn control(&self, issuer: IssuerId) -> Option<Control> {
+        let cell = control::control_cell(self.gateway.policy.issuers.get(issuer.0)?);
+        control::read(&*self.gateway.table, &cell).ok()
+    }
+
+    /// Takes over what another worker published.
+    fn sync(&mut self, issuer: IssuerId, control: &Control) {
+        let known = self.keys.held(issuer).map_or(0, |held| held.generation);
+        if control.generation != known {
+            self.load(issuer, control);
+        }
+        let Some(held) = self.keys.held_mut(issuer) else { return };
+        held.failures = u32::try_from(control.failures).unwrap_or(u32::MAX);
+        held.next_at = control.next_at;
+    }
+
+    fn load(&mut self, issuer: IssuerId, control: &Control) {
+        let Some(cell) = self.gateway.policy.issuers.get(issuer.0).map(control::document_cell) else {
+            return;
+        };
+        let document = self.gateway.table.read(&cell).ok().flatten();
+        // Other plugins can write where we write: what is read is parsed and judged like any document.
+        let Some(set) = document.and_then(|(bytes, _)| jwks::parse(&bytes).ok()) else { return };
+        self.tokens.borrow_mut().retain_keys(issuer, |key| set.contains(key));
+        if let Some(held) = self.keys.held_mut(issuer) {
+            held.set = Some(set);
+            held.fetched_at = control.fetched_at;
+            held.generation = control.generation;
+        }
+    }
+
+    fn fetch_if_due(&mut self, id: IssuerId, seen: &Control, now_ms: u64, out: &mut Vec<WorkerCommand>) {
+        let gateway = Arc::clone(&self.gateway);
+        let Some(issuer) = gateway.policy.issuers.get(id.0) else { return };
+        // Look before taking: a write on every tick of every worker would be wasted.
+        if !seen.clone().take_lease(self.holder, now_ms) {
+            return;
+        }
+        let take = |control: &mut Control| control.take_lease(self.holder, now_ms);
+        if control::update(&*gateway.table, &control::control_cell(issuer), take) == Ok(true) {
+            let (fetch, request) = Fetch::start(&issuer.issuer, &issuer.jwks);
+            self.send(id, fetch, request, out);
+        }
+    }
+
+    fn send(&mut self, id: IssuerId, fetch: Fetch, request: Request, out: &mut Vec<WorkerCommand>) {
+        let Some(issuer) = self.gateway.policy.issuers.get(id.0) else { return };
+        let number = self.next_fetch;
+        self.next_fetch = self.next_fetch.wrapping_add(1);
+        out.push(WorkerCommand::Fetch {
+            fetch: number,
+            cluster: issuer.jwks_cluster.clone(),
+            request,
+            timeout_ms: FETCH_TIMEOUT_MS,
+        });
+        self.fetches.push(Fetching { number, token: None, issuer: id, fetch });
+    }
+
+    fn sent(&mut self, number: usize, token: Option<u32>, now_ms: u64, out: &mut Vec<WorkerCommand>) {
+        let Some(at) = self.fetches.iter().position(|fetch| fetch.number == number) else { return };
+        if token.is_some() {
+            if let Some(fetch) = self.fetches.get_mut(at) {
+                fetch.token = token;
+            }
+            return;
+        }
+        let issuer = self.fetches.remove(at).issuer;
+        let failed = Next::Failed("the host can't send the request: is the cluster there?");
+        self.finish(issuer, failed, None, now_ms, out);
+    }
+
+    fn finish(
+        &mut self,
+        id: IssuerId,
+        next: Next,
+        max_age: Option<u64>,
+        now_ms: u64,
+        out: &mut Vec<WorkerCommand>,
+    ) {
+        let gateway = Arc::clone(&self.gateway);
+        let Some(issuer) = gateway.policy.issuers.get(id.0) else { return };
+        let table = &*gateway.table;
+        let failure = match next {
+            Next::Request(fetch, request) => return self.send(id, fetch, request, out),
+            Next::Keys(_, document) => {
+                let written = swap(table, &control::document_cell(issuer), |_| (Some(document.clone()), ()));
+                written.err().map(|_| "shared data can't be written")
+            }
+            Next::Failed(why) => Some(why),
+        };
+        let cell = control::control_cell(issuer);
+        let _ = control::update(table, &cell, |control| match failure {
+            None => control.succeed(self.holder, now_ms, (issuer.refresh_ms, issuer.max_stale_ms), max_age),
+            Some(_) => control.fail(self.holder, now_ms),
+        });
+        if let Some(why) = failure {
+            out.extend(self.statistics.fetch_failures(id).map(|failures| WorkerCommand::Count(failures, 1)));
+            // An issuer is a URL: visible ASCII, without double quotes.
+            out.push(WorkerCommand::Warn(format!("keys of {} not fetched: {why}", issuer.issuer)));
+        }
+        out.push(WorkerCommand::Wake(claims::claimed(table, MAILBOXES, now_ms)));
+    }
+
+    /// A request is gone: nothing waits for it any more.
+    pub(crate) fn forget(&mut self, stream: u32, call: Option<u32>) {
+        self.waiters.forget(stream);
+        self.bodies.forget(stream);
+        if let Some(token) = call {
+            self.calls.forget(token);
+        }
+    }
+}
+
+/// `max-age` in seconds (RFC 9111 §5.2.2.1).
+fn max_age(cache_control: &str) -> Option<u64> {
+    cache_control.split(',').find_map(|directive| {
+        let (name, value) = directive.trim().split_once('=')?;
+        name.eq_ignore_ascii_case("max-age").then(|| value.trim_matches('"').parse().ok()).flatten()
+    })
+}
