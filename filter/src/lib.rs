@@ -1,12 +1,11 @@
 //! The proxy-wasm filter: Envoy's callbacks in, commands of `gatewaystack-driver` done.
 //!
-//! `vm` has the module's exports; `drive` makes events of callbacks and host calls of commands; `host` is the only file that calls the host.
+//! `proxy` makes events of callbacks and host calls of commands; `host` is the only file that calls the host.
 
 pub mod allocator;
-mod drive;
 pub mod host;
+mod proxy;
 mod verify;
-mod vm;
 
 use log::{Level, LevelFilter, Metadata, Record};
 

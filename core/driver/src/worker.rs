@@ -10,11 +10,13 @@ use crate::gateway::Gateway;
 use crate::statistics::Statistics;
 use crate::waiters::Waiters;
 use gatewaystack_core::config::policy::IssuerId;
+pub use gatewaystack_core::jwks::MAX_DOCUMENT;
 use gatewaystack_core::jwks::control::{self, Control, FETCH_TIMEOUT_MS};
 use gatewaystack_core::jwks::discovery::{Fetch, Next, Request};
 use gatewaystack_core::jwks::{self, KeyRing};
 use gatewaystack_core::rate_limit::Counters;
 use gatewaystack_core::rate_limit::service::Answer;
+use gatewaystack_core::request::{self, Headers};
 use gatewaystack_core::shared::swap;
 use gatewaystack_core::token_cache::TokenCache;
 use gatewaystack_core::world::World;
@@ -40,11 +42,9 @@ pub enum WorkerEvent {
     Fetched {
         /// The call's number.
         token: u32,
-        /// The answer's status.
-        status: Option<u16>,
-        /// `Cache-Control`.
-        cache_control: Option<String>,
-        /// Its body, and a byte more than is allowed where it is too long.
+        /// The answer's headers.
+        headers: Headers,
+        /// Its body, and of one that is longer than [`MAX_DOCUMENT`] a byte more than that.
         body: Vec<u8>,
     },
     /// The rate limit service has answered the call of this number, or won't.
@@ -62,8 +62,8 @@ pub enum WorkerCommand {
         fetch: usize,
         /// Where the issuer is.
         cluster: String,
-        /// What is asked.
-        request: Request,
+        /// The request's headers.
+        headers: Vec<(&'static str, String)>,
         /// How long it may take.
         timeout_ms: u64,
     },
@@ -166,13 +166,8 @@ impl Worker {
             WorkerEvent::Poll => self.poll(now_ms, &mut out),
             WorkerEvent::Listening => self.is_listening = true,
             WorkerEvent::Sent(number, token) => self.sent(number, token, now_ms, &mut out),
-            WorkerEvent::Fetched { token, status, cache_control, body } => {
-                if let Some(at) = self.fetches.iter().position(|fetch| fetch.token == Some(token)) {
-                    let Fetching { issuer, fetch, .. } = self.fetches.remove(at);
-                    let max_age = cache_control.as_deref().and_then(max_age);
-                    self.finish(issuer, fetch.answer(status, &body), max_age, now_ms, &mut out);
-                    self.poll(now_ms, &mut out);
-                }
+            WorkerEvent::Fetched { token, headers, body } => {
+                self.fetched(token, &headers, &body, now_ms, &mut out);
             }
             WorkerEvent::Counted(token, answer) => {
                 if let Some(stream) = self.calls.end(token) {
@@ -295,7 +290,14 @@ impl Worker {
         out.push(WorkerCommand::Fetch {
             fetch: number,
             cluster: issuer.jwks_cluster.clone(),
-            request,
+            headers: vec![
+                (":method", "GET".to_owned()),
+                (":scheme", if request.tls { "https" } else { "http" }.to_owned()),
+                (":path", request.path),
+                (":authority", request.authority),
+                ("accept", "application/json".to_owned()),
+                ("user-agent", "gatewaystack".to_owned()),
+            ],
             timeout_ms: FETCH_TIMEOUT_MS,
         });
         self.fetches.push(Fetching { number, token: None, issuer: id, fetch });
@@ -312,6 +314,24 @@ impl Worker {
         let issuer = self.fetches.remove(at).issuer;
         let failed = Next::Failed("the host can't send the request: is the cluster there?");
         self.finish(issuer, failed, None, now_ms, out);
+    }
+
+    fn fetched(
+        &mut self,
+        token: u32,
+        headers: &Headers,
+        body: &[u8],
+        now_ms: u64,
+        out: &mut Vec<WorkerCommand>,
+    ) {
+        let Some(at) = self.fetches.iter().position(|fetch| fetch.token == Some(token)) else { return };
+        let Fetching { issuer, fetch, .. } = self.fetches.remove(at);
+        let pairs = headers.pairs();
+        let find = |name| request::first(&pairs, name).and_then(|value| std::str::from_utf8(value).ok());
+        let status = find(":status").and_then(|status| status.parse().ok());
+        let max_age = find("cache-control").and_then(max_age);
+        self.finish(issuer, fetch.answer(status, body), max_age, now_ms, out);
+        self.poll(now_ms, out);
     }
 
     fn finish(

@@ -1,14 +1,15 @@
-//! proxy-wasm on one side, the driver on the other: each callback becomes an event, each command a call of the host. Nothing is decided here.
+//! proxy-wasm on one side, the driver on the other: each of Envoy's callbacks (the end of this file) becomes an event, each command a call of the host.
+//! Nothing is decided here.
 //!
 //! The host may call back while a call of ours is still under way: where a text that replaces a body is more than it holds, it ends the stream at once, and
 //! so has it logged and deleted inside our call (docs/decisions/0012). So nothing is borrowed while a command is done, each context is held by who works on
 //! it, and once a stream has ended nothing more is done for it.
 
+#![allow(unsafe_code, reason = "the proxy-wasm ABI 0.2.1 has its callbacks by name")]
+
 use crate::host::{self, Answer, Buffer, GrpcCall, Metric, Status};
 use crate::verify::Native;
 use gatewaystack_core::decision::Edits;
-use gatewaystack_core::jwks::MAX_DOCUMENT;
-use gatewaystack_core::jwks::discovery::Request;
 use gatewaystack_core::protobuf;
 use gatewaystack_core::rate_limit::address;
 use gatewaystack_core::rate_limit::service::{self, Answer as Counted};
@@ -23,8 +24,9 @@ use gatewaystack_driver::gateway::Gateway;
 use gatewaystack_driver::statistics::Kind;
 use gatewaystack_driver::stream::Stream;
 use gatewaystack_driver::view::{Body, Map, View};
-use gatewaystack_driver::worker::{MAILBOXES, Worker, WorkerCommand, WorkerEvent};
+use gatewaystack_driver::worker::{MAILBOXES, MAX_DOCUMENT, Worker, WorkerCommand, WorkerEvent};
 use std::cell::{Cell, RefCell};
+use std::collections::BTreeMap;
 use std::net::IpAddr;
 use std::rc::Rc;
 use std::sync::Arc;
@@ -36,7 +38,7 @@ const HELD: &str = "gatewaystack_held";
 
 /// Envoy's shared data.
 #[derive(Debug, Clone, Copy)]
-pub struct Cells;
+struct Cells;
 
 impl SharedTable for Cells {
     fn read(&self, key: &str) -> Result<Option<(Vec<u8>, u32)>, TableFault> {
@@ -83,7 +85,7 @@ impl View for InEffect {
 }
 
 /// One request.
-pub struct Filter {
+struct Filter {
     id: u32,
     plugin: Option<Rc<Plugin>>,
     stream: RefCell<Stream>,
@@ -92,17 +94,12 @@ pub struct Filter {
 
 impl Filter {
     /// A request to a plugin that is configured, or to one that isn't: that one is refused.
-    pub fn new(id: u32, plugin: Option<Rc<Plugin>>) -> Self {
+    fn new(id: u32, plugin: Option<Rc<Plugin>>) -> Self {
         Self { id, plugin, stream: RefCell::new(Stream::new(id)), ended: Cell::new(false) }
     }
 
-    /// Whether the host is done with it.
-    pub fn has_ended(&self) -> bool {
-        self.ended.get()
-    }
-
     /// The request's headers are here.
-    pub fn on_request_headers(&self, end: bool) -> Action {
+    fn on_request_headers(&self, end: bool) -> Action {
         if self.plugin.is_none() {
             host::reset();
             return Action::Pause;
@@ -111,7 +108,7 @@ impl Filter {
     }
 
     /// Something has happened, with this context in effect.
-    pub fn on(&self, event: Event) -> Action {
+    fn on(&self, event: Event) -> Action {
         self.ended.set(self.ended.get() || matches!(event, Event::Log | Event::End));
         let Some(plugin) = &self.plugin else {
             let is_of_answer = matches!(
@@ -124,7 +121,7 @@ impl Filter {
         let Output { commands, mut action } = self.step(plugin, event);
         let mut left = commands.into_iter();
         while let Some(command) = left.next() {
-            if self.has_ended() && !is_last {
+            if self.ended.get() && !is_last {
                 return Action::Pause;
             }
             let Some(event) = self.perform(plugin, command) else { continue };
@@ -229,13 +226,11 @@ fn answer(reply: &Reply) -> Result<(), Status> {
 }
 
 /// The contexts of one plugin in one worker.
-pub struct Plugin {
+struct Plugin {
     root: u32,
     worker: RefCell<Worker>,
     metrics: RefCell<Vec<u32>>,
     queue: Cell<Option<u32>>,
-    /// Finds a request by its number.
-    find: fn(u32) -> Option<Rc<Filter>>,
 }
 
 impl Plugin {
@@ -243,7 +238,7 @@ impl Plugin {
     ///
     /// # Errors
     /// Why it can't be used.
-    pub fn configured(root: u32, find: fn(u32) -> Option<Rc<Filter>>) -> Result<Self, String> {
+    fn configured(root: u32) -> Result<Self, String> {
         let json = host::buffer(Buffer::PluginConfiguration, MAX_CONFIGURATION)
             .map_err(|status| format!("the configuration can't be read (status {})", status.0))?;
         // `vars` panics on what isn't UTF-8.
@@ -251,16 +246,12 @@ impl Plugin {
         let variables = std::env::vars_os().map(|(name, value)| (text(name), text(value))).collect();
         let no_random = |status: Status| format!("no random bytes (status {})", status.0);
         let (fresh, holder) = (host::random().map_err(no_random)?, host::random().map_err(no_random)?);
-        let gateway = Gateway::load(&json, variables, Box::new(Cells), Box::new(Native), fresh)?;
+        let gateway = Gateway::load(&json, variables, Box::new(Cells), Box::new(Native), fresh)
+            .map_err(|why| format!("the policy is refused: {why}"))?;
         log::info!("gatewaystack: {}", gateway.summary());
         let worker = Worker::new(Arc::new(gateway), u64::from_le_bytes(holder));
-        let plugin = Self {
-            root,
-            metrics: RefCell::default(),
-            queue: Cell::new(None),
-            find,
-            worker: RefCell::new(worker),
-        };
+        let (metrics, queue, worker) = (RefCell::default(), Cell::new(None), RefCell::new(worker));
+        let plugin = Self { root, worker, metrics, queue };
         plugin.define();
         host::set_tick_period(Worker::first_tick())
             .map_err(|status| format!("no tick (status {})", status.0))?;
@@ -322,7 +313,7 @@ impl Plugin {
     }
 
     /// Something has happened, with the root's context in effect. Without a clock nothing is done.
-    pub fn on(&self, event: WorkerEvent) {
+    fn on(&self, event: WorkerEvent) {
         let Ok(now_ms) = host::now_ns().map(|ns| ns / 1_000_000) else { return };
         let commands = self.worker.borrow_mut().on(event, now_ms);
         for command in commands {
@@ -332,14 +323,15 @@ impl Plugin {
 
     fn perform(&self, command: WorkerCommand) {
         match command {
-            WorkerCommand::Fetch { fetch, cluster, request, timeout_ms } => {
+            WorkerCommand::Fetch { fetch, cluster, headers, timeout_ms } => {
                 let timeout_ms = u32::try_from(timeout_ms).unwrap_or(u32::MAX);
-                self.on(WorkerEvent::Sent(fetch, send(&cluster, &request, timeout_ms).ok()));
+                let headers: Vec<_> = headers.iter().map(|(name, value)| (*name, value.as_str())).collect();
+                self.on(WorkerEvent::Sent(fetch, host::http_call(&cluster, &headers, timeout_ms).ok()));
             }
             WorkerCommand::Resume(id, arrived) => {
                 // A context that is gone can't be chosen: its request is gone, too.
                 if host::set_effective_context(id).is_ok()
-                    && let Some(filter) = (self.find)(id)
+                    && let Some(filter) = stream(id)
                 {
                     filter.on(Event::Arrived(arrived));
                 }
@@ -370,7 +362,7 @@ impl Plugin {
     }
 
     /// A queue has messages.
-    pub fn on_queue_ready(&self, queue: u32) {
+    fn on_queue_ready(&self, queue: u32) {
         // Bounded: each message is one byte, and who sends more only makes us look again.
         for _ in 0..10_000 {
             if !matches!(host::dequeue(queue), Ok(Some(_))) {
@@ -381,22 +373,16 @@ impl Plugin {
     }
 
     /// An issuer has answered.
-    pub fn on_http_call_response(&self, token: u32, body_size: usize) {
+    fn on_http_call_response(&self, token: u32, body_size: usize) {
         let headers = host::headers(host::Map::CallResponseHeaders).unwrap_or_default();
-        let pairs = headers.pairs();
-        let find = |name: &[u8]| {
-            pairs.iter().find(|(n, _)| *n == name).and_then(|(_, v)| std::str::from_utf8(v).ok())
-        };
-        let status = find(b":status").and_then(|s| s.parse().ok());
-        let cache_control = find(b"cache-control").map(str::to_owned);
         // One byte more than is allowed, so that too long a document is seen to be too long.
         let most = (MAX_DOCUMENT + 1).min(body_size);
         let body = host::buffer(Buffer::CallResponseBody, most).unwrap_or_default();
-        self.on(WorkerEvent::Fetched { token, status, cache_control, body });
+        self.on(WorkerEvent::Fetched { token, headers, body });
     }
 
     /// The rate limit service has answered. The answer is the root's, as the call was.
-    pub fn on_grpc_call_response(&self, token: u32, status: u32, size: usize) {
+    fn on_grpc_call_response(&self, token: u32, status: u32, size: usize) {
         let is_read =
             status == 0 && size <= service::MAX_ANSWER && host::set_effective_context(self.root).is_ok();
         let answer =
@@ -405,23 +391,11 @@ impl Plugin {
     }
 
     /// It is gone.
-    pub fn end(&self) {
+    fn end(&self) {
         let mut commands = Vec::new();
         self.worker.borrow_mut().flush(&mut commands);
         commands.into_iter().for_each(|command| self.perform(command));
     }
-}
-
-fn send(cluster: &str, request: &Request, timeout_ms: u32) -> Result<u32, Status> {
-    let headers = [
-        (":method", "GET"),
-        (":scheme", if request.tls { "https" } else { "http" }),
-        (":path", request.path.as_str()),
-        (":authority", request.authority.as_str()),
-        ("accept", "application/json"),
-        ("user-agent", "gatewaystack"),
-    ];
-    host::http_call(cluster, &headers, timeout_ms)
 }
 
 /// `envoy.config.core.v3.GrpcService { envoy_grpc = 1 { cluster_name = 1 } }`. A bare name would do, if none happened to be a message.
@@ -434,31 +408,29 @@ fn envoy_grpc(cluster: &str) -> String {
 }
 
 /// The plugin that counts connections (`root_id: gatewaystack_connections`).
-pub struct DoorPlugin {
+struct DoorPlugin {
     door: RefCell<Door>,
     refused: u32,
 }
 
 impl DoorPlugin {
     /// Whether the plugin that is being configured counts connections.
-    pub fn is_meant() -> bool {
+    fn is_meant() -> bool {
         matches!(host::property("plugin_root_id"), Ok(Some(id)) if id == b"gatewaystack_connections")
     }
 
-    /// Reads its configuration; `None`: it can't be used.
-    pub fn configured() -> Option<Self> {
-        let configuration = host::buffer(Buffer::PluginConfiguration, 16).ok()?;
-        let Some(door) = Door::new(&configuration, u64::from_le_bytes(host::random().ok()?)) else {
-            log::error!("gatewaystack: the number of connections for an address can't be read");
-            return None;
-        };
+    fn configured() -> Result<Self, String> {
+        let unread = || "the number of connections for an address can't be read".to_owned();
+        let configuration = host::buffer(Buffer::PluginConfiguration, 16).map_err(|_| unread())?;
+        let holder = host::random().map_err(|status| format!("no random bytes (status {})", status.0))?;
+        let door = Door::new(&configuration, u64::from_le_bytes(holder)).ok_or_else(unread)?;
         let refused = host::define_metric(Metric::Counter, door::REFUSED).unwrap_or(u32::MAX);
-        host::set_tick_period(door::TICK_MS).ok()?;
-        Some(Self { door: RefCell::new(door), refused })
+        host::set_tick_period(door::TICK_MS).map_err(|status| format!("no tick (status {})", status.0))?;
+        Ok(Self { door: RefCell::new(door), refused })
     }
 
     /// Time has passed.
-    pub fn on_tick(&self) {
+    fn on_tick(&self) {
         let now_ms = host::now_ns().ok().map(|ns| ns / 1_000_000);
         let refused = self.door.borrow_mut().tick(&Cells, now_ms);
         if refused > 0 {
@@ -467,15 +439,10 @@ impl DoorPlugin {
             );
         }
     }
-
-    /// It is gone.
-    pub fn end(&self) {
-        self.door.borrow_mut().end(&Cells);
-    }
 }
 
 /// One connection.
-pub struct Connection {
+struct Connection {
     door: Rc<DoorPlugin>,
     /// Whose it is, once it is counted.
     from: Cell<Option<IpAddr>>,
@@ -483,12 +450,12 @@ pub struct Connection {
 
 impl Connection {
     /// One of which nothing is known.
-    pub fn new(door: Rc<DoorPlugin>) -> Self {
+    fn new(door: Rc<DoorPlugin>) -> Self {
         Self { door, from: Cell::new(None) }
     }
 
     /// It is there: whether it stays.
-    pub fn enter(&self) -> bool {
+    fn enter(&self) -> bool {
         // One without an address is a Unix socket's.
         let Some(from) = source_address() else { return true };
         if self.door.door.borrow_mut().enter(from) {
@@ -505,6 +472,139 @@ impl Drop for Connection {
     fn drop(&mut self) {
         if let Some(from) = self.from.take() {
             self.door.door.borrow_mut().leave(from);
+        }
+    }
+}
+
+/// A context of the VM, by what it is of.
+#[derive(Clone)]
+enum Context {
+    Plugin(Rc<Plugin>),
+    Door(Rc<DoorPlugin>),
+    Stream(Rc<Filter>),
+    Connection(Rc<Connection>),
+}
+
+thread_local! {
+    static CONTEXTS: RefCell<BTreeMap<u32, Context>> = const { RefCell::new(BTreeMap::new()) };
+}
+
+fn context(id: u32) -> Option<Context> {
+    CONTEXTS.with_borrow(|all| all.get(&id).cloned())
+}
+
+/// What was there is dropped once nothing borrows the list.
+fn add(id: u32, context: Context) {
+    drop(CONTEXTS.with_borrow_mut(|all| all.insert(id, context)));
+}
+
+fn stream(id: u32) -> Option<Rc<Filter>> {
+    if let Some(Context::Stream(filter)) = context(id) { Some(filter) } else { None }
+}
+
+fn plugin(id: u32) -> Option<Rc<Plugin>> {
+    if let Some(Context::Plugin(plugin)) = context(id) { Some(plugin) } else { None }
+}
+
+/// What becomes of a callback's part of a stream; `None`: the stream has ended, before it or within it.
+fn run(id: u32, event: impl FnOnce(&Filter) -> Action) -> Option<Action> {
+    let filter = stream(id).filter(|filter| !filter.ended.get())?;
+    let action = event(&filter);
+    (!filter.ended.get()).then_some(action)
+}
+
+/// `FilterHeadersStatus` and `FilterTrailersStatus`: continue, stop.
+fn stopping(id: u32, event: impl FnOnce(&Filter) -> Action) -> u32 {
+    u32::from(run(id, event) != Some(Action::Continue))
+}
+
+/// `FilterDataStatus`: continue, stop and keep it in the buffer, stop and drop it.
+fn data(id: u32, event: Event) -> u32 {
+    match run(id, |filter| filter.on(event)) {
+        Some(Action::Continue) => 0,
+        Some(Action::Pause) => 1,
+        None => 3,
+    }
+}
+
+macro_rules! exports {
+    ($(fn $name:ident($($argument:ident: $type:ty),*) $(-> $result:ty)? $body:block)*) => {
+        $(#[unsafe(no_mangle)]
+        extern "C" fn $name($($argument: $type),*) $(-> $result)? $body)*
+    };
+}
+
+exports! {
+    fn proxy_abi_version_0_2_1() {}
+    fn proxy_on_vm_start(_id: u32, _size: usize) -> bool {
+        true
+    }
+    fn proxy_on_context_create(id: u32, of: u32) {
+        match context(of) {
+            Some(Context::Door(door)) => add(id, Context::Connection(Rc::new(Connection::new(door)))),
+            // Which plugin's a root is will be known when it is configured.
+            _ if of == 0 => {}
+            _ => add(id, Context::Stream(Rc::new(Filter::new(id, plugin(of))))),
+        }
+    }
+    fn proxy_on_configure(id: u32, _size: usize) -> bool {
+        let configured = if DoorPlugin::is_meant() {
+            DoorPlugin::configured().map(|door| Context::Door(Rc::new(door)))
+        } else {
+            Plugin::configured(id).map(|plugin| Context::Plugin(Rc::new(plugin)))
+        };
+        configured.map(|context| add(id, context)).map_err(|why| log::error!("gatewaystack: {why}")).is_ok()
+    }
+    fn proxy_on_tick(id: u32) {
+        match context(id) {
+            Some(Context::Plugin(plugin)) => plugin.on(WorkerEvent::Poll),
+            Some(Context::Door(door)) => door.on_tick(),
+            _ => {}
+        }
+    }
+    fn proxy_on_queue_ready(id: u32, queue: u32) {
+        plugin(id).into_iter().for_each(|plugin| plugin.on_queue_ready(queue));
+    }
+    fn proxy_on_http_call_response(id: u32, token: u32, _headers: usize, size: usize, _trailers: usize) {
+        plugin(id).into_iter().for_each(|plugin| plugin.on_http_call_response(token, size));
+    }
+    fn proxy_on_grpc_receive(id: u32, token: u32, size: usize) {
+        plugin(id).into_iter().for_each(|plugin| plugin.on_grpc_call_response(token, 0, size));
+    }
+    fn proxy_on_grpc_close(id: u32, token: u32, status: u32) {
+        plugin(id).into_iter().for_each(|plugin| plugin.on_grpc_call_response(token, status, 0));
+    }
+    fn proxy_on_new_connection(id: u32) -> u32 {
+        u32::from(matches!(context(id), Some(Context::Connection(connection)) if !connection.enter()))
+    }
+    fn proxy_on_request_headers(id: u32, _count: usize, end: bool) -> u32 {
+        stopping(id, |filter| filter.on_request_headers(end))
+    }
+    fn proxy_on_request_body(id: u32, size: usize, end: bool) -> u32 {
+        data(id, Event::RequestBody { size, end })
+    }
+    fn proxy_on_request_trailers(id: u32, _count: usize) -> u32 {
+        stopping(id, |filter| filter.on(Event::RequestTrailers))
+    }
+    fn proxy_on_response_headers(id: u32, _count: usize, end: bool) -> u32 {
+        stopping(id, |filter| filter.on(Event::AnswerHeaders { end }))
+    }
+    fn proxy_on_response_body(id: u32, size: usize, end: bool) -> u32 {
+        data(id, Event::AnswerBody { size, end })
+    }
+    fn proxy_on_response_trailers(id: u32, _count: usize) -> u32 {
+        stopping(id, |filter| filter.on(Event::AnswerTrailers))
+    }
+    fn proxy_on_log(id: u32) {
+        stream(id).into_iter().for_each(|filter| drop(filter.on(Event::Log)));
+    }
+    fn proxy_on_delete(id: u32) {
+        // Dropped once nothing borrows the list; who is at work on it drops it later.
+        match CONTEXTS.with_borrow_mut(|all| all.remove(&id)) {
+            Some(Context::Stream(filter)) => drop(filter.on(Event::End)),
+            Some(Context::Door(door)) => door.door.borrow_mut().end(&Cells),
+            Some(Context::Plugin(plugin)) => plugin.end(),
+            Some(Context::Connection(_)) | None => {}
         }
     }
 }
