@@ -12,7 +12,7 @@ use crate::rate_limit::Outcome;
 use crate::refusal::{AuthorizationFault, Fault, Refusal};
 use crate::tally::Tally;
 use crate::world::World;
-use std::rc::Rc;
+use std::sync::Arc;
 
 /// What became of a fetch that a request waited for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -29,7 +29,7 @@ pub enum Fetched {
 #[derive(Debug)]
 pub enum Caller {
     /// This one.
-    Known(Rc<VerifiedClaims>),
+    Known(Arc<VerifiedClaims>),
     /// The keys of this issuer must be fetched first.
     NeedsKeys(IssuerId),
 }
@@ -64,7 +64,7 @@ pub fn authenticate(
 }
 
 /// The claims of a token that was verified before, byte for byte.
-fn known(world: &World<'_>, bearer: Bearer<'_>) -> Option<Rc<VerifiedClaims>> {
+fn known(world: &World<'_>, bearer: Bearer<'_>) -> Option<Arc<VerifiedClaims>> {
     let token = match bearer {
         Bearer::Unread(token) => token,
         Bearer::Signed(token) => token.as_bytes(),
@@ -154,8 +154,8 @@ fn check_signature(
         Err(_) => Err(Refusal::Internal(Fault::Verifier)),
         Ok(None) => Err(Refusal::Token(TokenFault::Signature)),
         Ok(Some((proof, key))) => {
-            let claims = Rc::new(unverified.verified(proof));
-            world.tokens.borrow_mut().insert(token.as_bytes(), Rc::clone(&claims), key);
+            let claims = Arc::new(unverified.verified(proof));
+            world.tokens.borrow_mut().insert(token.as_bytes(), Arc::clone(&claims), key);
             Ok(Caller::Known(claims))
         }
     }

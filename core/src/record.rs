@@ -10,7 +10,7 @@ use crate::mcp::target::Target;
 use crate::rate_limit::LimitState;
 use crate::refusal::{Refusal, kind};
 use crate::request::{self, Pairs, Request};
-use std::rc::Rc;
+use std::sync::Arc;
 
 /// Longest string of a client's in a record, in bytes.
 const CUT: usize = 256;
@@ -26,7 +26,7 @@ pub struct Facts {
     pub counted: Option<LimitState>,
     method: String,
     path: String,
-    caller: Option<Rc<VerifiedClaims>>,
+    caller: Option<Arc<VerifiedClaims>>,
     tool: Option<String>,
     tools: Tools,
     operation: Option<String>,
@@ -93,8 +93,8 @@ impl Facts {
         self.path = cut(&String::from_utf8_lossy(path.get(..end.min(CUT)).unwrap_or_default())).to_owned();
     }
 
-    pub(crate) fn identify(&mut self, claims: &Rc<VerifiedClaims>) {
-        self.caller = Some(Rc::clone(claims));
+    pub(crate) fn identify(&mut self, claims: &Arc<VerifiedClaims>) {
+        self.caller = Some(Arc::clone(claims));
     }
 
     pub(crate) fn operate(&mut self, operation: &Operation) {

@@ -1,7 +1,7 @@
 //! Memory that all workers share: compare-and-swap cells that the host lends.
 
-use std::cell::{Cell, RefCell};
 use std::collections::HashMap;
+use std::sync::{Mutex, MutexGuard, PoisonError};
 
 /// The compare-and-swap value to write where a cell is absent: the host ignores it there, and refuses it elsewhere.
 pub const ABSENT: u32 = u32::MAX;
@@ -52,44 +52,53 @@ pub fn swap<R>(
     Err(TableFault)
 }
 
-/// A table in memory, with the host's semantics: for tests and command line tools.
+/// A table in memory, with the host's semantics: for tests, command line tools, and hosts whose workers are threads of one process.
 #[derive(Debug, Default)]
-pub struct MemoryTable {
-    cells: RefCell<HashMap<String, (Vec<u8>, u32)>>,
-    is_down: Cell<bool>,
-    reads: Cell<usize>,
+pub struct MemoryTable(Mutex<Memory>);
+
+#[derive(Debug, Default)]
+struct Memory {
+    cells: HashMap<String, (Vec<u8>, u32)>,
+    is_down: bool,
+    reads: usize,
 }
 
 impl MemoryTable {
+    /// Each change is whole before anything can panic.
+    fn memory(&self) -> MutexGuard<'_, Memory> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
     /// Fails from now on, or no longer.
     pub fn fail(&self, is_down: bool) {
-        self.is_down.set(is_down);
+        self.memory().is_down = is_down;
     }
 
     /// How often it was read.
     pub fn reads(&self) -> usize {
-        self.reads.get()
+        self.memory().reads
     }
 
     /// How many cells there are, and how many bytes they hold.
     pub fn size(&self) -> (usize, usize) {
-        let cells = self.cells.borrow();
-        (cells.len(), cells.values().map(|(bytes, _)| bytes.len()).sum())
+        let memory = self.memory();
+        (memory.cells.len(), memory.cells.values().map(|(bytes, _)| bytes.len()).sum())
     }
 }
 
 impl SharedTable for MemoryTable {
     fn read(&self, key: &str) -> Result<Option<(Vec<u8>, u32)>, TableFault> {
-        self.reads.set(self.reads.get() + 1);
-        if self.is_down.get() { Err(TableFault) } else { Ok(self.cells.borrow().get(key).cloned()) }
+        let mut memory = self.memory();
+        memory.reads += 1;
+        if memory.is_down { Err(TableFault) } else { Ok(memory.cells.get(key).cloned()) }
     }
 
     fn write(&self, key: &str, value: &[u8], cas: u32) -> Result<bool, TableFault> {
-        if self.is_down.get() {
+        let mut memory = self.memory();
+        if memory.is_down {
             return Err(TableFault);
         }
-        let mut cells = self.cells.borrow_mut();
-        match cells.get_mut(key) {
+        match memory.cells.get_mut(key) {
             Some((_, current)) if *current != cas => Ok(false),
             Some((bytes, current)) => {
                 *bytes = value.to_vec();
@@ -97,9 +106,20 @@ impl SharedTable for MemoryTable {
                 Ok(true)
             }
             None => {
-                cells.insert(key.to_owned(), (value.to_vec(), 1));
+                memory.cells.insert(key.to_owned(), (value.to_vec(), 1));
                 Ok(true)
             }
         }
+    }
+}
+
+/// Several hosts' workers may share one.
+impl<T: SharedTable + ?Sized> SharedTable for std::sync::Arc<T> {
+    fn read(&self, key: &str) -> Result<Option<(Vec<u8>, u32)>, TableFault> {
+        (**self).read(key)
+    }
+
+    fn write(&self, key: &str, value: &[u8], cas: u32) -> Result<bool, TableFault> {
+        (**self).write(key, value, cas)
     }
 }

@@ -6,7 +6,7 @@ use crate::config::policy::IssuerId;
 use crate::jwt::VerifiedClaims;
 use std::collections::HashMap;
 use std::hash::{BuildHasherDefault, Hasher};
-use std::rc::Rc;
+use std::sync::Arc;
 
 /// Entries of one generation.
 const MAX_ENTRIES: usize = 4_096;
@@ -42,7 +42,7 @@ impl Hasher for TailHasher {
 #[derive(Debug, Clone)]
 struct Entry {
     token: Box<[u8]>,
-    claims: Rc<VerifiedClaims>,
+    claims: Arc<VerifiedClaims>,
     key: u64,
 }
 
@@ -72,20 +72,20 @@ pub struct TokenCache {
 
 impl TokenCache {
     /// The claims of a token that was verified before and is current at `now_ms`.
-    pub fn find(&mut self, token: &[u8], now_ms: u64) -> Option<Rc<VerifiedClaims>> {
+    pub fn find(&mut self, token: &[u8], now_ms: u64) -> Option<Arc<VerifiedClaims>> {
         let tail = tail(token)?;
         if let Some(entry) = self.young.get(&tail).filter(|entry| entry.is_of(token)) {
-            return entry.claims.is_current(now_ms).then(|| Rc::clone(&entry.claims));
+            return entry.claims.is_current(now_ms).then(|| Arc::clone(&entry.claims));
         }
         self.old.get(&tail).filter(|entry| entry.is_of(token))?;
         let entry = self.old.remove(&tail)?;
-        let claims = entry.claims.is_current(now_ms).then(|| Rc::clone(&entry.claims))?;
+        let claims = entry.claims.is_current(now_ms).then(|| Arc::clone(&entry.claims))?;
         self.put(tail, entry);
         Some(claims)
     }
 
     /// Remembers a verified token and the key that verified it.
-    pub fn insert(&mut self, token: &[u8], claims: Rc<VerifiedClaims>, key: u64) {
+    pub fn insert(&mut self, token: &[u8], claims: Arc<VerifiedClaims>, key: u64) {
         // A signature is longer.
         if let Some(tail) = tail(token) {
             self.put(tail, Entry { token: token.into(), claims, key });

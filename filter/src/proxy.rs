@@ -596,12 +596,14 @@ exports! {
         stopping(id, |filter| filter.on(Event::AnswerTrailers))
     }
     fn proxy_on_log(id: u32) {
-        stream(id).into_iter().for_each(|filter| drop(filter.on(Event::Log)));
+        if let Some(filter) = stream(id) {
+            filter.on(Event::Log);
+        }
     }
     fn proxy_on_delete(id: u32) {
         // Dropped once nothing borrows the list; who is at work on it drops it later.
         match CONTEXTS.with_borrow_mut(|all| all.remove(&id)) {
-            Some(Context::Stream(filter)) => drop(filter.on(Event::End)),
+            Some(Context::Stream(filter)) => _ = filter.on(Event::End),
             Some(Context::Door(door)) => door.door.borrow_mut().end(&Cells),
             Some(Context::Plugin(plugin)) => plugin.end(),
             Some(Context::Connection(_)) | None => {}

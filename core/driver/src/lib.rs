@@ -27,3 +27,6 @@ pub mod stream;
 pub mod view;
 pub mod waiters;
 pub mod worker;
+
+#[cfg(test)]
+mod tests;

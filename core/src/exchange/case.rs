@@ -11,11 +11,11 @@ use crate::rate_limit::service::Question;
 use crate::reply::Reply;
 use crate::request::Request;
 use crate::route::Match;
-use std::rc::Rc;
+use std::sync::Arc;
 
 /// What judging a request comes to.
 pub(super) enum Verdict {
-    Forward(Permit, Option<Rc<VerifiedClaims>>, Option<Rewrite>),
+    Forward(Permit, Option<Arc<VerifiedClaims>>, Option<Rewrite>),
     Answer(Reply),
     /// It goes on once something has come: what the host has to do for that, and what judging goes on with.
     Wait(Wait, Awaited),

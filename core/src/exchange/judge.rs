@@ -24,7 +24,7 @@ use crate::route::{self, Match};
 use crate::shadow;
 use crate::tally::Tally;
 use crate::world::World;
-use std::rc::Rc;
+use std::sync::Arc;
 
 /// Where judging begins, or goes on.
 pub(super) enum Entry<'a> {
@@ -234,7 +234,7 @@ fn forward_or_answer(
     route: &Route,
     facts: &mut Facts,
     permit: Permit,
-    caller: Option<(RouteId, Rc<VerifiedClaims>)>,
+    caller: Option<(RouteId, Arc<VerifiedClaims>)>,
 ) -> Result<Verdict, Refusal> {
     let Some(mut reply) = reply::metadata(world.policy, route, case.request)? else {
         let rewrite = caller

@@ -19,13 +19,13 @@ use crate::reply::{self, Asked, AskedMcp, Reply};
 use crate::request::Request;
 use crate::response_filter::{self, Filtered};
 use crate::world::World;
-use std::rc::Rc;
+use std::sync::Arc;
 
 /// What an answer must not show.
 #[derive(Debug)]
 pub struct Rewrite {
     pub(super) route: RouteId,
-    pub(super) claims: Option<Rc<VerifiedClaims>>,
+    pub(super) claims: Option<Arc<VerifiedClaims>>,
     pub(super) what: What,
     is_head: bool,
 }
@@ -120,16 +120,16 @@ pub const STALE: [&str; 4] = ["etag", "digest", "content-digest", "accept-ranges
 
 impl Rewrite {
     /// Cuts an answer down to the caller's own elements.
-    pub(super) fn owner(route: RouteId, claims: &Rc<VerifiedClaims>, request: &Request<'_>) -> Self {
+    pub(super) fn owner(route: RouteId, claims: &Arc<VerifiedClaims>, request: &Request<'_>) -> Self {
         let is_head = request.method == "HEAD";
-        Self { route, claims: Some(Rc::clone(claims)), what: What::Owner, is_head }
+        Self { route, claims: Some(Arc::clone(claims)), what: What::Owner, is_head }
     }
 
     /// Cuts lists down to what the caller may use, and keeps the task that is made. What was asked for doesn't say what comes: an upstream knows its answers by ids that
     /// the client chose. The operation has passed, and what is kept of it is taken.
     pub(super) fn list(
         route: RouteId,
-        claims: Option<&Rc<VerifiedClaims>>,
+        claims: Option<&Arc<VerifiedClaims>>,
         operation: &mut Operation,
         session: Session,
         tasks: Tasks,

@@ -16,7 +16,7 @@ use crate::refusal::Refusal;
 use crate::request::{self, Headers};
 use crate::tally::Tally;
 use std::borrow::Cow;
-use std::rc::Rc;
+use std::sync::Arc;
 
 /// Where an exchange is.
 #[derive(Debug, Default)]
@@ -67,7 +67,7 @@ pub enum Arrival<'a> {
 /// A request that would pass but for the limits over machines.
 #[derive(Debug)]
 pub(super) struct Uncounted {
-    pub claims: Rc<VerifiedClaims>,
+    pub claims: Arc<VerifiedClaims>,
     /// What this gateway's own limits came to.
     pub own: Option<LimitState>,
     /// The session of an MCP request.

@@ -9,7 +9,7 @@ use wasm_bindgen_test::wasm_bindgen_test as test;
 const NOW: u64 = NOW_S * 1000;
 
 /// Claims behind a signature, of a token that ends in an hour.
-fn claims() -> Rc<VerifiedClaims> {
+fn claims() -> Arc<VerifiedClaims> {
     let mut gate = gate(json!({"routes": [{"path": "/*"}]}));
     let token = token().mint();
     assert_eq!(gate.status("GET", "/x", &token), 200);
@@ -28,7 +28,7 @@ fn lengths(count: usize, length: usize) -> Vec<usize> {
     let (mut cache, claims) = (TokenCache::default(), claims());
     assert!(cache.is_empty());
     let mut insert = |number| {
-        cache.insert(&numbered(number, length), Rc::clone(&claims), 1);
+        cache.insert(&numbered(number, length), Arc::clone(&claims), 1);
         assert!(!cache.is_empty());
         cache.len()
     };
@@ -56,7 +56,7 @@ fn what_is_asked_for_again_stays_and_what_is_not_goes() {
     let length = 1024 * 1024;
     let insert = |cache: &mut TokenCache, numbers: std::ops::Range<usize>| {
         for number in numbers {
-            cache.insert(&numbered(number, length), Rc::clone(&claims), 1);
+            cache.insert(&numbered(number, length), Arc::clone(&claims), 1);
         }
     };
     insert(&mut cache, 0..5);
@@ -74,7 +74,7 @@ fn what_is_asked_for_again_stays_and_what_is_not_goes() {
 fn a_token_that_has_ended_is_found_in_neither_generation() {
     let (mut cache, claims) = (TokenCache::default(), claims());
     let [young, old] = [1, 0].map(|number| numbered(number, MAX_BYTES));
-    cache.insert(&old, Rc::clone(&claims), 1);
+    cache.insert(&old, Arc::clone(&claims), 1);
     cache.insert(&young, claims, 1);
     let later = NOW + 2 * 3_600_000;
     assert!(cache.find(&young, later).is_none() && cache.find(&old, later).is_none());
@@ -90,9 +90,9 @@ fn a_token_is_found_by_all_of_its_bytes() {
         // As the younger generation's, and as the old one's.
         for turns in [false, true] {
             let mut cache = TokenCache::default();
-            cache.insert(&good, Rc::clone(&claims), 1);
+            cache.insert(&good, Arc::clone(&claims), 1);
             if turns {
-                cache.insert(&numbered(2, MAX_BYTES), Rc::clone(&claims), 1);
+                cache.insert(&numbered(2, MAX_BYTES), Arc::clone(&claims), 1);
             }
             for at in 0..length - 16 {
                 let mut other = good.clone();
@@ -121,7 +121,7 @@ fn tokens_of_a_key_that_is_gone_go_from_both_generations_and_others_stay() {
     let (mut cache, claims) = (TokenCache::default(), claims());
     // 0 to 3 become the old generation, 4 and 5 are young; even ones have key 0.
     for number in 0..6 {
-        cache.insert(&numbered(number, 1024 * 1024), Rc::clone(&claims), number as u64 % 2);
+        cache.insert(&numbered(number, 1024 * 1024), Arc::clone(&claims), number as u64 % 2);
     }
     cache.retain_keys(IssuerId(1), |_| false);
     assert_eq!(cache.len(), 6, "another issuer's");

@@ -23,7 +23,7 @@ use gatewaystack_core::world::World;
 use serde_json::Value;
 use std::cell::RefCell;
 use std::net::{IpAddr, Ipv4Addr};
-use std::rc::Rc;
+use std::sync::Arc;
 
 /// A gateway without Envoy.
 pub struct Bench {
@@ -136,7 +136,7 @@ impl Bench {
     }
 
     /// Who calls, if the route takes the token.
-    pub fn caller(&self, route: &Route, token: &str) -> Option<Rc<VerifiedClaims>> {
+    pub fn caller(&self, route: &Route, token: &str) -> Option<Arc<VerifiedClaims>> {
         self.world(|world| match self.authenticate(world, Some(route), token) {
             Ok(Caller::Known(claims)) => Some(claims),
             Ok(Caller::NeedsKeys(_)) | Err(_) => None,
@@ -144,7 +144,7 @@ impl Bench {
     }
 
     /// Judges the token as such, for the issuer's audiences.
-    pub fn token(&self, token: &str) -> (Verdict, Option<Rc<VerifiedClaims>>) {
+    pub fn token(&self, token: &str) -> (Verdict, Option<Arc<VerifiedClaims>>) {
         self.world(|world| match self.authenticate(world, None, token) {
             Ok(Caller::Known(claims)) => (Verdict::Allowed("a good token"), Some(claims)),
             Ok(Caller::NeedsKeys(_)) => (Verdict::Undecided, None),

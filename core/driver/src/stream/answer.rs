@@ -1,6 +1,7 @@
 //! The upstream's answer, where it must not be shown as it is: headers held or corrected, the body read whole or event by event, as the core says.
 
-use super::Step;
+use super::answering::Answering;
+use super::step::Step;
 use crate::command::{Action, Command, HeaderEdit};
 use crate::view::{Body, Map};
 use gatewaystack_core::cors;
@@ -11,22 +12,6 @@ use gatewaystack_core::mcp::sse::Events;
 use gatewaystack_core::reply::Reply;
 use gatewaystack_core::world::World;
 use std::borrow::Cow;
-
-/// How the answer's body is treated.
-#[derive(Debug, Default)]
-pub(super) enum Answering {
-    /// It passes.
-    #[default]
-    Passing,
-    /// It is read whole, at most so many bytes.
-    Whole(usize),
-    /// It is held while it may be a list, and watched; so much of what is held was seen already.
-    Watched { watched: Watched, read: usize },
-    /// Its events are filtered; `held`: its headers wait for the first of them.
-    Events { events: Events, held: bool },
-    /// Nothing more of it is shown.
-    Over,
-}
 
 /// What was known of a body's length when its headers were looked at.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

@@ -1,0 +1,251 @@
+//! A stream, and one event on its way: what is decided, and what follows for the request.
+
+use super::answering::Answering;
+use crate::command::{Action, Ask, Command, Statistic};
+use crate::copies::Copied;
+use crate::view::View;
+use crate::worker::Worker;
+use gatewaystack_core::authenticate::Fetched;
+use gatewaystack_core::config::policy::IssuerId;
+use gatewaystack_core::decision::{Decision, Observed, Read, Wait};
+use gatewaystack_core::exchange::{Arrival, Exchange, Judged};
+use gatewaystack_core::rate_limit::service::{Answer as Counted, Question};
+use gatewaystack_core::world::World;
+
+/// One request and its answer.
+#[derive(Debug)]
+pub struct Stream {
+    pub(super) id: u32,
+    pub(super) exchange: Exchange,
+    pub(super) phase: Phase,
+    pub(super) came: Came,
+    pub(super) answering: Answering,
+    /// What the rate limit service was asked for it, while it hasn't answered.
+    pub(super) call: Option<u32>,
+    /// A text of ours is on its way into the host's buffer.
+    pub(super) replacing: bool,
+}
+
+/// What becomes of the request.
+#[derive(Debug, Default)]
+pub(super) enum Phase {
+    /// Nothing of it goes on, or nothing more.
+    #[default]
+    Held,
+    /// At most so many bytes of its body are read, which wait for what is decided.
+    Reading(usize),
+    /// It goes on, and its body is copied.
+    Copying(Copied),
+    /// It goes on.
+    Passing,
+    /// The host is done with it: nothing of it may be touched any more.
+    Ended,
+}
+
+/// What has come of the request so far.
+#[derive(Debug, Default)]
+pub(super) struct Came {
+    /// When, in nanoseconds.
+    pub started_ns: u64,
+    /// Its headers were all of it.
+    pub bodiless: bool,
+    /// Trailers, while it was held: the host won't show them again.
+    pub trailers: bool,
+    /// Keys, which it has waited for.
+    pub keys: bool,
+    /// A good token says who sends it.
+    pub vouched: bool,
+    /// Its headers have left before its body was judged.
+    pub headers_left: bool,
+}
+
+impl Stream {
+    /// A request of which nothing has come; `id`: the host's number.
+    pub fn new(id: u32) -> Self {
+        Self {
+            id,
+            exchange: Exchange::default(),
+            phase: Phase::default(),
+            came: Came::default(),
+            answering: Answering::default(),
+            call: None,
+            replacing: false,
+        }
+    }
+}
+
+/// One event, on its way.
+pub(super) struct Step<'a> {
+    pub stream: &'a mut Stream,
+    pub worker: &'a mut Worker,
+    pub view: &'a dyn View,
+    pub out: Vec<Command>,
+}
+
+impl Step<'_> {
+    /// Without a clock everything is long ago.
+    pub(super) fn now_ms(&self) -> u64 {
+        self.view.now_ns().unwrap_or_default() / 1_000_000
+    }
+
+    /// Whether the request may go on.
+    pub(super) fn passes(&self) -> bool {
+        matches!(self.stream.phase, Phase::Passing | Phase::Copying(_))
+    }
+
+    /// Held or answered: nothing of the request may go on.
+    pub(super) fn gate(&self) -> Action {
+        if self.passes() { Action::Continue } else { Action::Pause }
+    }
+
+    /// How much of the body is held and read; `None`: nothing is.
+    pub(super) fn cap(&self) -> Option<usize> {
+        if let Phase::Reading(cap) = self.stream.phase { Some(cap) } else { None }
+    }
+
+    /// Runs one transition of the exchange in the world as it is now. Without a clock no token can be judged: the request is refused.
+    pub(super) fn decide(&mut self, transition: impl FnOnce(Exchange, &World<'_>) -> Judged) -> Decision {
+        self.decide_at(self.view.now_ns(), transition, Exchange::fault)
+    }
+
+    /// The same at a time that is known, and what follows without a clock.
+    pub(super) fn decide_at(
+        &mut self,
+        now_ns: Option<u64>,
+        transition: impl FnOnce(Exchange, &World<'_>) -> Judged,
+        without_clock: impl FnOnce(Exchange, &World<'_>) -> Judged,
+    ) -> Decision {
+        let exchange = std::mem::take(&mut self.stream.exchange);
+        let (now_ms, view) = (now_ns.unwrap_or_default() / 1_000_000, self.view);
+        let judged = self.worker.in_world(now_ms, &|| view.source_address(), |world| {
+            if now_ns.is_some() { transition(exchange, world) } else { without_clock(exchange, world) }
+        });
+        self.stream.exchange = judged.exchange;
+        let out = &mut self.out;
+        let mut count = |statistic: Statistic, more: u32| out.push(Command::Count(statistic, more));
+        self.worker.statistics.add(judged.tally, &mut count);
+        judged.decision
+    }
+
+    /// Does what was decided, or holds the request.
+    pub(super) fn follow(&mut self, decision: Decision) -> Action {
+        match decision {
+            Decision::Wait(Wait::Keys(issuer)) => {
+                let started_ms = self.stream.came.started_ns / 1_000_000;
+                self.hold(issuer, started_ms)
+            }
+            Decision::Wait(Wait::Limits(question)) => match self.ask(question) {
+                None => self.held(),
+                Some(decision) => self.follow(decision),
+            },
+            decision => self.apply(decision),
+        }
+    }
+
+    pub(super) fn held(&mut self) -> Action {
+        self.out.push(Command::NoteHeld);
+        Action::Pause
+    }
+
+    /// Holds the request until its issuer's keys are there, where there is room.
+    pub(super) fn hold(&mut self, issuer: IssuerId, now_ms: u64) -> Action {
+        let worker = &mut *self.worker;
+        if !worker.waiters.add(self.stream.id, issuer, &worker.keys, now_ms) {
+            return self.give_up();
+        }
+        self.out.push(Command::Wake);
+        self.held()
+    }
+
+    /// A request that can't wait for keys.
+    pub(super) fn give_up(&mut self) -> Action {
+        let failed = Arrival::Keys(Fetched::Failed);
+        let refused = self.decide(|exchange, world| exchange.resume(world, failed));
+        self.apply(refused)
+    }
+
+    /// Has the rate limit service asked; where that can't be: what is decided without it.
+    pub(super) fn ask(&mut self, question: Question) -> Option<Decision> {
+        // Limits over machines are users' and tenants': who is asked about is known.
+        self.stream.came.vouched = true;
+        let now_ms = self.now_ms();
+        let service = self.worker.gateway.policy.limit_service.as_ref();
+        let ask = service.map(|s| Ask { cluster: s.cluster.clone(), timeout_ms: s.timeout_ms, question });
+        self.count(self.worker.statistics.asked());
+        match ask.filter(|_| self.worker.calls.has_room(now_ms)) {
+            Some(ask) => {
+                self.out.push(Command::Ask(ask));
+                None
+            }
+            None => Some(self.unasked()),
+        }
+    }
+
+    /// The service can't be asked.
+    pub(super) fn unasked(&mut self) -> Decision {
+        self.count(self.worker.statistics.unanswered());
+        let nothing = Arrival::Limits(Counted::Nothing);
+        self.decide(|exchange, world| exchange.resume(world, nothing))
+    }
+
+    pub(super) fn count(&mut self, statistic: Option<Statistic>) {
+        self.out.extend(statistic.map(|statistic| Command::Count(statistic, 1)));
+    }
+
+    /// Does what was decided, of what isn't waited for elsewhere.
+    pub(super) fn apply(&mut self, decision: Decision) -> Action {
+        match decision {
+            Decision::Forward(permit) => {
+                // Of headers that have left, what the permit would change has been changed in the same way.
+                if !self.stream.came.headers_left {
+                    self.out.push(Command::Edit { edits: permit.into_edits(), must: true });
+                }
+                self.stream.phase = Phase::Passing;
+                Action::Continue
+            }
+            // Shadow mode never refuses, not even for a fault of ours; what spoofs an identity must go all the same, in the query, too.
+            Decision::Observe(Observed { edits, watch }) => {
+                let must = !edits.remove.is_empty() || edits.path.is_some();
+                self.out.push(Command::Edit { edits, must });
+                self.stream.phase = match watch {
+                    Some(cap) => Phase::Copying(Copied::new(cap, &self.worker.copies)),
+                    None => Phase::Passing,
+                };
+                Action::Continue
+            }
+            Decision::Reply(reply) => {
+                self.stream.phase = Phase::Held;
+                self.out.push(Command::Reply(reply));
+                Action::Pause
+            }
+            // The caller holds the request.
+            Decision::Wait(Wait::Keys(_) | Wait::Limits(_)) => Action::Pause,
+            Decision::Wait(Wait::Body(Read { cap, let_go, vouched })) => {
+                self.stream.came.vouched = vouched;
+                self.stream.phase = Phase::Reading(cap);
+                // The host can't hold the headers: they leave as they may, and the body waits.
+                self.stream.came.headers_left = let_go.is_some();
+                match let_go {
+                    Some(edits) => {
+                        self.out.push(Command::Edit { edits, must: true });
+                        Action::Continue
+                    }
+                    None => Action::Pause,
+                }
+            }
+        }
+    }
+
+    /// The host can't do what was decided: it is refused.
+    pub(super) fn fail(&mut self) -> Action {
+        self.stream.phase = Phase::Held;
+        let refused = self.decide(Exchange::fault);
+        self.apply(refused)
+    }
+
+    /// The last resort where no answer can be sent.
+    pub(super) fn reset(&mut self) -> Action {
+        self.out.push(Command::Reset);
+        Action::Pause
+    }
+}
