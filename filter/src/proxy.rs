@@ -7,15 +7,12 @@
 
 #![allow(unsafe_code, reason = "the proxy-wasm ABI 0.2.1 has its callbacks by name")]
 
-use crate::host::{self, Answer, Buffer, GrpcCall, Metric, Status};
+use crate::host::{self, Answer, Buffer, Cells, GrpcCall, InEffect, Metric, Status, source_address};
 use crate::verify::Native;
 use gatewaystack_core::decision::Edits;
 use gatewaystack_core::protobuf;
-use gatewaystack_core::rate_limit::address;
 use gatewaystack_core::rate_limit::service::{self, Answer as Counted};
 use gatewaystack_core::reply::Reply;
-use gatewaystack_core::request::Headers;
-use gatewaystack_core::shared::{SharedTable, TableFault};
 use gatewaystack_driver::claims;
 use gatewaystack_driver::command::{Action, Ask, Command, HeaderEdit, Output, Statistic};
 use gatewaystack_driver::door::{self, Door};
@@ -23,7 +20,6 @@ use gatewaystack_driver::event::{Event, Failed};
 use gatewaystack_driver::gateway::Gateway;
 use gatewaystack_driver::statistics::Kind;
 use gatewaystack_driver::stream::Stream;
-use gatewaystack_driver::view::{Body, Map, View};
 use gatewaystack_driver::worker::{MAILBOXES, MAX_DOCUMENT, Worker, WorkerCommand, WorkerEvent};
 use std::cell::{Cell, RefCell};
 use std::collections::BTreeMap;
@@ -35,54 +31,6 @@ use std::sync::Arc;
 const MAX_CONFIGURATION: usize = 4 * 1024 * 1024;
 /// The filter state by which the bootstrap knows a request that was held: Envoy's 413 would be untrue for a body that is only too large to wait.
 const HELD: &str = "gatewaystack_held";
-
-/// Envoy's shared data.
-#[derive(Debug, Clone, Copy)]
-struct Cells;
-
-impl SharedTable for Cells {
-    fn read(&self, key: &str) -> Result<Option<(Vec<u8>, u32)>, TableFault> {
-        host::shared_data(key).map_err(|_| TableFault)
-    }
-
-    fn write(&self, key: &str, value: &[u8], cas: u32) -> Result<bool, TableFault> {
-        host::set_shared_data(key, value, cas).map_err(|_| TableFault)
-    }
-}
-
-fn source_address() -> Option<IpAddr> {
-    address::of_source(host::property("source\0address").ok().flatten())
-}
-
-fn map(of: Map) -> host::Map {
-    match of {
-        Map::Request => host::Map::RequestHeaders,
-        Map::RequestTrailers => host::Map::RequestTrailers,
-        Map::Answer => host::Map::ResponseHeaders,
-    }
-}
-
-/// The stream whose context is in effect.
-struct InEffect;
-
-impl View for InEffect {
-    fn now_ns(&self) -> Option<u64> {
-        host::now_ns().ok()
-    }
-    fn source_address(&self) -> Option<IpAddr> {
-        source_address()
-    }
-    fn headers(&self, of: Map) -> Option<Headers> {
-        host::headers(map(of)).ok()
-    }
-    fn has_header(&self, of: Map, name: &str) -> bool {
-        host::has_header(map(of), name)
-    }
-    fn bytes(&self, of: Body, from: usize, size: usize) -> Option<Vec<u8>> {
-        let buffer = if of == Body::Request { Buffer::RequestBody } else { Buffer::ResponseBody };
-        host::buffer_from(buffer, from, size).ok()
-    }
-}
 
 /// One request.
 struct Filter {
@@ -111,11 +59,8 @@ impl Filter {
     fn on(&self, event: Event) -> Action {
         self.ended.set(self.ended.get() || matches!(event, Event::Log | Event::End));
         let Some(plugin) = &self.plugin else {
-            let is_of_answer = matches!(
-                event,
-                Event::AnswerHeaders { .. } | Event::AnswerBody { .. } | Event::AnswerTrailers
-            );
-            return if is_of_answer { Action::Continue } else { Action::Pause };
+            let is_request = matches!(event, Event::RequestBody { .. } | Event::RequestTrailers);
+            return if is_request { Action::Pause } else { Action::Continue };
         };
         let is_last = matches!(event, Event::Log | Event::End);
         let Output { commands, mut action } = self.step(plugin, event);
@@ -157,13 +102,11 @@ impl Filter {
             Command::Ask(asked) => {
                 Some(plugin.ask(self.id, &asked).map_or(Event::Failed(Failed::Ask), Event::Asked))
             }
-            Command::EditAnswer(edits) => {
+            Command::EditAnswer { edits, must: true } => {
                 edits.iter().try_for_each(edit_answer).err().map(failed(Failed::Answer))
             }
-            Command::Decorate(edits) => {
-                for edit in &edits {
-                    let _ = edit_answer(edit);
-                }
+            Command::EditAnswer { edits, must: false } => {
+                edits.iter().for_each(|edit| _ = edit_answer(edit));
                 None
             }
             Command::Replace(bytes) => {
@@ -216,13 +159,8 @@ fn answer(reply: &Reply) -> Result<(), Status> {
         None => (-1, reply.body.as_str()),
     };
     let (status, body) = (reply.status, body.as_bytes());
-    host::send_local_response(&Answer {
-        status,
-        details: "gatewaystack",
-        headers: &headers,
-        body,
-        grpc_status,
-    })
+    let details = "gatewaystack";
+    host::send_local_response(&Answer { status, details, headers: &headers, body, grpc_status })
 }
 
 /// The contexts of one plugin in one worker.
@@ -250,45 +188,26 @@ impl Plugin {
             .map_err(|why| format!("the policy is refused: {why}"))?;
         log::info!("gatewaystack: {}", gateway.summary());
         let worker = Worker::new(Arc::new(gateway), u64::from_le_bytes(holder));
+        let statistics = worker.statistics.len();
         let (metrics, queue, worker) = (RefCell::default(), Cell::new(None), RefCell::new(worker));
         let plugin = Self { root, worker, metrics, queue };
-        plugin.define();
+        // All that there are from the start.
+        plugin.metric(Statistic(statistics));
         host::set_tick_period(Worker::first_tick())
             .map_err(|status| format!("no tick (status {})", status.0))?;
         Ok(plugin)
     }
 
-    /// Defines what statistics there are from the start.
-    fn define(&self) {
-        let worker = self.worker.borrow();
-        for at in 0..worker.statistics.len() {
-            self.define_one(&worker, at);
-        }
-        let (native, unnamed) = (worker.statistics.native(), worker.statistics.unnamed_tools());
-        if unnamed > 0 {
-            log::warn!(
-                "gatewaystack: {unnamed} tools are counted as (more): statistics have the names of 1000 at most"
-            );
-        }
-        let is_native = worker.gateway.is_native;
-        drop(worker);
-        host::record_metric(self.metric(native), u64::from(is_native));
-    }
-
-    /// A statistic that can't be defined is only missing.
-    fn define_one(&self, worker: &Worker, at: usize) {
-        let Some((kind, name)) = worker.statistics.name(Statistic(at)) else { return };
-        let kind = if kind == Kind::Counter { Metric::Counter } else { Metric::Gauge };
-        self.metrics.borrow_mut().push(host::define_metric(kind, name).unwrap_or(u32::MAX));
-    }
-
+    /// The host's number of a statistic. One that can't be defined is only missing.
     fn metric(&self, Statistic(at): Statistic) -> u32 {
-        let known = self.metrics.borrow().len();
-        if known <= at {
-            let worker = self.worker.borrow();
-            (known..=at).for_each(|at| self.define_one(&worker, at));
+        let (worker, mut metrics) = (self.worker.borrow(), self.metrics.borrow_mut());
+        while metrics.len() <= at
+            && let Some((kind, name)) = worker.statistics.name(Statistic(metrics.len()))
+        {
+            let kind = if kind == Kind::Counter { Metric::Counter } else { Metric::Gauge };
+            metrics.push(host::define_metric(kind, name).unwrap_or(u32::MAX));
         }
-        self.metrics.borrow().get(at).copied().unwrap_or(u32::MAX)
+        metrics.get(at).copied().unwrap_or(u32::MAX)
     }
 
     fn wake(&self) {
@@ -312,13 +231,11 @@ impl Plugin {
         call.ok()
     }
 
-    /// Something has happened, with the root's context in effect. Without a clock nothing is done.
+    /// Something has happened, with the root's context in effect.
     fn on(&self, event: WorkerEvent) {
-        let Ok(now_ms) = host::now_ns().map(|ns| ns / 1_000_000) else { return };
+        let now_ms = host::now_ns().ok().map(|ns| ns / 1_000_000);
         let commands = self.worker.borrow_mut().on(event, now_ms);
-        for command in commands {
-            self.perform(command);
-        }
+        commands.into_iter().for_each(|command| self.perform(command));
     }
 
     fn perform(&self, command: WorkerCommand) {
@@ -364,11 +281,8 @@ impl Plugin {
     /// A queue has messages.
     fn on_queue_ready(&self, queue: u32) {
         // Bounded: each message is one byte, and who sends more only makes us look again.
-        for _ in 0..10_000 {
-            if !matches!(host::dequeue(queue), Ok(Some(_))) {
-                break;
-            }
-        }
+        let is_full = |_: &i32| matches!(host::dequeue(queue), Ok(Some(_)));
+        let _ = (0..10_000).take_while(is_full).count();
         self.on(WorkerEvent::Poll);
     }
 
@@ -433,11 +347,7 @@ impl DoorPlugin {
     fn on_tick(&self) {
         let now_ms = host::now_ns().ok().map(|ns| ns / 1_000_000);
         let refused = self.door.borrow_mut().tick(&Cells, now_ms);
-        if refused > 0 {
-            log::warn!(
-                "gatewaystack: {refused} connections were closed at once: their addresses have as many as one may have (`listen.connections_per_address`)"
-            );
-        }
+        refused.into_iter().for_each(|what| log::warn!("gatewaystack: {what}"));
     }
 }
 
@@ -449,11 +359,6 @@ struct Connection {
 }
 
 impl Connection {
-    /// One of which nothing is known.
-    fn new(door: Rc<DoorPlugin>) -> Self {
-        Self { door, from: Cell::new(None) }
-    }
-
     /// It is there: whether it stays.
     fn enter(&self) -> bool {
         // One without an address is a Unix socket's.
@@ -541,7 +446,7 @@ exports! {
     }
     fn proxy_on_context_create(id: u32, of: u32) {
         match context(of) {
-            Some(Context::Door(door)) => add(id, Context::Connection(Rc::new(Connection::new(door)))),
+            Some(Context::Door(door)) => add(id, Context::Connection(Rc::new(Connection { door, from: Cell::new(None) }))),
             // Which plugin's a root is will be known when it is configured.
             _ if of == 0 => {}
             _ => add(id, Context::Stream(Rc::new(Filter::new(id, plugin(of))))),

@@ -45,10 +45,13 @@ pub enum Command {
     Reset,
     /// Ask the rate limit service; [`crate::event::Event::Asked`] has the number of the call.
     Ask(Ask),
-    /// Change the answer's headers; must be done.
-    EditAnswer(Vec<HeaderEdit>),
-    /// The same, where that can be done.
-    Decorate(Vec<HeaderEdit>),
+    /// Change the answer's headers; where it needn't be done, a host goes on to the next where it can't do one.
+    EditAnswer {
+        /// How.
+        edits: Vec<HeaderEdit>,
+        /// Whether it must be done.
+        must: bool,
+    },
     /// Put this in the place of what there is of the answer's body; [`crate::event::Event::Replaced`] says that it is there.
     Replace(Vec<u8>),
     /// Write the decision record.

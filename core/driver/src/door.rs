@@ -29,14 +29,19 @@ impl Door {
         Some(Self { connections: Connections::new(cap), claim: Claim::new(DOORS, holder), lately: 0 })
     }
 
-    /// Time has passed; answers how many were refused since the last time.
-    pub fn tick(&mut self, table: &dyn SharedTable, now_ms: Option<u64>) -> u32 {
+    /// Time has passed; what the operator is told.
+    pub fn tick(&mut self, table: &dyn SharedTable, now_ms: Option<u64>) -> Option<String> {
         if let Some(now_ms) = now_ms {
             self.claim.beat(table, now_ms);
             // One is Envoy's main thread's, which takes no connections.
             self.connections.share(claims::claimed(table, DOORS, now_ms).len().saturating_sub(1));
         }
-        std::mem::take(&mut self.lately)
+        let refused = std::mem::take(&mut self.lately);
+        (refused > 0).then(|| {
+            format!(
+                "{refused} connections were closed at once: their addresses have as many as one may have (`listen.connections_per_address`)"
+            )
+        })
     }
 
     /// Counts one more of `from`, where there is room; [`Door::leave`] takes it back.

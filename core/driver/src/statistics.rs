@@ -14,6 +14,7 @@ use names::{Names, label};
 use tools::Tools;
 
 pub use names::Kind;
+pub use tools::MAX_TOOLS;
 
 /// Decisions and reasons besides the refusals', which come before those in all lists.
 const ALLOWED: [(&str, &str); 4] =

@@ -7,7 +7,7 @@ use crate::command::Statistic;
 use crate::copies::Copies;
 use crate::event::Arrived;
 use crate::gateway::Gateway;
-use crate::statistics::Statistics;
+use crate::statistics::{MAX_TOOLS, Statistics};
 use crate::waiters::Waiters;
 use gatewaystack_core::config::policy::IssuerId;
 pub use gatewaystack_core::jwks::MAX_DOCUMENT;
@@ -51,6 +51,15 @@ pub enum WorkerEvent {
     Counted(u32, Answer),
     /// Those that were let go have gone on.
     MakeRoom,
+}
+
+impl WorkerEvent {
+    fn needs_no_clock(&self) -> bool {
+        match self {
+            Self::Listening | Self::Counted(..) => true,
+            Self::Poll | Self::Sent(..) | Self::Fetched { .. } | Self::MakeRoom => false,
+        }
+    }
 }
 
 /// What follows for a worker.
@@ -103,6 +112,7 @@ pub struct Worker {
     mailbox: Claim,
     is_listening: bool,
     tick: u32,
+    has_told: bool,
 }
 
 struct Fetching {
@@ -129,6 +139,7 @@ impl Worker {
             mailbox: Claim::new(MAILBOXES, holder),
             is_listening: false,
             tick: TICKS.0,
+            has_told: false,
             gateway,
         }
     }
@@ -159,9 +170,10 @@ impl Worker {
         })
     }
 
-    /// What follows from an event.
-    pub fn on(&mut self, event: WorkerEvent, now_ms: u64) -> Vec<WorkerCommand> {
+    /// What follows from an event; without a clock, of what needs none.
+    pub fn on(&mut self, event: WorkerEvent, now_ms: Option<u64>) -> Vec<WorkerCommand> {
         let mut out = Vec::new();
+        let Some(now_ms) = now_ms.or_else(|| event.needs_no_clock().then_some(0)) else { return out };
         match event {
             WorkerEvent::Poll => self.poll(now_ms, &mut out),
             WorkerEvent::Listening => self.is_listening = true,
@@ -190,6 +202,7 @@ impl Worker {
 
     /// Reads what others published, fetches what is due, and lets go whose wait is over.
     fn poll(&mut self, now_ms: u64, out: &mut Vec<WorkerCommand>) {
+        self.tell(out);
         self.beat(now_ms, out);
         for at in 0..self.gateway.policy.issuers.len() {
             let issuer = IssuerId(at);
@@ -223,6 +236,20 @@ impl Worker {
         if uncounted > 0 {
             out.push(WorkerCommand::Warn(format!(
                 "the table of addresses is full: {uncounted} requests of others weren't counted by address"
+            )));
+        }
+    }
+
+    /// What holds from the start is told once.
+    fn tell(&mut self, out: &mut Vec<WorkerCommand>) {
+        if std::mem::replace(&mut self.has_told, true) {
+            return;
+        }
+        out.push(WorkerCommand::Set(self.statistics.native(), u64::from(self.gateway.is_native)));
+        let unnamed = self.statistics.unnamed_tools();
+        if unnamed > 0 {
+            out.push(WorkerCommand::Warn(format!(
+                "{unnamed} tools are counted as (more): statistics have the names of {MAX_TOOLS} at most"
             )));
         }
     }

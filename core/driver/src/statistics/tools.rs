@@ -17,7 +17,7 @@ use gatewaystack_core::config::policy::{Mode, Policy};
 use gatewaystack_core::record::{self, Facts, RefusedCall};
 
 /// Tools that are counted under their names.
-const MAX_TOOLS: usize = 1_000;
+pub const MAX_TOOLS: usize = 1_000;
 
 /// What a tool's rule or a limit refuses, and what having no rule does.
 const OF_LISTED: [(&str, &str); 3] =

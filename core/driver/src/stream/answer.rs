@@ -41,7 +41,7 @@ impl Step<'_> {
             let names = pairs.iter().map(|(name, _)| *name).filter(|name| cors::is_about_origins(name));
             let removed = names.map(|name| HeaderEdit::Remove(Cow::Owned(name.to_vec()))).collect::<Vec<_>>();
             if !removed.is_empty() {
-                self.out.push(Command::EditAnswer(removed));
+                self.out.push(Command::EditAnswer { edits: removed, must: true });
             }
         }
         // Missing limit or CORS headers are no reason to withhold an answer that was permitted.
@@ -54,7 +54,7 @@ impl Step<'_> {
         let ours: Vec<_> = ours.collect();
         drop(response);
         if !ours.is_empty() {
-            self.out.push(Command::Decorate(ours));
+            self.out.push(Command::EditAnswer { edits: ours, must: false });
         }
         self.lead_back();
         if self.stream.exchange.judges_answer() { self.treat(is_end) } else { Action::Continue }
@@ -74,7 +74,7 @@ impl Step<'_> {
                 edits.extend(values.into_iter().map(|value| HeaderEdit::Add(name.into(), value.into())));
             }
         }
-        self.out.push(Command::Decorate(edits));
+        self.out.push(Command::EditAnswer { edits, must: false });
     }
 
     /// Looks at the headers of an answer that must be cut down.
@@ -151,7 +151,7 @@ impl Step<'_> {
         // Only the length of a whole body that is held will be known in time.
         let keeps_length = held && matches!(next, Answering::Whole(_));
         self.stream.answering = next;
-        self.out.push(Command::EditAnswer(without_stale(keeps_length)));
+        self.out.push(Command::EditAnswer { edits: without_stale(keeps_length), must: true });
         if held { Action::Pause } else { Action::Continue }
     }
 
@@ -202,7 +202,7 @@ impl Step<'_> {
                     edits.push(HeaderEdit::Set("content-length".into(), text.len().to_string().into()));
                 }
                 if !edits.is_empty() {
-                    self.out.push(Command::EditAnswer(edits));
+                    self.out.push(Command::EditAnswer { edits, must: true });
                 }
                 self.replace(text.into_bytes());
             }

@@ -134,7 +134,7 @@ impl Scene {
     /// Events of the worker, and what follows: all that has no effect on requests is left out.
     pub fn happens(&mut self, event: WorkerEvent) -> Vec<WorkerCommand> {
         let now_ms = self.now_ms();
-        self.worker.on(event, now_ms)
+        self.worker.on(event, Some(now_ms))
     }
 
     pub fn poll(&mut self) -> Vec<String> {
@@ -205,8 +205,9 @@ fn said(worker: &Worker, command: &Command) -> String {
         Command::Reply(reply) => format!("reply {}", reply.status),
         Command::Reset => "reset".to_owned(),
         Command::Ask(ask) => format!("ask {}", ask.cluster),
-        Command::EditAnswer(edits) => format!("answer{}", of_answer(edits)),
-        Command::Decorate(edits) => format!("decorate{}", of_answer(edits)),
+        Command::EditAnswer { edits, must } => {
+            format!("answer{}{}", of_answer(edits), if *must { "" } else { ", or not" })
+        }
         Command::Replace(bytes) => format!("replace {}", String::from_utf8_lossy(bytes)),
         Command::Record(record) => {
             let record: Value = serde_json::from_str(&format!("{{\"status\":0{record}}}")).unwrap();
