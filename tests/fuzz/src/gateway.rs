@@ -1,4 +1,4 @@
-//! The core as the filter drives it (`filter/src/stream.rs`), without a host: a request's headers and body in, the exchange and what was decided out. Keys are
+//! The core as the filter drives it (`core/driver/src/stream`), without a host: a request's headers and body in, the exchange and what was decided out. Keys are
 //! there, and a signature is good where it says so itself: what is fuzzed is what comes after that.
 
 use crate::routes::{ROUTES, Route};
