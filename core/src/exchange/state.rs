@@ -202,6 +202,14 @@ impl Exchange {
         )
     }
 
+    /// The same, for the host that sets them: they are set once.
+    pub fn take_response(&mut self, policy: &Policy) -> ResponseHeaders {
+        match self {
+            Self::Forwarded(forwarded) => std::mem::take(&mut forwarded.response),
+            other => other.response(policy).into_owned(),
+        }
+    }
+
     /// The host can't take what was to stand in the answer's place, and ends the stream itself.
     pub fn lose_answer(&mut self) {
         if let Self::Forwarded(Forwarded { facts, .. }) = self {

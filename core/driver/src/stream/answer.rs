@@ -45,14 +45,12 @@ impl Step<'_> {
             }
         }
         // Missing limit or CORS headers are no reason to withhold an answer that was permitted.
-        let response = self.stream.exchange.response(policy);
-        let ours = response.iter().map(|(name, value)| {
+        let ours = self.stream.exchange.take_response(policy).into_iter().map(|(name, value)| {
             // The upstream may vary by more than the origin.
-            let write = if *name == "vary" { HeaderEdit::Add } else { HeaderEdit::Set };
-            write(Cow::Borrowed(*name), value.clone())
+            let write = if name == "vary" { HeaderEdit::Add } else { HeaderEdit::Set };
+            write(Cow::Borrowed(name), value)
         });
         let ours: Vec<_> = ours.collect();
-        drop(response);
         if !ours.is_empty() {
             self.out.push(Command::EditAnswer { edits: ours, must: false });
         }
