@@ -1,5 +1,7 @@
-//! The core's hot functions, many times over. In: `known_token`, `new_token` or `mcp_call`, and a count. Out: nothing; `valgrind
+//! The hot functions of the core and the driver, many times over. In: the name of a case, and a count. Out: nothing; `valgrind
 //! --tool=callgrind` counts the instructions, and the difference between two counts, divided, is what one costs (`cargo xtask bench --instructions`).
+
+mod driven;
 
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
@@ -15,7 +17,7 @@ use gatewaystack_core::request::Headers;
 use gatewaystack_core::shared::MemoryTable;
 use gatewaystack_core::token_cache::TokenCache;
 use gatewaystack_core::world::World;
-use serde_json::json;
+use serde_json::{Value, json};
 use std::cell::RefCell;
 use std::hint::black_box;
 use std::net::{IpAddr, Ipv4Addr};
@@ -35,6 +37,8 @@ enum Case {
     NewToken,
     /// A call of a tool, with the headers of 2026-07-28.
     McpCall,
+    /// A request with a known token and its answer through the driver, from its headers to its end.
+    WholeRequest,
 }
 
 /// Signatures are Envoy's work, not the core's.
@@ -86,6 +90,35 @@ fn headers(case: Case, token: &str) -> Headers {
     Headers::of(&pairs)
 }
 
+/// A policy of ordinary size.
+fn policy() -> Value {
+    let tools: Vec<String> = (0..20).map(|at| format!("tool_{at}")).collect();
+    let tools: serde_json::Map<_, _> = tools.into_iter().map(|t| (t, json!(["tool:read"]))).collect();
+    json!({
+        "version": 1,
+        "public_url": "https://gateway.example.com",
+        "hold_headers": true,
+        "cors": {"origins": ["https://app.example.com"]},
+        "issuers": [{
+                "issuer": ISSUER, "audiences": [AUDIENCE], "jwks_uri": "https://idp.example/jwks", "jwks_cluster": "jwks",
+            }],
+        "routes": [
+            {"path": "/v1/tools/*", "methods": ["GET"], "scopes": ["tool:read"]},
+            {"path": "/v1/tools/*", "methods": ["POST"], "scopes": ["tool:write"]},
+            {"path": "/v1/admin/*", "any_scope": ["admin", "owner"]},
+            {"path": "/status", "access": "public"},
+            {"path": "/mcp", "mcp": {"tools": tools}},
+        ],
+        "rate_limits": [{"by": "user", "max": 4_294_967_295u32, "window": "60s"}],
+    })
+}
+
+/// An issuer's keys.
+fn key_set() -> Value {
+    let n = URL_SAFE_NO_PAD.encode(MODULUS);
+    json!({"keys": [{"kty": "RSA", "kid": "hot", "n": n, "e": "AQAB"}]})
+}
+
 struct Gateway {
     policy: Policy,
     keys: KeyRing,
@@ -112,12 +145,17 @@ fn run(name: &str, count: u32) -> io::Result<()> {
         "known_token" => Case::KnownToken,
         "new_token" => Case::NewToken,
         "mcp_call" => Case::McpCall,
-        _ => return Err(io::Error::other("known_token, new_token or mcp_call")),
+        "whole_request" => Case::WholeRequest,
+        _ => return Err(io::Error::other("known_token, new_token, mcp_call or whole_request")),
     };
     let now = SystemTime::now().duration_since(UNIX_EPOCH).map_err(io::Error::other)?;
     let token = format!("Bearer {}", token(now.as_secs()));
-    let mut gateway = Gateway::new(u64::try_from(now.as_millis()).map_err(io::Error::other)?)?;
+    let now_ms = u64::try_from(now.as_millis()).map_err(io::Error::other)?;
+    let mut gateway = Gateway::new(now_ms)?;
     let headers = headers(case, &token);
+    if case == Case::WholeRequest {
+        return driven::run(&headers, now_ms, count);
+    }
     for _ in 0..count {
         if case == Case::NewToken {
             gateway.tokens = RefCell::default();
@@ -129,29 +167,10 @@ fn run(name: &str, count: u32) -> io::Result<()> {
 
 impl Gateway {
     fn new(now_ms: u64) -> io::Result<Self> {
-        let tools: Vec<String> = (0..20).map(|at| format!("tool_{at}")).collect();
-        let tools: serde_json::Map<_, _> = tools.into_iter().map(|t| (t, json!(["tool:read"]))).collect();
-        let policy = json!({
-            "version": 1,
-            "public_url": "https://gateway.example.com",
-            "hold_headers": true,
-            "cors": {"origins": ["https://app.example.com"]},
-            "issuers": [{"issuer": ISSUER, "audiences": [AUDIENCE], "jwks_cluster": "jwks"}],
-            "routes": [
-                {"path": "/v1/tools/*", "methods": ["GET"], "scopes": ["tool:read"]},
-                {"path": "/v1/tools/*", "methods": ["POST"], "scopes": ["tool:write"]},
-                {"path": "/v1/admin/*", "any_scope": ["admin", "owner"]},
-                {"path": "/status", "access": "public"},
-                {"path": "/mcp", "mcp": {"tools": tools}},
-            ],
-            "rate_limits": [{"by": "user", "max": 4_294_967_295u32, "window": "60s"}],
-        });
-        let policy = config::load_filter(Some(policy.to_string().as_bytes()), None);
+        let policy = config::load_filter(Some(policy().to_string().as_bytes()), None);
         let policy = policy.map_err(|errors| io::Error::other(format!("{errors:?}")))?;
         let mut keys = KeyRing::new(&policy);
-        let n = URL_SAFE_NO_PAD.encode(MODULUS);
-        let set = json!({"keys": [{"kty": "RSA", "kid": "hot", "n": n, "e": "AQAB"}]});
-        let set = jwks::parse(set.to_string().as_bytes());
+        let set = jwks::parse(key_set().to_string().as_bytes());
         let held = keys.held_mut(IssuerId(0)).ok_or_else(|| io::Error::other("no issuer"))?;
         held.set = Some(set.map_err(|_| io::Error::other("no key set"))?);
         held.fetched_at = now_ms;

@@ -14,7 +14,7 @@ use crate::{
     workspace::Workspace,
 };
 
-const CASES: [&str; 3] = ["known_token", "new_token", "mcp_call"];
+const CASES: [&str; 4] = ["known_token", "new_token", "mcp_call", "whole_request"];
 /// The difference of these runs leaves out what starting costs.
 const COUNTS: [u64; 2] = [100, 600];
 /// Growth of more than a twentieth, 5 %, fails.

@@ -1,0 +1,82 @@
+//! A request and its answer through the driver: events in, commands out, without a host.
+
+use crate::{Agrees, key_set, policy};
+use gatewaystack_core::request::Headers;
+use gatewaystack_core::shared::MemoryTable;
+use gatewaystack_driver::command::{Action, Command, Output};
+use gatewaystack_driver::event::Event;
+use gatewaystack_driver::gateway::Gateway;
+use gatewaystack_driver::stream::Stream;
+use gatewaystack_driver::view::{Body, Map, View};
+use gatewaystack_driver::worker::{Worker, WorkerCommand, WorkerEvent};
+use std::hint::black_box;
+use std::io;
+use std::net::{IpAddr, Ipv4Addr};
+use std::sync::Arc;
+
+/// A host that shows a client and the time, and no more.
+struct Shown(u64);
+
+impl View for Shown {
+    fn now_ns(&self) -> Option<u64> {
+        Some(self.0 * 1_000_000)
+    }
+    fn source_address(&self) -> Option<IpAddr> {
+        Some(IpAddr::V4(Ipv4Addr::LOCALHOST))
+    }
+    fn headers(&self, _: Map) -> Option<Headers> {
+        None
+    }
+    fn has_header(&self, _: Map, _: &str) -> bool {
+        false
+    }
+    fn bytes(&self, _: Body, _: usize, _: usize) -> Option<Vec<u8>> {
+        None
+    }
+}
+
+/// `count` requests with these headers.
+pub fn run(headers: &Headers, now_ms: u64, count: u32) -> io::Result<()> {
+    let mut worker = worker(now_ms)?;
+    let view = Shown(now_ms);
+    for id in 0..count {
+        let mut stream = Stream::new(id);
+        let begin = Event::RequestHeaders { headers: Some(headers.clone()), end: true };
+        let answer = [Event::AnswerHeaders { end: false }, Event::AnswerBody { size: 2, end: true }];
+        for event in std::iter::once(begin).chain(answer) {
+            let Output { commands, action } = stream.on(&mut worker, &view, event);
+            if action != Action::Continue {
+                return Err(io::Error::other(format!("not permitted: {commands:?}")));
+            }
+            black_box(commands);
+        }
+        let Output { commands, .. } = stream.on(&mut worker, &view, Event::Log);
+        if !commands.iter().any(|command| matches!(command, Command::Record(_))) {
+            return Err(io::Error::other("nothing to record"));
+        }
+        black_box(commands);
+        black_box(stream.on(&mut worker, &view, Event::End));
+    }
+    Ok(())
+}
+
+/// A worker that has its issuer's keys.
+fn worker(now_ms: u64) -> io::Result<Worker> {
+    let table = Box::<MemoryTable>::default();
+    let json = policy().to_string();
+    let gateway = Gateway::load(json.as_bytes(), Vec::new(), table, Box::new(Agrees), [7; 16]);
+    let mut gateway = gateway.map_err(io::Error::other)?;
+    // It agrees to everything, and so doesn't pass the known-answer test.
+    gateway.verifier = Box::new(Agrees);
+    let mut worker = Worker::new(Arc::new(gateway), 1);
+    for command in worker.on(WorkerEvent::Poll, Some(now_ms)) {
+        if let WorkerCommand::Fetch { fetch, .. } = command {
+            worker.on(WorkerEvent::Sent(fetch, Some(1)), Some(now_ms));
+            let headers = Headers::of(&[(b":status", b"200")]);
+            let body = key_set().to_string().into_bytes();
+            worker.on(WorkerEvent::Fetched { token: 1, headers, body }, Some(now_ms));
+            worker.on(WorkerEvent::Poll, Some(now_ms));
+        }
+    }
+    Ok(worker)
+}
