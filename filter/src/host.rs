@@ -6,11 +6,10 @@
 )]
 
 mod abi;
-mod shown;
+pub mod shown;
 
 use abi::*;
 use gatewaystack_core::request::Headers;
-pub use shown::{Cells, InEffect, source_address};
 use std::ptr::null_mut;
 
 /// A status other than OK.

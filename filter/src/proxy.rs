@@ -7,7 +7,8 @@
 
 #![allow(unsafe_code, reason = "the proxy-wasm ABI 0.2.1 has its callbacks by name")]
 
-use crate::host::{self, Answer, Buffer, Cells, GrpcCall, InEffect, Metric, Status, source_address};
+use crate::host::shown::{Cells, InEffect, source_address};
+use crate::host::{self, Answer, Buffer, GrpcCall, Metric, Status};
 use crate::verify::Native;
 use gatewaystack_core::decision::Edits;
 use gatewaystack_core::protobuf;
