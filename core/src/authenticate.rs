@@ -1,15 +1,16 @@
-//! Who calls: a bearer token in, [`VerifiedClaims`] out (contract §1.7, §2). Header and claims come first, since what they refuse costs no
+//! Who calls: a credential in, a [`Principal`] out (contract §1.7, §2). Header and claims come first, since what they refuse costs no
 //! signature; then the key; then the signature. A token that was verified before skips all three.
 
-use crate::bearer::Bearer;
 use crate::config::policy::{Issuer, IssuerId, Policy, Route};
+use crate::credential::{Credential, Presented, Token};
 use crate::hash;
 use crate::jwks::control::{self, Force};
-use crate::jwks::{Lookup, RsaKey};
+use crate::jwks::{Key, Lookup};
 use crate::jwt::claims::UnverifiedClaims;
-use crate::jwt::{self, TokenFault, VerifiedClaims, claims, header, signature};
+use crate::jwt::{self, TokenFault, claims, header, signature};
+use crate::principal::Principal;
 use crate::rate_limit::Outcome;
-use crate::refusal::{AuthorizationFault, Fault, Refusal};
+use crate::refusal::{Fault, Refusal};
 use crate::tally::Tally;
 use crate::world::World;
 use std::sync::Arc;
@@ -29,49 +30,46 @@ pub enum Fetched {
 #[derive(Debug)]
 pub enum Caller {
     /// This one.
-    Known(Arc<VerifiedClaims>),
+    Known(Arc<Principal>),
     /// The keys of this issuer must be fetched first.
     NeedsKeys(IssuerId),
 }
 
-/// Authenticates the bearer of a request to `route`.
+/// Authenticates the sender of a request to `route` by what it presents.
 ///
 /// # Errors
 /// Why the request is refused.
 pub fn authenticate(
     world: &World<'_>,
     route: Option<&Route>,
-    bearer: Bearer<'_>,
+    presented: Presented<'_>,
     fetched: Fetched,
     tally: &mut Tally,
 ) -> Result<Caller, Refusal> {
-    if let Some(claims) = known(world, bearer) {
+    let credential = match presented {
+        Ok(None) => return Err(Refusal::NoToken),
+        Ok(Some(credential)) => Ok(credential),
+        Err(fault) => Err(fault),
+    };
+    if let Some(principal) = credential.ok().and_then(|credential| known(world, credential)) {
         tally.cache_hits += 1;
-        check_audience(world.policy, claims.issuer(), route, claims.audiences())?;
-        return Ok(Caller::Known(claims));
+        check_audience(world.policy, principal.issuer(), route, principal.audiences())?;
+        return Ok(Caller::Known(principal));
     }
-    match bearer.read() {
-        Bearer::Absent => Err(Refusal::NoToken),
-        Bearer::Signed(token) => {
-            check_address(world)?;
-            verify(world, route, token, fetched)
-        }
-        other => {
-            check_address(world)?;
-            Err(refuse_unsigned(other))
-        }
+    check_address(world)?;
+    let credential = credential.and_then(Credential::read).map_err(Refusal::Authorization)?;
+    match credential.token {
+        Token::Signed(token) => verify(world, route, token, fetched),
+        Token::Encrypted => Err(Refusal::Encrypted),
+        // What has been read is no longer unread.
+        Token::Opaque | Token::Unread(_) => Err(Refusal::Opaque),
     }
 }
 
-/// The claims of a token that was verified before, byte for byte.
-fn known(world: &World<'_>, bearer: Bearer<'_>) -> Option<Arc<VerifiedClaims>> {
-    let token = match bearer {
-        Bearer::Unread(token) => token,
-        Bearer::Signed(token) => token.as_bytes(),
-        _ => return None,
-    };
-    let claims = world.tokens.borrow_mut().find(token, world.now_ms)?;
-    has_fresh_keys(world, claims.issuer()).then_some(claims)
+/// Whose a token is that was verified before, byte for byte.
+fn known(world: &World<'_>, credential: Credential<'_>) -> Option<Arc<Principal>> {
+    let principal = world.tokens.borrow_mut().find(credential.bytes()?, world.now_ms)?;
+    has_fresh_keys(world, principal.issuer()).then_some(principal)
 }
 
 /// A remembered verdict is as old as the keys are: past `max_stale` it doesn't count.
@@ -87,23 +85,11 @@ fn has_fresh_keys(world: &World<'_>, id: IssuerId) -> bool {
 ///
 /// # Errors
 /// It has ended since, or its issuer's keys are too old by now.
-pub fn again(world: &World<'_>, claims: &VerifiedClaims) -> Result<(), Refusal> {
-    if !claims.is_current(world.now_ms) {
+pub fn again(world: &World<'_>, principal: &Principal) -> Result<(), Refusal> {
+    if !principal.is_current(world.now_ms) {
         return Err(Refusal::Token(TokenFault::Expired));
     }
-    if has_fresh_keys(world, claims.issuer()) { Ok(()) } else { Err(Refusal::KeysUnavailable(1)) }
-}
-
-fn refuse_unsigned(bearer: Bearer<'_>) -> Refusal {
-    match bearer {
-        Bearer::Absent => Refusal::NoToken,
-        Bearer::Encrypted => Refusal::Encrypted,
-        // A signed token doesn't come here; it would be refused, too.
-        Bearer::Opaque | Bearer::Signed(_) | Bearer::Unread(_) => Refusal::Opaque,
-        Bearer::Malformed => Refusal::Authorization(AuthorizationFault::Malformed),
-        Bearer::Doubled => Refusal::Authorization(AuthorizationFault::Doubled),
-        Bearer::TooLong => Refusal::Authorization(AuthorizationFault::TooLong),
-    }
+    if has_fresh_keys(world, principal.issuer()) { Ok(()) } else { Err(Refusal::KeysUnavailable(1)) }
 }
 
 /// Addresses that failed too often are refused before a signature costs anything.
@@ -125,19 +111,20 @@ fn verify(
     fetched: Fetched,
 ) -> Result<Caller, Refusal> {
     let parts = jwt::decode(token).map_err(Refusal::Token)?;
-    let kid = header::parse(&parts.header).map_err(Refusal::Token)?;
+    let header = header::parse(&parts.header).map_err(Refusal::Token)?;
+    let kid = header.kid.as_deref();
     let unverified = claims::parse(&parts.payload, world.policy, world.now_ms).map_err(Refusal::Token)?;
     let id = unverified.issuer();
     check_audience(world.policy, id, route, unverified.audiences())?;
     let issuer = world.policy.issuers.get(id.0).ok_or(Refusal::Token(TokenFault::Issuer))?;
-    let keys = match world.keys.find(id, kid.as_deref(), issuer.max_stale_ms, world.now_ms) {
+    let keys = match world.keys.find(id, (header.algorithm, kid), issuer.max_stale_ms, world.now_ms) {
         Lookup::Keys(keys) => keys,
         Lookup::NeedsKid => return Err(Refusal::Token(TokenFault::KeyId)),
         Lookup::Unavailable(seconds) => return Err(Refusal::KeysUnavailable(seconds)),
         Lookup::NotYet if fetched == Fetched::NotAsked => return Ok(Caller::NeedsKeys(id)),
         Lookup::NotYet => return Err(Refusal::KeysUnavailable(1)),
         Lookup::UnknownKid => {
-            return unknown_kid(world, id, issuer, kid.as_deref().unwrap_or_default(), fetched);
+            return unknown_kid(world, id, issuer, kid.unwrap_or_default(), fetched);
         }
     };
     check_signature(world, unverified, &keys, &parts, token)
@@ -146,7 +133,7 @@ fn verify(
 fn check_signature(
     world: &World<'_>,
     unverified: UnverifiedClaims,
-    keys: &[&RsaKey],
+    keys: &[&Key],
     parts: &jwt::Parts<'_>,
     token: &str,
 ) -> Result<Caller, Refusal> {
@@ -154,9 +141,9 @@ fn check_signature(
         Err(_) => Err(Refusal::Internal(Fault::Verifier)),
         Ok(None) => Err(Refusal::Token(TokenFault::Signature)),
         Ok(Some((proof, key))) => {
-            let claims = Arc::new(unverified.verified(proof));
-            world.tokens.borrow_mut().insert(token.as_bytes(), Arc::clone(&claims), key);
-            Ok(Caller::Known(claims))
+            let principal = Arc::new(unverified.verified(proof));
+            world.tokens.borrow_mut().insert(token.as_bytes(), Arc::clone(&principal), key);
+            Ok(Caller::Known(principal))
         }
     }
 }

@@ -1,17 +1,18 @@
-//! What a caller may do: a request, its route and its claims in, a [`Permit`] or a refusal out (contract §1.6, §1.8 to §1.10). The only place that
+//! What a caller may do: a request, its route and its principal in, a [`Permit`] or a refusal out (contract §1.6, §1.8 to §1.10). The only place that
 //! makes permits.
 
 use crate::challenge;
 use crate::config::policy::{Builtin, Mcp, Policy, RateLimit, Route, ScopeRule};
 use crate::cors::ResponseHeaders;
 use crate::decision::{Edits, Permit};
+use crate::evaluation::{Evaluation, Reason, Unknown};
 use crate::identity;
-use crate::jwt::VerifiedClaims;
 use crate::mcp::json_rpc::Call;
 use crate::mcp::needs::Needs;
 use crate::mcp::operation::Operation;
 use crate::mcp::target::Target;
 use crate::names;
+use crate::principal::Principal;
 use crate::query;
 use crate::rate_limit::service::{self, Answer, Question, Verdict};
 use crate::rate_limit::{LimitState, Outcome};
@@ -64,17 +65,17 @@ pub fn caller(
     world: &World<'_>,
     request: &Request<'_>,
     route: &Route,
-    claims: &VerifiedClaims,
+    principal: &Principal,
     around: (Counting, &ResponseHeaders),
     tally: &mut Tally,
 ) -> Result<Permitted, Refusal> {
-    check_caller(world.policy, route, claims)?;
-    check_scopes(request, route, claims)?;
+    check_caller(world.policy, route, principal)?;
+    check_scopes(request, route, principal)?;
     check_upgrade(request, route)?;
-    permit(world, request, route, Some(claims), None, around, tally)
+    permit(world, request, route, Some(principal), None, around, tally)
 }
 
-/// Permits an MCP operation; `claims`: `None` where nobody has signed in, which only what is open permits.
+/// Permits an MCP operation; `principal`: `None` where nobody has signed in, which only what is open permits.
 ///
 /// # Errors
 /// What the policy or a limit says against it.
@@ -82,15 +83,15 @@ pub fn operation(
     world: &World<'_>,
     request: &Request<'_>,
     mcp: (&Route, &Mcp),
-    claims: Option<&VerifiedClaims>,
+    principal: Option<&Principal>,
     operation: &Operation,
     around: (Counting, &ResponseHeaders),
     tally: &mut Tally,
 ) -> Result<Permitted, Refusal> {
     let (route, mcp) = mcp;
-    check_operation(world.policy, route, mcp, claims, operation)?;
+    check_operation(world.policy, route, mcp, principal, operation)?;
     check_upgrade(request, route)?;
-    permit(world, request, route, claims, Some(operation), around, tally)
+    permit(world, request, route, principal, Some(operation), around, tally)
 }
 
 /// Counts a caller whom nothing else is against, by this gateway's own limits first: who is over them isn't asked about.
@@ -98,30 +99,30 @@ fn permit(
     world: &World<'_>,
     request: &Request<'_>,
     route: &Route,
-    claims: Option<&VerifiedClaims>,
+    principal: Option<&Principal>,
     operation: Option<&Operation>,
     around: (Counting, &ResponseHeaders),
     tally: &mut Tally,
 ) -> Result<Permitted, Refusal> {
     let (counting, cors) = around;
     let mut state = counting.address;
-    if let Some(claims) = claims {
+    if let Some(principal) = principal {
         let weight = |rule: &RateLimit| weight(rule, operation);
-        let own = match world.counters.count_caller(world.policy, route, claims, &weight, world.now_ms, tally)
-        {
-            Err(_) => return Err(Refusal::Internal(Fault::SharedTable)),
-            Ok(Outcome::Over(state)) => return Err(Refusal::Limited(state)),
-            Ok(Outcome::Within(state)) => Some(state),
-            Ok(Outcome::Unlimited) => None,
-        };
+        let own =
+            match world.counters.count_caller(world.policy, route, principal, &weight, world.now_ms, tally) {
+                Err(_) => return Err(Refusal::Internal(Fault::SharedTable)),
+                Ok(Outcome::Over(state)) => return Err(Refusal::Limited(state)),
+                Ok(Outcome::Within(state)) => Some(state),
+                Ok(Outcome::Unlimited) => None,
+            };
         if counting.asks
-            && let Some(question) = service::question(world.policy, route, claims, &weight)
+            && let Some(question) = service::question(world.policy, route, principal, &weight)
         {
             return Ok(Permitted::Ask(question, own));
         }
         state = tightest([state, own, None]);
     }
-    let edits = edits(world.policy, request, Some(route), claims);
+    let edits = edits(world.policy, request, Some(route), principal);
     Ok(Permitted::Permit(Permit::new(edits, response(cors, state))))
 }
 
@@ -134,18 +135,19 @@ pub fn counted(
     world: &World<'_>,
     request: &Request<'_>,
     route: &Route,
-    caller: (&VerifiedClaims, Option<&Operation>),
+    caller: (&Principal, Option<&Operation>),
     counted: (Option<LimitState>, Option<LimitState>),
     answer: &Answer,
     cors: &ResponseHeaders,
 ) -> Result<Permit, Refusal> {
-    let (claims, operation) = caller;
-    let shared = match service::judge(world.policy, route, claims, &|rule| weight(rule, operation), answer) {
+    let (principal, operation) = caller;
+    let shared = match service::judge(world.policy, route, principal, &|rule| weight(rule, operation), answer)
+    {
         Verdict::Within(state) => state,
         Verdict::Over(state) => return Err(Refusal::Limited(state)),
         Verdict::Away => return Err(Refusal::LimitsUnavailable),
     };
-    let edits = edits(world.policy, request, Some(route), Some(claims));
+    let edits = edits(world.policy, request, Some(route), Some(principal));
     Ok(Permit::new(edits, response(cors, tightest([counted.0, counted.1, shared]))))
 }
 
@@ -161,22 +163,21 @@ pub fn check_operation(
     policy: &Policy,
     route: &Route,
     mcp: &Mcp,
-    claims: Option<&VerifiedClaims>,
+    principal: Option<&Principal>,
     operation: &Operation,
 ) -> Result<(), Refusal> {
-    let needs = Needs::of(operation, route, mcp);
-    let Some(claims) = claims else {
-        return if needs.is_open() { Ok(()) } else { Err(Refusal::NoToken) };
-    };
-    check_caller(policy, route, claims)?;
-    if needs.has_unlisted() {
-        return Err(Refusal::Denied(Denied::Unlisted));
+    if let Some(principal) = principal {
+        check_caller(policy, route, principal)?;
     }
-    let have = claims.consented_scopes();
-    if needs.are_met(have) {
-        Ok(())
-    } else {
-        Err(Refusal::Scope { needed: needs.scopes(), have: have.names().to_vec() })
+    let (needs, have) = (Needs::of(operation, route, mcp), principal.map(Principal::consented_scopes));
+    match (needs.evaluate(have), have) {
+        (Evaluation::Allow, _) => Ok(()),
+        // What nobody may do is told after signing in.
+        (Evaluation::Depends(Unknown::Caller), _) | (Evaluation::Deny(_), None) => Err(Refusal::NoToken),
+        (Evaluation::Deny(Reason::Unlisted), Some(_)) => Err(Refusal::Denied(Denied::Unlisted)),
+        (Evaluation::Deny(Reason::Scopes), Some(have)) => {
+            Err(Refusal::Scope { needed: needs.scopes(), have: have.names().to_vec() })
+        }
     }
 }
 
@@ -207,7 +208,7 @@ pub fn edits(
     policy: &Policy,
     request: &Request<'_>,
     route: Option<&Route>,
-    claims: Option<&VerifiedClaims>,
+    principal: Option<&Principal>,
 ) -> Edits {
     let mut edits = Edits::default();
     let keeps_token = route.is_some_and(|r| r.forward_authorization || r.builtin == Some(Builtin::Unjudged));
@@ -219,10 +220,10 @@ pub fn edits(
         edits.remove.extend(partial.map(|name| Cow::Owned(name.to_vec())));
     }
     strip_headers(&mut edits, request);
-    if let Some(claims) = claims {
-        inject_headers(policy, &mut edits, claims);
+    if let Some(principal) = principal {
+        inject_headers(policy, &mut edits, principal);
     }
-    let user = claims.filter(|_| route.is_some_and(|r| r.builtin.is_none()));
+    let user = principal.filter(|_| route.is_some_and(|r| r.builtin.is_none()));
     edit_target(policy, request, &mut edits, user);
     edits
 }
@@ -238,15 +239,15 @@ pub fn strip_headers(edits: &mut Edits, request: &Request<'_>) {
 }
 
 /// Says who the verified caller is.
-pub fn inject_headers(policy: &Policy, edits: &mut Edits, claims: &VerifiedClaims) {
-    edits.set.push((policy.identity.user_header.clone(), identity::header_value(claims.user())));
-    if let Some(tenant) = claims.tenant() {
+pub fn inject_headers(policy: &Policy, edits: &mut Edits, principal: &Principal) {
+    edits.set.push((policy.identity.user_header.clone(), identity::header_value(principal.user())));
+    if let Some(tenant) = principal.tenant() {
         edits.set.push((policy.identity.tenant_header.clone(), identity::header_value(tenant)));
     }
 }
 
 /// Writes the normalised path, and the identity query.
-fn edit_target(policy: &Policy, request: &Request<'_>, edits: &mut Edits, user: Option<&VerifiedClaims>) {
+fn edit_target(policy: &Policy, request: &Request<'_>, edits: &mut Edits, user: Option<&Principal>) {
     let target = &request.target;
     let query = identity_query(policy, target.query.as_deref(), user);
     if !target.changed && query.is_none() {
@@ -264,7 +265,7 @@ fn edit_target(policy: &Policy, request: &Request<'_>, edits: &mut Edits, user: 
 pub fn identity_query(
     policy: &Policy,
     query: Option<&str>,
-    user: Option<&VerifiedClaims>,
+    user: Option<&Principal>,
 ) -> Option<Option<String>> {
     let name = policy.identity.user_query.as_deref()?;
     let stripped = query.and_then(|q| query::strip(q, name));
@@ -277,33 +278,33 @@ pub fn identity_query(
     }
 }
 
-fn check_caller(policy: &Policy, route: &Route, claims: &VerifiedClaims) -> Result<(), Refusal> {
-    let id = claims.issuer();
+fn check_caller(policy: &Policy, route: &Route, principal: &Principal) -> Result<(), Refusal> {
+    let id = principal.issuer();
     if route.issuers.as_ref().is_some_and(|issuers| !issuers.contains(&id)) {
         return Err(Refusal::Denied(Denied::Issuer));
     }
     let issuer = policy.issuers.get(id.0).ok_or(Refusal::Denied(Denied::Issuer))?;
     // The claim was prefixed, the policy's list isn't.
-    let tenant = claims.tenant().and_then(|t| t.strip_prefix(issuer.user_prefix.as_str()));
+    let tenant = principal.tenant().and_then(|t| t.strip_prefix(issuer.user_prefix.as_str()));
     if issuer.tenants.as_ref().is_some_and(|tenants| !tenants.iter().any(|t| Some(t.as_str()) == tenant)) {
         return Err(Refusal::Denied(Denied::Tenant));
     }
-    if route.users_only && claims.is_machine() {
+    if route.users_only && principal.is_machine() {
         return Err(Refusal::Denied(Denied::Machine));
     }
     Ok(())
 }
 
-fn check_scopes(request: &Request<'_>, route: &Route, claims: &VerifiedClaims) -> Result<(), Refusal> {
+fn check_scopes(request: &Request<'_>, route: &Route, principal: &Principal) -> Result<(), Refusal> {
     if route.builtin == Some(Builtin::TestEcho) {
         let asked = request.required_scope.and_then(scope_tokens).ok_or(Refusal::NoRequiredScope)?;
-        return check_rule(&ScopeRule { all: asked, any: Vec::new() }, claims);
+        return check_rule(&ScopeRule { all: asked, any: Vec::new() }, principal);
     }
-    check_rule(&route.scopes, claims)
+    check_rule(&route.scopes, principal)
 }
 
-fn check_rule(rule: &ScopeRule, claims: &VerifiedClaims) -> Result<(), Refusal> {
-    let have = claims.scopes();
+fn check_rule(rule: &ScopeRule, principal: &Principal) -> Result<(), Refusal> {
+    let have = principal.scopes();
     if rule.is_met(have) {
         return Ok(());
     }

@@ -4,14 +4,11 @@
 mod address;
 mod case;
 mod judge;
-mod making;
 mod mcp;
 mod observe;
 mod reading;
 pub mod respond;
-mod rewrite;
 mod state;
-mod watched;
 
 use crate::cors;
 use crate::decision::Decision;

@@ -4,7 +4,7 @@
 //! config ─► Policy
 //!              │
 //! headers ─► request ─► route ─► authenticate ─► authorize ─► decision: Permit │ Reply │ hold
-//!            path        cors     bearer           scopes       reply, challenge, record
+//!            path        cors     credential       scopes       reply, challenge, record
 //!                                 token_cache      rate_limit
 //!                                 jwt, jwks        query, identity
 //! ```
@@ -22,12 +22,14 @@ pub mod route;
 pub mod shadow;
 pub mod cors;
 pub mod authenticate;
-pub mod bearer;
+pub mod credential;
+pub mod principal;
 pub mod token_cache;
 pub mod jwt;
 pub mod jwks;
 pub mod mcp;
 pub mod authorize;
+pub mod evaluation;
 pub mod rate_limit;
 pub mod connections;
 pub mod query;
@@ -36,7 +38,7 @@ pub mod metadata;
 pub mod refusal;
 pub mod challenge;
 pub mod reply;
-pub mod response_filter;
+pub mod answer;
 pub mod location;
 pub mod record;
 pub mod protobuf;

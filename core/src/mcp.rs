@@ -26,7 +26,6 @@ pub mod task;
 pub mod tasks;
 pub mod list;
 pub mod form;
-pub mod sse;
 
 #[cfg(test)]
 mod tests;

@@ -4,9 +4,9 @@
 use crate::config::policy::{AuditSubject, Policy, RouteId};
 use crate::hash::{self, Secret};
 use crate::json::{write_number, write_padded, write_string};
-use crate::jwt::VerifiedClaims;
 use crate::mcp::operation::Operation;
 use crate::mcp::target::Target;
+use crate::principal::Principal;
 use crate::rate_limit::LimitState;
 use crate::refusal::{Refusal, kind};
 use crate::request::{self, Pairs, Request};
@@ -26,7 +26,7 @@ pub struct Facts {
     pub counted: Option<LimitState>,
     method: String,
     path: String,
-    caller: Option<Arc<VerifiedClaims>>,
+    caller: Option<Arc<Principal>>,
     tool: Option<String>,
     tools: Tools,
     operation: Option<String>,
@@ -93,8 +93,8 @@ impl Facts {
         self.path = cut(&String::from_utf8_lossy(path.get(..end.min(CUT)).unwrap_or_default())).to_owned();
     }
 
-    pub(crate) fn identify(&mut self, claims: &Arc<VerifiedClaims>) {
-        self.caller = Some(Arc::clone(claims));
+    pub(crate) fn identify(&mut self, principal: &Arc<Principal>) {
+        self.caller = Some(Arc::clone(principal));
     }
 
     pub(crate) fn operate(&mut self, operation: &Operation) {
@@ -169,19 +169,19 @@ impl Facts {
     /// are in microseconds.
     pub fn members(&self, policy: &Policy, secret: Secret, now_us: u64, latency_us: u64) -> String {
         let caller = self.caller.as_deref();
-        let issuer = caller.and_then(|claims| policy.issuers.get(claims.issuer().0));
+        let issuer = caller.and_then(|principal| policy.issuers.get(principal.issuer().0));
         let mut out = String::with_capacity(512);
         out.push_str(",\"ts\":\"");
         write_time(&mut out, now_us);
         text(&mut out, "\",\"request_id\":", Some(&self.request_id));
-        let hashed = caller
-            .filter(|_| policy.audit_subject == AuditSubject::Hash)
-            .map(|claims| format!("{:016x}", hash::keyed(secret, &[b"subject", claims.user().as_bytes()])));
-        let subject = hashed.as_deref().or_else(|| caller.map(|claims| cut(claims.user())));
+        let hashed = caller.filter(|_| policy.audit_subject == AuditSubject::Hash).map(|principal| {
+            format!("{:016x}", hash::keyed(secret, &[b"subject", principal.user().as_bytes()]))
+        });
+        let subject = hashed.as_deref().or_else(|| caller.map(|principal| cut(principal.user())));
         text(&mut out, ",\"sub\":", subject);
-        text(&mut out, ",\"tenant\":", caller.and_then(VerifiedClaims::tenant).map(cut));
+        text(&mut out, ",\"tenant\":", caller.and_then(Principal::tenant).map(cut));
         text(&mut out, ",\"issuer\":", issuer.map(|issuer| issuer.issuer.as_str()));
-        let is_machine = caller.is_some_and(VerifiedClaims::is_machine);
+        let is_machine = caller.is_some_and(Principal::is_machine);
         out.push_str(if is_machine { ",\"machine\":true" } else { ",\"machine\":false" });
         text(&mut out, ",\"method\":", Some(&self.method));
         text(&mut out, ",\"path\":", Some(&self.path));

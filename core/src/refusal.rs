@@ -8,7 +8,7 @@ pub mod kind;
 use crate::jwt::TokenFault;
 use crate::mcp::strict::BodyFault;
 use crate::request::RequestFault;
-pub use fault::{AuthorizationFault, Denied, Fault, Refusal};
+pub use fault::{Denied, Fault, Refusal};
 use kind::{Challenge, Kind};
 
 impl Refusal {

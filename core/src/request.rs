@@ -1,8 +1,8 @@
 //! The request: header pairs as bytes in, a view that can be judged out, or why it can't (contract §1.1, §1.3).
 
-use crate::bearer::{self, Bearer};
 use crate::bytes;
 use crate::config::policy::Identity;
+use crate::credential::{self, Presented};
 use crate::path::{self, PathFault, Target};
 
 /// Header pairs in wire order, pseudo-headers included, as the host gives them.
@@ -55,8 +55,8 @@ pub struct Request<'a> {
     pub target: Target,
     /// The path as it came, without the query.
     pub raw_path: &'a str,
-    /// What `Authorization` says.
-    pub bearer: Bearer<'a>,
+    /// What `Authorization` presents.
+    pub presented: Presented<'a>,
     /// Whether there is an `Authorization` header at all.
     pub has_authorization: bool,
     /// `Origin`.
@@ -144,7 +144,7 @@ pub fn parse<'a>(pairs: Pairs<'a>, identity: &Identity) -> Result<Request<'a>, R
         host,
         target,
         raw_path: text(seen.path, ":path")?.unwrap_or_default().split('?').next().unwrap_or_default(),
-        bearer: bearer::peek(seen.single(AUTHORIZATION)),
+        presented: credential::peek(seen.single(AUTHORIZATION)),
         has_authorization: seen.single(AUTHORIZATION).is_some(),
         origin,
         asks_preflight: seen.asks_preflight,

@@ -4,8 +4,8 @@
 use crate::authorize;
 use crate::config::policy::{Mode, Policy, RouteId};
 use crate::decision::Edits;
-use crate::jwt::VerifiedClaims;
 use crate::path::{self, Target, push_escape};
+use crate::principal::Principal;
 use crate::query;
 use crate::request::{self, Pairs, Request, RequestFault};
 use crate::route::{self, Match};
@@ -84,16 +84,11 @@ pub fn mode_of_unparsed(policy: &Policy, headers: Pairs<'_>, fault: RequestFault
 }
 
 /// Impostors out, and in what is verified, where enforcing would allow it (`caller`; in the query only where `in_query`).
-pub fn edits(
-    policy: &Policy,
-    request: &Request<'_>,
-    caller: Option<&VerifiedClaims>,
-    in_query: bool,
-) -> Edits {
+pub fn edits(policy: &Policy, request: &Request<'_>, caller: Option<&Principal>, in_query: bool) -> Edits {
     let mut edits = Edits::default();
     authorize::strip_headers(&mut edits, request);
-    if let Some(claims) = caller {
-        authorize::inject_headers(policy, &mut edits, claims);
+    if let Some(principal) = caller {
+        authorize::inject_headers(policy, &mut edits, principal);
     }
     let user = caller.filter(|_| in_query);
     if let Some(query) = authorize::identity_query(policy, request.target.query.as_deref(), user) {

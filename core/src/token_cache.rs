@@ -1,9 +1,9 @@
-//! Tokens that were verified: the whole token in, its claims out, without any parsing (contract §2.2). Nothing unverified gets in.
+//! Tokens that were verified: the whole token in, its principal out, without any parsing (contract §2.2). Nothing unverified gets in.
 //!
 //! Two generations bound it: when the young one is full it becomes the old one, and what isn't asked for again is forgotten.
 
 use crate::config::policy::IssuerId;
-use crate::jwt::VerifiedClaims;
+use crate::principal::Principal;
 use std::collections::HashMap;
 use std::hash::{BuildHasherDefault, Hasher};
 use std::sync::Arc;
@@ -42,7 +42,7 @@ impl Hasher for TailHasher {
 #[derive(Debug, Clone)]
 struct Entry {
     token: Box<[u8]>,
-    claims: Arc<VerifiedClaims>,
+    principal: Arc<Principal>,
     key: u64,
 }
 
@@ -71,30 +71,30 @@ pub struct TokenCache {
 }
 
 impl TokenCache {
-    /// The claims of a token that was verified before and is current at `now_ms`.
-    pub fn find(&mut self, token: &[u8], now_ms: u64) -> Option<Arc<VerifiedClaims>> {
+    /// The principal of a token that was verified before and is current at `now_ms`.
+    pub fn find(&mut self, token: &[u8], now_ms: u64) -> Option<Arc<Principal>> {
         let tail = tail(token)?;
         if let Some(entry) = self.young.get(&tail).filter(|entry| entry.is_of(token)) {
-            return entry.claims.is_current(now_ms).then(|| Arc::clone(&entry.claims));
+            return entry.principal.is_current(now_ms).then(|| Arc::clone(&entry.principal));
         }
         self.old.get(&tail).filter(|entry| entry.is_of(token))?;
         let entry = self.old.remove(&tail)?;
-        let claims = entry.claims.is_current(now_ms).then(|| Arc::clone(&entry.claims))?;
+        let principal = entry.principal.is_current(now_ms).then(|| Arc::clone(&entry.principal))?;
         self.put(tail, entry);
-        Some(claims)
+        Some(principal)
     }
 
     /// Remembers a verified token and the key that verified it.
-    pub fn insert(&mut self, token: &[u8], claims: Arc<VerifiedClaims>, key: u64) {
+    pub fn insert(&mut self, token: &[u8], principal: Arc<Principal>, key: u64) {
         // A signature is longer.
         if let Some(tail) = tail(token) {
-            self.put(tail, Entry { token: token.into(), claims, key });
+            self.put(tail, Entry { token: token.into(), principal, key });
         }
     }
 
     /// Forgets the tokens of an issuer's keys that are gone.
     pub fn retain_keys(&mut self, issuer: IssuerId, is_key: impl Fn(u64) -> bool) {
-        let keep = |entry: &Entry| entry.claims.issuer() != issuer || is_key(entry.key);
+        let keep = |entry: &Entry| entry.principal.issuer() != issuer || is_key(entry.key);
         self.young.retain(|_, entry| keep(entry));
         self.old.retain(|_, entry| keep(entry));
     }

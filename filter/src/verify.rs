@@ -2,7 +2,7 @@
 //! of four and two fields.
 
 use crate::host;
-use gatewaystack_core::jwks::RsaKey;
+use gatewaystack_core::jwks::Key;
 use gatewaystack_core::jwt::signature::{SignatureVerifier, VerifierFault};
 use gatewaystack_core::protobuf::{self, Field};
 
@@ -11,7 +11,8 @@ use gatewaystack_core::protobuf::{self, Field};
 pub struct Native;
 
 impl SignatureVerifier for Native {
-    fn verify_rs256(&self, key: &RsaKey, signed: &[u8], signature: &[u8]) -> Result<bool, VerifierFault> {
+    fn verify(&self, key: &Key, signed: &[u8], signature: &[u8]) -> Result<bool, VerifierFault> {
+        let Key::Rs256(key) = key;
         let mut arguments = Vec::with_capacity(signed.len() + signature.len() + key.spki.len() + 32);
         // VerifySignatureArguments: hash_function = 1, public_key = 2, signature = 3, text = 4.
         for (tag, bytes) in [(1, b"sha256".as_slice()), (2, &key.spki), (3, signature), (4, signed)] {

@@ -1,12 +1,12 @@
 //! One judgement: what is known of the request when it begins, and what it comes to.
 
+use crate::answer::pipeline::Pipeline;
 use crate::authenticate::Fetched;
 use crate::config::policy::{IssuerId, Mode, Route, RouteId};
 use crate::cors::ResponseHeaders;
 use crate::decision::{Permit, Read, Wait};
-use crate::exchange::rewrite::Rewrite;
 use crate::exchange::state::{Awaited, Uncounted};
-use crate::jwt::VerifiedClaims;
+use crate::principal::Principal;
 use crate::rate_limit::service::Question;
 use crate::reply::Reply;
 use crate::request::Request;
@@ -15,7 +15,7 @@ use std::sync::Arc;
 
 /// What judging a request comes to.
 pub(super) enum Verdict {
-    Forward(Permit, Option<Arc<VerifiedClaims>>, Option<Rewrite>),
+    Forward(Permit, Option<Arc<Principal>>, Option<Box<Pipeline>>),
     Answer(Reply),
     /// It goes on once something has come: what the host has to do for that, and what judging goes on with.
     Wait(Wait, Awaited),

@@ -1,23 +1,23 @@
 //! How a request is judged: read [`judge`] top to bottom, it is contract §1, steps 4 to 10.
 
+use crate::answer::pipeline::Pipeline;
 use crate::authenticate::{self, Caller, Fetched, authenticate};
 use crate::authorize::{self, Counting, Permitted};
-use crate::bearer::Bearer;
 use crate::challenge;
 use crate::config::policy::{Access, Builtin, Mode, Route, RouteId};
 use crate::cors;
+use crate::credential::AuthorizationFault;
 use crate::decision::{Decision, Observed, Permit};
 use crate::exchange::address;
 use crate::exchange::case::{Case, Verdict};
 use crate::exchange::mcp::{self, McpRoute};
 use crate::exchange::observe;
-use crate::exchange::rewrite::Rewrite;
 use crate::exchange::state::{Exchange, Forwarded, Held, Judged, Known, Uncounted, Waiting};
 use crate::hash;
-use crate::jwt::VerifiedClaims;
+use crate::principal::Principal;
 use crate::rate_limit::service::Answer;
 use crate::record::Facts;
-use crate::refusal::{AuthorizationFault, Denied, Refusal};
+use crate::refusal::{Denied, Refusal};
 use crate::reply::{self, Asked};
 use crate::request::{self, Headers, Pairs};
 use crate::route::{self, Match};
@@ -90,13 +90,13 @@ pub(super) fn go_on(world: &World<'_>, held: Held, entry: Entry<'_>) -> Judged {
         return Judged { exchange, decision: Decision::Observe(Observed { edits, watch }), tally };
     }
     let (exchange, decision) = match verdict {
-        Ok(Verdict::Forward(mut permit, claims, rewrite)) => {
-            facts.allow(claims.is_some());
+        Ok(Verdict::Forward(mut permit, principal, pipeline)) => {
+            facts.allow(principal.is_some());
             let response = permit.take_response();
             let is_ours = route.is_some_and(|(_, route)| route.builtin.is_some());
             let decides_origins = !is_ours && cors::decides(&world.policy.cors, request.origin);
             let listed = challenge::listed(world.policy, request.host);
-            let forwarded = Forwarded { facts, response, decides_origins, rewrite, listed };
+            let forwarded = Forwarded { facts, response, decides_origins, pipeline, listed };
             (Exchange::Forwarded(forwarded), Decision::Forward(permit))
         }
         Ok(Verdict::Answer(reply)) => (Exchange::Replied(facts), Decision::Reply(reply)),
@@ -146,22 +146,24 @@ fn judge(
         return forward_or_answer(world, case, route, facts, permit, None);
     }
     let of_route = case.route.map(|(_, route)| route);
-    let claims = match authenticate(world, of_route, request.bearer, case.fetched, tally)
+    let principal = match authenticate(world, of_route, request.presented, case.fetched, tally)
         .map_err(|refusal| address::count_failure(world, refusal, tally))?
     {
-        Caller::Known(claims) => claims,
+        Caller::Known(principal) => principal,
         Caller::NeedsKeys(issuer) => return Ok(Verdict::keys(issuer)),
     };
-    facts.identify(&claims);
+    facts.identify(&principal);
     let Some((id, route)) = case.route else {
         let is_case = case.found == Match::Ambiguous;
         return Err(Refusal::Denied(if is_case { Denied::Case } else { Denied::NoRoute }));
     };
     let counting = Counting { address: facts.counted, asks: case.asks_limits() };
-    match authorize::caller(world, request, route, &claims, (counting, case.cors), tally)? {
-        Permitted::Permit(permit) => forward_or_answer(world, case, route, facts, permit, Some((id, claims))),
+    match authorize::caller(world, request, route, &principal, (counting, case.cors), tally)? {
+        Permitted::Permit(permit) => {
+            forward_or_answer(world, case, route, facts, permit, Some((id, principal)))
+        }
         Permitted::Ask(question, own) => {
-            Ok(Verdict::limits(question, Uncounted { claims, own, session: None }))
+            Ok(Verdict::limits(question, Uncounted { principal, own, session: None }))
         }
     }
 }
@@ -173,12 +175,8 @@ fn before_caller(
     facts: &mut Facts,
     tally: &mut Tally,
 ) -> Result<Option<Verdict>, Refusal> {
-    let fault = match case.request.bearer {
-        Bearer::Doubled => Some(AuthorizationFault::Doubled),
-        Bearer::TooLong => Some(AuthorizationFault::TooLong),
-        _ => None,
-    };
-    if let Some(fault) = fault {
+    // Whatever the route is: what one reads as a token, another may read as none. A token's form matters where one is asked for.
+    if let Err(fault @ (AuthorizationFault::Doubled | AuthorizationFault::TooLong)) = case.request.presented {
         return Err(address::count_failure(world, Refusal::Authorization(fault), tally));
     }
     if cors::is_preflight(case.request) {
@@ -206,16 +204,16 @@ fn after_limits(
     known: &mut Known,
     facts: &mut Facts,
 ) -> Result<Verdict, Refusal> {
-    authenticate::again(world, &uncounted.claims)?;
+    authenticate::again(world, &uncounted.principal)?;
     if let Some(mcp) = McpRoute::of(case.route) {
         return mcp::after_limits(world, case, &mcp, uncounted, answer, known, facts);
     }
-    let Uncounted { claims, own, .. } = uncounted;
+    let Uncounted { principal, own, .. } = uncounted;
     // A policy's routes don't change while a request waits.
     let (id, route) = case.route.ok_or(Refusal::Denied(Denied::NoRoute))?;
-    let (caller, counted) = ((claims.as_ref(), None), (facts.counted, own));
+    let (caller, counted) = ((principal.as_ref(), None), (facts.counted, own));
     let permit = authorize::counted(world, case.request, route, caller, counted, answer, case.cors)?;
-    forward_or_answer(world, case, route, facts, permit, Some((id, claims)))
+    forward_or_answer(world, case, route, facts, permit, Some((id, principal)))
 }
 
 /// Whether a path is that of a metadata document which is for everybody, whatever the method.
@@ -234,14 +232,14 @@ fn forward_or_answer(
     route: &Route,
     facts: &mut Facts,
     permit: Permit,
-    caller: Option<(RouteId, Arc<VerifiedClaims>)>,
+    caller: Option<(RouteId, Arc<Principal>)>,
 ) -> Result<Verdict, Refusal> {
     let Some(mut reply) = reply::metadata(world.policy, route, case.request)? else {
-        let rewrite = caller
+        let pipeline = caller
             .as_ref()
             .filter(|_| route.response_filter.is_some())
-            .map(|(id, claims)| Rewrite::owner(*id, claims, case.request));
-        return Ok(Verdict::Forward(permit, caller.map(|(_, claims)| claims), rewrite));
+            .map(|(id, principal)| Box::new(Pipeline::owner(*id, principal, case.request)));
+        return Ok(Verdict::Forward(permit, caller.map(|(_, principal)| principal), pipeline));
     };
     facts.answer("metadata", 200);
     let limits = permit.response().iter().filter(|(name, _)| name.starts_with("ratelimit-"));

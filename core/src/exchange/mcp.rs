@@ -1,26 +1,25 @@
 //! How a request to an MCP route is judged (contract §12): version, origin, token, body, scopes, limits, in this order. A body is read before a
 //! token is refused, since the challenge names the scopes of the operation; where the headers of 2026-07-28 name it, without.
 
+use crate::answer::pipeline::Pipeline;
 use crate::authenticate::{Caller, Fetched, authenticate};
 use crate::authorize::{self, Counting, Permitted};
-use crate::bearer::Bearer;
 use crate::config::policy::{ChallengeMode, Mcp, Mode, Route, RouteId, Tasks};
 use crate::decision::Read;
 use crate::exchange::address;
 use crate::exchange::case::{Case, Verdict};
 use crate::exchange::reading::{check_origin, era, is_json, is_plain, read};
-use crate::exchange::rewrite::{Rewrite, Session};
 use crate::exchange::state::{Known, Uncounted};
-use crate::jwt::VerifiedClaims;
 use crate::mcp::era::Era;
 use crate::mcp::json_rpc::Call;
 use crate::mcp::needs::Needs;
 use crate::mcp::operation::{Operation, Unread};
-use crate::mcp::session::Holder;
+use crate::mcp::session::{Holder, Session};
 use crate::mcp::strict::BodyFault;
 use crate::mcp::target::Target;
 use crate::mcp::task;
 use crate::mcp::tasks;
+use crate::principal::Principal;
 use crate::rate_limit::service::Answer;
 use crate::record::Facts;
 use crate::refusal::{Fault, Refusal};
@@ -105,14 +104,14 @@ impl<'a> McpRoute<'a> {
     fn find_tasks(
         &self,
         world: &World<'_>,
-        claims: Option<&VerifiedClaims>,
+        principal: Option<&Principal>,
         operation: &mut Operation,
         facts: &mut Facts,
     ) -> Result<(), Refusal> {
         if operation.tasks().next().is_none() {
             return Ok(());
         }
-        let found = tasks::find(world, &Holder { route: self.route, claims }, self.mcp, operation);
+        let found = tasks::find(world, &Holder { route: self.route, principal }, self.mcp, operation);
         facts.operate(operation);
         found
     }
@@ -176,7 +175,7 @@ fn unknown_version(
     let is_readable =
         case.request.method == "POST" && is_json(case.request) && case.request.upgrade.is_none();
     let is_held = world.policy.hold_headers && case.mode == Mode::Enforce;
-    let may_wait = route.mcp.opens || !matches!(case.request.bearer, Bearer::Absent);
+    let may_wait = route.mcp.opens || case.request.presented != Ok(None);
     if is_readable && is_held && may_wait && known.operation.is_none() {
         return Ok(Verdict::body(Read { cap: route.mcp.max_body, let_go: None, vouched: false }));
     }
@@ -220,43 +219,43 @@ fn decide(
     if let Some(refusal) = known.refused.take() {
         return Err(refusal);
     }
-    if let (Ok(operation), Bearer::Absent) = (&mut *operation, &case.request.bearer) {
+    if let (Ok(operation), Ok(None)) = (&mut *operation, case.request.presented) {
         route.find_tasks(world, None, operation, facts)?;
     }
     let is_open = operation.as_ref().is_ok_and(|operation| route.is_open(operation));
-    let claims = match caller(world, case, route, is_open, tally)? {
+    let principal = match caller(world, case, route, is_open, tally)? {
         Some(Caller::NeedsKeys(issuer)) => return Ok(Verdict::keys(issuer)),
-        Some(Caller::Known(claims)) => Some(claims),
+        Some(Caller::Known(principal)) => Some(principal),
         None => None,
     };
-    if let Some(claims) = &claims {
-        facts.identify(claims);
+    if let Some(principal) = &principal {
+        facts.identify(principal);
     }
     let operation = operation.as_mut().map_err(|unread| Refusal::Body(unread.fault))?;
     if operation.asks_too_much() {
         return Err(Refusal::Body(BodyFault::Batch));
     }
-    let session = session(world, case, route, claims.as_deref())?;
-    if claims.is_some() {
-        route.find_tasks(world, claims.as_deref(), operation, facts)?;
+    let session = session(world, case, route, principal.as_deref())?;
+    if principal.is_some() {
+        route.find_tasks(world, principal.as_deref(), operation, facts)?;
     }
     let around = (Counting { address: facts.counted, asks: case.asks_limits() }, case.cors);
     let permitted = authorize::operation(
         world,
         case.request,
         (route.route, route.mcp),
-        claims.as_deref(),
+        principal.as_deref(),
         operation,
         around,
         tally,
     )?;
-    match (permitted, claims) {
-        (Permitted::Permit(permit), claims) => {
-            let rewrite = Rewrite::list(route.id, claims.as_ref(), operation, session, route.mcp.tasks);
-            Ok(Verdict::Forward(permit, claims, Some(rewrite)))
+    match (permitted, principal) {
+        (Permitted::Permit(permit), principal) => {
+            let pipeline = Pipeline::mcp(route.id, principal.as_ref(), operation, session, route.mcp.tasks);
+            Ok(Verdict::Forward(permit, principal, Some(Box::new(pipeline))))
         }
-        (Permitted::Ask(question, own), Some(claims)) => {
-            Ok(Verdict::limits(question, Uncounted { claims, own, session: Some(session) }))
+        (Permitted::Ask(question, own), Some(principal)) => {
+            Ok(Verdict::limits(question, Uncounted { principal, own, session: Some(session) }))
         }
         // Nobody who hasn't signed in is asked about.
         (Permitted::Ask(..), None) => Err(Refusal::NoToken),
@@ -273,7 +272,7 @@ pub(super) fn after_limits(
     known: &mut Known,
     facts: &Facts,
 ) -> Result<Verdict, Refusal> {
-    let Uncounted { claims, own, session } = uncounted;
+    let Uncounted { principal, own, session } = uncounted;
     // Nobody is asked about before it is known what the body says.
     let (Some(Ok(operation)), Some(session)) = (&mut known.operation, session) else {
         return Err(Refusal::Internal(Fault::Host));
@@ -282,13 +281,13 @@ pub(super) fn after_limits(
         world,
         case.request,
         route.route,
-        (&claims, Some(operation)),
+        (&principal, Some(operation)),
         (facts.counted, own),
         answer,
         case.cors,
     )?;
-    let rewrite = Rewrite::list(route.id, Some(&claims), operation, session, route.mcp.tasks);
-    Ok(Verdict::Forward(permit, Some(claims), Some(rewrite)))
+    let pipeline = Pipeline::mcp(route.id, Some(&principal), operation, session, route.mcp.tasks);
+    Ok(Verdict::Forward(permit, Some(principal), Some(Box::new(pipeline))))
 }
 
 /// Refuses what the headers alone are enough to refuse; else the body is read. A good token's call is refused with the body in hand, for headers
@@ -315,33 +314,33 @@ fn before_body(
     };
     if let Some(mut operation) = early {
         facts.operate(&operation);
-        if matches!(request.bearer, Bearer::Absent) {
+        if request.presented == Ok(None) {
             route.find_tasks(world, None, &mut operation, facts)?;
         }
         match caller(world, case, route, route.is_open(&operation), tally)? {
             // The keys are waited for once the body is there.
             Some(Caller::NeedsKeys(_)) => {}
-            Some(Caller::Known(claims)) => {
-                facts.identify(&claims);
+            Some(Caller::Known(principal)) => {
+                facts.identify(&principal);
                 if request.method != "POST" || !world.policy.hold_headers {
-                    let claims = Some(claims.as_ref());
-                    route.find_tasks(world, claims, &mut operation, facts)?;
-                    authorize::check_operation(world.policy, route.route, route.mcp, claims, &operation)?;
+                    let principal = Some(principal.as_ref());
+                    route.find_tasks(world, principal, &mut operation, facts)?;
+                    authorize::check_operation(world.policy, route.route, route.mcp, principal, &operation)?;
                 }
-                sender_is = Some(claims);
+                sender_is = Some(principal);
             }
             // Nobody, and the operation is open.
             None => {}
         }
-    } else if matches!(request.bearer, Bearer::Absent) {
+    } else if request.presented == Ok(None) {
         // Whatever the body says: there is no token, and it can't do without.
         if !route.mcp.opens && route.mcp.challenge_mode != ChallengeMode::Meta {
             return Err(Refusal::NoToken);
         }
     } else if world.policy.hold_headers
-        && let Some(Caller::Known(claims)) = sender(world, case, route, known, tally)
+        && let Some(Caller::Known(principal)) = sender(world, case, route, known, tally)
     {
-        sender_is = Some(claims);
+        sender_is = Some(principal);
     }
     // What follows the headers of an upgrade is no body.
     authorize::check_upgrade(request, route.route)?;
@@ -349,20 +348,20 @@ fn before_body(
         None
     } else {
         // The headers leave before the body comes: who calls must be in them by then.
-        let claims = match sender_is {
-            Some(claims) => Some(claims),
+        let principal = match sender_is {
+            Some(principal) => Some(principal),
             None => match sender(world, case, route, known, tally) {
-                Some(Caller::Known(claims)) => Some(claims),
+                Some(Caller::Known(principal)) => Some(principal),
                 Some(Caller::NeedsKeys(issuer)) => return Ok(Verdict::keys(issuer)),
                 None => None,
             },
         };
         // A session that isn't the caller's must not leave with them either.
-        if claims.is_some() {
-            session(world, case, route, claims.as_deref())?;
+        if principal.is_some() {
+            session(world, case, route, principal.as_deref())?;
         }
-        let edits = authorize::edits(world.policy, request, Some(route.route), claims.as_deref());
-        sender_is = claims;
+        let edits = authorize::edits(world.policy, request, Some(route.route), principal.as_deref());
+        sender_is = principal;
         Some(edits)
     };
     Ok(Verdict::body(Read { cap, let_go, vouched: sender_is.is_some() }))
@@ -377,7 +376,7 @@ fn sender(
     known: &mut Known,
     tally: &mut Tally,
 ) -> Option<Caller> {
-    match authenticate(world, Some(route.route), case.request.bearer, case.fetched, tally) {
+    match authenticate(world, Some(route.route), case.request.presented, case.fetched, tally) {
         Ok(caller) => Some(caller),
         Err(Refusal::NoToken) => None,
         Err(refusal) => {
@@ -395,9 +394,9 @@ fn session(
     world: &World<'_>,
     case: &Case<'_>,
     route: &McpRoute<'_>,
-    claims: Option<&VerifiedClaims>,
+    principal: Option<&Principal>,
 ) -> Result<Session, Refusal> {
-    let (request, holder) = (case.request, Holder { route: route.route, claims });
+    let (request, holder) = (case.request, Holder { route: route.route, principal });
     let is_callers = holder.check(world, request.mcp_session)?;
     let id = request.mcp_session.filter(|_| is_callers).map(<[u8]>::to_vec);
     Ok(Session { id, ends: request.method == "DELETE" })
@@ -411,10 +410,10 @@ fn caller(
     is_open: bool,
     tally: &mut Tally,
 ) -> Result<Option<Caller>, Refusal> {
-    if is_open && matches!(case.request.bearer, Bearer::Absent) {
+    if is_open && case.request.presented == Ok(None) {
         return Ok(None);
     }
-    authenticate(world, Some(route.route), case.request.bearer, case.fetched, tally)
+    authenticate(world, Some(route.route), case.request.presented, case.fetched, tally)
         .map(Some)
         .map_err(|refusal| address::count_failure(world, refusal, tally))
 }

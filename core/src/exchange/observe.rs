@@ -24,9 +24,9 @@ pub(super) fn observe(
 ) -> (Edits, Option<usize>) {
     let (mut caller, mut watch) = (None, None);
     match &verdict {
-        Ok(Verdict::Forward(_, claims, _)) => {
-            facts.allow(claims.is_some());
-            caller = claims.as_deref();
+        Ok(Verdict::Forward(_, principal, _)) => {
+            facts.allow(principal.is_some());
+            caller = principal.as_deref();
         }
         Ok(Verdict::Answer(_)) => {}
         // Nothing waits: neither for keys nor for a body, nor for a rate limit service, which isn't asked.
@@ -93,7 +93,7 @@ pub(super) fn passed(facts: Facts) -> Exchange {
         facts,
         response: Vec::new(),
         decides_origins: false,
-        rewrite: None,
+        pipeline: None,
         listed: None,
     })
 }

@@ -1,14 +1,15 @@
 //! Where an exchange is: one request and its answer. Only the transitions (`exchange.rs`) and the judge change it.
 
+use crate::answer::pipeline::Pipeline;
 use crate::authenticate::Fetched;
 use crate::challenge;
 use crate::config::policy::Policy;
 use crate::cors::{self, ResponseHeaders};
 use crate::decision::Decision;
-use crate::exchange::rewrite::{Rewrite, Session};
-use crate::jwt::VerifiedClaims;
 use crate::location::Seen;
 use crate::mcp::operation::{Operation, Unread};
+use crate::mcp::session::Session;
+use crate::principal::Principal;
 use crate::rate_limit::LimitState;
 use crate::rate_limit::service::Answer;
 use crate::record::Facts;
@@ -67,7 +68,7 @@ pub enum Arrival<'a> {
 /// A request that would pass but for the limits over machines.
 #[derive(Debug)]
 pub(super) struct Uncounted {
-    pub claims: Arc<VerifiedClaims>,
+    pub principal: Arc<Principal>,
     /// What this gateway's own limits came to.
     pub own: Option<LimitState>,
     /// The session of an MCP request.
@@ -100,8 +101,8 @@ pub struct Forwarded {
     pub response: ResponseHeaders,
     /// Whether what it says of origins is taken out of it before.
     pub decides_origins: bool,
-    /// What the answer must not show.
-    pub rewrite: Option<Rewrite>,
+    /// What is done with the answer.
+    pub pipeline: Option<Box<Pipeline>>,
     /// Which of the policy's further hosts the client named.
     pub listed: Option<usize>,
 }

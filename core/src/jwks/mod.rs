@@ -1,11 +1,13 @@
-//! Keys: a JWK Set document in, usable RSA keys out (RFC 7517), and when to fetch it again (contract §2.1).
+//! Keys: a JWK Set document in, usable keys out (RFC 7517), and when to fetch it again (contract §2.1).
 
+mod key;
 mod parse;
 pub mod ring;
 pub mod control;
 pub mod discovery;
 
-pub use parse::{Jwk, KeySet, MAX_DOCUMENT, RsaKey, Skipped, parse, skipped};
+pub use key::{Algorithm, Key, RsaKey};
+pub use parse::{Jwk, KeySet, MAX_DOCUMENT, Skipped, parse, skipped};
 pub use ring::{KeyRing, Lookup};
 
 #[cfg(test)]

@@ -1,9 +1,7 @@
-//! A JWK Set (RFC 7517 §5): bytes in, the keys that can verify RS256 out. What can't is skipped and counted, never fatal.
+//! A JWK Set (RFC 7517 §5): bytes in, the keys that can verify a token out. What can't is skipped and counted, never fatal.
 
-use crate::hash;
+use super::key::{Algorithm, Key, KeyFault, RsaKey};
 use crate::json;
-use base64::Engine as _;
-use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use serde_json::Value;
 
 /// The longest document in bytes.
@@ -13,26 +11,13 @@ const MAX_SAME_KID: usize = 4;
 /// Deepest nesting of the document.
 const MAX_DEPTH: usize = 32;
 
-/// A public RSA key.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct RsaKey {
-    /// Modulus, big-endian, without leading zeros.
-    pub modulus: Vec<u8>,
-    /// Public exponent, big-endian, without leading zeros.
-    pub exponent: Vec<u8>,
-    /// DER SubjectPublicKeyInfo (RFC 3279 §2.3.1).
-    pub spki: Vec<u8>,
-    /// Tells keys apart, `kid` included.
-    pub fingerprint: u64,
-}
-
 /// A usable member of the set.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Jwk {
     /// Key id.
     pub kid: Option<String>,
     /// The key.
-    pub key: RsaKey,
+    pub key: Key,
 }
 
 /// The usable keys of one document; never empty.
@@ -66,21 +51,20 @@ impl DocumentFault {
 }
 
 impl KeySet {
-    /// Keys to try for a token with this `kid`. Without one, the only key, if there is but one.
-    pub fn candidates(&self, kid: Option<&str>) -> Option<Vec<&RsaKey>> {
-        match (kid, self.keys.as_slice()) {
-            (None, [only]) => Some(vec![&only.key]),
-            (None, _) => None,
-            (Some(kid), keys) => {
-                let same = |k: &&Jwk| k.kid.as_deref() == Some(kid);
-                Some(keys.iter().filter(same).take(MAX_SAME_KID).map(|k| &k.key).collect())
-            }
-        }
+    /// Keys to try for a token of this algorithm with this `kid`. Without one, the only key, if there is just one.
+    pub fn candidates(&self, algorithm: Algorithm, kid: Option<&str>) -> Option<Vec<&Key>> {
+        let mut keys = self.keys.iter().filter(|jwk| jwk.key.algorithm() == algorithm);
+        let Some(kid) = kid else {
+            let only = keys.next()?;
+            return keys.next().is_none().then(|| vec![&only.key]);
+        };
+        let same = |jwk: &&Jwk| jwk.kid.as_deref() == Some(kid);
+        Some(keys.filter(same).take(MAX_SAME_KID).map(|jwk| &jwk.key).collect())
     }
 
     /// Whether the set has the key with this fingerprint.
     pub fn contains(&self, fingerprint: u64) -> bool {
-        self.keys.iter().any(|k| k.key.fingerprint == fingerprint)
+        self.keys.iter().any(|jwk| jwk.key.fingerprint() == fingerprint)
     }
 
     /// Number of usable keys.
@@ -156,67 +140,5 @@ fn jwk(member: &Value) -> Result<Jwk, &'static str> {
     // RFC 7518 §2 has no padding; jose reads it all the same, and it changes nothing.
     let bare = |text: &str| text.trim_end_matches('=').to_owned();
     let key = RsaKey::from_base64url(&bare(n), &bare(e), kid.as_deref()).map_err(|KeyFault(why)| why)?;
-    Ok(Jwk { kid, key })
-}
-
-/// The key isn't one that RS256 may be verified with, and why.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct KeyFault(pub &'static str);
-
-impl RsaKey {
-    /// A key from the JWK members `n` and `e` (RFC 7518 §6.3.1).
-    ///
-    /// # Errors
-    /// Modulus outside 2048 to 8192 bits or even; exponent even, under 65537 or not under 2^32; no base64url.
-    pub fn from_base64url(n: &str, e: &str, kid: Option<&str>) -> Result<Self, KeyFault> {
-        let decode = |text: &str| -> Result<Vec<u8>, KeyFault> {
-            let bytes =
-                URL_SAFE_NO_PAD.decode(text).map_err(|_| KeyFault("its n or its e isn't base64url"))?;
-            Ok(bytes.into_iter().skip_while(|b| *b == 0).collect())
-        };
-        let (modulus, exponent) = (decode(n)?, decode(e)?);
-        let bits = modulus.len() * 8 - modulus.first().map_or(0, |b| b.leading_zeros() as usize);
-        let odd = |n: &[u8]| n.last().is_some_and(|b| b & 1 == 1);
-        let e_value = exponent.iter().try_fold(0u32, |acc, b| Some(acc.checked_mul(256)? | u32::from(*b)));
-        let good_e = e_value.is_some_and(|e| e >= 65_537 && e & 1 == 1);
-        if !(2048..=8192).contains(&bits) || !odd(&modulus) {
-            return Err(KeyFault("its modulus isn't an odd number of 2048 to 8192 bits"));
-        }
-        if !good_e {
-            return Err(KeyFault("its exponent isn't an odd number from 65537 to 4294967295"));
-        }
-        let spki = spki(&modulus, &exponent);
-        let fingerprint =
-            hash::fnv1a(&[&spki, &[u8::from(kid.is_some())], kid.unwrap_or_default().as_bytes()]);
-        Ok(Self { modulus, exponent, spki, fingerprint })
-    }
-}
-
-/// RFC 3279 §2.3.1: SEQUENCE { SEQUENCE { rsaEncryption, NULL }, BIT STRING { SEQUENCE { n, e } } }.
-fn spki(modulus: &[u8], exponent: &[u8]) -> Vec<u8> {
-    const RSA_ENCRYPTION: [u8; 15] =
-        [0x30, 0x0d, 0x06, 0x09, 0x2a, 0x86, 0x48, 0x86, 0xf7, 0x0d, 0x01, 0x01, 0x01, 0x05, 0x00];
-    let key = der(0x30, &[integer(modulus), integer(exponent)].concat());
-    let bits = der(0x03, &[&[0][..], &key].concat());
-    der(0x30, &[&RSA_ENCRYPTION[..], &bits].concat())
-}
-
-fn integer(value: &[u8]) -> Vec<u8> {
-    let sign: &[u8] = if value.first().is_some_and(|b| b & 0x80 != 0) { &[0] } else { &[] };
-    der(0x02, &[sign, value].concat())
-}
-
-fn der(tag: u8, content: &[u8]) -> Vec<u8> {
-    let length = content.len().to_be_bytes();
-    let significant: Vec<u8> = length.into_iter().skip_while(|b| *b == 0).collect();
-    let mut out = vec![tag];
-    match content.len() {
-        short @ 0..=127 => out.extend(u8::try_from(short)),
-        _ => {
-            out.extend(u8::try_from(significant.len()).map(|n| 0x80 | n));
-            out.extend(&significant);
-        }
-    }
-    out.extend_from_slice(content);
-    out
+    Ok(Jwk { kid, key: Key::Rs256(key) })
 }

@@ -1,6 +1,7 @@
 //! The keys that one worker holds parsed: issuer and `kid` in, keys or what is missing out.
 
-use super::parse::{KeySet, RsaKey};
+use super::key::{Algorithm, Key};
+use super::parse::KeySet;
 use crate::config::policy::{IssuerId, Policy};
 
 /// Parsed keys of all issuers, as far as this worker knows.
@@ -28,7 +29,7 @@ pub struct Held {
 #[derive(Debug)]
 pub enum Lookup<'a> {
     /// These.
-    Keys(Vec<&'a RsaKey>),
+    Keys(Vec<&'a Key>),
     /// The token has no `kid`, and the issuer not exactly one key.
     NeedsKid,
     /// None has this `kid`.
@@ -60,8 +61,15 @@ impl KeyRing {
         self.held(issuer).is_some_and(|held| held.is_fresh(max_stale_ms, now_ms))
     }
 
-    /// Keys for a token.
-    pub fn find(&self, issuer: IssuerId, kid: Option<&str>, max_stale_ms: u64, now_ms: u64) -> Lookup<'_> {
+    /// Keys for a token, by its header.
+    pub fn find(
+        &self,
+        issuer: IssuerId,
+        header: (Algorithm, Option<&str>),
+        max_stale_ms: u64,
+        now_ms: u64,
+    ) -> Lookup<'_> {
+        let (algorithm, kid) = header;
         let Some(held) = self.held(issuer) else { return Lookup::Unavailable(1) };
         let retry = u32::try_from(held.next_at.saturating_sub(now_ms).div_ceil(1000))
             .unwrap_or(u32::MAX)
@@ -72,7 +80,7 @@ impl KeyRing {
         if !held.is_fresh(max_stale_ms, now_ms) {
             return Lookup::Unavailable(retry);
         }
-        match set.candidates(kid) {
+        match set.candidates(algorithm, kid) {
             None => Lookup::NeedsKid,
             Some(keys) if keys.is_empty() => Lookup::UnknownKid,
             Some(keys) => Lookup::Keys(keys),

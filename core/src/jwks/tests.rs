@@ -138,11 +138,11 @@ fn keys_are_found_by_kid_and_without_one_only_alone() {
     let one = parse(&document(&[key_a().jwk()])).unwrap();
     let two = parse(&document(&[key_a().jwk(), key_b().jwk()])).unwrap();
     let six = parse(&document(&vec![key_a().jwk(); 6])).unwrap();
-    assert_eq!(one.candidates(None).map(|k| k.len()), Some(1));
-    assert_eq!(two.candidates(None), None);
-    assert_eq!(two.candidates(Some("b")).map(|k| k.len()), Some(1));
-    assert_eq!(two.candidates(Some("c")).map(|k| k.len()), Some(0));
-    assert_eq!(six.candidates(Some("a")).map(|k| k.len()), Some(4));
+    assert_eq!(one.candidates(Algorithm::Rs256, None).map(|k| k.len()), Some(1));
+    assert_eq!(two.candidates(Algorithm::Rs256, None), None);
+    assert_eq!(two.candidates(Algorithm::Rs256, Some("b")).map(|k| k.len()), Some(1));
+    assert_eq!(two.candidates(Algorithm::Rs256, Some("c")).map(|k| k.len()), Some(0));
+    assert_eq!(six.candidates(Algorithm::Rs256, Some("a")).map(|k| k.len()), Some(4));
 }
 
 #[test]

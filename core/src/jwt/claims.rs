@@ -1,4 +1,4 @@
-//! The claims: JSON bytes and an issuer's rules in, [`UnverifiedClaims`] out, and with a verified signature [`VerifiedClaims`]
+//! The claims: JSON bytes and an issuer's rules in, [`UnverifiedClaims`] out, and with a verified signature a [`Principal`]
 //! (RFC 7519 §4.1; RFC 9068 §2.2; contract §2).
 
 use super::fault::TokenFault;
@@ -8,6 +8,7 @@ use super::signature::Proof;
 use crate::config::policy::{Issuer, IssuerId, Policy};
 use crate::config::whole_scope;
 use crate::json::{self, Members, View};
+use crate::principal::{Attributes, Principal, seconds};
 use gatewaystack_text::scopes::Scopes;
 use std::borrow::Cow;
 
@@ -16,86 +17,27 @@ pub const MAX_SUBJECT: usize = 512;
 
 /// Claims whose signature isn't checked yet. They can refuse a request, never allow one.
 #[derive(Debug)]
-pub struct UnverifiedClaims {
-    issuer: IssuerId,
-    claims: Claims,
-}
-
-/// Claims behind a verified signature: only [`UnverifiedClaims::verified`] makes them.
-#[derive(Debug)]
-pub struct VerifiedClaims {
-    issuer: IssuerId,
-    claims: Claims,
-}
-
-#[derive(Debug)]
-struct Claims {
-    user: String,
-    tenant: Option<String>,
-    audiences: Vec<String>,
-    scopes: Scopes,
-    /// What was consented to, where that is less than all that the user may.
-    consented: Option<Scopes>,
-    machine: bool,
-    /// First second at which the token is refused, leeway included.
-    ends: f64,
-}
+pub struct UnverifiedClaims(Attributes);
 
 impl UnverifiedClaims {
     /// The issuer that these claims name.
     pub fn issuer(&self) -> IssuerId {
-        self.issuer
+        self.0.issuer
     }
 
     /// Members of `aud`.
     pub fn audiences(&self) -> &[String] {
-        &self.claims.audiences
+        &self.0.audiences
     }
 
     #[cfg(test)]
     pub(super) fn scopes(&self) -> &[String] {
-        self.claims.scopes.names()
+        self.0.scopes.names()
     }
 
-    /// Turns into verified claims; a [`Proof`] only comes out of a signature verification.
-    pub fn verified(self, _proof: Proof) -> VerifiedClaims {
-        VerifiedClaims { issuer: self.issuer, claims: self.claims }
-    }
-}
-
-impl VerifiedClaims {
-    /// The issuer.
-    pub fn issuer(&self) -> IssuerId {
-        self.issuer
-    }
-    /// The user, with the issuer's prefix.
-    pub fn user(&self) -> &str {
-        &self.claims.user
-    }
-    /// The tenant, with the issuer's prefix.
-    pub fn tenant(&self) -> Option<&str> {
-        self.claims.tenant.as_deref()
-    }
-    /// Members of `aud`.
-    pub fn audiences(&self) -> &[String] {
-        &self.claims.audiences
-    }
-    /// Scopes that the issuer granted and may grant.
-    pub fn scopes(&self) -> &Scopes {
-        &self.claims.scopes
-    }
-    /// Scopes that count on MCP routes: `permissions` lists all that the user may, not what was consented to, and counts there only where no other
-    /// claim is present.
-    pub fn consented_scopes(&self) -> &Scopes {
-        self.claims.consented.as_ref().unwrap_or(&self.claims.scopes)
-    }
-    /// Whether the token belongs to a machine.
-    pub fn is_machine(&self) -> bool {
-        self.claims.machine
-    }
-    /// Whether the token is still good at `now_ms` (Unix time in milliseconds).
-    pub fn is_current(&self, now_ms: u64) -> bool {
-        seconds(now_ms) < self.claims.ends
+    /// Turns into a principal; a [`Proof`] only comes out of a signature verification.
+    pub fn verified(self, proof: Proof) -> Principal {
+        Principal::proven(self.0, proof)
     }
 }
 
@@ -120,18 +62,17 @@ pub fn parse(payload: &[u8], policy: &Policy, now_ms: u64) -> Result<UnverifiedC
     if reserved(user) || tenant.is_some_and(reserved) {
         return Err(TokenFault::ReservedUser);
     }
-    let machine = machine::is_machine(&claims);
     let prefixed = |name: &str| format!("{}{name}", issuer.user_prefix);
-    let claims = Claims {
+    Ok(UnverifiedClaims(Attributes {
+        issuer: id,
         user: prefixed(user),
         tenant: tenant.map(prefixed),
         audiences,
         scopes: scopes(&claims, issuer, &policy.scope_prefix, |_| true),
         consented: consented(&claims, issuer, &policy.scope_prefix),
-        machine,
+        is_machine: machine::is_machine(&claims),
         ends,
-    };
-    Ok(UnverifiedClaims { issuer: id, claims })
+    }))
 }
 
 fn find_issuer<'p>(claims: &Members<'_>, policy: &'p Policy) -> Result<(IssuerId, &'p Issuer), TokenFault> {
@@ -163,12 +104,6 @@ fn date(value: Option<&View<'_>>) -> Result<Option<f64>, TokenFault> {
     let Some(value) = value else { return Ok(None) };
     let number = value.as_f64().ok_or(TokenFault::Claim)?;
     if (0.0..9_007_199_254_740_992.0).contains(&number) { Ok(Some(number)) } else { Err(TokenFault::Claim) }
-}
-
-/// Milliseconds to seconds; exact far beyond any date of interest.
-#[allow(clippy::cast_precision_loss)]
-fn seconds(ms: u64) -> f64 {
-    ms as f64 / 1000.0
 }
 
 fn subject<'v>(value: Option<&'v View<'_>>) -> Option<&'v str> {

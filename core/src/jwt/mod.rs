@@ -1,4 +1,4 @@
-//! JSON Web Tokens: a compact JWS in, [`VerifiedClaims`] out, and only behind a verified signature (RFC 7515, RFC 7519).
+//! JSON Web Tokens: a compact JWS in, a [`crate::principal::Principal`] out, and only behind a verified signature (RFC 7515, RFC 7519).
 
 mod fault;
 mod parts;
@@ -7,7 +7,6 @@ pub mod claims;
 mod machine;
 pub mod signature;
 
-pub use claims::VerifiedClaims;
 pub use fault::TokenFault;
 pub use gatewaystack_text::scopes::Scopes;
 pub use parts::{Parts, decode};

@@ -1,7 +1,7 @@
-//! RS256 (RFC 7518 §3.3): key, signed bytes and signature in, a [`Proof`] or nothing out.
+//! Signatures (RFC 7518 §3): key, signed bytes and signature in, a [`Proof`] or nothing out.
 
 use super::parts::decode;
-use crate::jwks::RsaKey;
+use crate::jwks::{Key, RsaKey};
 use rsa::pkcs1v15::Pkcs1v15Sign;
 use rsa::{BoxedUint, PublicKey};
 use sha2::{Digest as _, Sha256};
@@ -15,13 +15,13 @@ pub struct Proof(());
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct VerifierFault;
 
-/// Verifies RSASSA-PKCS1-v1_5 with SHA-256.
+/// Verifies by a key's own algorithm.
 pub trait SignatureVerifier {
     /// Whether `signature` over `signed` is `key`'s.
     ///
     /// # Errors
     /// The verifier itself failed.
-    fn verify_rs256(&self, key: &RsaKey, signed: &[u8], signature: &[u8]) -> Result<bool, VerifierFault>;
+    fn verify(&self, key: &Key, signed: &[u8], signature: &[u8]) -> Result<bool, VerifierFault>;
 }
 
 /// Tries each key. A fault counts as "no" only where no other key says "yes".
@@ -30,18 +30,17 @@ pub trait SignatureVerifier {
 /// A verifier failed, and no key verified.
 pub fn verify(
     verifier: &dyn SignatureVerifier,
-    keys: &[&RsaKey],
+    keys: &[&Key],
     signed: &str,
     signature: &[u8],
 ) -> Result<Option<(Proof, u64)>, VerifierFault> {
     let mut fault = None;
     for key in keys {
-        // RFC 8017 §8.2.2: another length than the modulus is no signature of this key.
-        if signature.len() != key.modulus.len() {
+        if signature.len() != key.signature_length() {
             continue;
         }
-        match verifier.verify_rs256(key, signed.as_bytes(), signature) {
-            Ok(true) => return Ok(Some((Proof(()), key.fingerprint))),
+        match verifier.verify(key, signed.as_bytes(), signature) {
+            Ok(true) => return Ok(Some((Proof(()), key.fingerprint()))),
             Ok(false) => {}
             Err(e) => fault = Some(e),
         }
@@ -58,19 +57,25 @@ const MODULUS_BITS: RangeInclusive<usize> = 2048..=8192;
 const EXPONENTS: RangeInclusive<u64> = 65_537..=u32::MAX as u64;
 
 impl SignatureVerifier for Portable {
-    fn verify_rs256(&self, key: &RsaKey, signed: &[u8], signature: &[u8]) -> Result<bool, VerifierFault> {
-        let exponent =
-            key.exponent.iter().try_fold(0u64, |e, byte| e.checked_mul(256)?.checked_add(u64::from(*byte)));
-        let exponent = exponent.filter(|e| EXPONENTS.contains(e)).ok_or(VerifierFault)?;
-        // A leading zero would make the modulus longer than the signature that RFC 8017 §8.2.2 compares it with.
-        if key.modulus.first() == Some(&0) {
-            return Err(VerifierFault);
+    fn verify(&self, key: &Key, signed: &[u8], signature: &[u8]) -> Result<bool, VerifierFault> {
+        match key {
+            Key::Rs256(key) => verify_rs256(key, signed, signature),
         }
-        let modulus = BoxedUint::from_be_slice_vartime(&key.modulus);
-        let public = PublicKey::new_with_size_limits(modulus, exponent.into(), MODULUS_BITS)
-            .map_err(|_| VerifierFault)?;
-        Ok(public.verify(Pkcs1v15Sign::new::<Sha256>(), &Sha256::digest(signed), signature).is_ok())
     }
+}
+
+fn verify_rs256(key: &RsaKey, signed: &[u8], signature: &[u8]) -> Result<bool, VerifierFault> {
+    let exponent =
+        key.exponent.iter().try_fold(0u64, |e, byte| e.checked_mul(256)?.checked_add(u64::from(*byte)));
+    let exponent = exponent.filter(|e| EXPONENTS.contains(e)).ok_or(VerifierFault)?;
+    // A leading zero would make the modulus longer than the signature that RFC 8017 §8.2.2 compares it with.
+    if key.modulus.first() == Some(&0) {
+        return Err(VerifierFault);
+    }
+    let modulus = BoxedUint::from_be_slice_vartime(&key.modulus);
+    let public =
+        PublicKey::new_with_size_limits(modulus, exponent.into(), MODULUS_BITS).map_err(|_| VerifierFault)?;
+    Ok(public.verify(Pkcs1v15Sign::new::<Sha256>(), &Sha256::digest(signed), signature).is_ok())
 }
 
 /// The known-answer test: whether `verifier` accepts a good signature and refuses a bad one.
@@ -80,15 +85,14 @@ pub fn passes_known_answer(verifier: &dyn SignatureVerifier) -> bool {
     if let Some(last) = bad.last_mut() {
         *last ^= 1;
     }
-    verifier.verify_rs256(&key, signed, &good) == Ok(true)
-        && verifier.verify_rs256(&key, signed, &bad) == Ok(false)
+    verifier.verify(&key, signed, &good) == Ok(true) && verifier.verify(&key, signed, &bad) == Ok(false)
 }
 
-fn known_answer() -> Option<(RsaKey, &'static [u8], Vec<u8>)> {
+fn known_answer() -> Option<(Key, &'static [u8], Vec<u8>)> {
     let key = RsaKey::from_base64url(include_str!("known_answer/n.txt").trim(), "AQAB", None).ok()?;
     let signature = decode(include_str!("known_answer/token.txt").trim()).ok()?.signature;
     let (signed, _) = include_str!("known_answer/token.txt").trim().rsplit_once('.')?;
-    Some((key, signed.as_bytes(), signature))
+    Some((Key::Rs256(key), signed.as_bytes(), signature))
 }
 
 #[cfg(test)]

@@ -9,6 +9,7 @@ use super::strict::{MAX_DEPTH, is_lookalike};
 use super::task::{Maker, Task};
 use super::tasks::Finder;
 use crate::config::policy::{Mcp, Route, ScopeRule};
+use crate::evaluation::{Evaluation, Reason, Unknown};
 use crate::json::{self, Bounds, write_string};
 use crate::jwt::Scopes;
 use crate::uri::{self, Form};
@@ -147,10 +148,10 @@ impl Lens<'_> {
     }
 
     fn meets(&self, need: Need<'_>) -> bool {
-        match self.caller {
-            Some(scopes) => needs::is_met(need, &self.route.scopes, Some(scopes)),
-            // Whoever hasn't signed in sees what is there, to sign in for it.
-            None => need != Need::Unlisted,
+        match need.evaluate(&self.route.scopes, self.caller) {
+            // Before anybody has signed in, a list shows what is there to sign in for.
+            Evaluation::Allow | Evaluation::Depends(Unknown::Caller) => true,
+            Evaluation::Deny(Reason::Scopes | Reason::Unlisted) => false,
         }
     }
 }

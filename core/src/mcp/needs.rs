@@ -8,6 +8,7 @@ use super::target::Target;
 use super::task::{Maker, Task, is_of_tasks};
 use crate::challenge;
 use crate::config::policy::{Mcp, McpRule, McpRules, Route, ScopeRule, Tasks};
+use crate::evaluation::{Evaluation, Reason, Unknown};
 use crate::jwt::Scopes;
 use crate::{names, uri};
 use std::borrow::Cow;
@@ -21,6 +22,21 @@ pub enum Need<'a> {
     Token(&'a ScopeRule),
     /// Nothing allows it.
     Unlisted,
+}
+
+impl Need<'_> {
+    /// What it comes to for a caller with these scopes; `None`: nobody has signed in.
+    pub fn evaluate(self, route: &ScopeRule, scopes: Option<&Scopes>) -> Evaluation {
+        match (self, scopes) {
+            (Self::Open, _) => Evaluation::Allow,
+            (Self::Unlisted, _) => Evaluation::Deny(Reason::Unlisted),
+            (Self::Token(_), None) => Evaluation::Depends(Unknown::Caller),
+            (Self::Token(rule), Some(scopes)) if rule.is_met(scopes) && route.is_met(scopes) => {
+                Evaluation::Allow
+            }
+            (Self::Token(_), Some(_)) => Evaluation::Deny(Reason::Scopes),
+        }
+    }
 }
 
 /// A token is enough.
@@ -50,6 +66,11 @@ impl<'a> Needs<'a> {
         self.calls.iter().flat_map(move |call| of_call(self.mcp, call)).chain(none).chain(answers)
     }
 
+    /// Whether a caller with these scopes may do all of it; `None`: nobody has signed in.
+    pub fn evaluate(self, scopes: Option<&Scopes>) -> Evaluation {
+        self.each().fold(Evaluation::Allow, |all, need| all.and(need.evaluate(self.route, scopes)))
+    }
+
     /// Whether no token is fine.
     pub fn is_open(self) -> bool {
         self.each().all(|need| need == Need::Open)
@@ -58,11 +79,6 @@ impl<'a> Needs<'a> {
     /// Whether there is something that nothing allows.
     pub fn has_unlisted(self) -> bool {
         self.each().any(|need| need == Need::Unlisted)
-    }
-
-    /// Whether these scopes are enough.
-    pub fn are_met(self, scopes: &Scopes) -> bool {
-        self.each().all(|need| is_met(need, self.route, Some(scopes)))
     }
 
     /// The smallest set of scopes that is enough, for a challenge; empty where something is unlisted: no scope would help.
@@ -164,13 +180,4 @@ fn by_rule<'a>(rules: &'a McpRules, name: &str) -> Need<'a> {
 /// What has no rule needs.
 fn unruled<'a>(rules: &McpRules) -> Need<'a> {
     if rules.allow_unlisted { Need::Token(NO_SCOPES) } else { Need::Unlisted }
-}
-
-/// Whether a caller with these scopes may; without a token (`None`) only what is open.
-pub fn is_met(need: Need<'_>, route: &ScopeRule, scopes: Option<&Scopes>) -> bool {
-    match (need, scopes) {
-        (Need::Open, _) => true,
-        (Need::Unlisted, _) | (Need::Token(_), None) => false,
-        (Need::Token(rule), Some(scopes)) => rule.is_met(scopes) && route.is_met(scopes),
-    }
 }

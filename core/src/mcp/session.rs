@@ -4,9 +4,18 @@
 use super::owners::{self, Kind, Owner};
 use crate::config::policy::{Route, Sessions};
 use crate::hash;
-use crate::jwt::VerifiedClaims;
+use crate::principal::Principal;
 use crate::refusal::{Fault, Refusal};
 use crate::world::World;
+
+/// What is known of a request's session when it passes.
+#[derive(Debug)]
+pub struct Session {
+    /// Its id, where it is known for the caller's.
+    pub id: Option<Vec<u8>>,
+    /// The request is to end it.
+    pub ends: bool,
+}
 
 /// Who calls on which route.
 #[derive(Clone, Copy)]
@@ -14,7 +23,7 @@ pub struct Holder<'a> {
     /// The route.
     pub route: &'a Route,
     /// `None`: nobody has signed in. A session that began so is nobody's: who signs in begins another.
-    pub claims: Option<&'a VerifiedClaims>,
+    pub principal: Option<&'a Principal>,
 }
 
 impl Holder<'_> {
@@ -40,10 +49,10 @@ impl Holder<'_> {
 
     /// The caller's hash: issuer, user and tenant, or nobody. One user may belong to more than one tenant.
     pub(super) fn caller(&self, world: &World<'_>) -> u64 {
-        let Some(claims) = self.claims else { return hash::keyed(world.counters.secret, &[b"nobody"]) };
-        let issuer = world.policy.issuers.get(claims.issuer().0);
+        let Some(principal) = self.principal else { return hash::keyed(world.counters.secret, &[b"nobody"]) };
+        let issuer = world.policy.issuers.get(principal.issuer().0);
         let issuer = issuer.map(|issuer| issuer.issuer.as_bytes()).unwrap_or_default();
-        let (user, tenant) = (claims.user().as_bytes(), claims.tenant().map(str::as_bytes));
+        let (user, tenant) = (principal.user().as_bytes(), principal.tenant().map(str::as_bytes));
         let parts = [b"caller".as_slice(), issuer, user].into_iter().chain(tenant);
         hash::keyed(world.counters.secret, &parts.collect::<Vec<_>>())
     }

@@ -39,7 +39,7 @@ pub fn find(
     for task in operation.tasks_mut() {
         task.maker = match finder.maker(task.id())? {
             // Where nothing passes that isn't known, it is refused as what isn't.
-            Maker::Another if mcp.tasks == Tasks::Allow && holder.claims.is_some() => {
+            Maker::Another if mcp.tasks == Tasks::Allow && holder.principal.is_some() => {
                 return Err(Refusal::NoTask);
             }
             maker => maker,

@@ -7,7 +7,7 @@ pub mod service;
 use crate::config::overlap;
 use crate::config::policy::{LimitKey, Policy, RateLimit, Route};
 use crate::hash::{self, Secret};
-use crate::jwt::VerifiedClaims;
+use crate::principal::Principal;
 use crate::shared::{SharedTable, TableFault};
 use crate::tally::Tally;
 use std::net::IpAddr;
@@ -55,7 +55,7 @@ impl Counters<'_> {
         &self,
         policy: &Policy,
         route: &Route,
-        caller: &VerifiedClaims,
+        caller: &Principal,
         weight: &dyn Fn(&RateLimit) -> u32,
         now: u64,
         tally: &mut Tally,

@@ -13,7 +13,7 @@
 
 use super::{LimitState, applies};
 use crate::config::policy::{Issuer, LimitKey, LimitService, Policy, RateLimit, Route, SharedLimit};
-use crate::jwt::VerifiedClaims;
+use crate::principal::Principal;
 use crate::protobuf::{self, Field};
 use sha2::{Digest as _, Sha256};
 
@@ -84,7 +84,7 @@ struct Applied<'a> {
 pub fn question(
     policy: &Policy,
     route: &Route,
-    caller: &VerifiedClaims,
+    caller: &Principal,
     weight: &dyn Fn(&RateLimit) -> u32,
 ) -> Option<Question> {
     let service = policy.limit_service.as_ref()?;
@@ -96,7 +96,7 @@ pub fn question(
 pub fn judge(
     policy: &Policy,
     route: &Route,
-    caller: &VerifiedClaims,
+    caller: &Principal,
     weight: &dyn Fn(&RateLimit) -> u32,
     answer: &Answer,
 ) -> Verdict {
@@ -111,7 +111,7 @@ pub fn judge(
 fn applied<'a>(
     policy: &'a Policy,
     route: &Route,
-    caller: &'a VerifiedClaims,
+    caller: &'a Principal,
     weight: &dyn Fn(&RateLimit) -> u32,
 ) -> Vec<Applied<'a>> {
     policy.rate_limits.iter().filter_map(|rule| apply(policy, rule, route, caller, weight)).collect()
@@ -121,7 +121,7 @@ fn apply<'a>(
     policy: &'a Policy,
     rule: &'a RateLimit,
     route: &Route,
-    caller: &'a VerifiedClaims,
+    caller: &'a Principal,
     weight: &dyn Fn(&RateLimit) -> u32,
 ) -> Option<Applied<'a>> {
     let shared = rule.shared.as_ref().filter(|_| applies(rule, route))?;

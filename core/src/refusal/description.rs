@@ -1,7 +1,7 @@
 //! What a refused client is told to do about it.
 
-use super::fault::{AuthorizationFault, Denied, Refusal};
-use crate::bearer;
+use super::fault::{Denied, Refusal};
+use crate::credential::{self, AuthorizationFault};
 use crate::jwt::TokenFault;
 use crate::mcp::strict::BodyFault;
 use crate::path::PathFault;
@@ -18,7 +18,7 @@ pub(super) fn of(refusal: &Refusal) -> String {
         }
         R::Authorization(AuthorizationFault::Doubled) => "Send one Authorization header only".into(),
         R::Authorization(AuthorizationFault::TooLong) => {
-            format!("Send an access token of at most {} bytes", bearer::MAX_TOKEN)
+            format!("Send an access token of at most {} bytes", credential::MAX_TOKEN)
         }
         R::Method(allow) => format!("Use one of the methods of this path: {allow}"),
         R::NoDocument => "No protected resource has this path; ask for the document of one that has".into(),

@@ -1,5 +1,6 @@
 //! Every way to refuse, grouped by whose fault it is.
 
+use crate::credential::AuthorizationFault;
 use crate::jwt::TokenFault;
 use crate::mcp::strict::BodyFault;
 use crate::rate_limit::LimitState;
@@ -76,17 +77,6 @@ pub enum Refusal {
     LimitsUnavailable,
     /// Our own fault.
     Internal(Fault),
-}
-
-/// What is wrong with `Authorization`.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum AuthorizationFault {
-    /// No `b64token` after `Bearer`.
-    Malformed,
-    /// More than one.
-    Doubled,
-    /// Over [`crate::bearer::MAX_TOKEN`].
-    TooLong,
 }
 
 /// Why a good token isn't enough.

@@ -1,6 +1,7 @@
 //! Every refusal has its status, code, reason and text.
 
 use super::*;
+use crate::credential::AuthorizationFault;
 use crate::path::PathFault;
 use crate::rate_limit::LimitState;
 use crate::uri::UriFault;

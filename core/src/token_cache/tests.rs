@@ -9,7 +9,7 @@ use wasm_bindgen_test::wasm_bindgen_test as test;
 const NOW: u64 = NOW_S * 1000;
 
 /// Claims behind a signature, of a token that ends in an hour.
-fn claims() -> Arc<VerifiedClaims> {
+fn principal() -> Arc<Principal> {
     let mut gate = gate(json!({"routes": [{"path": "/*"}]}));
     let token = token().mint();
     assert_eq!(gate.status("GET", "/x", &token), 200);
@@ -25,10 +25,10 @@ fn numbered(number: usize, length: usize) -> Vec<u8> {
 
 /// How many tokens of a length there are after each is inserted.
 fn lengths(count: usize, length: usize) -> Vec<usize> {
-    let (mut cache, claims) = (TokenCache::default(), claims());
+    let (mut cache, principal) = (TokenCache::default(), principal());
     assert!(cache.is_empty());
     let mut insert = |number| {
-        cache.insert(&numbered(number, length), Arc::clone(&claims), 1);
+        cache.insert(&numbered(number, length), Arc::clone(&principal), 1);
         assert!(!cache.is_empty());
         cache.len()
     };
@@ -52,11 +52,11 @@ fn two_generations_hold_so_many_tokens_each() {
 
 #[test]
 fn what_is_asked_for_again_stays_and_what_is_not_goes() {
-    let (mut cache, claims) = (TokenCache::default(), claims());
+    let (mut cache, principal) = (TokenCache::default(), principal());
     let length = 1024 * 1024;
     let insert = |cache: &mut TokenCache, numbers: std::ops::Range<usize>| {
         for number in numbers {
-            cache.insert(&numbered(number, length), Arc::clone(&claims), 1);
+            cache.insert(&numbered(number, length), Arc::clone(&principal), 1);
         }
     };
     insert(&mut cache, 0..5);
@@ -72,10 +72,10 @@ fn what_is_asked_for_again_stays_and_what_is_not_goes() {
 
 #[test]
 fn a_token_that_has_ended_is_found_in_neither_generation() {
-    let (mut cache, claims) = (TokenCache::default(), claims());
+    let (mut cache, principal) = (TokenCache::default(), principal());
     let [young, old] = [1, 0].map(|number| numbered(number, MAX_BYTES));
-    cache.insert(&old, Arc::clone(&claims), 1);
-    cache.insert(&young, claims, 1);
+    cache.insert(&old, Arc::clone(&principal), 1);
+    cache.insert(&young, principal, 1);
     let later = NOW + 2 * 3_600_000;
     assert!(cache.find(&young, later).is_none() && cache.find(&old, later).is_none());
     assert!(cache.find(&young, NOW).is_some());
@@ -84,15 +84,15 @@ fn a_token_that_has_ended_is_found_in_neither_generation() {
 /// A verdict belongs to the whole token: another one may end as a good one does.
 #[test]
 fn a_token_is_found_by_all_of_its_bytes() {
-    let claims = claims();
+    let principal = principal();
     for length in [48, 50, 64] {
         let good = numbered(1, length);
         // As the younger generation's, and as the old one's.
         for turns in [false, true] {
             let mut cache = TokenCache::default();
-            cache.insert(&good, Arc::clone(&claims), 1);
+            cache.insert(&good, Arc::clone(&principal), 1);
             if turns {
-                cache.insert(&numbered(2, MAX_BYTES), Arc::clone(&claims), 1);
+                cache.insert(&numbered(2, MAX_BYTES), Arc::clone(&principal), 1);
             }
             for at in 0..length - 16 {
                 let mut other = good.clone();
@@ -112,16 +112,16 @@ fn a_token_is_found_by_all_of_its_bytes() {
 #[test]
 fn what_is_shorter_than_any_signature_is_not_kept() {
     let mut cache = TokenCache::default();
-    cache.insert(b"fifteen bytes..", claims(), 1);
+    cache.insert(b"fifteen bytes..", principal(), 1);
     assert!(cache.is_empty() && cache.find(b"fifteen bytes..", NOW).is_none());
 }
 
 #[test]
 fn tokens_of_a_key_that_is_gone_go_from_both_generations_and_others_stay() {
-    let (mut cache, claims) = (TokenCache::default(), claims());
+    let (mut cache, principal) = (TokenCache::default(), principal());
     // 0 to 3 become the old generation, 4 and 5 are young; even ones have key 0.
     for number in 0..6 {
-        cache.insert(&numbered(number, 1024 * 1024), Arc::clone(&claims), number as u64 % 2);
+        cache.insert(&numbered(number, 1024 * 1024), Arc::clone(&principal), number as u64 % 2);
     }
     cache.retain_keys(IssuerId(1), |_| false);
     assert_eq!(cache.len(), 6, "another issuer's");

@@ -5,14 +5,15 @@ use super::Question;
 use super::call::VERSION;
 use gatewaystack_core::authenticate::{Caller, Fetched, authenticate};
 use gatewaystack_core::authorize::{self, Counting};
-use gatewaystack_core::bearer;
 use gatewaystack_core::config::policy::{Builtin, ChallengeMode, IssuerId, Mode, Policy, Route, RouteId};
+use gatewaystack_core::credential;
 use gatewaystack_core::decision::{Decision, Wait};
 use gatewaystack_core::exchange::{Arrival, Exchange, Judged};
 use gatewaystack_core::hash::Secret;
 use gatewaystack_core::jwks::{KeyRing, KeySet};
+use gatewaystack_core::jwt::TokenFault;
 use gatewaystack_core::jwt::signature::Portable;
-use gatewaystack_core::jwt::{TokenFault, VerifiedClaims};
+use gatewaystack_core::principal::Principal;
 use gatewaystack_core::rate_limit::Counters;
 use gatewaystack_core::refusal::Refusal;
 use gatewaystack_core::reply::Reply;
@@ -136,17 +137,17 @@ impl Bench {
     }
 
     /// Who calls, if the route takes the token.
-    pub fn caller(&self, route: &Route, token: &str) -> Option<Arc<VerifiedClaims>> {
+    pub fn caller(&self, route: &Route, token: &str) -> Option<Arc<Principal>> {
         self.world(|world| match self.authenticate(world, Some(route), token) {
-            Ok(Caller::Known(claims)) => Some(claims),
+            Ok(Caller::Known(principal)) => Some(principal),
             Ok(Caller::NeedsKeys(_)) | Err(_) => None,
         })
     }
 
     /// Judges the token as such, for the issuer's audiences.
-    pub fn token(&self, token: &str) -> (Verdict, Option<Arc<VerifiedClaims>>) {
+    pub fn token(&self, token: &str) -> (Verdict, Option<Arc<Principal>>) {
         self.world(|world| match self.authenticate(world, None, token) {
-            Ok(Caller::Known(claims)) => (Verdict::Allowed("a good token"), Some(claims)),
+            Ok(Caller::Known(principal)) => (Verdict::Allowed("a good token"), Some(principal)),
             Ok(Caller::NeedsKeys(_)) => (Verdict::Undecided, None),
             Err(refusal) => (Verdict::Refused(from_refusal(&refusal)), None),
         })
@@ -166,10 +167,10 @@ impl Bench {
             return Verdict::Allowed("public");
         }
         let judged = match self.authenticate(world, Some(route), token) {
-            Ok(Caller::Known(claims)) => {
+            Ok(Caller::Known(principal)) => {
                 // Nothing is counted here, so that a question costs nobody a request.
                 let around = (Counting { address: None, asks: false }, &Vec::new());
-                authorize::caller(world, &request, route, &claims, around, &mut Tally::default()).map(drop)
+                authorize::caller(world, &request, route, &principal, around, &mut Tally::default()).map(drop)
             }
             Ok(Caller::NeedsKeys(_)) => return Verdict::Undecided,
             Err(refusal) => Err(refusal),
@@ -182,7 +183,13 @@ impl Bench {
 
     fn authenticate(&self, world: &World<'_>, route: Option<&Route>, token: &str) -> Result<Caller, Refusal> {
         let (header, mut tally) = (header(token), Tally::default());
-        match authenticate(world, route, bearer::parse(Some(header.as_bytes())), self.fetched, &mut tally)? {
+        match authenticate(
+            world,
+            route,
+            credential::parse(Some(header.as_bytes())),
+            self.fetched,
+            &mut tally,
+        )? {
             // The gateway would look once more, at a key set that we have just seen.
             Caller::NeedsKeys(_) if self.fetched == Fetched::Good => Err(UNKNOWN_KEY),
             caller => Ok(caller),

@@ -6,12 +6,12 @@ use super::token::shown;
 use super::{Question, line};
 use gatewaystack_core::authorize;
 use gatewaystack_core::config::policy::{Mcp, McpRule, Policy, Route};
-use gatewaystack_core::jwt::VerifiedClaims;
 use gatewaystack_core::mcp::era::Era;
 use gatewaystack_core::mcp::json_rpc::Call as Message;
 use gatewaystack_core::mcp::operation::Operation;
 use gatewaystack_core::mcp::target::Target;
 use gatewaystack_core::path;
+use gatewaystack_core::principal::Principal;
 use gatewaystack_core::refusal::Refusal;
 use gatewaystack_core::route::{self, Match};
 use std::collections::BTreeSet;
@@ -79,21 +79,21 @@ fn paths(policy: &Policy) -> Vec<String> {
 impl McpRoute<'_> {
     /// What the caller has and may call here; nothing where the route doesn't take the token.
     pub fn tools(&self, bench: &Bench, token: &str) -> String {
-        let Some(claims) = bench.caller(self.route, token) else { return String::new() };
+        let Some(principal) = bench.caller(self.route, token) else { return String::new() };
         let (mut may, mut may_not) = (Vec::new(), Vec::new());
         for (name, rule) in &self.mcp.tools.named {
-            match self.check(bench, &claims, name) {
+            match self.check(bench, &principal, name) {
                 Ok(()) => may.push(shown(name)),
                 Err(refusal) => {
-                    may_not.push(format!("{} ({})", shown(name), self.why(&claims, rule, &refusal)))
+                    may_not.push(format!("{} ({})", shown(name), self.why(&principal, rule, &refusal)))
                 }
             }
         }
         let others = if self.mcp.tools.allow_unlisted { &mut may } else { &mut may_not };
         others.push(if others.is_empty() { "any" } else { "any other" }.to_owned());
         let mut text = String::new();
-        if claims.scopes() != claims.consented_scopes() {
-            let have = super::token::list(claims.consented_scopes().names());
+        if principal.scopes() != principal.consented_scopes() {
+            let have = super::token::list(principal.consented_scopes().names());
             line(
                 &mut text,
                 "counts",
@@ -106,14 +106,14 @@ impl McpRoute<'_> {
         text
     }
 
-    fn check(&self, bench: &Bench, claims: &VerifiedClaims, name: &str) -> Result<(), Refusal> {
+    fn check(&self, bench: &Bench, principal: &Principal, name: &str) -> Result<(), Refusal> {
         let call = Message::of("tools/call", Target::Tool(name.to_owned()));
         let operation = Operation::of_call(call, Era::V2025_11_25);
-        authorize::check_operation(bench.policy(), self.route, self.mcp, Some(claims), &operation)
+        authorize::check_operation(bench.policy(), self.route, self.mcp, Some(principal), &operation)
     }
 
-    fn why(&self, claims: &VerifiedClaims, rule: &McpRule, refusal: &Refusal) -> String {
-        let have = claims.consented_scopes().names();
+    fn why(&self, principal: &Principal, rule: &McpRule, refusal: &Refusal) -> String {
+        let have = principal.consented_scopes().names();
         let own = match rule {
             McpRule::Token(rule) => lacks(rule, have),
             McpRule::Public => None,

@@ -4,11 +4,11 @@ use super::answering::Answering;
 use super::step::Step;
 use crate::command::{Action, Command, HeaderEdit};
 use crate::view::{Body, Map};
+use gatewaystack_core::answer::sse::Events;
 use gatewaystack_core::cors;
 use gatewaystack_core::exchange::Exchange;
-use gatewaystack_core::exchange::respond::{End, Head, STALE, Shown, Treatment, Watch, Watched};
+use gatewaystack_core::exchange::respond::{End, Framing, Head, STALE, Shown, Watch, Watched};
 use gatewaystack_core::location;
-use gatewaystack_core::mcp::sse::Events;
 use gatewaystack_core::reply::Reply;
 use gatewaystack_core::world::World;
 use std::borrow::Cow;
@@ -97,8 +97,8 @@ impl Step<'_> {
         if let Some(reply) = self.keep_session(head.status, find(b"mcp-session-id")) {
             return self.refuse(reply);
         }
-        let treatment = self.stream.exchange.on_response(&self.worker.gateway.policy, &head);
-        self.prepare(treatment)
+        let framing = self.stream.exchange.on_response(&self.worker.gateway.policy, &head);
+        self.prepare(framing)
     }
 
     /// Keeps whose the session is that the answer names; what is answered instead, where that can't be kept.
@@ -129,20 +129,20 @@ impl Step<'_> {
         self.worker.in_world(now_ms, &|| None, |world| run(exchange, world))
     }
 
-    fn prepare(&mut self, treatment: Treatment) -> Action {
+    fn prepare(&mut self, framing: Framing) -> Action {
         let can_hold = self.worker.gateway.policy.hold_headers;
-        let (next, held) = match treatment {
-            Treatment::Pass => return Action::Continue,
-            Treatment::Refuse(reply) => return self.refuse(reply),
-            Treatment::Bare => (Answering::Passing, false),
-            Treatment::Whole(cap) => (Answering::Whole(cap), can_hold),
+        let (next, held) = match framing {
+            Framing::Pass => return Action::Continue,
+            Framing::Refuse(reply) => return self.refuse(reply),
+            Framing::Bare => (Answering::Passing, false),
+            Framing::Whole(cap) => (Answering::Whole(cap), can_hold),
             // Most are no lists, and nothing of their headers changes.
-            Treatment::Watch(watched) => {
+            Framing::Watch(watched) => {
                 self.stream.answering = Answering::Watched { watched, read: 0 };
                 return if can_hold { Action::Pause } else { Action::Continue };
             }
-            Treatment::Stream { events, is_answer } => {
-                let held = can_hold && is_answer;
+            Framing::Events { events, is_asked } => {
+                let held = can_hold && is_asked;
                 (Answering::Events { events, held }, held)
             }
         };
@@ -182,12 +182,13 @@ impl Step<'_> {
         };
         let shown = self.look(|exchange, world| exchange.on_response_body(world, body.as_deref()));
         let held = self.worker.gateway.policy.hold_headers;
+        if let Shown::Same | Shown::Changed(_) = shown
+            && let Some(reply) = self.keep_task()
+        {
+            return if held { self.refuse(reply) } else { self.end_answer() };
+        }
         match shown {
-            Shown::Same => {
-                if let Some(reply) = self.keep_task() {
-                    return if held { self.refuse(reply) } else { self.end_answer() };
-                }
-            }
+            Shown::Same => {}
             // They said how long it was.
             Shown::Changed(_) if !held && matches!(known, Known::NotBefore(_)) => {
                 self.stream.exchange.lose_answer();

@@ -1,7 +1,7 @@
 //! How the body of an answer is treated.
 
+use gatewaystack_core::answer::sse::Events;
 use gatewaystack_core::exchange::respond::Watched;
-use gatewaystack_core::mcp::sse::Events;
 
 /// How the answer's body is treated.
 #[derive(Debug, Default)]

@@ -2,7 +2,7 @@
 
 use super::*;
 use crate::authenticate::authenticate;
-use crate::bearer::Bearer;
+use crate::credential::{Credential, Presented, Scheme, Token};
 use crate::jwks::control;
 use crate::rate_limit::Outcome;
 use crate::tally::Tally;
@@ -202,6 +202,10 @@ fn what_has_no_route_has_the_files_mode_though_an_enforced_route_has_its_path() 
 }
 
 /// However far its header was read before.
+fn bearer(token: Token<'_>) -> Presented<'_> {
+    Ok(Some(Credential { scheme: Scheme::Bearer, token }))
+}
+
 #[test]
 fn a_token_that_was_verified_before_is_found_and_counted_as_such() {
     let mut gate = gate(json!({"routes": [{"path": "/*"}]}));
@@ -209,8 +213,8 @@ fn a_token_that_was_verified_before_is_found_and_counted_as_such() {
     let hits = |gate: &Gate| {
         gate.world(|world| {
             let mut tally = Tally::default();
-            for bearer in [Bearer::Unread(token.as_bytes()), Bearer::Signed(&token)] {
-                authenticate(world, None, bearer, Fetched::NotAsked, &mut tally).unwrap();
+            for token in [Token::Unread(token.as_bytes()), Token::Signed(&token)] {
+                authenticate(world, None, bearer(token), Fetched::NotAsked, &mut tally).unwrap();
             }
             tally.cache_hits
         })
@@ -227,9 +231,9 @@ fn a_token_that_was_verified_before_is_found_and_counted_as_such() {
 fn a_bearer_that_cannot_be_read_is_nobody_without_a_count() {
     let gate = failures(9, true);
     gate.world(|world| {
-        for bearer in [Bearer::Absent, Bearer::Encrypted, Bearer::Opaque] {
+        for presented in [Ok(None), bearer(Token::Encrypted), bearer(Token::Opaque)] {
             let mut tally = Tally::default();
-            assert!(authenticate(world, None, bearer, Fetched::NotAsked, &mut tally).is_err());
+            assert!(authenticate(world, None, presented, Fetched::NotAsked, &mut tally).is_err());
         }
     });
     assert_eq!(left(&gate), 9);

@@ -2,7 +2,7 @@
 
 use super::*;
 use crate::exchange::Exchange;
-use crate::exchange::respond::{Head, Treatment};
+use crate::exchange::respond::{Framing, Head};
 #[cfg(target_arch = "wasm32")]
 use wasm_bindgen_test::wasm_bindgen_test as test;
 
@@ -55,12 +55,12 @@ fn no_more_of_an_answer_is_held_than_the_host_takes_or_the_policy_says() {
             };
             for length in [None, Some(expect)] {
                 match treated(length) {
-                    Treatment::Whole(most) => assert_eq!(most, expect, "{path} {cap} {hold_headers}"),
+                    Framing::Whole(most) => assert_eq!(most, expect, "{path} {cap} {hold_headers}"),
                     other => panic!("{path} {cap} {hold_headers}: {other:?}"),
                 }
             }
             assert!(
-                matches!(treated(Some(expect + 1)), Treatment::Refuse(reply) if reply.status == 502),
+                matches!(treated(Some(expect + 1)), Framing::Refuse(reply) if reply.status == 502),
                 "{path} {cap} {hold_headers}"
             );
         }

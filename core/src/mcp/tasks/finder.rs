@@ -67,8 +67,8 @@ impl<'a> Finder<'a> {
 
     /// What was made without a token belongs to whoever knows its id, signed in or not.
     fn owners(&self) -> Vec<(u64, Option<&'a str>)> {
-        let nobody = Holder { claims: None, ..self.holder };
-        let callers = [Some(self.holder), self.holder.claims.map(|_| nobody)];
+        let nobody = Holder { principal: None, ..self.holder };
+        let callers = [Some(self.holder), self.holder.principal.map(|_| nobody)];
         let mut all = Vec::new();
         for holder in callers.into_iter().flatten() {
             let caller = holder.caller(self.world);

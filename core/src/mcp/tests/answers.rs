@@ -2,7 +2,7 @@
 
 use super::lists::{listing, names, shown, tools};
 use super::*;
-use crate::exchange::respond::{Head, Treatment, Watch};
+use crate::exchange::respond::{Framing, Head, Watch};
 #[cfg(target_arch = "wasm32")]
 use wasm_bindgen_test::wasm_bindgen_test as test;
 
@@ -58,7 +58,7 @@ fn a_long_answer_flows_until_it_could_be_a_list() {
     let (_, mut exchange) =
         gate.post("/mcp", &[("authorization", &auth)], tool("list_notes").to_string().as_bytes());
     let head = Head { status: 200, content_type: Some(b"application/json"), ..Head::default() };
-    let Treatment::Watch(watched) = exchange.on_response(&gate.policy, &head) else { panic!("not watched") };
+    let Framing::Watch(watched) = exchange.on_response(&gate.policy, &head) else { panic!("not watched") };
     let mut run = |parts: &[&str]| -> Vec<Watch> {
         let mut watched = watched.clone();
         let mut held = 0;
@@ -122,7 +122,7 @@ fn an_answer_in_another_charset_or_of_two_types_is_not_shown() {
         let mut refuses = |kind: &str, has_more_types| {
             let head =
                 Head { status: 200, content_type: Some(kind.as_bytes()), has_more_types, ..Head::default() };
-            matches!(exchange.on_response(&gate.policy, &head), Treatment::Refuse(reply) if reply.status == 502)
+            matches!(exchange.on_response(&gate.policy, &head), Framing::Refuse(reply) if reply.status == 502)
         };
         for good in [
             "application/json",

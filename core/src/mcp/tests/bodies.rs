@@ -130,7 +130,7 @@ fn a_method_that_takes_no_body_gets_none_through() {
 
 #[test]
 fn an_answer_to_a_request_that_is_not_yet_allowed_is_not_shown() {
-    use crate::exchange::respond::{Head, Treatment};
+    use crate::exchange::respond::{Framing, Head};
     let mut gate = gate(
         json!({"hold_headers": false, "routes": [{"path": "/mcp", "mcp": {"tools": {"help": "public"}}}]}),
     );
@@ -139,8 +139,8 @@ fn an_answer_to_a_request_that_is_not_yet_allowed_is_not_shown() {
         let Got::Reads(mut exchange, _) = gate.send("POST", "/mcp", &headers) else { panic!() };
         assert!(exchange.judges_answer());
         match exchange.on_response(&gate.policy, &Head { status, ..Head::default() }) {
-            Treatment::Pass => assert!(shown, "{status}"),
-            Treatment::Refuse(reply) => {
+            Framing::Pass => assert!(shown, "{status}"),
+            Framing::Refuse(reply) => {
                 assert!(!shown && reply.status == 502, "{status}");
                 assert_eq!(exchange.facts().unwrap().outcome(), ("error", "not_filterable"));
                 assert!(!exchange.judges_answer());

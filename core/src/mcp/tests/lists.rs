@@ -2,7 +2,7 @@
 
 use super::*;
 use crate::exchange::Exchange;
-use crate::exchange::respond::{Head, Shown, Treatment, Watch};
+use crate::exchange::respond::{Framing, Head, Shown, Watch};
 #[cfg(target_arch = "wasm32")]
 use wasm_bindgen_test::wasm_bindgen_test as test;
 
@@ -21,9 +21,9 @@ pub(super) fn shown(
         ..Head::default()
     };
     match exchange.on_response(&gate.policy, &head) {
-        Treatment::Pass | Treatment::Bare => Ok(body.to_owned()),
-        Treatment::Refuse(reply) => Err(reply.status),
-        Treatment::Whole(cap) => {
+        Framing::Pass | Framing::Bare => Ok(body.to_owned()),
+        Framing::Refuse(reply) => Err(reply.status),
+        Framing::Whole(cap) => {
             let body_in = (body.len() <= cap).then_some(body.as_bytes());
             match gate.world(|world| exchange.on_response_body(world, body_in)) {
                 Shown::Same => Ok(body.to_owned()),
@@ -31,7 +31,7 @@ pub(super) fn shown(
                 Shown::Refuse(reply) => Err(reply.status),
             }
         }
-        Treatment::Watch(mut watched) => {
+        Framing::Watch(mut watched) => {
             match exchange.on_response_part(&mut watched, body.as_bytes(), body.len(), true) {
                 Watch::Pass => Ok(body.to_owned()),
                 Watch::Read => {
@@ -45,7 +45,7 @@ pub(super) fn shown(
                 Watch::Hold => panic!("nothing more comes"),
             }
         }
-        Treatment::Stream { mut events, .. } => {
+        Framing::Events { mut events, .. } => {
             // In chunks of every size: the same must come out.
             let mut outs = Vec::new();
             for size in [1, 2, 3, 7, 64, body.len().max(1)] {
@@ -168,7 +168,7 @@ fn every_other_byte_stays() {
     for (status, treated) in [(200, true), (299, true), (304, false), (404, false), (500, false)] {
         let head = Head { status, content_type: Some(b"application/json"), ..Head::default() };
         assert_eq!(
-            matches!(exchange.on_response(&gate.policy, &head), Treatment::Whole(_)),
+            matches!(exchange.on_response(&gate.policy, &head), Framing::Whole(_)),
             treated,
             "{status}"
         );
@@ -277,7 +277,7 @@ fn a_list_that_cannot_be_cut_down_is_not_shown() {
         Head { status: 200, content_encodings: &[b"identity, gzip"], ..Head::default() },
         Head { status: 200, content_length: Some(b"1048577"), ..Head::default() },
     ] {
-        assert!(matches!(exchange.on_response(&gate.policy, &head), Treatment::Refuse(_)), "{head:?}");
+        assert!(matches!(exchange.on_response(&gate.policy, &head), Framing::Refuse(_)), "{head:?}");
     }
     assert!(
         matches!(gate.world(|world| exchange.on_response_body(world, None)), Shown::Refuse(reply) if reply.status == 502)

@@ -6,7 +6,7 @@ mod listed;
 
 use super::*;
 use crate::exchange::Exchange;
-use crate::exchange::respond::{Head, Shown, Treatment, Watch};
+use crate::exchange::respond::{Framing, Head, Shown, Watch};
 #[cfg(target_arch = "wasm32")]
 use wasm_bindgen_test::wasm_bindgen_test as test;
 
@@ -61,7 +61,7 @@ fn answer(gate: &Gate, exchange: &mut Exchange, kind: &str, body: &str, size: us
     let chunks: Vec<&[u8]> = body.as_bytes().chunks(size).collect();
     let (mut out, mut held) = (Vec::new(), Vec::new());
     match exchange.on_response(&gate.policy, &head) {
-        Treatment::Watch(mut watched) => {
+        Framing::Watch(mut watched) => {
             for (at, chunk) in chunks.iter().enumerate() {
                 held.extend_from_slice(chunk);
                 let is_end = at + 1 == chunks.len();
@@ -78,7 +78,7 @@ fn answer(gate: &Gate, exchange: &mut Exchange, kind: &str, body: &str, size: us
                 out.append(&mut held);
             }
         }
-        Treatment::Stream { mut events, .. } => {
+        Framing::Events { mut events, .. } => {
             for (at, chunk) in chunks.iter().enumerate() {
                 let is_end = at + 1 == chunks.len();
                 let shown =

@@ -2,7 +2,7 @@
 
 use super::*;
 use crate::exchange::Exchange;
-use crate::exchange::respond::{Head, Treatment};
+use crate::exchange::respond::{Framing, Head};
 #[cfg(target_arch = "wasm32")]
 use wasm_bindgen_test::wasm_bindgen_test as test;
 
@@ -196,7 +196,7 @@ fn whatever_the_upstream_answers_while_a_body_passes_is_shown() {
     let (mut exchange, _) = watch(&mut gate, &[]);
     assert!(!exchange.judges_answer() && exchange.response(&gate.policy).is_empty());
     let head = Head { status: 200, ..Head::default() };
-    assert!(matches!(exchange.on_response(&gate.policy, &head), Treatment::Pass));
+    assert!(matches!(exchange.on_response(&gate.policy, &head), Framing::Pass));
     gate.body(exchange, tool("help").to_string().as_bytes());
     assert_eq!(gate.record["shadow"]["reason"], "public");
 }

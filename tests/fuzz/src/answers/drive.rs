@@ -1,9 +1,9 @@
 //! An answer through the core, as `core/driver/src/stream/answer.rs` takes it there: its text in, what the client sees of it out.
 
 use crate::gateway::Gateway;
+use gatewaystack_core::answer::sse::Events;
 use gatewaystack_core::exchange::Exchange;
-use gatewaystack_core::exchange::respond::{Head, Shown, Treatment, Watch, Watched};
-use gatewaystack_core::mcp::sse::Events;
+use gatewaystack_core::exchange::respond::{Framing, Head, Shown, Watch, Watched};
 
 /// What an upstream answers.
 #[derive(Debug, Clone, Copy)]
@@ -92,14 +92,14 @@ pub fn show(gateway: &Gateway, exchange: &mut Exchange, answer: &Answer<'_>) -> 
     let host = Host { gateway, chunks: answer.chunks() };
     let seen = Seen { body: Vec::new(), end: End::Whole, longest: 0, steps: Vec::new() };
     match exchange.on_response(&gateway.policy, &head) {
-        Treatment::Pass | Treatment::Bare => Seen { body: answer.text.to_vec(), ..seen },
-        Treatment::Refuse(_) => seen.end(End::Refused),
-        Treatment::Whole(cap) => {
+        Framing::Pass | Framing::Bare => Seen { body: answer.text.to_vec(), ..seen },
+        Framing::Refuse(_) => seen.end(End::Refused),
+        Framing::Whole(cap) => {
             let fits = answer.text.len() <= cap;
             host.whole(exchange, seen, fits.then_some(answer.text), false)
         }
-        Treatment::Watch(watched) => host.watch(exchange, seen, watched),
-        Treatment::Stream { events, is_answer } => host.stream(exchange, seen, events, is_answer),
+        Framing::Watch(watched) => host.watch(exchange, seen, watched),
+        Framing::Events { events, is_asked } => host.stream(exchange, seen, events, is_asked),
     }
 }
 
@@ -148,8 +148,8 @@ impl Host<'_> {
         seen
     }
 
-    fn stream(&self, exchange: &mut Exchange, mut seen: Seen, mut events: Events, is_answer: bool) -> Seen {
-        let (mut held, mut come) = (self.holds() && is_answer, 0);
+    fn stream(&self, exchange: &mut Exchange, mut seen: Seen, mut events: Events, is_asked: bool) -> Seen {
+        let (mut held, mut come) = (self.holds() && is_asked, 0);
         for (at, chunk) in self.chunks.iter().enumerate() {
             let is_end = at + 1 == self.chunks.len();
             come += chunk.len();

@@ -1,12 +1,22 @@
-//! Events in every cut and form, with a filter that takes the word "secret" out of lists and can't read what isn't JSON.
+//! Events in every cut and form, with a cut that takes the word "secret" out of lists and can't read what isn't JSON.
 
 use super::*;
 #[cfg(target_arch = "wasm32")]
 use wasm_bindgen_test::wasm_bindgen_test as test;
 
-fn filter(text: &str) -> Result<Option<String>, Unfilterable> {
-    serde_json::from_str::<serde_json::Value>(text).map_err(|_| Unfilterable)?;
-    Ok(text.contains("secret").then(|| text.replace("secret", "")))
+struct Secrets;
+
+impl Messages for Secrets {
+    fn cut(&self, text: &str) -> Result<Option<String>, Refusal> {
+        serde_json::from_str::<serde_json::Value>(text).map_err(|_| Refusal::NotFilterable)?;
+        Ok(text.contains("secret").then(|| text.replace("secret", "")))
+    }
+    fn wants(&self, _: &Scan) -> bool {
+        false
+    }
+    fn see(&mut self, message: &str) {
+        panic!("nobody wanted {message}");
+    }
 }
 
 /// What goes on of a stream that comes in chunks of `size`, and whether it came to its end.
@@ -14,17 +24,17 @@ fn shown(stream: &[u8], size: usize, max: usize) -> (Vec<u8>, bool) {
     let mut events = Events::new(max, false);
     let mut out = Vec::new();
     for chunk in stream.chunks(size) {
-        match events.feed(chunk, false, &filter) {
+        match events.feed(chunk, false, &mut Secrets) {
             Ok(bytes) => out.extend(bytes),
-            Err(Cut(bytes)) => {
+            Err(Ended(bytes)) => {
                 out.extend(bytes);
                 return (out, false);
             }
         }
     }
-    match events.feed(b"", true, &filter) {
+    match events.feed(b"", true, &mut Secrets) {
         Ok(bytes) => out.extend(bytes),
-        Err(Cut(bytes)) => {
+        Err(Ended(bytes)) => {
             out.extend(bytes);
             return (out, false);
         }
@@ -153,8 +163,9 @@ fn a_list_over_the_cap_ends_the_stream_before_its_member() {
 /// What goes on after each chunk.
 fn each(chunks: &[&str]) -> Vec<String> {
     let mut events = Events::new(1_000, false);
-    let shown =
-        |chunk: &&str| String::from_utf8(events.feed(chunk.as_bytes(), false, &filter).unwrap()).unwrap();
+    let shown = |chunk: &&str| {
+        String::from_utf8(events.feed(chunk.as_bytes(), false, &mut Secrets).unwrap()).unwrap()
+    };
     chunks.iter().map(shown).collect()
 }
 
@@ -183,7 +194,7 @@ fn what_belongs_to_no_event_goes_on_at_once() {
 fn where_lists_were_asked_for_every_result_is_read() {
     let mut events = Events::new(1_000, true);
     let unreadable = b"data: {\"method\":1e999}\n\ndata: {\"result\":1e999}\n\n";
-    let Err(Cut(before)) = events.feed(unreadable, false, &filter) else { panic!("it went on") };
+    let Err(Ended(before)) = events.feed(unreadable, false, &mut Secrets) else { panic!("it went on") };
     assert_eq!(before, b"data: {\"method\":1e999}\n\n");
 }
 

@@ -5,12 +5,11 @@ use crate::mcp::form::{Form, Scan, names_a_list};
 /// A body that is a list only by its form.
 #[derive(Debug, Clone)]
 pub struct Watched {
-    pub(super) scan: Scan,
+    scan: Scan,
     /// So much of it is held.
     pub cap: usize,
     /// Some of it has gone on.
     pub flows: bool,
-    pub(super) makes_tasks: bool,
 }
 
 /// What follows for a part of a [`Watched`] body.
@@ -27,14 +26,24 @@ pub enum Watch {
 }
 
 impl Watched {
-    /// What follows for more of the body, of which `size` bytes are held with it.
-    pub fn feed(&mut self, part: &[u8], size: usize, is_end: bool) -> Watch {
+    /// A body of which at most `cap` bytes are held.
+    pub fn new(cap: usize) -> Self {
+        Self { scan: Scan::default(), cap, flows: false }
+    }
+
+    /// What follows for more of the body, of which `size` bytes are held with it; `is_wanted`: whether a message that begins like this is read whole, though it is
+    /// no list.
+    pub fn feed(
+        &mut self,
+        part: &[u8],
+        size: usize,
+        is_end: bool,
+        is_wanted: impl Fn(&Scan) -> bool,
+    ) -> Watch {
         self.scan.feed(part);
         let (scan, is_held) = (&self.scan, size <= self.cap && !self.flows);
         let watch = match is_held {
-            true if is_end && scan.end() == Form::Other && !(self.makes_tasks && scan.names_task()) => {
-                Watch::Pass
-            }
+            true if is_end && scan.end() == Form::Other && !is_wanted(scan) => Watch::Pass,
             true if is_end => Watch::Read,
             true if scan.is_other() => Watch::Pass,
             true => Watch::Hold,

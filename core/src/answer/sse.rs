@@ -1,12 +1,11 @@
-//! Server-sent events (WHATWG HTML §9.2.6), filtered as they come: bytes in, out what may go on of them, each list as a filter leaves it. Bytes are never decoded
+//! Server-sent events (WHATWG HTML §9.2.6), read as they come: bytes in, out what may go on of them, each list as the cuts leave it. Bytes are never decoded
 //! before a line is whole, and each is looked at once.
 //!
 //! What is no list by its form (`form`) goes on byte for byte: comments before an event's data at once, an event when it ends, and of one that is longer than is
 //! held as much as has come, for as long as nobody could find a list in it.
 
-use super::form::{Form, Scan, names_a_list};
-use super::list::Unfilterable;
-use super::tasks;
+use crate::mcp::form::{Form, Scan, names_a_list};
+use crate::refusal::Refusal;
 
 /// The state between two chunks.
 #[derive(Debug, Clone)]
@@ -33,9 +32,6 @@ pub struct Events {
     flows: bool,
     /// What the last chunk gave isn't what came.
     has_changed: bool,
-    /// The call that it answers, where the answer may make a task; and the task that it has made.
-    call: Option<String>,
-    task: Option<String>,
 }
 
 /// What has come of a stream before anything but white space.
@@ -51,10 +47,23 @@ enum Opening {
 
 /// A stream that can't go on: what is whole and may still be shown.
 #[derive(Debug, PartialEq, Eq)]
-pub struct Cut(pub Vec<u8>);
+pub struct Ended(pub Vec<u8>);
 
-/// Filters an event's data; `None`: it stays.
-pub type Filter<'f> = &'f dyn Fn(&str) -> Result<Option<String>, Unfilterable>;
+/// An event that can't be shown, or not be read safely.
+struct Unreadable;
+
+/// Who reads the messages of a stream: the data of its events.
+pub trait Messages {
+    /// What is shown of a message that may be a list; `None`: all of it.
+    ///
+    /// # Errors
+    /// Nothing of it may be shown.
+    fn cut(&self, message: &str) -> Result<Option<String>, Refusal>;
+    /// Whether somebody wants to see a message that begins like this.
+    fn wants(&self, scan: &Scan) -> bool;
+    /// One that is shown, as the upstream sent it.
+    fn see(&mut self, message: &str);
+}
 
 /// A line in `pending`: where it ends, and where the next one begins.
 struct Line {
@@ -79,19 +88,7 @@ impl Events {
             fed: None,
             flows: false,
             has_changed: false,
-            call: None,
-            task: None,
         }
-    }
-
-    /// The call that the stream answers, as JSON, where the answer may make a task.
-    pub fn of_call(self, call: Option<String>) -> Self {
-        Self { call, ..self }
-    }
-
-    /// The task that an event of the last chunk has made, as the only answer of the call.
-    pub fn take_task(&mut self) -> Option<String> {
-        self.task.take()
     }
 
     /// Whether what the last chunk gave may not be longer than the host holds: it was written anew, or the host has kept what came before.
@@ -102,32 +99,32 @@ impl Events {
     /// Takes a chunk (the last one with `end`) and gives what can go on.
     ///
     /// # Errors
-    /// An event that can't be filtered; nothing of it goes on.
-    pub fn feed(&mut self, chunk: &[u8], end: bool, filter: Filter<'_>) -> Result<Vec<u8>, Cut> {
+    /// An event that can't be cut; nothing of it goes on.
+    pub fn feed(&mut self, chunk: &[u8], end: bool, messages: &mut dyn Messages) -> Result<Vec<u8>, Ended> {
         let mut out = Vec::with_capacity(chunk.len());
         if self.opens_as_json(chunk) {
-            return Err(Cut(out));
+            return Err(Ended(out));
         }
         self.has_changed = false;
         self.pending.extend_from_slice(chunk);
         if self.opening != Opening::Past && !end {
             // Until it is known for a stream, nothing of it goes on.
-            return if self.pending.len() > self.max { Err(Cut(out)) } else { Ok(out) };
+            return if self.pending.len() > self.max { Err(Ended(out)) } else { Ok(out) };
         }
         let mut from = 0;
         while let Some(line) = self.next_line(&mut from, &mut out, end) {
-            if self.line(&line, &mut from, &mut out, filter).is_err() {
-                return Err(Cut(out));
+            if self.line(&line, &mut from, &mut out, messages).is_err() {
+                return Err(Ended(out));
             }
         }
         self.take_data(self.pending.len());
         if end && from < self.pending.len() {
             // Whatever is left at the end is an event.
             from = self
-                .event(from, self.pending.len(), &mut out, filter)
-                .map_err(|_| Cut(std::mem::take(&mut out)))?;
+                .event(from, self.pending.len(), &mut out, messages)
+                .map_err(|_| Ended(std::mem::take(&mut out)))?;
         } else if self.flows || self.pending.len() - from > self.held() {
-            from = self.flow(from, &mut out).map_err(|_| Cut(std::mem::take(&mut out)))?;
+            from = self.flow(from, &mut out).map_err(|_| Ended(std::mem::take(&mut out)))?;
         }
         self.begun |= from > 0;
         self.pending.drain(..from);
@@ -191,8 +188,8 @@ impl Events {
         line: &Line,
         from: &mut usize,
         out: &mut Vec<u8>,
-        filter: Filter<'_>,
-    ) -> Result<(), Unfilterable> {
+        messages: &mut dyn Messages,
+    ) -> Result<(), Unreadable> {
         self.take_data(line.end);
         let is_data = self.fed.take().is_some();
         let text = self.pending.get(self.text_start()..line.end).unwrap_or_default();
@@ -200,11 +197,11 @@ impl Events {
         if text == b"data" && !is_data {
             self.add_data();
         } else if !is_data && !is_blank && seems_data(&String::from_utf8_lossy(text)) {
-            return Err(Unfilterable);
+            return Err(Unreadable);
         }
         self.line_start = line.next;
         if is_blank {
-            *from = self.event(*from, line.next, out, filter)?;
+            *from = self.event(*from, line.next, out, messages)?;
         } else if is_comment && !self.has_data {
             // It belongs to no event.
             out.extend_from_slice(self.pending.get(*from..line.next).unwrap_or_default());
@@ -251,45 +248,37 @@ impl Events {
         from: usize,
         to: usize,
         out: &mut Vec<u8>,
-        filter: Filter<'_>,
-    ) -> Result<usize, Unfilterable> {
+        messages: &mut dyn Messages,
+    ) -> Result<usize, Unreadable> {
         let event = self.pending.get(from..to).unwrap_or_default();
         let is_read = self.is_read();
-        let mut made = None;
         let shown = match self.scan.end() {
             _ if self.flows || event.len() > self.max => {
                 if is_read || self.scan.is_broken() {
-                    return Err(Unfilterable);
+                    return Err(Unreadable);
                 }
                 None
             }
-            Form::Broken if is_read || names_a_list(event) => return Err(Unfilterable),
+            Form::Broken if is_read || names_a_list(event) => return Err(Unreadable),
             Form::Broken => None,
-            Form::List | Form::Other if is_read => one(event, !self.begun, filter)?,
-            Form::List => None,
-            Form::Other => {
-                made = self.task_in(event);
+            Form::List | Form::Other if is_read => one(event, !self.begun, &self.scan, messages)?,
+            Form::List | Form::Other => {
+                // Of a longer one than is held until it is no list, how much came at once would decide.
+                if event.len() <= self.held()
+                    && messages.wants(&self.scan)
+                    && let Ok(event) = Event::read(event, !self.begun)
+                {
+                    messages.see(&event.message());
+                }
                 None
             }
         };
         out.extend_from_slice(shown.as_deref().map_or(event, str::as_bytes));
         self.has_changed |= shown.is_some();
-        if made.is_some() {
-            // A call has one answer.
-            self.call = None;
-            self.task = made;
-        }
         self.begun = true;
         self.scan = Scan::default();
         (self.has_data, self.flows) = (false, false);
         Ok(to)
-    }
-
-    /// The task that a whole event makes, if it makes one. Of a longer one than is held until it is no list, how much came at once would decide.
-    fn task_in(&self, event: &[u8]) -> Option<String> {
-        let may_make = self.scan.names_task() && event.len() <= self.held();
-        let call = self.call.as_deref().filter(|_| may_make)?;
-        tasks::made(&Event::read(event, !self.begun).ok()?.payload(), call)
     }
 
     /// How much of the open event is held. What is no list so far goes on earlier, so that a whole chunk more is no more than the host holds.
@@ -303,10 +292,10 @@ impl Events {
     }
 
     /// Lets go what has come of an event that is longer than is held. A line that isn't data is whole before it goes on.
-    fn flow(&mut self, from: usize, out: &mut Vec<u8>) -> Result<usize, Unfilterable> {
+    fn flow(&mut self, from: usize, out: &mut Vec<u8>) -> Result<usize, Unreadable> {
         let to = if self.fed.is_some() { self.pending.len() } else { self.line_start.max(from) };
         if self.is_read() || self.scan.is_broken() || self.pending.len() - to > self.max {
-            return Err(Unfilterable);
+            return Err(Unreadable);
         }
         out.extend_from_slice(self.pending.get(from..to).unwrap_or_default());
         self.flows = true;
@@ -365,8 +354,8 @@ struct Event<'e> {
 }
 
 impl<'e> Event<'e> {
-    fn read(event: &'e [u8], first: bool) -> Result<Self, Unfilterable> {
-        let text = std::str::from_utf8(event).map_err(|_| Unfilterable)?;
+    fn read(event: &'e [u8], first: bool) -> Result<Self, Unreadable> {
+        let text = std::str::from_utf8(event).map_err(|_| Unreadable)?;
         // Readers skip a byte order mark at the beginning of a stream (§9.2.5).
         let (mark, text) = match text.strip_prefix('\u{feff}').filter(|_| first) {
             Some(rest) => ("\u{feff}", rest),
@@ -374,21 +363,31 @@ impl<'e> Event<'e> {
         };
         let lines = lines(text);
         if lines.iter().any(|(line, _)| data(line).is_none() && seems_data(line)) {
-            return Err(Unfilterable);
+            return Err(Unreadable);
         }
         Ok(Self { mark, lines })
     }
 
-    fn payload(&self) -> String {
+    fn message(&self) -> String {
         let parts: Vec<&str> = self.lines.iter().filter_map(|(line, _)| data(line)).collect();
         parts.join("\n")
     }
 }
 
 /// One event as it may be shown; `None`: as it is.
-fn one(event: &[u8], first: bool, filter: Filter<'_>) -> Result<Option<String>, Unfilterable> {
+fn one(
+    event: &[u8],
+    first: bool,
+    scan: &Scan,
+    messages: &mut dyn Messages,
+) -> Result<Option<String>, Unreadable> {
     let read = Event::read(event, first)?;
-    let Some(filtered) = filter(&read.payload())? else { return Ok(None) };
+    let message = read.message();
+    let cut = messages.cut(&message).map_err(|_| Unreadable)?;
+    if messages.wants(scan) {
+        messages.see(&message);
+    }
+    let Some(cut) = cut else { return Ok(None) };
     let Event { mark, lines } = read;
     let mut out = String::with_capacity(event.len());
     out.push_str(mark);
@@ -399,7 +398,7 @@ fn one(event: &[u8], first: bool, filter: Filter<'_>) -> Result<Option<String>, 
             out.push_str(end);
         } else if !written {
             written = true;
-            for part in filtered.split('\n') {
+            for part in cut.split('\n') {
                 out.push_str("data: ");
                 out.push_str(part);
                 out.push_str(if end.is_empty() { "\n" } else { end });

@@ -1,13 +1,27 @@
-//! The `Authorization` header: bytes in, a bearer token or a reason out (RFC 6750 §2.1, RFC 7235 §2.1).
+//! What a request shows to say who sends it: the `Authorization` header in, a credential or a reason out (RFC 6750 §2.1, RFC 7235 §2.1).
 //!
-//! `Bearer abc.def.ghi` is a token; `Bearer` alone is malformed; `Basic …` counts as no token.
+//! `Bearer abc.def.ghi` is a credential; `Bearer` alone is malformed; `Basic …` counts as none.
 
-/// What an `Authorization` header says.
+/// How a token is shown: another scheme (DPoP, RFC 9449 §7.1) has its place here.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Bearer<'a> {
-    /// No header, or another scheme.
-    Absent,
-    /// A token that nobody has looked at: one that was verified before is known by its bytes alone.
+pub enum Scheme {
+    /// Whoever has the token may use it (RFC 6750).
+    Bearer,
+}
+
+/// A token, and the scheme that it is shown by.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Credential<'a> {
+    /// By which scheme.
+    pub scheme: Scheme,
+    /// What is shown.
+    pub token: Token<'a>,
+}
+
+/// A token as far as its form tells.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Token<'a> {
+    /// Nobody has looked at it: one that was verified before is known by its bytes alone.
     Unread(&'a [u8]),
     /// Three parts: a signed token, not yet verified.
     Signed(&'a str),
@@ -15,9 +29,17 @@ pub enum Bearer<'a> {
     Encrypted,
     /// Any other number of parts.
     Opaque,
-    /// Not what RFC 6750 allows.
+}
+
+/// What a request presents: a credential, none, or something that can't be read as either.
+pub type Presented<'a> = Result<Option<Credential<'a>>, AuthorizationFault>;
+
+/// What is wrong with `Authorization`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum AuthorizationFault {
+    /// No `b64token` after `Bearer`.
     Malformed,
-    /// Two headers, which Envoy joins with a comma.
+    /// More than one.
     Doubled,
     /// Over [`MAX_TOKEN`].
     TooLong,
@@ -26,65 +48,86 @@ pub enum Bearer<'a> {
 /// The longest token that is looked at, in bytes.
 pub const MAX_TOKEN: usize = 16 * 1024;
 
-impl Bearer<'_> {
-    /// What an unread token is; anything else is what it is.
-    #[must_use]
-    pub fn read(self) -> Self {
-        match self {
-            Self::Unread(token) => classify(token),
-            other => other,
+impl<'a> Credential<'a> {
+    fn bearer(token: Token<'a>) -> Self {
+        Self { scheme: Scheme::Bearer, token }
+    }
+
+    /// The token's bytes, where it may be one that was verified before.
+    pub fn bytes(&self) -> Option<&'a [u8]> {
+        match self.token {
+            Token::Unread(token) => Some(token),
+            Token::Signed(token) => Some(token.as_bytes()),
+            Token::Encrypted | Token::Opaque => None,
+        }
+    }
+
+    /// The same, with its token's form looked at.
+    ///
+    /// # Errors
+    /// It has none.
+    pub fn read(self) -> Result<Self, AuthorizationFault> {
+        match self.token {
+            Token::Unread(token) => classify(token).map(|token| Self { token, ..self }),
+            Token::Signed(_) | Token::Encrypted | Token::Opaque => Ok(self),
         }
     }
 }
 
-/// Reads one header value, but for a token that can be left unread.
-pub fn peek(value: Option<&[u8]>) -> Bearer<'_> {
+/// Reads one header value, except for a token that can be left unread.
+///
+/// # Errors
+/// As [`parse`], but for the form of a token that is left unread.
+pub fn peek(value: Option<&[u8]>) -> Presented<'_> {
     let token = value.and_then(|value| value.strip_prefix(b"Bearer "));
     let plain =
         |token: &&[u8]| token.len() <= MAX_TOKEN && token.first() != Some(&b' ') && !token.contains(&b',');
     match token.filter(plain) {
-        Some(token) => Bearer::Unread(token),
+        Some(token) => Ok(Some(Credential::bearer(Token::Unread(token)))),
         None => parse(value),
     }
 }
 
 /// Reads one header value.
-pub fn parse(value: Option<&[u8]>) -> Bearer<'_> {
-    let Some(value) = value else { return Bearer::Absent };
+///
+/// # Errors
+/// It is two, or too long, or not what RFC 6750 allows.
+pub fn parse(value: Option<&[u8]>) -> Presented<'_> {
+    let Some(value) = value else { return Ok(None) };
     let scheme_end = value.iter().position(|b| !is_token_char(*b)).unwrap_or(value.len());
     let (scheme, rest) = value.split_at(scheme_end);
     if value.contains(&b',') && (contains_ignore_case(value, b"bearer") || !is_one(value)) {
-        return Bearer::Doubled;
+        return Err(AuthorizationFault::Doubled);
     }
     if !scheme.eq_ignore_ascii_case(b"bearer") {
-        return Bearer::Absent;
+        return Ok(None);
     }
     let token_start = rest.iter().position(|b| *b != b' ').unwrap_or(rest.len());
     let token = rest.get(token_start..).unwrap_or_default();
     if token_start == 0 || token.is_empty() {
-        return Bearer::Malformed;
+        return Err(AuthorizationFault::Malformed);
     }
     if token.len() > MAX_TOKEN {
-        return Bearer::TooLong;
+        return Err(AuthorizationFault::TooLong);
     }
-    classify(token)
+    classify(token).map(|token| Some(Credential::bearer(token)))
 }
 
-fn classify(token: &[u8]) -> Bearer<'_> {
+fn classify(token: &[u8]) -> Result<Token<'_>, AuthorizationFault> {
     let unpadded = token.iter().rposition(|b| *b != b'=').map_or(0, |at| at + 1);
     let head = token.get(..unpadded).unwrap_or_default();
-    // One addition a byte, for each byte of each new token: the sum tells of dots and of what may not stand there.
+    // One addition a byte, for each byte of each new token: the sum tells of dots and of what no token has.
     let sum: u32 =
         head.iter().map(|byte| WEIGHTS.get(usize::from(*byte)).map_or(BAD, |weight| *weight)).sum();
     let dots = sum % BAD;
     if head.is_empty() || sum >= BAD {
-        return Bearer::Malformed;
+        return Err(AuthorizationFault::Malformed);
     }
-    match (dots, std::str::from_utf8(token)) {
-        (2, Ok(text)) => Bearer::Signed(text),
-        (4, _) => Bearer::Encrypted,
-        _ => Bearer::Opaque,
-    }
+    Ok(match (dots, std::str::from_utf8(token)) {
+        (2, Ok(text)) => Token::Signed(text),
+        (4, _) => Token::Encrypted,
+        _ => Token::Opaque,
+    })
 }
 
 /// More than a token has dots, and few enough that a token of such bytes alone doesn't overflow.
