@@ -53,7 +53,7 @@ impl Gateway {
         })?;
         let is_native = chooses_native(policy.verifier, &*native)?;
         let secret = secret(&*table, fresh).map_err(|_| "shared data can't be used".to_owned())?;
-        let caps = policy.routes.iter().filter_map(|route| Some(route.mcp.as_ref()?.max_body));
+        let caps = policy.routes.iter().filter_map(|route| route.reads.request);
         let largest_body = caps.max().unwrap_or(0);
         let verifier = if is_native { native } else { Box::new(Portable) };
         Ok(Self { policy, secret, table, verifier, is_native, largest_body })

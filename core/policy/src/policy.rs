@@ -71,10 +71,7 @@ const BUFFER_ROOM: usize = 65_536;
 impl Policy {
     /// What a host that holds headers is told to hold of a body: the largest that a rule reads, and some more.
     pub fn buffer_bytes(&self) -> usize {
-        let caps = self.routes.iter().flat_map(|route| {
-            let mcp = route.mcp.as_ref().map(|mcp| mcp.max_body);
-            mcp.into_iter().chain(route.response_filter.as_ref().map(|filter| filter.max_bytes))
-        });
+        let caps = self.routes.iter().flat_map(|route| [route.reads.request, route.reads.answer]).flatten();
         caps.max().unwrap_or(0).max(LEAST_BUFFER).saturating_add(BUFFER_ROOM)
     }
 
@@ -214,6 +211,8 @@ pub struct Route {
     pub upgrade_websocket: bool,
     /// Which built-in this is; `None`: one of the policy's.
     pub builtin: Option<Builtin>,
+    /// How much is read of bodies.
+    pub reads: Reads,
     /// MCP rules, where this is an MCP route.
     pub mcp: Option<Mcp>,
     /// Whose elements an answer shows.
@@ -233,6 +232,15 @@ impl Route {
     pub fn leads_back(&self) -> bool {
         self.mode == Mode::Enforce && self.builtin.is_none()
     }
+}
+
+/// How much is read of a route's bodies, in bytes; `None`: they pass.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Reads {
+    /// The largest request's.
+    pub request: Option<usize>,
+    /// The largest answer's.
+    pub answer: Option<usize>,
 }
 
 /// A route that leads to the same server as another one.
@@ -262,8 +270,6 @@ pub struct ResponseFilter {
     pub owner: Vec<String>,
     /// Whether an element without an owner stays; else the whole answer is refused.
     pub keep_missing: bool,
-    /// The largest answer, in bytes.
-    pub max_bytes: usize,
 }
 
 /// The built-in routes (contract §5). All are served by the sidecar, but for metadata with `serve: filter`.

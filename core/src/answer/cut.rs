@@ -39,14 +39,6 @@ pub struct For<'a> {
 }
 
 impl Cut {
-    /// So many bytes of a message are read; `None`: the route has no such rule.
-    pub fn cap(&self, route: &Route) -> Option<usize> {
-        match self {
-            Self::Owner => Some(route.response_filter.as_ref()?.max_bytes),
-            Self::Lists { .. } => Some(route.mcp.as_ref()?.max_body),
-        }
-    }
-
     /// Whether the answer is known to be one that it cuts. Else it is known by its form.
     pub fn is_asked(&self) -> bool {
         match self {

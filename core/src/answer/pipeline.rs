@@ -117,8 +117,7 @@ impl Pipeline {
             return Some(if is_asked { Framing::Bare } else { Framing::Pass });
         }
         // A host that holds less would end the stream by itself.
-        let cap =
-            self.cuts.iter().try_fold(policy.answer_room(), |cap, cut| Some(cap.min(cut.cap(route)?)))?;
+        let cap = route.reads.answer?.min(policy.answer_room());
         if !head.is_readable() {
             return None;
         }

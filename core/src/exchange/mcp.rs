@@ -116,6 +116,11 @@ impl<'a> McpRoute<'a> {
         found
     }
 
+    /// So much of a body is read. (A policy has a cap for each such route; without one nothing is.)
+    fn cap(&self) -> usize {
+        self.route.reads.request.unwrap_or(0)
+    }
+
     fn is_open(&self, operation: &Operation) -> bool {
         Needs::of(operation, self.route, self.mcp).is_open()
     }
@@ -177,7 +182,7 @@ fn unknown_version(
     let is_held = world.policy.hold_headers && case.mode == Mode::Enforce;
     let may_wait = route.mcp.opens || case.request.presented != Ok(None);
     if is_readable && is_held && may_wait && known.operation.is_none() {
-        return Ok(Verdict::body(Read { cap: route.mcp.max_body, let_go: None, vouched: false }));
+        return Ok(Verdict::body(Read { cap: route.cap(), let_go: None, vouched: false }));
     }
     Err(Refusal::Version)
 }
@@ -198,7 +203,7 @@ fn id_of_unfit(
         // What was held for keys isn't held again.
         Some(Caller::Known(_)) if case.fetched != Fetched::NotAsked => return Ok(None),
         Some(Caller::Known(_)) | None => {
-            Verdict::body(Read { cap: route.mcp.max_body, let_go: None, vouched: true })
+            Verdict::body(Read { cap: route.cap(), let_go: None, vouched: true })
         }
     }))
 }
@@ -307,7 +312,7 @@ fn before_body(
         "POST" => (
             Operation::of_headers(request, era)
                 .filter(|early| !route.answers_by_result(early) && !route.lacks_task(early)),
-            route.mcp.max_body,
+            route.cap(),
         ),
         // That there is none can only be seen.
         method => (Some(Operation::without_body(method, era)), 0),

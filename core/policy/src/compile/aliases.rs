@@ -149,6 +149,7 @@ fn have_same_rules(a: &Route, b: &Route, limits: &[RateLimit]) -> bool {
         && a.mode == b.mode
         && a.forward_authorization == b.forward_authorization
         && a.response_filter == b.response_filter
+        && a.reads == b.reads
         && a.mcp.is_none()
         && b.mcp.is_none()
         && a.hosts == b.hosts

@@ -1,7 +1,9 @@
 //! MCP routes (docs/policy.md, `routes[].mcp`; contract §12): rules by tool, prompt and resource in, compiled ones out.
 
 use super::common::{self, Errors};
-use crate::policy::{ChallengeMode, Keys, Mcp, McpRule, McpRules, Pattern, ScopeRule, Sessions, Tasks};
+use crate::policy::{
+    ChallengeMode, Keys, Mcp, McpRule, McpRules, Pattern, Reads, ScopeRule, Sessions, Tasks,
+};
 use crate::raw::{RawChallengeMode, RawMcp, RawPolicy, RawRoute, RawSessions, RawTasks};
 use crate::values::{name, url};
 use gatewaystack_text::uri::{self, Form};
@@ -35,7 +37,7 @@ pub fn compile(
     scopes: &ScopeRule,
     path: &str,
     errors: &mut Errors,
-) -> Mcp {
+) -> (Mcp, Reads) {
     fits(route, pattern, path, errors);
     let at = |member: &str| format!("{path}.mcp.{member}");
     let tools = rules(raw.tools.as_ref(), raw.unlisted.as_deref(), &at("tools"), &at("unlisted"), errors);
@@ -46,7 +48,7 @@ pub fn compile(
     let is_public =
         [&tools, &prompts, &resources].iter().any(|rules| rules.all().any(|rule| *rule == McpRule::Public));
     let supported = supported(policy, &[&tools, &prompts, &resources], scopes);
-    Mcp {
+    let mcp = Mcp {
         tasks: match raw.tasks {
             Some(RawTasks::Allow) => Tasks::Allow,
             Some(RawTasks::Deny) => Tasks::Deny,
@@ -69,9 +71,10 @@ pub fn compile(
             Some(RawSessions::Pass) => Sessions::Pass,
         },
         allowed_origins: origins(policy, raw, &at("allowed_origins"), errors),
-        max_body: cap(raw.max_body, &at("max_body"), errors),
         scopes_supported: supported,
-    }
+    };
+    let most = Some(cap(raw.max_body, &at("max_body"), errors));
+    (mcp, Reads { request: most, answer: most })
 }
 
 /// Whether whoever has a token may use each tool: then a task says no more than its caller may know.

@@ -3,7 +3,7 @@
 use super::common::{self, Errors};
 use super::{builtins, mcp};
 use crate::overlap;
-use crate::policy::{Access, Issuer, IssuerId, Mcp, Mode, Pattern, ResponseFilter, Route, ScopeRule};
+use crate::policy::{Access, Issuer, IssuerId, Mcp, Mode, Pattern, Reads, ResponseFilter, Route, ScopeRule};
 use crate::raw::{RawAccess, RawAudience, RawOnMissing, RawPolicy, RawRoute, RawUpgrade};
 use crate::values::{duration, name, pattern, url};
 use gatewaystack_text::sorted;
@@ -51,6 +51,8 @@ impl Around<'_> {
             .mcp
             .as_ref()
             .map(|section| mcp::compile(self.raw, raw, section, &pattern, &scopes, &path, errors));
+        let (mcp, reads) = mcp.unzip();
+        let mut reads = reads.unwrap_or_default();
         Route {
             methods: methods(raw, &path, errors),
             hosts: hosts(raw, &path, errors),
@@ -66,10 +68,11 @@ impl Around<'_> {
             upgrade_websocket: upgrade(raw, &path, errors),
             builtin: None,
             mcp,
-            response_filter: response_filter(raw, &path, errors),
+            response_filter: response_filter(raw, &path, &mut reads, errors),
             upstream: self.upstream(raw, &path, errors),
             strip_prefix: strip_prefix(raw, &pattern, &path, errors),
             timeout_ms: Some(self.timeout(raw, &path, errors)),
+            reads,
             // Known when all routes are.
             aliases: Vec::new(),
             pattern,
@@ -212,7 +215,12 @@ fn scopes(raw: &RawRoute, path: &str, errors: &mut Errors) -> ScopeRule {
     }
 }
 
-fn response_filter(raw: &RawRoute, path: &str, errors: &mut Errors) -> Option<ResponseFilter> {
+fn response_filter(
+    raw: &RawRoute,
+    path: &str,
+    reads: &mut Reads,
+    errors: &mut Errors,
+) -> Option<ResponseFilter> {
     let section = raw.response_filter.as_ref()?;
     let at = |member: &str| format!("{path}.response_filter.{member}");
     if raw.upgrade.as_ref().is_some_and(|list| !list.is_empty()) {
@@ -229,12 +237,8 @@ fn response_filter(raw: &RawRoute, path: &str, errors: &mut Errors) -> Option<Re
     if owner.is_empty() && section.owner.as_ref().is_some_and(String::is_empty) {
         errors.push(at("owner"), "expected a JSON pointer into an element, such as /owner");
     }
-    Some(ResponseFilter {
-        items,
-        owner,
-        keep_missing: section.on_missing == Some(RawOnMissing::Keep),
-        max_bytes: mcp::cap(section.max_bytes, &at("max_bytes"), errors),
-    })
+    reads.answer = Some(mcp::cap(section.max_bytes, &at("max_bytes"), errors));
+    Some(ResponseFilter { items, owner, keep_missing: section.on_missing == Some(RawOnMissing::Keep) })
 }
 
 /// RFC 6901 §3: the tokens, unescaped.

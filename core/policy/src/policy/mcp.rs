@@ -25,8 +25,6 @@ pub struct Mcp {
     pub tasks: Tasks,
     /// Origins that browsers may call from, or `*`.
     pub allowed_origins: Vec<String>,
-    /// The largest body that is read, and the largest answer that is filtered, in bytes.
-    pub max_body: usize,
     /// `scopes_supported` of its own metadata document.
     pub scopes_supported: Vec<String>,
 }

@@ -9,7 +9,7 @@ use wasm_bindgen_test::wasm_bindgen_test as test;
 
 fn rule(items: &[&str], keep_missing: bool) -> ResponseFilter {
     let items = items.iter().map(|t| (*t).to_owned()).collect();
-    ResponseFilter { items, owner: vec!["owner".to_owned()], keep_missing, max_bytes: 1 << 20 }
+    ResponseFilter { items, owner: vec!["owner".to_owned()], keep_missing }
 }
 
 fn changed(text: &str) -> Result<Filtered, Unfilterable> {

@@ -82,9 +82,9 @@ fn one_cut_that_refuses_is_enough_whatever_its_place() {
 }
 
 #[test]
-fn a_body_is_read_in_the_way_that_suits_every_cut_and_within_the_least_of_their_caps() {
+fn a_body_is_read_in_the_way_that_suits_every_cut_and_within_the_routes_cap() {
     let (mut gate, mut pipeline) = both();
-    rules(&mut gate).response_filter.as_mut().unwrap().max_bytes = 700;
+    rules(&mut gate).reads.answer = Some(700);
     let head = |kind: &'static [u8]| Head { status: 200, content_type: Some(kind), ..Head::default() };
     let framing = |gate: &Gate, pipeline: &Pipeline, head: &Head<'_>| pipeline.framing(&gate.policy, head);
     assert!(matches!(framing(&gate, &pipeline, &head(b"application/json")), Some(Framing::Whole(700))));
