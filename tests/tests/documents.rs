@@ -209,13 +209,15 @@ fn the_policys_page_has_each_member() {
 }
 
 #[test]
-fn the_policys_page_begins_with_one_that_is_good() {
-    let page = read("docs/policy.md");
-    let (_, rest) = page.split_once("```yaml\n").unwrap();
-    let (example, _) = rest.split_once("```").unwrap();
-    let policy: serde_json::Value = serde_saphyr::from_str(example).unwrap();
-    let policy = gatewaystack_core::config::load_filter(Some(policy.to_string().as_bytes()), None);
-    assert!(policy.is_ok(), "{:?}", policy.err());
+fn the_policys_page_and_the_readme_begin_with_one_that_is_good() {
+    for page in ["docs/policy.md", "README.md"] {
+        let text = read(page);
+        let (_, rest) = text.split_once("```yaml\n").unwrap();
+        let (example, _) = rest.split_once("```").unwrap();
+        let policy: serde_json::Value = serde_saphyr::from_str(example).unwrap();
+        let policy = gatewaystack_core::config::load_filter(Some(policy.to_string().as_bytes()), None);
+        assert!(policy.is_ok(), "{page}: {:?}", policy.err());
+    }
 }
 
 #[test]
@@ -232,7 +234,8 @@ fn commands_in_the_guides_are_commands_that_there_are() {
         "deploy/render",
         "deploy/fly",
     ];
-    for guide in guides.map(|guide| format!("docs/{guide}.md")) {
+    let guides = guides.map(|guide| format!("docs/{guide}.md"));
+    for guide in guides.into_iter().chain(["README.md".to_owned()]) {
         for line in read(&guide).lines().filter(|l| l.starts_with("gatewaystack ")) {
             // What follows is the shell's.
             let command = line.split(['#', '<', '>']).next().unwrap_or_default();
