@@ -7,7 +7,7 @@
 mod configured;
 mod envoy;
 
-use crate::app::{self, Shared};
+use crate::app::{self, App, Served};
 use crate::connect::ConnectTo;
 use crate::refusals::Refusals;
 use crate::settings::Fault;
@@ -48,15 +48,15 @@ pub fn run(
 /// Sidecar and Envoy, side by side.
 async fn both(origin: &Origin, first: Configured, envoy: &Envoy) -> Result<(), String> {
     fetch::install_provider();
-    let (listener, shared) = app::open(Arc::clone(&first.policy), first.settings.clone()).await?;
-    let (apps, changing) = watch::channel(shared);
+    let (listener, app) = app::open(Arc::clone(&first.policy), first.settings.clone()).await?;
+    let (served, changing) = watch::channel(app.served());
     let (stop, stopped) = oneshot::channel::<()>();
     let sidecar = app::serve_changing(listener, changing, async { drop(stopped.await) });
     let envoy = async move {
         let admin = Admin(first.admin().to_owned());
         let mut child = envoy.start(origin.state(), first.log_level())?;
         let refusals = Refusals::print(first.records_file(), first.prints_refusals());
-        let mut running = Running { origin, current: first, apps, admin, refusals };
+        let mut running = Running { origin, current: first, app, served, admin, refusals };
         running.until_told(&mut child).await?;
         tracing::info!("the gateway ends");
         running.admin.end(&mut child).await;
@@ -70,7 +70,8 @@ async fn both(origin: &Origin, first: Configured, envoy: &Envoy) -> Result<(), S
 struct Running<'r> {
     origin: &'r Origin,
     current: Configured,
-    apps: watch::Sender<Shared>,
+    app: App,
+    served: watch::Sender<Served>,
     admin: Admin,
     refusals: Refusals,
 }
@@ -115,12 +116,13 @@ impl Running<'_> {
         let texts = |faults: Vec<Fault>| faults.iter().map(ToString::to_string).collect::<Vec<_>>();
         let next = self.origin.configured().map_err(texts)?;
         next.can_follow(&self.current).map_err(|e| vec![e])?;
-        let app = self.apps.borrow().renewed(Arc::clone(&next.policy), next.settings.clone());
+        let app = self.app.renewed(Arc::clone(&next.policy), next.settings.clone());
         let app = app.map_err(|e| vec![e])?;
         let refused = self.admin.refused().await;
         next.write().map_err(|e| vec![e])?;
         self.admin.has(next.revision(), refused).await.map_err(|e| vec![e])?;
-        self.apps.send_replace(app);
+        self.served.send_replace(app.served());
+        self.app = app;
         self.refusals.switch(next.prints_refusals());
         self.current = next;
         Ok(())

@@ -1,44 +1,56 @@
 //! The demo routes (contract §5): requests that the filter let pass in, who it says is calling out.
 
-use super::answer::{Answer, refusal};
-use super::{MAX_BODY, Shared};
+use super::reply::{Reply, refusal};
+use crate::secret::Secret;
 use axum::body::{Body, to_bytes};
 use axum::extract::{Request, State};
 use axum::http::{HeaderMap, StatusCode};
 use serde_json::{Value, json};
+use std::sync::Arc;
+
+/// The largest body that is read.
+pub const MAX_BODY: usize = 1024 * 1024;
+
+/// How a verified user is known.
+pub struct Identity {
+    /// What Envoy shows.
+    pub secret: Secret,
+    /// The header that it names the user in.
+    pub user_header: String,
+}
 
 /// `GET /`
-pub async fn root() -> Answer {
-    Answer::ok(json!({ "ok": true }))
+pub async fn root() -> Reply {
+    Reply::ok(json!({ "ok": true }))
 }
 
 /// `GET /protected`, `GET /protected/ping`, `GET` and `POST /writer-only`
-pub async fn protected(State(app): State<Shared>, headers: HeaderMap) -> Answer {
-    match user(&app, &headers) {
-        Ok(_) => Answer::ok(json!({ "ok": true })),
-        Err(answer) => answer,
+pub async fn protected(State(identity): State<Arc<Identity>>, headers: HeaderMap) -> Reply {
+    match identity.user(&headers) {
+        Ok(_) => Reply::ok(json!({ "ok": true })),
+        Err(refused) => refused,
     }
 }
 
 /// `POST /protected/echo`
-pub async fn echo(State(app): State<Shared>, request: Request) -> Answer {
+pub async fn echo(State(identity): State<Arc<Identity>>, request: Request) -> Reply {
     let (parts, body) = request.into_parts();
-    let sub = match user(&app, &parts.headers) {
+    let sub = match identity.user(&parts.headers) {
         Ok(user) => user,
-        Err(answer) => return answer,
+        Err(refused) => return refused,
     };
     match json_body(body, &parts.headers).await {
-        Ok(body) => Answer::ok(json!({ "ok": true, "sub": sub, "body": body })),
-        Err(answer) => answer,
+        Ok(body) => Reply::ok(json!({ "ok": true, "sub": sub, "body": body })),
+        Err(refused) => refused,
     }
 }
 
 /// `GET` and `POST /__test__/echo`
-pub async fn test_echo(State(app): State<Shared>, request: Request) -> Answer {
+pub async fn test_echo(State(identity): State<Arc<Identity>>, request: Request) -> Reply {
     let (parts, body) = request.into_parts();
-    let user = match user(&app, &parts.headers) {
+    let user = match identity.user(&parts.headers) {
         Ok(user) => user,
-        Err(answer) => return answer,
+        Err(refused) => return refused,
     };
     let scope = parts.headers.get("x-required-scope").and_then(|s| s.to_str().ok()).map(str::trim);
     let Some(scope) = scope.filter(|s| !s.is_empty()) else {
@@ -56,7 +68,7 @@ pub async fn test_echo(State(app): State<Shared>, request: Request) -> Answer {
     };
     let method = parts.method.as_str();
     let route = "/__test__/echo";
-    Answer::ok(match body {
+    Reply::ok(match body {
         Value::Null => json!({ "ok": true, "user": user, "scope": scope, "method": method, "route": route }),
         body => {
             json!({ "ok": true, "user": user, "scope": scope, "method": method, "route": route, "body": body })
@@ -64,18 +76,18 @@ pub async fn test_echo(State(app): State<Shared>, request: Request) -> Answer {
     })
 }
 
-/// The verified user. Only Envoy may name one, and it shows the secret.
-fn user(app: &Shared, headers: &HeaderMap) -> Result<String, Answer> {
-    let shown = headers.get("x-gatewaystack-secret").map(|v| v.as_bytes()).unwrap_or_default();
-    if !app.settings.secret.is(shown) {
-        let text = "This address is for the gateway alone: call the gateway.";
-        return Err(refusal(StatusCode::FORBIDDEN, "access_denied", text, headers));
+impl Identity {
+    /// The verified user. Only Envoy may name one, and it shows the secret.
+    fn user(&self, headers: &HeaderMap) -> Result<String, Reply> {
+        let shown = headers.get("x-gatewaystack-secret").map(|v| v.as_bytes()).unwrap_or_default();
+        if !self.secret.is(shown) {
+            let text = "This address is for the gateway alone: call the gateway.";
+            return Err(refusal(StatusCode::FORBIDDEN, "access_denied", text, headers));
+        }
+        let named = headers.get(self.user_header.as_str()).and_then(|v| v.to_str().ok());
+        let none = || refusal(StatusCode::UNAUTHORIZED, "unauthorized", "Access token required", headers);
+        named.filter(|user| !user.is_empty()).map(decode).ok_or_else(none)
     }
-    let named = headers.get(app.policy.identity.user_header.as_str()).and_then(|v| v.to_str().ok());
-    named
-        .filter(|user| !user.is_empty())
-        .map(decode)
-        .ok_or_else(|| refusal(StatusCode::UNAUTHORIZED, "unauthorized", "Access token required", headers))
 }
 
 /// The identity header's percent encoding (contract §7).
@@ -99,7 +111,7 @@ fn decode(text: &str) -> String {
 }
 
 /// A JSON body; none is `null`.
-async fn json_body(body: Body, headers: &HeaderMap) -> Result<Value, Answer> {
+async fn json_body(body: Body, headers: &HeaderMap) -> Result<Value, Reply> {
     let Ok(bytes) = to_bytes(body, MAX_BODY).await else {
         let text = "The body is larger than 1 MiB, or ended early.";
         return Err(refusal(StatusCode::PAYLOAD_TOO_LARGE, "content_too_large", text, headers));

@@ -1,9 +1,8 @@
-//! The first issuer's own documents (contract §4): `/.well-known/oauth-authorization-server` and `/openid-configuration` relayed,
-//! since MCP clients of older eras look for them here. Kept for 5 minutes, at most 64 KiB, no redirects, and only when the
-//! document says that it is the configured issuer's.
+//! The first issuer's own documents (contract §4): `/.well-known/oauth-authorization-server` and
+//! `/openid-configuration` relayed, since MCP clients of older eras look for them here. Kept for 5 minutes, at most
+//! 64 KiB, no redirects, and only when the document says that it is the configured issuer's.
 
-use super::Shared;
-use super::answer::refusal;
+use super::reply::refusal;
 use crate::fetch;
 use crate::jwks;
 use crate::probe::Probe;
@@ -21,8 +20,10 @@ const FRESH: Duration = Duration::from_secs(300);
 const FAILED: Duration = Duration::from_secs(5);
 const MAX_DOCUMENT: usize = 64 * 1024;
 
-const AUTHORIZATION_SERVER: &str = "/.well-known/oauth-authorization-server";
-const OPENID_CONFIGURATION: &str = "/.well-known/openid-configuration";
+/// Authorization server metadata (RFC 8414).
+pub const OAUTH: &str = "/.well-known/oauth-authorization-server";
+/// OpenID Connect Discovery 1.0.
+pub const OPENID: &str = "/.well-known/openid-configuration";
 
 /// The documents that were fetched.
 pub struct Relay {
@@ -81,22 +82,18 @@ fn bare(issuer: &str) -> &str {
 }
 
 /// `GET /.well-known/oauth-authorization-server`
-pub async fn authorization_server(State(app): State<Shared>, headers: HeaderMap) -> Response {
-    let relay = &app.relay;
-    let document =
-        relay.document(&relay.authorization_server, [AUTHORIZATION_SERVER, OPENID_CONFIGURATION]).await;
-    answer(document, &headers)
+pub async fn authorization_server(State(relay): State<Arc<Relay>>, headers: HeaderMap) -> Response {
+    let document = relay.document(&relay.authorization_server, [OAUTH, OPENID]).await;
+    response(document, &headers)
 }
 
 /// `GET /.well-known/openid-configuration`
-pub async fn openid_configuration(State(app): State<Shared>, headers: HeaderMap) -> Response {
-    let relay = &app.relay;
-    let document =
-        relay.document(&relay.openid_configuration, [OPENID_CONFIGURATION, AUTHORIZATION_SERVER]).await;
-    answer(document, &headers)
+pub async fn openid_configuration(State(relay): State<Arc<Relay>>, headers: HeaderMap) -> Response {
+    let document = relay.document(&relay.openid_configuration, [OPENID, OAUTH]).await;
+    response(document, &headers)
 }
 
-fn answer(document: Option<Arc<Document>>, headers: &HeaderMap) -> Response {
+fn response(document: Option<Arc<Document>>, headers: &HeaderMap) -> Response {
     match document.as_deref().and_then(Option::as_ref) {
         Some(document) => (
             [

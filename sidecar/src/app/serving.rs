@@ -1,11 +1,10 @@
-//! The server of one app, or of whatever app is the newest, and with each its worker. In: a listener. Out: nothing, when all that was under way has
-//! ended.
+//! The server of what is served, or of whatever is the newest of it, and with each its worker. In: a listener. Out:
+//! nothing, when all that was under way has ended.
 
-use super::{Shared, router, told_to_stop};
+use crate::webhook::worker::Worker;
 use axum::Router;
 use axum::extract::Request;
-use axum::response::{IntoResponse as _, Response};
-use std::sync::{Arc, Mutex, PoisonError};
+use axum::response::IntoResponse as _;
 use std::time::Duration;
 use tokio::net::TcpListener;
 use tokio::sync::watch;
@@ -14,73 +13,53 @@ use tower::ServiceExt as _;
 /// Connections that don't end are cut this long after the process was told to stop.
 const FAREWELL: Duration = Duration::from_secs(10);
 
-/// Serves until the process is told to stop; then what is under way is finished, or left in the queue.
+/// What is served under one policy. Clones share all of it.
+#[derive(Clone)]
+pub struct Served {
+    pub(super) router: Router,
+    /// There is one where there is a queue.
+    pub(super) worker: Option<Worker>,
+}
+
+/// Serves until `stop`; then what is under way is finished, or left in the queue.
 ///
 /// # Errors
 /// What the listener says.
-pub async fn serve(listener: TcpListener, app: Shared) -> Result<(), String> {
-    serve_until(listener, app, told_to_stop()).await
-}
-
-/// The same until `stop`.
 pub async fn serve_until(
     listener: TcpListener,
-    app: Shared,
+    served: Served,
     stop: impl Future<Output = ()>,
 ) -> Result<(), String> {
-    let worker = app.worker();
+    let Served { router, worker } = served;
     let work = async |told: watch::Receiver<bool>| {
         if let Some(worker) = worker {
             worker.run(told).await;
         }
     };
-    serve_and_work(listener, router(app), work, stop).await
+    serve_and_work(listener, router, work, stop).await
 }
 
-/// Serves whatever app is the newest, each for the requests that begin in its time.
+/// Serves whatever is the newest, each for the requests that begin in its time.
 ///
 /// # Errors
 /// What the listener says.
 pub async fn serve_changing(
     listener: TcpListener,
-    apps: watch::Receiver<Shared>,
+    served: watch::Receiver<Served>,
     stop: impl Future<Output = ()>,
 ) -> Result<(), String> {
-    let routers = Newest::of(apps.clone());
-    let newest = Router::new().fallback(async move |request: Request| routers.answer(request).await);
-    serve_and_work(listener, newest, async |told| work_changing(apps, told).await, stop).await
-}
-
-/// A router for each app, made once.
-struct Newest {
-    apps: watch::Receiver<Shared>,
-    made: Mutex<(Shared, Router)>,
-}
-
-impl Newest {
-    fn of(apps: watch::Receiver<Shared>) -> Arc<Self> {
-        let app = Arc::clone(&apps.borrow());
-        let made = Mutex::new((Arc::clone(&app), router(app)));
-        Arc::new(Self { apps, made })
-    }
-
-    async fn answer(&self, request: Request) -> Response {
-        let router = {
-            let app = Arc::clone(&self.apps.borrow());
-            let mut made = self.made.lock().unwrap_or_else(PoisonError::into_inner);
-            if !Arc::ptr_eq(&made.0, &app) {
-                *made = (Arc::clone(&app), router(app));
-            }
-            made.1.clone()
-        };
+    let current = served.clone();
+    let newest = Router::new().fallback(async move |request: Request| {
+        let router = current.borrow().router.clone();
         router.oneshot(request).await.into_response()
-    }
+    });
+    serve_and_work(listener, newest, async |told| work_changing(served, told).await, stop).await
 }
 
 /// One worker after the other: each ends what it has begun.
-async fn work_changing(mut apps: watch::Receiver<Shared>, told: watch::Receiver<bool>) {
+async fn work_changing(mut served: watch::Receiver<Served>, told: watch::Receiver<bool>) {
     while !*told.borrow() {
-        let worker = apps.borrow_and_update().worker();
+        let worker = served.borrow_and_update().worker.clone();
         let (halt, halted) = watch::channel(false);
         let work = async {
             match worker {
@@ -95,7 +74,9 @@ async fn work_changing(mut apps: watch::Receiver<Shared>, told: watch::Receiver<
         let over = async {
             let mut ending = told.clone();
             tokio::select! {
-                changed = apps.changed() => if changed.is_err() { drop(told.wait_for(|stop| *stop).await) },
+                changed = served.changed() => {
+                    if changed.is_err() { drop(told.wait_for(|stop| *stop).await) }
+                }
                 _ = ending.wait_for(|stop| *stop) => {}
             }
             halt.send_replace(true);

@@ -1,6 +1,6 @@
 //! The sidecar's answers, without a socket; the relays against an issuer on loopback.
 
-use super::{App, Settings, router};
+use super::{App, Settings};
 use axum::Router;
 use axum::body::{Body, to_bytes};
 use axum::http::{Method, Request, StatusCode};
@@ -25,7 +25,7 @@ fn app(variables: &[(&str, &str)]) -> Router {
     let policy = Arc::new(config::load(None, Some(&env)).unwrap());
     let settings =
         Settings { secret: SECRET.into(), mode: "test".into(), version: "abc".into(), ..Settings::default() };
-    router(App::new(policy, settings).unwrap())
+    App::new(policy, settings).unwrap().served.router
 }
 
 struct Call(axum::http::request::Builder, Body);
@@ -81,6 +81,22 @@ async fn public_routes_answer_anybody() {
     }
     assert_eq!(call(Method::DELETE, "/health").send(&app).await.0, StatusCode::METHOD_NOT_ALLOWED);
     assert_eq!(call(Method::POST, "/auth0/logs").send(&app).await.0, StatusCode::SERVICE_UNAVAILABLE);
+}
+
+#[tokio::test]
+async fn a_wrong_method_is_told_the_right_ones() {
+    let app = app(&[]);
+    for (path, allow) in [
+        ("/health/", "GET,HEAD"),
+        ("/protected/echo", "POST"),
+        ("/writer-only", "GET,HEAD,POST"),
+        ("/.well-known/openid-configuration", "GET,HEAD,OPTIONS"),
+    ] {
+        let wrong = Request::builder().method(Method::DELETE).uri(path).body(Body::empty()).unwrap();
+        let response = app.clone().oneshot(wrong).await.unwrap();
+        assert_eq!(response.status(), StatusCode::METHOD_NOT_ALLOWED, "{path}");
+        assert_eq!(response.headers()["allow"], allow, "{path}");
+    }
 }
 
 #[tokio::test]
@@ -141,7 +157,7 @@ async fn groups_that_are_off_are_not_served() {
         br#"{"issuers":[{"issuer":"https://idp.example","audiences":["a"]}],"builtin":{"metadata":false}}"#;
     let policy = Arc::new(config::load(Some(policy), None).unwrap());
     let settings = Settings { secret: SECRET.into(), ..Settings::default() };
-    let app = router(App::new(policy, settings).unwrap());
+    let app = App::new(policy, settings).unwrap().served.router;
     for path in ["/", "/protected", "/__test__/echo", "/.well-known/oauth-protected-resource"] {
         assert_eq!(call(Method::GET, path).judged("u").send(&app).await.0, StatusCode::NOT_FOUND, "{path}");
     }

@@ -1,30 +1,48 @@
-//! `POST /webhooks/auth0/logs` (contract §9.1 to §9.3): who calls is known by the secret, before a byte of the body is read; what is taken is on
-//! the disk before the answer.
+//! `POST /webhooks/auth0/logs` (contract §9.1 to §9.3): who calls is known by the secret, before a byte of the body is
+//! read; what is taken is on the disk before the response.
 
 use super::event::{self, Told};
-use super::queue::Refused;
-use crate::app::Shared;
-use crate::app::answer::{Answer, refusal};
+use super::queue::{Queue, Refused};
+use crate::app::reply::{Reply, refusal};
 use crate::clock::now_ms;
-use crate::metrics::Body as Counted;
+use crate::metrics::{Body as Counted, Metrics};
+use crate::secret::Secret;
 use axum::body::{Body, to_bytes};
 use axum::extract::{Request, State};
 use axum::http::{HeaderMap, StatusCode};
 use serde_json::{Value, json};
+use std::sync::Arc;
+use tokio::sync::Notify;
 
 /// The largest body.
 pub const MAX_BODY: usize = 1024 * 1024;
 
+/// What takes bodies of the log stream.
+pub struct Webhook {
+    /// `None`: no secret is configured, so nobody is known.
+    pub inbox: Option<Inbox>,
+    pub metrics: Arc<Metrics>,
+}
+
+/// Where registrations go.
+pub struct Inbox {
+    /// What Auth0's log stream shows.
+    pub secret: Secret,
+    pub queue: Queue,
+    /// Something was queued.
+    pub wake: Arc<Notify>,
+}
+
 /// Takes a body of the log stream.
-pub async fn receive(State(app): State<Shared>, request: Request) -> Answer {
+pub async fn receive(State(webhook): State<Arc<Webhook>>, request: Request) -> Reply {
     let (parts, body) = request.into_parts();
     let headers = &parts.headers;
-    let (Some(secret), Some(queue)) = (&app.settings.webhook_secret, &app.queue) else {
+    let Some(Inbox { secret, queue, wake }) = &webhook.inbox else {
         let text = "No webhook secret is configured: set WEBHOOK_SHARED_SECRET.";
-        return unavailable(&app, headers, text);
+        return webhook.unavailable(headers, text);
     };
     if !shown(headers).any(|shown| secret.is(shown)) {
-        app.metrics.body(Counted::Unauthorized);
+        webhook.metrics.body(Counted::Unauthorized);
         let text = "Send the webhook's secret in Authorization or X-Webhook-Secret.";
         return refusal(StatusCode::UNAUTHORIZED, "unauthorized", text, headers);
     }
@@ -33,52 +51,55 @@ pub async fn receive(State(app): State<Shared>, request: Request) -> Answer {
     }) {
         Ok(told) => told,
         Err((status, error, text)) => {
-            app.metrics.body(Counted::Refused);
+            webhook.metrics.body(Counted::Refused);
             return refusal(status, error, text, headers);
         }
     };
     let Told { registrations, skipped } = told;
     if skipped > 0 {
-        app.metrics.skipped(skipped);
+        webhook.metrics.skipped(skipped);
         tracing::warn!(skipped, "the webhook's body has events that can't be read");
     }
-    let answer = |mut body: Value| {
+    let reply = |mut body: Value| {
         if let Some(members) = body.as_object_mut().filter(|_| skipped > 0) {
             members.insert("skipped".to_owned(), json!(skipped));
         }
-        Answer::ok(body)
+        Reply::ok(body)
     };
     if registrations.is_empty() {
-        app.metrics.body(Counted::Filtered);
+        webhook.metrics.body(Counted::Filtered);
         if let Err(error) = queue.seen(now_ms()).await {
             tracing::error!(%error, "the webhook's last call can't be noted");
         }
-        return answer(json!({ "ok": true, "filtered": true }));
+        return reply(json!({ "ok": true, "filtered": true }));
     }
     match queue.receive(registrations, now_ms()).await {
         Ok(taken) => {
-            app.metrics.body(Counted::Taken { queued: taken.queued, duplicates: taken.duplicates });
-            app.wake.notify_one();
-            answer(json!({ "ok": true, "queued": taken.queued, "duplicates": taken.duplicates }))
+            webhook.metrics.body(Counted::Taken { queued: taken.queued, duplicates: taken.duplicates });
+            wake.notify_one();
+            reply(json!({ "ok": true, "queued": taken.queued, "duplicates": taken.duplicates }))
         }
         Err(Refused::Full) => {
             tracing::error!("the queue of promotions is full");
-            unavailable(&app, headers, "Too many registrations wait: send this again later.")
+            webhook.unavailable(headers, "Too many registrations wait: send this again later.")
         }
         Err(Refused::Storage(error)) => {
             tracing::error!(%error, "registrations can't be stored");
-            unavailable(&app, headers, "The registrations can't be stored: send them again later.")
+            webhook.unavailable(headers, "The registrations can't be stored: send them again later.")
         }
     }
 }
 
-fn unavailable(app: &Shared, headers: &HeaderMap, text: &str) -> Answer {
-    app.metrics.body(Counted::Unavailable);
-    refusal(StatusCode::SERVICE_UNAVAILABLE, "temporarily_unavailable", text, headers)
-        .header("retry-after", "60")
+impl Webhook {
+    fn unavailable(&self, headers: &HeaderMap, text: &str) -> Reply {
+        self.metrics.body(Counted::Unavailable);
+        refusal(StatusCode::SERVICE_UNAVAILABLE, "temporarily_unavailable", text, headers)
+            .header("retry-after", "60")
+    }
 }
 
-/// What the caller shows: `X-Webhook-Secret: S`, `Authorization: Bearer S` or `Authorization: S`. A header that is sent twice shows nothing.
+/// What the caller shows: `X-Webhook-Secret: S`, `Authorization: Bearer S` or `Authorization: S`. A header that is sent
+/// twice shows nothing.
 pub fn shown(headers: &HeaderMap) -> impl Iterator<Item = &[u8]> {
     let one = |name: &str| {
         let mut values = headers.get_all(name).iter();

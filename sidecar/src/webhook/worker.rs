@@ -21,7 +21,8 @@ const LONGEST_BACKOFF_MS: u64 = 300_000;
 const GIVE_UP_MS: i64 = 72 * 3_600 * 1_000;
 const GIVE_UP_ATTEMPTS: u32 = 100;
 
-/// Works until told to stop.
+/// Works until told to stop. Clones share the queue.
+#[derive(Clone)]
 pub struct Worker {
     pub queue: Queue,
     /// `None`: the Management API isn't configured.

@@ -15,7 +15,7 @@ fn listening() -> (TempDir, Router) {
     });
     let policy = Arc::new(config::load(Some(policy.to_string().as_bytes()), None).unwrap());
     let settings = Settings { webhook_secret: Some(Secret::from(HOOK)), ..Settings::default() };
-    (folder, router(App::new(policy, settings).unwrap()))
+    (folder, App::new(policy, settings).unwrap().served.router)
 }
 
 fn registration(log_id: &str, client_id: &str) -> Value {
@@ -110,9 +110,9 @@ async fn a_body_is_taken_whole_or_refused() {
 async fn the_health_of_the_provider_is_hidden_behind_its_secret() {
     let policy = json!({ "issuers": [{ "issuer": "http://127.0.0.1:9", "audiences": ["a"] }] });
     let policy = Arc::new(config::load(Some(policy.to_string().as_bytes()), None).unwrap());
-    let open = router(App::new(Arc::clone(&policy), Settings::default()).unwrap());
+    let open = App::new(Arc::clone(&policy), Settings::default()).unwrap().served.router;
     let settings = Settings { health_secret: Some(Secret::from("adm1n")), ..Settings::default() };
-    let hidden = router(App::new(policy, settings).unwrap());
+    let hidden = App::new(policy, settings).unwrap().served.router;
     let ask = |name: &str, value: &str| call(Method::GET, "/health/auth0").header(name, value);
     let (status, body) = ask("a", "b").send(&open).await;
     assert_eq!(
