@@ -3,18 +3,21 @@
 
 mod pace;
 mod token;
+mod trouble;
 pub mod types;
 
 use crate::fetch;
 use crate::metrics::Metrics;
-use crate::secret::Secret;
 use pace::Pace;
 use reqwest::Method;
 use serde::de::DeserializeOwned;
 use serde_json::Value;
 use std::sync::Arc;
 use std::time::Duration;
+pub use token::Credentials;
 use token::Tokens;
+pub use trouble::Trouble;
+use trouble::{message, parse};
 
 /// Calls at once. Few, so that a tenant's limit is felt before it is overrun.
 pub const CONCURRENCY: usize = 4;
@@ -22,24 +25,6 @@ const MAX_ANSWER: usize = 2 * 1024 * 1024;
 /// A refusal for its rate is taken this often before the caller hears of it, and at once when it shall wait longer than this.
 const PATIENCE: usize = 3;
 const SHORT: Duration = Duration::from_secs(10);
-/// Longest message of Auth0's that we repeat.
-const MAX_MESSAGE: usize = 200;
-
-/// What the client of the Management API is known by.
-#[derive(Debug, Clone)]
-pub struct Credentials {
-    pub client_id: String,
-    pub secret: Secret,
-}
-
-/// Why a call came to nothing.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Trouble {
-    /// It may go well later: no answer, a fault of Auth0's, or too many calls.
-    Passing { why: String, after: Option<Duration> },
-    /// It won't go well until somebody changes something.
-    Lasting(String),
-}
 
 /// An answer that isn't a fault: 2xx, or another status for the caller to judge.
 #[derive(Debug)]
@@ -154,22 +139,4 @@ impl Management {
         };
         Ok((answer.status, limits, body))
     }
-}
-
-/// What isn't JSON has no members.
-fn parse(body: &[u8]) -> Value {
-    gatewaystack_core::json::parse(body, 64).unwrap_or(Value::Null)
-}
-
-/// `: error code, message` of an error's body, printable and short, and without our secret, should it be in there.
-fn message(body: &Value, secret: &Secret) -> String {
-    let text = |name: &str| body.get(name).and_then(Value::as_str);
-    let code = text("errorCode").or_else(|| text("error"));
-    let words = text("message").or_else(|| text("error_description"));
-    let parts = code.into_iter().chain(words).map(|text| printable(&secret.out_of(text))).collect::<Vec<_>>();
-    if parts.is_empty() { String::new() } else { format!(": {}", parts.join(", ")) }
-}
-
-fn printable(text: &str) -> String {
-    text.chars().filter(|c| !c.is_control()).take(MAX_MESSAGE).collect()
 }

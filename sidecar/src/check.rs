@@ -2,6 +2,7 @@
 
 mod host;
 mod online;
+mod options;
 mod refusals;
 mod report;
 mod warnings;
@@ -17,37 +18,30 @@ use std::process::ExitCode;
 
 pub use host::Host;
 pub use online::{Findings, online};
+pub use options::Options;
 pub use refusals::refusals;
 pub use warnings::warnings;
 
-/// How to check, and how to tell.
-#[derive(Debug, Clone, Copy, Default)]
-pub struct How {
-    /// Where the filter runs.
-    pub host: Option<Host>,
-    /// Also asks the issuers.
-    pub online: bool,
-    /// What is probably not meant is an error.
-    pub strict: bool,
-    /// As JSON.
-    pub json: bool,
-}
-
 /// Checks `file` as what runs on a host understands it, with the variables that a start would see; in a mesh those of this process are nobody's.
-pub fn run(file: &Path, env_file: Option<&Path>, how: How) -> ExitCode {
+pub fn run(file: &Path, env_file: Option<&Path>, options: Options) -> ExitCode {
     let mut report = Report::default();
-    if let Err(faults) = check(file, env_file, how, &mut report) {
+    if let Err(faults) = check(file, env_file, options, &mut report) {
         report.errors(faults);
     }
-    report.tell(how)
+    report.tell(options)
 }
 
-fn check(file: &Path, env_file: Option<&Path>, how: How, report: &mut Report) -> Result<(), Vec<Fault>> {
-    let in_mesh = matches!(how.host, Some(Host::Istio | Host::Eg));
+fn check(
+    file: &Path,
+    env_file: Option<&Path>,
+    options: Options,
+    report: &mut Report,
+) -> Result<(), Vec<Fault>> {
+    let in_mesh = matches!(options.host, Some(Host::Istio | Host::Eg));
     let source = Source::read(Some(file), env_file, !in_mesh)?;
-    let policy = loaded(&source, how.host)?;
+    let policy = loaded(&source, options.host)?;
     let mut found = warnings(&policy).into_iter().map(|e| source.moved(e, &policy)).collect::<Vec<_>>();
-    if let (Some(host), Some(written)) = (how.host, &source.policy) {
+    if let (Some(host), Some(written)) = (options.host, &source.policy) {
         let bytes = std::fs::metadata(file).map_or(0, |about| about.len());
         let bytes = usize::try_from(bytes).unwrap_or(usize::MAX);
         found.extend(of_host(host, written, bytes, &policy).map_err(|e| source.name(vec![e]))?);
@@ -58,7 +52,7 @@ fn check(file: &Path, env_file: Option<&Path>, how: How, report: &mut Report) ->
     let parts = parts.map(|(what, count)| format!("{count} {what}{}", if count == 1 { "" } else { "s" }));
     report.good(format!("{}: good: {}", file.display(), parts.join(", ")));
     crate::summary::lines(&policy).into_iter().for_each(|line| report.good(line));
-    if how.online {
+    if options.online {
         crate::fetch::trust(&source.env).map_err(|e| source.name(vec![e]))?;
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
         let runtime = runtime.map_err(|e| vec![Fault::text(format!("no runtime: {e}"))])?;

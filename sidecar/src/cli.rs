@@ -264,7 +264,7 @@ pub fn run(arguments: Arguments) -> ExitCode {
             .map(|never| match never {})
             .map_err(|e| vec![Fault::text(e)]),
         Command::Check { file, env_file, host, online, strict, json } => {
-            return check::run(&file, env_file.as_deref(), check::How { host, online, strict, json });
+            return check::run(&file, env_file.as_deref(), check::Options { host, online, strict, json });
         }
         Command::Merge { base, overrides, locked, env_file, host } => {
             merge::run(&base, &overrides, locked.as_deref(), env_file.as_deref(), host).and_then(say)

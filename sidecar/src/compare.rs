@@ -213,8 +213,8 @@ fn judge(
             let statuses = (a.status, b.status);
             let mut found = differences::between(a, b);
             let mut of_case = vec![false; case.allow.len()];
-            differences::allow(&mut found, statuses, &case.allow, &mut of_case);
-            differences::allow(&mut found, statuses, &cases.allow, used);
+            allow::mark(&mut found, statuses, &case.allow, &mut of_case);
+            allow::mark(&mut found, statuses, &cases.allow, used);
             row.differences = found;
             let unused = case.allow.iter().zip(of_case).filter(|(_, used)| !used);
             row.unused = unused.map(|(line, _)| line.why.clone()).collect();

@@ -4,7 +4,9 @@
 mod advice;
 mod call;
 mod judge;
+mod lines;
 mod mcp;
+mod question;
 mod token;
 
 use crate::jwks;
@@ -12,41 +14,18 @@ use crate::settings::{Fault, Source};
 use gatewaystack_core::config;
 use gatewaystack_core::config::policy::Policy;
 use judge::{Bench, Refused, Verdict};
+use lines::{line, list, shown};
 use mcp::McpRoute;
 use std::fmt::Write as _;
 use std::io::{Read as _, Write as _};
 use std::time::{SystemTime, UNIX_EPOCH};
 
 pub use call::Call;
+pub use question::Question;
+use token::is_auth0;
 
 /// A token on standard input: longer ones are something else.
 const MAX_INPUT: u64 = 256 * 1024;
-
-/// What is asked about a token.
-#[derive(Debug, Clone)]
-pub struct Question {
-    /// The token, with or without `Bearer` before it.
-    pub token: String,
-    /// The request's method; `GET`, or `POST` for a call.
-    pub method: Option<String>,
-    /// The request's path and query; without one a call is on the only MCP route, and a token is judged alone, and for each route.
-    pub path: Option<String>,
-    /// What is called on an MCP route.
-    pub call: Option<Call>,
-    /// The request's host; without one it is that of `public_url`.
-    pub host: Option<String>,
-    /// Fetch nothing: the signature stays unverified, so nothing is ever allowed.
-    pub offline: bool,
-    /// The identity provider is Auth0, whatever its domain is.
-    pub auth0: bool,
-}
-
-impl Question {
-    fn method(&self) -> &str {
-        let default = if self.call.is_some() { "POST" } else { "GET" };
-        self.method.as_deref().unwrap_or(default)
-    }
-}
 
 /// The answer.
 #[derive(Debug)]
@@ -85,7 +64,7 @@ pub fn run(source: &Source, mut question: Question) -> Result<(), Vec<Fault>> {
 /// # Errors
 /// The policy has nothing that the question could be about; what to ask instead.
 pub async fn examine(policy: &Policy, question: &Question, now_ms: u64) -> Result<Diagnosis, String> {
-    let request = Asked::by(policy, question)?;
+    let request = Request::by(policy, question)?;
     let token = bare(&question.token);
     let facts = token::read(token);
     let mut bench = Bench::new(policy, now_ms);
@@ -113,14 +92,14 @@ pub async fn examine(policy: &Policy, question: &Question, now_ms: u64) -> Resul
 }
 
 /// One request that is asked about.
-struct Asked<'a> {
+struct Request<'a> {
     question: &'a Question,
     path: String,
     body: Vec<u8>,
     mcp: Option<McpRoute<'a>>,
 }
 
-impl<'a> Asked<'a> {
+impl<'a> Request<'a> {
     /// `None`: the question is about a token alone.
     fn by(policy: &'a Policy, question: &'a Question) -> Result<Option<Self>, String> {
         let path = match (&question.path, &question.call) {
@@ -138,20 +117,20 @@ impl<'a> Asked<'a> {
 fn one(
     text: &mut String,
     bench: &Bench,
-    asked: &Asked<'_>,
+    request: &Request<'_>,
     token: &str,
     auth0: bool,
 ) -> (bool, Option<&'static str>) {
-    let question = asked.question;
-    let (route, verdict) = bench.request(question, &asked.path, &asked.body, token);
+    let question = request.question;
+    let (route, verdict) = bench.request(question, &request.path, &request.body, token);
     let on = route.map_or("no route".to_owned(), |route| format!("route {route}"));
-    let _ = writeln!(text, "\n{} {}, {on}", token::shown(question.method()), token::shown(&asked.path));
-    if let (Some(call), Some(mcp)) = (&question.call, &asked.mcp) {
+    let _ = writeln!(text, "\n{} {}, {on}", shown(question.method()), shown(&request.path));
+    if let (Some(call), Some(mcp)) = (&question.call, &request.mcp) {
         line(text, "calls", &call.text());
         line(text, "rule", &call.rule(mcp.mcp));
     }
     let concluded = conclude(text, &verdict, auth0);
-    if let Some(mcp) = &asked.mcp {
+    if let Some(mcp) = &request.mcp {
         text.push_str(&mcp.tools(bench, token));
     }
     concluded
@@ -162,7 +141,7 @@ fn all(text: &mut String, bench: &Bench, token: &str, auth0: bool) -> (bool, Opt
     let _ = writeln!(text, "\nthe token alone");
     let (verdict, claims) = bench.token(token);
     if let Some(claims) = claims {
-        line(text, "scopes", &token::list(claims.scopes().names()));
+        line(text, "scopes", &list(claims.scopes().names()));
         line(text, "machine", if claims.is_machine() { "yes" } else { "no" });
     }
     let (alone, reason) = conclude(text, &verdict, auth0);
@@ -206,7 +185,7 @@ fn conclude(text: &mut String, verdict: &Verdict, auth0: bool) -> (bool, Option<
             line(text, "refused", &format!("{} {} ({})", refused.status, refused.error, refused.reason));
             line(text, "says", &refused.description);
             if !refused.lacks.is_empty() {
-                line(text, "lacks", &token::list(&refused.lacks));
+                line(text, "lacks", &list(&refused.lacks));
             }
             line(text, "change", advice::advice(refused.reason, auth0));
             (false, Some(refused.reason))
@@ -218,17 +197,8 @@ fn brief(refused: &Refused) -> String {
     if refused.lacks.is_empty() {
         refused.reason.to_owned()
     } else {
-        format!("lacks {}", token::list(&refused.lacks))
+        format!("lacks {}", list(&refused.lacks))
     }
-}
-
-fn line(text: &mut String, name: &str, value: &str) {
-    let _ = writeln!(text, "  {name:<11} {value}");
-}
-
-fn is_auth0(issuer: &str) -> bool {
-    let host = issuer.split("://").nth(1).and_then(|rest| rest.split(['/', ':']).next());
-    host.is_some_and(|host| host.to_ascii_lowercase().ends_with(".auth0.com"))
 }
 
 /// The token without what people copy along with it.

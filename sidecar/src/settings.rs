@@ -1,6 +1,7 @@
 //! What the sidecar is told: files and variables in, the policy, its secrets and its labels out.
 
 mod env_file;
+mod fault;
 mod names;
 mod policy_file;
 mod secrets;
@@ -13,57 +14,12 @@ use gatewaystack_core::config::error::ConfigError;
 use gatewaystack_core::config::policy::Policy;
 use gatewaystack_core::config::{self, Environment};
 use serde_json::Value;
-use std::fmt;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
+pub use fault::Fault;
 pub(crate) use policy_file::yaml;
 pub use secrets::check as check_secrets;
-
-/// A configuration error as the operator reads it: `gateway.yaml: routes[3].scopes[0]: …` or `AUTH_ISSUER: …`.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Fault {
-    file: Option<PathBuf>,
-    error: ConfigError,
-}
-
-impl Fault {
-    /// An error that belongs to no file and no member.
-    pub fn text(message: impl Into<String>) -> Self {
-        Self { file: None, error: ConfigError::new("", message) }
-    }
-
-    /// An error of a file, or of none.
-    pub fn new(file: Option<&Path>, error: ConfigError) -> Self {
-        Self { file: file.map(Path::to_owned), error }
-    }
-
-    /// The member or the variable that it is about; the file where it is about the whole.
-    pub fn place(&self) -> String {
-        match &self.file {
-            Some(file) if self.error.path.is_empty() => file.display().to_string(),
-            _ => self.error.path.clone(),
-        }
-    }
-
-    /// What is wrong there.
-    pub fn message(&self) -> &str {
-        &self.error.message
-    }
-
-    fn in_file(file: &Path, message: impl Into<String>) -> Self {
-        Self { file: Some(file.to_owned()), error: ConfigError::new("", message) }
-    }
-}
-
-impl fmt::Display for Fault {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match &self.file {
-            Some(file) => write!(f, "{}: {}", file.display(), self.error),
-            None => write!(f, "{}", self.error),
-        }
-    }
-}
 
 /// A policy and an environment, read but not understood.
 #[derive(Debug)]
@@ -104,7 +60,7 @@ impl Source {
                 .filter_map(|(k, v)| Some((k.into_string().ok()?, v.into_string().ok()?)))
                 .collect();
             let unread = names::check(&own, names::Place::Process);
-            faults.extend(unread.into_iter().map(|error| Fault { file: None, error }));
+            faults.extend(unread.into_iter().map(|error| Fault::new(None, error)));
             env.extend(own);
         }
         let value = policy.map(policy_file::read).transpose();
@@ -138,9 +94,8 @@ impl Source {
 
     /// The errors with the file's name; a variable has none.
     pub fn name(&self, errors: Vec<ConfigError>) -> Vec<Fault> {
-        let named = |error: ConfigError| Fault {
-            file: self.file.clone().filter(|_| !config::is_variable(&error.path)),
-            error,
+        let named = |error: ConfigError| {
+            Fault::new(self.file.as_deref().filter(|_| !config::is_variable(&error.path)), error)
         };
         errors.into_iter().map(named).collect()
     }
@@ -157,7 +112,7 @@ pub fn for_serving(source: &Source, state: &Path) -> Result<(Arc<Policy>, Settin
         let value = policy_file::read(&folded).map_err(|f| vec![f])?;
         let nothing = Environment::new();
         let (policy, _) = config::load_value(Some(value), &nothing).map_err(|errors| {
-            errors.into_iter().map(|error| Fault { file: Some(folded.clone()), error }).collect::<Vec<_>>()
+            errors.into_iter().map(|error| Fault::new(Some(&folded), error)).collect::<Vec<_>>()
         })?;
         policy
     } else {
@@ -165,7 +120,7 @@ pub fn for_serving(source: &Source, state: &Path) -> Result<(Arc<Policy>, Settin
     };
     let file = state.join("sidecar-secret");
     let secret = secrets::read(&file).map_err(|m| vec![Fault::in_file(&file, m)])?;
-    let settings = of(&policy, &source.env, secret).map_err(|error| vec![Fault { file: None, error }])?;
+    let settings = of(&policy, &source.env, secret).map_err(|error| vec![Fault::new(None, error)])?;
     Ok((Arc::new(policy), settings))
 }
 

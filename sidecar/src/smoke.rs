@@ -2,13 +2,13 @@
 //! came out. A row that can't be tried says why, and fails nothing.
 
 mod got;
+mod report;
 mod rows;
 
 use crate::client::Client;
 use crate::settings::Fault;
 use clap::Args;
-use serde_json::{Value, json};
-use std::fmt::Write as _;
+pub use report::{Outcome, Report, Row};
 use std::io::Write as _;
 
 /// A file with a token: longer ones are something else.
@@ -37,41 +37,6 @@ pub struct Arguments {
     pub proxy_path: String,
 }
 
-/// What became of a row.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Outcome {
-    /// As expected.
-    Good,
-    /// Otherwise.
-    Bad,
-    /// It couldn't be tried, and why.
-    Skipped(String),
-}
-
-/// One thing that was tried.
-#[derive(Debug, Clone)]
-pub struct Row {
-    /// The section of the original README.
-    pub section: &'static str,
-    /// What was asked.
-    pub name: String,
-    /// What should come.
-    pub expected: String,
-    /// What came.
-    pub got: String,
-    /// Whether that is the same.
-    pub outcome: Outcome,
-}
-
-/// Everything that was tried.
-#[derive(Debug)]
-pub struct Report {
-    /// The gateway.
-    pub url: String,
-    /// In the order in which they were tried.
-    pub rows: Vec<Row>,
-}
-
 /// Tries everything, and shows the table.
 ///
 /// # Errors
@@ -94,7 +59,9 @@ pub async fn smoke(arguments: &Arguments) -> Result<Report, String> {
     let token = |text: &Option<String>, name: &str| text.as_deref().map(|t| token(t, name)).transpose();
     let (reader, writer) = (token(&arguments.reader, "--reader")?, token(&arguments.writer, "--writer")?);
     let client = Client::new(&arguments.url, reader.is_some() || writer.is_some(), AGENT)?;
-    let rows = rows::all(&client, reader.as_deref(), writer.as_deref(), arguments).await?;
+    let rows =
+        rows::all(&client, reader.as_deref(), writer.as_deref(), &arguments.proxy_path, arguments.limit)
+            .await?;
     Ok(Report { url: client.base().to_owned(), rows })
 }
 
@@ -118,55 +85,4 @@ pub(crate) fn token(text: &str, name: &str) -> Result<String, String> {
         return Err(format!("{name}: expected a token without spaces and line ends"));
     }
     Ok(token.to_owned())
-}
-
-impl Report {
-    /// Whether no row failed.
-    pub fn is_good(&self) -> bool {
-        self.count(|o| *o == Outcome::Bad) == 0
-    }
-
-    fn count(&self, is: impl Fn(&Outcome) -> bool) -> usize {
-        self.rows.iter().filter(|row| is(&row.outcome)).count()
-    }
-
-    /// A table for a terminal, and a line that sums it up.
-    pub fn to_table(&self) -> String {
-        let width = |of: fn(&Row) -> &str, head: &str| {
-            self.rows.iter().map(|r| of(r).chars().count()).max().unwrap_or(0).max(head.len())
-        };
-        let (name, expected, got) =
-            (width(|r| &r.name, "name"), width(|r| &r.expected, "expected"), width(|r| &r.got, "got"));
-        let mut out = String::new();
-        let _ = writeln!(out, "{:<3} {:<name$}  {:<expected$}  {:<got$}  ok", "§", "name", "expected", "got");
-        for row in &self.rows {
-            let ok = match &row.outcome {
-                Outcome::Good => "ok".to_owned(),
-                Outcome::Bad => "FAILED".to_owned(),
-                Outcome::Skipped(why) => format!("skipped: {why}"),
-            };
-            let Row { section, name: n, expected: e, got: g, .. } = row;
-            let _ = writeln!(out, "{section:<3} {n:<name$}  {e:<expected$}  {g:<got$}  {ok}");
-        }
-        let good = self.count(|o| *o == Outcome::Good);
-        let bad = self.count(|o| *o == Outcome::Bad);
-        let _ =
-            writeln!(out, "{}: {good} ok, {bad} failed, {} skipped", self.url, self.rows.len() - good - bad);
-        out
-    }
-
-    /// The same for machines.
-    pub fn to_json(&self) -> Value {
-        let row = |row: &Row| {
-            let (ok, skipped) = match &row.outcome {
-                Outcome::Good => (json!(true), Value::Null),
-                Outcome::Bad => (json!(false), Value::Null),
-                Outcome::Skipped(why) => (Value::Null, json!(why)),
-            };
-            json!({
-                "section": row.section, "name": row.name, "expected": row.expected, "got": row.got, "ok": ok, "skipped": skipped,
-            })
-        };
-        json!({ "url": self.url, "ok": self.is_good(), "rows": self.rows.iter().map(row).collect::<Vec<_>>() })
-    }
 }

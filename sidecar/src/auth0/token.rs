@@ -1,6 +1,7 @@
 //! The management token (client credentials, RFC 6749 §4.4): kept until shortly before its end, got once for all that wait for it.
 
-use super::{Credentials, Trouble, message, pace, parse};
+use super::pace;
+use super::trouble::{Trouble, message, parse};
 use crate::fetch;
 use crate::secret::Secret;
 use serde_json::{Value, json};
@@ -16,6 +17,13 @@ const FAILED: Duration = Duration::from_secs(2);
 /// A token is used at least so long, whatever it says: it isn't got anew for each call.
 const SHORTEST: u64 = 30;
 const LONGEST: u64 = 604_800;
+
+/// What the client of the Management API is known by.
+#[derive(Debug, Clone)]
+pub struct Credentials {
+    pub client_id: String,
+    pub secret: Secret,
+}
 
 /// A token in use.
 pub struct Token {

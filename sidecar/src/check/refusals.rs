@@ -1,6 +1,6 @@
 //! What a policy may say in good form, and no gateway begins with: a compiled policy in, errors with the path of the route out.
 
-use super::Host;
+use super::host::Host;
 use super::warnings::{takes_hosts, takes_methods};
 use gatewaystack_core::config::error::ConfigError;
 use gatewaystack_core::config::overlap::covers;

@@ -1,6 +1,6 @@
 //! What `check` has found: lines for people, or JSON for programs, and an exit code.
 
-use super::How;
+use super::options::Options;
 use crate::settings::Fault;
 use serde_json::{Value, json};
 use std::io::Write as _;
@@ -31,21 +31,21 @@ impl Report {
     }
 
     /// Prints it. Errors go to standard error, as everywhere, and the JSON to standard output as a whole.
-    pub fn tell(mut self, how: How) -> ExitCode {
-        if how.strict {
+    pub fn tell(mut self, options: Options) -> ExitCode {
+        if options.strict {
             let warnings = std::mem::take(&mut self.warnings);
             self.errors.splice(0..0, warnings);
         }
         let code = if self.errors.is_empty() { ExitCode::SUCCESS } else { ExitCode::FAILURE };
         let mut out = std::io::stdout().lock();
-        if how.json {
+        if options.json {
             let _ = writeln!(out, "{}", self.json());
             return code;
         }
         for warning in &self.warnings {
             let _ = writeln!(out, "warning: {warning}");
         }
-        for line in self.good.iter().filter(|_| self.errors.is_empty() || !how.strict) {
+        for line in self.good.iter().filter(|_| self.errors.is_empty() || !options.strict) {
             let _ = writeln!(out, "{line}");
         }
         let mut err = std::io::stderr().lock();

@@ -1,6 +1,6 @@
 //! Differences that are meant: `{ path | header | status, why }` in; whether it names a difference, out.
 
-use super::differences::Place;
+use super::differences::{Difference, Place};
 use super::form::Form;
 use super::headers;
 use super::shape;
@@ -37,6 +37,18 @@ impl Allow {
                 .strip_prefix(allowed.as_str())
                 .is_some_and(|below| below.is_empty() || below.starts_with('/')),
             (Allowed::Status(..) | Allowed::Header(_) | Allowed::Path(_), _) => false,
+        }
+    }
+}
+
+/// Says of each difference whether a line names it; notes which lines were needed.
+pub fn mark(found: &mut [Difference], statuses: (u16, u16), lines: &[Allow], used: &mut [bool]) {
+    for difference in found {
+        for (line, used) in lines.iter().zip(used.iter_mut()) {
+            if line.names(&difference.place, statuses) {
+                *used = true;
+                difference.allowed.get_or_insert_with(|| line.why.clone());
+            }
         }
     }
 }

@@ -1,6 +1,5 @@
 //! Two answers in; where they differ, and what each has there, out.
 
-use super::allow::Allow;
 use super::answer::{Answer, Body};
 use super::headers::UNREADABLE;
 use super::shape;
@@ -60,16 +59,4 @@ fn bodies(a: &Body, b: &Body) -> Vec<Difference> {
     let (Some(a), Some(b)) = (a.shape(), b.shape()) else { return Vec::new() };
     let difference = |(path, a, b)| Difference::new(Place::Body(path), a, b);
     shape::differences(a, b).into_iter().map(difference).collect()
-}
-
-/// Says of each difference whether a line names it; notes which lines were needed.
-pub fn allow(found: &mut [Difference], statuses: (u16, u16), lines: &[Allow], used: &mut [bool]) {
-    for difference in found {
-        for (line, used) in lines.iter().zip(used.iter_mut()) {
-            if line.names(&difference.place, statuses) {
-                *used = true;
-                difference.allowed.get_or_insert_with(|| line.why.clone());
-            }
-        }
-    }
 }

@@ -1,7 +1,7 @@
 //! One call on an MCP route: what the command line asks for in, the request's body and the rule that is about it out. The body is in the form
 //! that needs no `Mcp-*` headers: the core comes to the same decision about the newer one.
 
-use super::token::shown;
+use super::lines::shown;
 use gatewaystack_core::config::policy::{Mcp, McpRule, McpRules, ScopeRule};
 use gatewaystack_core::mcp::era::Era;
 use gatewaystack_core::mcp::json_rpc;

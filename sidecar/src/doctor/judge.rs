@@ -1,8 +1,8 @@
 //! The core, asked without an Envoy: a policy, keys and a token in, the core's own verdict out. Limits aren't tried, and shadow mode doesn't
 //! soften a verdict.
 
-use super::Question;
 use super::call::VERSION;
+use super::question::Question;
 use gatewaystack_core::authenticate::{Caller, Fetched, authenticate};
 use gatewaystack_core::authorize::{self, Counting};
 use gatewaystack_core::config::policy::{Builtin, ChallengeMode, IssuerId, Mode, Policy, Route, RouteId};

@@ -2,8 +2,8 @@
 
 use super::call::{Call, lacks};
 use super::judge::{Bench, asked_host};
-use super::token::shown;
-use super::{Question, line};
+use super::lines::{line, list, shown};
+use super::question::Question;
 use gatewaystack_core::authorize;
 use gatewaystack_core::config::policy::{Mcp, McpRule, Policy, Route};
 use gatewaystack_core::mcp::era::Era;
@@ -93,16 +93,17 @@ impl McpRoute<'_> {
         others.push(if others.is_empty() { "any" } else { "any other" }.to_owned());
         let mut text = String::new();
         if principal.scopes() != principal.consented_scopes() {
-            let have = super::token::list(principal.consented_scopes().names());
+            let have = list(principal.consented_scopes().names());
             line(
                 &mut text,
                 "counts",
                 &format!("{have} (permissions don't, beside a claim that says what was consented to)"),
             );
         }
-        let list = |names: &[String]| if names.is_empty() { "nothing".to_owned() } else { names.join(", ") };
-        line(&mut text, "may call", &list(&may));
-        line(&mut text, "may not", &list(&may_not));
+        let joined =
+            |names: &[String]| if names.is_empty() { "nothing".to_owned() } else { names.join(", ") };
+        line(&mut text, "may call", &joined(&may));
+        line(&mut text, "may not", &joined(&may_not));
         text
     }
 

@@ -1,15 +1,13 @@
 //! What a token says of itself, unverified: text in, lines for the operator's eyes out. Values are escaped and cut; the token and its signature
 //! are never among them.
 
+use super::lines::{self, list, shown};
 use gatewaystack_core::config::policy::{Issuer, IssuerId, Policy};
 use gatewaystack_core::{json, jwt};
 use serde_json::Value;
 use std::time::Duration;
 
 const MAX_DEPTH: usize = 32;
-/// Longest value that is shown, in characters.
-const CUT: usize = 256;
-
 /// No rule can help there: a token that names no API may be meant for any.
 const NO_AUDIENCE: &str = "none: it names no API; have the client ask for one (audience or resource), or the provider add it (Keycloak: an audience mapper)";
 
@@ -50,13 +48,13 @@ impl Facts {
     /// Whether the token, or failing that the policy, points to Auth0.
     pub fn is_auth0(&self, policy: &Policy) -> bool {
         let named = self.claims.get("iss").or_else(|| self.header.get("iss")).and_then(Value::as_str);
-        named.map_or_else(|| policy.issuers.iter().any(|i| super::is_auth0(&i.issuer)), super::is_auth0)
+        named.map_or_else(|| policy.issuers.iter().any(|i| is_auth0(&i.issuer)), is_auth0)
     }
 
     /// The lines.
     pub fn lines(&self, policy: &Policy, issuer: Option<(IssuerId, &Issuer)>, now_ms: u64) -> String {
         let mut out = String::new();
-        let mut line = |name: &str, value: String| super::line(&mut out, name, &value);
+        let mut line = |name: &str, value: String| lines::line(&mut out, name, &value);
         line("token", self.kind());
         let header = |name: &str| self.header.get(name).map(|v| format!("{name} {}", value(v)));
         let header: Vec<String> =
@@ -168,19 +166,8 @@ fn value(value: &Value) -> String {
     }
 }
 
-/// Names with spaces between them; `none` where there are none.
-pub fn list(items: &[String]) -> String {
-    if items.is_empty() { "none".to_owned() } else { shown(&items.join(" ")) }
-}
-
-/// A text of somebody else's as a terminal may have it.
-pub fn shown(text: &str) -> String {
-    let mut out = String::new();
-    for c in text.chars().take(CUT) {
-        if c == ' ' || c.is_ascii_graphic() { out.push(c) } else { out.extend(c.escape_default()) }
-    }
-    if text.chars().nth(CUT).is_some() {
-        out.push_str("...");
-    }
-    out
+/// Whether an issuer is a tenant of Auth0's, by its domain.
+pub fn is_auth0(issuer: &str) -> bool {
+    let host = issuer.split("://").nth(1).and_then(|rest| rest.split(['/', ':']).next());
+    host.is_some_and(|host| host.to_ascii_lowercase().ends_with(".auth0.com"))
 }

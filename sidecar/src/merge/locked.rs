@@ -79,6 +79,9 @@ pub const OF_ROUTES: [&str; 20] = [
     "mcp",
 ];
 
+/// The lists that are joined: a lock of one lets overrides add to it.
+pub const LISTS: [&str; 2] = ["routes", "rate_limits"];
+
 /// Members that overrides can't touch.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Locked(Vec<String>);
@@ -110,7 +113,7 @@ impl Locked {
     pub fn refuses(&self, document: &Map<String, Value>) -> Vec<ConfigError> {
         let mut faults = Vec::new();
         for (name, value) in document {
-            if super::rules::LISTS.contains(&name.as_str()) {
+            if LISTS.contains(&name.as_str()) {
                 if self.has(name) && !value.is_array() {
                     faults.push(ConfigError::new(name, "is locked: an override can only add to it"));
                 }

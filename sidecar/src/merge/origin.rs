@@ -1,6 +1,7 @@
 //! Where a member of a merged policy comes from: its path in, the document and its path there out.
 
-use super::rules::{LISTS, Merged};
+use super::locked::LISTS;
+use super::rules::Merged;
 use gatewaystack_core::config::error::ConfigError;
 use serde_json::Value;
 

@@ -9,12 +9,9 @@
 //! 6. `mode: enforce` passes every lock, for it only makes things stricter.
 //! 7. Several overrides are merged one after the other.
 
-use super::locked::Locked;
+use super::locked::{LISTS, Locked};
 use gatewaystack_core::config::error::ConfigError;
 use serde_json::{Map, Value};
-
-/// The lists that are joined.
-pub const LISTS: [&str; 2] = ["routes", "rate_limits"];
 
 /// What is wrong in one of the documents: the base is 0, the overrides follow.
 pub type Blamed = (usize, ConfigError);

@@ -1,7 +1,6 @@
 //! Clusters: where Envoy connects to. One for the sidecar, one per issuer, one for the rate limit service, and per upstream one for each
 //! protocol that a route needs.
 
-use super::routes::NO_UPSTREAM;
 use crate::connect::ConnectTo;
 use gatewaystack_core::config::Environment;
 use gatewaystack_core::config::error::ConfigError;
@@ -12,6 +11,8 @@ use std::path::Path;
 
 /// The cluster of the sidecar.
 pub const SIDECAR: &str = "gatewaystack_sidecar";
+/// The cluster of routes that have no upstream.
+pub const NO_UPSTREAM: &str = "gatewaystack_no_upstream";
 
 /// A cluster as the template has it.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]

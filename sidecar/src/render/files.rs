@@ -1,6 +1,6 @@
 //! A bootstrap in, files in a folder out. What holds a secret is for its owner alone.
 
-use super::Rendered;
+use super::rendered::Rendered;
 use std::fs::{DirBuilder, OpenOptions};
 use std::io::Write as _;
 use std::path::{Path, PathBuf};
@@ -66,4 +66,9 @@ pub fn private(file: &Path, content: &[u8]) -> Result<(), String> {
     let mut out = options.open(&beside).map_err(failed)?;
     out.write_all(content).and_then(|()| out.sync_all()).map_err(failed)?;
     std::fs::rename(&beside, file).map_err(failed)
+}
+
+/// The path from the root, whether or not it leads to something.
+pub fn absolute(path: &Path) -> PathBuf {
+    std::path::absolute(path).unwrap_or_else(|_| path.to_owned())
 }

@@ -1,6 +1,7 @@
 //! What the template is filled with: the compiled policy and the places on this machine in, plain values out.
 
 use super::clusters::{self, Cluster};
+use super::files::absolute;
 use super::memory::Memory;
 use super::routes::{self, Route};
 use crate::connect::ConnectTo;
@@ -107,7 +108,7 @@ fn per_address(own: &Own, connections: u64) -> Option<u64> {
 /// What can't be rendered.
 pub fn model(policy: &Policy, places: &Places<'_>) -> Result<Model, Vec<ConfigError>> {
     let own = &policy.own;
-    let file = |path: &str| super::absolute(Path::new(path)).display().to_string();
+    let file = |path: &str| absolute(Path::new(path)).display().to_string();
     Ok(Model {
         bind: own.bind.clone(),
         port: own.port,

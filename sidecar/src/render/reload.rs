@@ -4,8 +4,9 @@
 //! The listener goes over as a whole, filter and routes together: were the filter alone replaced, its routes and Envoy's would for a moment
 //! be two. The ports, the sidecar's secret and the bootstrap stay as they are, so that what runs goes on.
 
-use super::files::{self, BOOTSTRAP};
-use super::{Given, RenderInput, Rendered, absolute, rendered};
+use super::bootstrap::{Fixed, rendered};
+use super::files::{self, BOOTSTRAP, absolute};
+use super::rendered::{RenderInput, Rendered};
 use gatewaystack_core::config::error::ConfigError;
 use serde_json::{Value, json};
 use sha2::{Digest as _, Sha256};
@@ -43,7 +44,7 @@ pub fn render_reloadable(input: &RenderInput) -> Result<Reloadable, Vec<ConfigEr
     let name = Sha256::digest(&bytes).iter().take(8).map(|byte| format!("{byte:02x}")).collect::<String>();
     let filter = folder.join(format!("{}{name}{}", FILTER.0, FILTER.1));
     let input = RenderInput { secret: files::kept_secret(&folder), ..input.clone() };
-    let mut rendered = rendered(&input, &Given { wasm: filter.clone(), ports_stay: true })?;
+    let mut rendered = rendered(&input, &Fixed { wasm: filter.clone(), ports_stay: true })?;
     let Split { bootstrap, listeners, clusters } =
         split(&rendered, &folder).map_err(|why| failed(format!("the bootstrap's template: {why}")))?;
     rendered.envoy_yaml = bootstrap;

@@ -1,13 +1,10 @@
 //! Envoy's routes: the policy's, in its order. The filter has decided when they are matched, so they only say where to; but
 //! they have to match exactly as the filter does, or a request would go to another upstream than the one it was judged for.
 
-use super::clusters::{self, Protocol, SIDECAR};
+use super::clusters::{self, NO_UPSTREAM, Protocol, SIDECAR};
 use gatewaystack_core::config::policy::{HttpUrl, Mode, Pattern, Policy, Route as PolicyRoute};
 use serde::Serialize;
 use std::fmt::Write as _;
-
-/// The cluster of routes that have no upstream.
-pub const NO_UPSTREAM: &str = "gatewaystack_no_upstream";
 
 /// The sidecar answers from memory, but for the relays, which fetch.
 const SIDECAR_TIMEOUT_MS: u64 = 15_000;

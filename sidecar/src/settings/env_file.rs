@@ -1,7 +1,7 @@
 //! Env files: text in, variables out, read as dotenv files are: `export`, quotes, comment lines, ` # …` after a value. The last of
 //! two lines with one name wins.
 
-use super::Fault;
+use super::fault::Fault;
 use gatewaystack_core::config::Environment;
 use std::path::Path;
 

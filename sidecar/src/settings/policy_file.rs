@@ -1,6 +1,6 @@
 //! Policy files: YAML (or JSON, by its name) in, a JSON value out. Members given twice are refused in both.
 
-use super::Fault;
+use super::fault::Fault;
 use serde_json::Value;
 use std::path::Path;
 

@@ -1,7 +1,7 @@
 //! The rows, in the order of the original README: what to send, what must come.
 
 use super::got::Got;
-use super::{Arguments, Outcome, Row};
+use super::report::{Outcome, Row};
 use crate::client::{Client, Question};
 use crate::compare::cases::{self, Case, Token};
 use gatewaystack_core::{identity, json, jwt};
@@ -37,7 +37,8 @@ pub async fn all(
     client: &Client,
     reader: Option<&str>,
     writer: Option<&str>,
-    arguments: &Arguments,
+    proxy_path: &str,
+    limit: Option<u32>,
 ) -> Result<Vec<Row>, String> {
     let cases = cases::original().map_err(|_| "the cases can't be read".to_owned())?.cases;
     let mut tried = Tried { client, cases, reader, writer, rows: Vec::new() };
@@ -46,8 +47,8 @@ pub async fn all(
     tried.health().await;
     tried.metadata().await;
     tried.scopes(demo).await;
-    tried.proxy(&arguments.proxy_path).await;
-    tried.limit(arguments.limit, demo).await;
+    tried.proxy(proxy_path).await;
+    tried.limit(limit, demo).await;
     Ok(tried.rows)
 }
 

@@ -4,12 +4,13 @@
 
 mod connection;
 mod grant;
+mod known;
 
 use super::allow::{self, NotAllowed};
 use crate::auth0::types::Client;
 use crate::auth0::{Management, Trouble};
-use connection::Known;
 use gatewaystack_core::config::policy::Promotion;
+use known::KnownConnection;
 use reqwest::Method;
 use serde_json::{Map, Value, json};
 use std::collections::BTreeSet;
@@ -42,7 +43,7 @@ pub struct Promoter {
     /// Old tenants have one list of a connection's clients, which is read, changed and written whole.
     list: Mutex<()>,
     /// The connection, looked up once for a burst of registrations.
-    known: Known,
+    known: Mutex<KnownConnection>,
 }
 
 /// Whether a client has just become what we make of it: what comes after has hardly been done before.
@@ -56,7 +57,7 @@ enum Before {
 impl Promoter {
     /// Promotes by these rules.
     pub fn new(api: Management, rules: Promotion) -> Self {
-        Self { api, rules, list: Mutex::new(()), known: Known::default() }
+        Self { api, rules, list: Mutex::new(()), known: Mutex::default() }
     }
 
     /// The API that this works on.

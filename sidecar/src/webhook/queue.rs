@@ -5,9 +5,11 @@
 //! again); of those parked that anybody can make, at most [`MAX_PARKED`] are kept; of the others as many are parked, and more stay queued; an id
 //! that is done is known for [`KEPT`].
 
+mod row;
 mod table;
 
 use super::event::Registration;
+pub use row::{Job, KEPT, MAX_PARKED, MAX_QUEUED, Parked, Received};
 use rusqlite::{Connection, OptionalExtension as _, Transaction, TransactionBehavior, params};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -16,22 +18,6 @@ use tokio::sync::Mutex;
 
 const FILE: &str = "promotions.db";
 const VERSION: i64 = 1;
-/// Registrations that wait.
-pub const MAX_QUEUED: i64 = 100_000;
-/// Registrations that can't be promoted as things are, of either kind.
-pub const MAX_PARKED: i64 = 10_000;
-/// What is tried again where too many are parked waits so long.
-const NO_ROOM_MS: i64 = 300_000;
-/// Nothing waits longer than this. Where something does, the clock has been set back, and it is due.
-const LONGEST_WAIT_MS: i64 = 2 * 3_600 * 1_000;
-/// Reasons of which anybody can make as many as he likes by registering clients.
-const ANYBODYS: &str =
-    "(reason LIKE 'not_allowed:%' OR reason LIKE 'not_found:%' OR reason LIKE 'no_client_id:%')";
-/// Ids that are done.
-const MAX_DONE: i64 = 100_000;
-/// How long an id that is done is known.
-pub const KEPT: Duration = Duration::from_secs(30 * 24 * 3_600);
-
 const SCHEMA: &str = "
     CREATE TABLE IF NOT EXISTS registration (
         log_id      TEXT PRIMARY KEY,
@@ -55,23 +41,6 @@ pub struct Queue {
     db: Arc<Mutex<Connection>>,
 }
 
-/// A registration that is due.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Job {
-    pub log_id: String,
-    pub client_id: String,
-    /// How often it was tried.
-    pub attempts: u32,
-    pub received_ms: i64,
-}
-
-/// What became of the registrations in a body.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Received {
-    pub queued: usize,
-    pub duplicates: usize,
-}
-
 /// Why a body wasn't taken.
 #[derive(Debug)]
 pub enum Refused {
@@ -79,16 +48,6 @@ pub enum Refused {
     Full,
     /// The disk.
     Storage(String),
-}
-
-/// A registration that is parked.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Parked {
-    pub log_id: String,
-    pub client_id: Option<String>,
-    pub reason: String,
-    pub received_ms: i64,
-    pub parked_ms: i64,
 }
 
 /// How many there are.

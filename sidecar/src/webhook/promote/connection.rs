@@ -5,21 +5,13 @@ use crate::auth0::types::{Connection, EnabledClients};
 use gatewaystack_core::path::encoded;
 use reqwest::Method;
 use serde_json::{Value, json};
-use std::time::{Duration, Instant};
-use tokio::sync::Mutex;
 
-/// How long a connection that promotions can use is known.
-const FRESH: Duration = Duration::from_secs(10);
 /// The most that Auth0 shows at once.
 const PAGE: usize = 100;
 /// Pages of a connection's clients: every agent that connects registers another one.
 const MAX_PAGES: usize = 1_000;
 /// Writes of a connection's whole list, should somebody else write it, too.
 const MAX_WRITES: usize = 3;
-
-/// What was found last, and when. One that can't be used isn't kept: whoever mends it tries again at once.
-#[derive(Default)]
-pub struct Known(Mutex<Option<(Instant, Connection)>>);
 
 impl Promoter {
     /// The connection that users sign in with.
@@ -44,11 +36,9 @@ impl Promoter {
     /// The same, if clients that we promote can sign in with it.
     pub(super) async fn usable_connection(&self) -> Result<Connection, Stop> {
         // Held meanwhile, so that a burst asks once.
-        let mut known = self.known.0.lock().await;
-        if let Some((at, connection)) = &*known
-            && at.elapsed() < FRESH
-        {
-            return Ok(connection.clone());
+        let mut known = self.known.lock().await;
+        if let Some(connection) = known.fresh() {
+            return Ok(connection);
         }
         let connection = self.connection().await?;
         if !self.rules.first_party && !connection.is_domain_connection {
@@ -58,7 +48,7 @@ impl Promoter {
                 self.rules.connection
             )));
         }
-        *known = Some((Instant::now(), connection.clone()));
+        known.keep(connection.clone());
         Ok(connection)
     }
 
@@ -72,7 +62,7 @@ impl Promoter {
         let done = self.enable_by_either_way(connection, client_id, before).await;
         if done.is_err() {
             // A connection that was deleted and made anew has another id.
-            *self.known.0.lock().await = None;
+            self.known.lock().await.forget();
         }
         done
     }

@@ -1,6 +1,6 @@
 //! What is done to the queue's tables, each within the caller's transaction.
 
-use super::{
+use super::row::{
     ANYBODYS, Job, KEPT, LONGEST_WAIT_MS, MAX_DONE, MAX_PARKED, MAX_QUEUED, NO_ROOM_MS, Parked, Received,
 };
 use crate::webhook::event::Registration;

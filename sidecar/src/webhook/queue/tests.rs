@@ -123,7 +123,7 @@ async fn what_could_be_helped_is_never_thrown_away() {
     let parked = queue.parked().await.unwrap();
     assert_eq!(i64::try_from(parked.len()).unwrap(), super::MAX_PARKED + 1);
     assert_eq!((counts(&queue).await.0, ids(&queue, 5).await.len()), (1, 0), "it is queued, and due later");
-    assert_eq!(ids(&queue, 5 + super::NO_ROOM_MS).await, ["y"]);
+    assert_eq!(ids(&queue, 5 + super::row::NO_ROOM_MS).await, ["y"]);
 }
 
 #[tokio::test]
