@@ -129,14 +129,14 @@ impl Management {
         if let Some(body) = body {
             request = request.json(body);
         }
-        let answer = fetch::answer(request, &url, MAX_ANSWER).await?;
-        let limits = pace::Limits::read(&answer.headers);
-        let body = if answer.status < 400 {
-            parse(&answer.body)
+        let reply = fetch::reply(request, &url, MAX_ANSWER).await?;
+        let limits = pace::Limits::read(&reply.headers);
+        let body = if reply.status < 400 {
+            parse(&reply.body)
         } else {
             // Whoever refuses a token may repeat it, and what is refused is logged.
-            parse(String::from_utf8_lossy(&answer.body).replace(token, "…").as_bytes())
+            parse(String::from_utf8_lossy(&reply.body).replace(token, "…").as_bytes())
         };
-        Ok((answer.status, limits, body))
+        Ok((reply.status, limits, body))
     }
 }

@@ -247,14 +247,14 @@ impl Configuration {
 pub fn run(arguments: Arguments) -> ExitCode {
     let done = match arguments.command {
         Command::Render { configuration, wasm, out, shared, reloadable } => {
-            let kept = if reloadable {
-                Kept::Reloadable
+            let rendering = if reloadable {
+                Rendering::Reloadable
             } else if shared {
-                Kept::Shared
+                Rendering::Shared
             } else {
-                Kept::Nothing
+                Rendering::Plain
             };
-            render(&configuration, wasm, out, kept)
+            render(&configuration, wasm, out, rendering)
         }
         Command::Serve { configuration, state, refusals } => serve(&configuration, &state, refusals),
         Command::Run { configuration, wasm, state, envoy, more } => {
@@ -297,27 +297,32 @@ pub fn run(arguments: Arguments) -> ExitCode {
     }
 }
 
-/// What of an earlier rendering stays.
+/// What it is rendered for: a start of all, parts that share a folder and keep its secret, or an Envoy that goes on.
 #[derive(Clone, Copy, PartialEq, Eq)]
-enum Kept {
-    Nothing,
+enum Rendering {
+    Plain,
     Shared,
     Reloadable,
 }
 
-fn render(configuration: &Configuration, wasm: PathBuf, out: PathBuf, kept: Kept) -> Result<(), Vec<Fault>> {
+fn render(
+    configuration: &Configuration,
+    wasm: PathBuf,
+    out: PathBuf,
+    rendering: Rendering,
+) -> Result<(), Vec<Fault>> {
     let source = Source::read(configuration.policy.as_deref(), configuration.env_file.as_deref(), true)?;
     check::loaded(&source, None)?;
     let failed = |e: String| vec![Fault::text(e)];
     let (policy, env) = (source.policy.clone(), source.env.clone());
     let mut input = RenderInput { policy, env, wasm, state_dir: out, secret: None };
-    if kept == Kept::Shared {
+    if rendering == Rendering::Shared {
         // What is refused must leave the filter that is there.
         crate::render::render(&input).map_err(|errors| source.name(errors))?;
         input.secret = kept_secret(&input.state_dir);
         input.wasm = copy_filter(&input.wasm, &input.state_dir).map_err(failed)?;
     }
-    let line = if kept == Kept::Reloadable {
+    let line = if rendering == Rendering::Reloadable {
         let reloadable = render_reloadable(&input).map_err(|errors| source.name(errors))?;
         if write_reloadable(&reloadable).map_err(failed)? {
             let mut err = std::io::stderr().lock();

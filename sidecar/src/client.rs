@@ -17,7 +17,7 @@ pub struct Client {
 }
 
 /// What is sent.
-pub struct Question<'a> {
+pub struct Request<'a> {
     pub method: &'a Method,
     /// Behind the base URL, with its query.
     pub path: &'a str,
@@ -28,7 +28,7 @@ pub struct Question<'a> {
 
 /// Why nothing came back.
 #[derive(Debug)]
-pub struct Silence {
+pub struct NoResponse {
     pub why: String,
     /// Whether anybody was there.
     pub connected: bool,
@@ -73,18 +73,17 @@ impl Client {
     ///
     /// # Errors
     /// Why nothing came back.
-    pub async fn ask(&self, question: &Question<'_>) -> Result<Response, Silence> {
-        let url = format!("{}{}", self.base, question.path);
-        let mut request = self.http.request(question.method.clone(), url);
-        request =
-            question.headers.iter().fold(request, |request, (name, value)| request.header(*name, *value));
-        if let Some(token) = question.token {
-            request = request.header("authorization", format!("Bearer {token}"));
+    pub async fn ask(&self, request: &Request<'_>) -> Result<Response, NoResponse> {
+        let url = format!("{}{}", self.base, request.path);
+        let mut sent = self.http.request(request.method.clone(), url);
+        sent = request.headers.iter().fold(sent, |sent, (name, value)| sent.header(*name, *value));
+        if let Some(token) = request.token {
+            sent = sent.header("authorization", format!("Bearer {token}"));
         }
-        if let Some(body) = question.body {
-            request = request.body(body.to_owned());
+        if let Some(body) = request.body {
+            sent = sent.body(body.to_owned());
         }
-        request.send().await.map_err(|e| Silence { why: cause(&e), connected: !e.is_connect() })
+        sent.send().await.map_err(|e| NoResponse { why: cause(&e), connected: !e.is_connect() })
     }
 }
 

@@ -3,7 +3,7 @@
 //! Statuses, the headers that matter, and JSON by its members and types are compared; values are not, and no report has one of a token's.
 
 mod allow;
-mod answer;
+mod reply;
 pub mod cases;
 mod challenge;
 mod differences;
@@ -13,14 +13,14 @@ mod mask;
 pub mod report;
 mod shape;
 
-use crate::client::{Client, Question};
+use crate::client::{Client, Request};
 use crate::settings::Fault;
 use crate::smoke::token;
-use answer::Answer;
 use cases::{Case, Cases, Token};
 use clap::Args;
 use differences::{Difference, Place};
 use mask::Mask;
+use reply::Reply;
 use report::{Outcome, Report, Row};
 use reqwest::Url;
 use std::io::Write as _;
@@ -165,15 +165,15 @@ impl Side {
         Ok(Self { client, base, gone: false })
     }
 
-    async fn ask(&mut self, question: &Question<'_>, mask: &Mask) -> Result<Answer, String> {
+    async fn ask(&mut self, request: &Request<'_>, mask: &Mask) -> Result<Reply, String> {
         if self.gone {
             return Err("not asked: nobody was there before".to_owned());
         }
-        match self.client.ask(question).await {
-            Ok(response) => Answer::read(response, &self.base, mask).await.map_err(|why| mask.shown(&why)),
-            Err(silence) => {
-                self.gone = !silence.connected;
-                Err(mask.shown(&silence.why))
+        match self.client.ask(request).await {
+            Ok(response) => Reply::read(response, &self.base, mask).await.map_err(|why| mask.shown(&why)),
+            Err(failed) => {
+                self.gone = !failed.connected;
+                Err(mask.shown(&failed.why))
             }
         }
     }
@@ -194,21 +194,21 @@ async fn row(case: &Case, cases: &Cases, sides: &mut [Side; 2], tokens: &Tokens,
             return row;
         }
     };
-    let question = case.question(token);
+    let request = case.request(token);
     let [a, b] = sides;
-    let answers = tokio::join!(a.ask(&question, &tokens.mask), b.ask(&question, &tokens.mask));
-    judge(&mut row, answers, case, cases, used);
+    let replies = tokio::join!(a.ask(&request, &tokens.mask), b.ask(&request, &tokens.mask));
+    judge(&mut row, replies, case, cases, used);
     row
 }
 
 fn judge(
     row: &mut Row,
-    answers: (Result<Answer, String>, Result<Answer, String>),
+    replies: (Result<Reply, String>, Result<Reply, String>),
     case: &Case,
     cases: &Cases,
     used: &mut [bool],
 ) {
-    match &answers {
+    match &replies {
         (Ok(a), Ok(b)) => {
             let statuses = (a.status, b.status);
             let mut found = differences::between(a, b);
@@ -220,11 +220,11 @@ fn judge(
             row.unused = unused.map(|(line, _)| line.why.clone()).collect();
         }
         (a, b) => {
-            let said = |answer: &Result<Answer, String>| match answer {
-                Ok(answer) => answer.status.to_string(),
+            let said = |reply: &Result<Reply, String>| match reply {
+                Ok(reply) => reply.status.to_string(),
                 Err(why) => why.clone(),
             };
-            row.differences = vec![Difference::new(Place::Answer, Some(said(a)), Some(said(b)))];
+            row.differences = vec![Difference::new(Place::Reply, Some(said(a)), Some(said(b)))];
         }
     }
     row.outcome = if row.differences.is_empty() {
@@ -234,7 +234,7 @@ fn judge(
     } else {
         Outcome::Different
     };
-    row.answers = [answers.0.ok(), answers.1.ok()];
+    row.replies = [replies.0.ok(), replies.1.ok()];
 }
 
 #[cfg(test)]

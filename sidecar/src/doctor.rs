@@ -13,7 +13,7 @@ use crate::jwks;
 use crate::settings::{Fault, Source};
 use gatewaystack_core::config;
 use gatewaystack_core::config::policy::Policy;
-use judge::{Bench, Refused, Verdict};
+use judge::{Judge, Refused, Verdict};
 use lines::{line, list, shown};
 use mcp::McpRoute;
 use std::fmt::Write as _;
@@ -66,10 +66,10 @@ pub fn run(source: &Source, mut question: Question) -> Result<(), Vec<Fault>> {
 pub async fn examine(policy: &Policy, question: &Question, now_ms: u64) -> Result<Diagnosis, String> {
     let request = Request::by(policy, question)?;
     let token = bare(&question.token);
-    let facts = token::read(token);
-    let mut bench = Bench::new(policy, now_ms);
-    let issuer = facts.issuer(policy);
-    let mut text = facts.lines(policy, issuer, now_ms);
+    let unverified = token::read(token);
+    let mut judge = Judge::new(policy, now_ms);
+    let issuer = unverified.issuer(policy);
+    let mut text = unverified.lines(policy, issuer, now_ms);
     if let Some((id, issuer)) = issuer.filter(|_| !question.offline) {
         let fetched = jwks::key_set(issuer).await;
         match &fetched {
@@ -81,12 +81,13 @@ pub async fn examine(policy: &Policy, question: &Question, now_ms: u64) -> Resul
             }
             Err(trouble) => line(&mut text, "keys", &format!("none: {}", trouble.line(id.0))),
         }
-        bench.hold(id, fetched.ok().map(|(_, set, _)| set));
+        judge.hold(id, fetched.ok().map(|(_, set, _)| set));
     }
-    let auth0 = question.auth0 || issuer.is_some_and(|(_, i)| is_auth0(&i.issuer)) || facts.is_auth0(policy);
+    let auth0 =
+        question.auth0 || issuer.is_some_and(|(_, i)| is_auth0(&i.issuer)) || unverified.is_auth0(policy);
     let (allowed, reason) = match &request {
-        Some(request) => one(&mut text, &bench, request, token, auth0),
-        None => all(&mut text, &bench, token, auth0),
+        Some(request) => one(&mut text, &judge, request, token, auth0),
+        None => all(&mut text, &judge, token, auth0),
     };
     Ok(Diagnosis { allowed, reason, text })
 }
@@ -116,13 +117,13 @@ impl<'a> Request<'a> {
 /// One request, through the whole exchange.
 fn one(
     text: &mut String,
-    bench: &Bench,
+    judge: &Judge,
     request: &Request<'_>,
     token: &str,
     auth0: bool,
 ) -> (bool, Option<&'static str>) {
     let question = request.question;
-    let (route, verdict) = bench.request(question, &request.path, &request.body, token);
+    let (route, verdict) = judge.request(question, &request.path, &request.body, token);
     let on = route.map_or("no route".to_owned(), |route| format!("route {route}"));
     let _ = writeln!(text, "\n{} {}, {on}", shown(question.method()), shown(&request.path));
     if let (Some(call), Some(mcp)) = (&question.call, &request.mcp) {
@@ -131,15 +132,15 @@ fn one(
     }
     let concluded = conclude(text, &verdict, auth0);
     if let Some(mcp) = &request.mcp {
-        text.push_str(&mcp.tools(bench, token));
+        text.push_str(&mcp.tools(judge, token));
     }
     concluded
 }
 
 /// The token alone, then each route.
-fn all(text: &mut String, bench: &Bench, token: &str, auth0: bool) -> (bool, Option<&'static str>) {
+fn all(text: &mut String, judge: &Judge, token: &str, auth0: bool) -> (bool, Option<&'static str>) {
     let _ = writeln!(text, "\nthe token alone");
-    let (verdict, claims) = bench.token(token);
+    let (verdict, claims) = judge.token(token);
     if let Some(claims) = claims {
         line(text, "scopes", &list(claims.scopes().names()));
         line(text, "machine", if claims.is_machine() { "yes" } else { "no" });
@@ -150,7 +151,7 @@ fn all(text: &mut String, bench: &Bench, token: &str, auth0: bool) -> (bool, Opt
     let mut anywhere = false;
     if depends_on_route {
         let _ = writeln!(text, "\nby route");
-        for (name, verdict) in bench.routes(token) {
+        for (name, verdict) in judge.routes(token) {
             // A public route says nothing about the token.
             anywhere |= matches!(verdict, Verdict::Allowed("authorized"));
             let said = match verdict {

@@ -43,11 +43,11 @@ pub async fn send(url: &str, max: usize) -> Result<(u16, Vec<u8>), String> {
         None => client()?.get(url),
     };
     let request = request.header("accept", "application/json");
-    answer(request, url, max).await.map(|answer| (answer.status, answer.body))
+    reply(request, url, max).await.map(|reply| (reply.status, reply.body))
 }
 
 /// An answer, read to its end.
-pub struct Answer {
+pub struct Reply {
     pub status: u16,
     pub headers: HeaderMap,
     pub body: Vec<u8>,
@@ -57,7 +57,7 @@ pub struct Answer {
 ///
 /// # Errors
 /// No answer in time, a broken one, or one of more than `max` bytes.
-pub async fn answer(request: RequestBuilder, url: &str, max: usize) -> Result<Answer, String> {
+pub async fn reply(request: RequestBuilder, url: &str, max: usize) -> Result<Reply, String> {
     let failed = |what: &str, e: &reqwest::Error| format!("{url} {what}: {}", cause(e));
     let mut response = request.send().await.map_err(|e| failed("didn't answer", &e))?;
     let status = response.status().as_u16();
@@ -69,7 +69,7 @@ pub async fn answer(request: RequestBuilder, url: &str, max: usize) -> Result<An
             return Err(format!("{url} answered more than {max} bytes"));
         }
     }
-    Ok(Answer { status, headers, body })
+    Ok(Reply { status, headers, body })
 }
 
 /// Certificates in the place of the system's.

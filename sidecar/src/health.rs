@@ -25,13 +25,13 @@ const PATIENCE: Duration = Duration::from_secs(12);
 pub struct Health {
     policy: Arc<Policy>,
     promoter: Option<Arc<Promoter>>,
-    keys: Vec<Probe<Found>>,
+    keys: Vec<Probe<IssuerKeys>>,
     management: Probe<Findings>,
 }
 
 /// What is known of an issuer.
 #[derive(Clone, Default)]
-struct Found {
+struct IssuerKeys {
     /// The last success: when, and what.
     good: Option<(Instant, Keys)>,
     /// Why the last probe failed.
@@ -76,10 +76,10 @@ impl Health {
 
     async fn issuer(&self, at: usize) -> Option<(bool, Map<String, Value>)> {
         let issuer = self.policy.issuers.get(at)?;
-        let ask = |last: Option<Arc<Found>>| {
+        let ask = |last: Option<Arc<IssuerKeys>>| {
             let policy = Arc::clone(&self.policy);
             async move {
-                let last = last.map(|found| Found::clone(&found)).unwrap_or_default();
+                let last = last.map(|found| IssuerKeys::clone(&found)).unwrap_or_default();
                 match policy.issuers.get(at) {
                     Some(issuer) => probe(at, issuer, last).await,
                     None => last,
@@ -106,23 +106,23 @@ impl Health {
     }
 }
 
-async fn probe(at: usize, issuer: &Issuer, last: Found) -> Found {
+async fn probe(at: usize, issuer: &Issuer, last: IssuerKeys) -> IssuerKeys {
     let both = async {
         let keys = jwks::fetch(issuer).await.map_err(|trouble| trouble.line(at))?;
         let slip = jwks::check_discovery(issuer).await.err();
         Ok::<_, String>((keys, slip))
     };
     let failed = match tokio::time::timeout(PATIENCE, both).await {
-        Ok(Ok((keys, error))) => return Found { good: Some((Instant::now(), keys)), error },
+        Ok(Ok((keys, error))) => return IssuerKeys { good: Some((Instant::now(), keys)), error },
         Ok(Err(error)) => error,
         Err(_) => format!("{} didn't answer in time", jwks::configured(issuer)),
     };
     let good = last.good.map(|(at, keys)| (at, Keys { reachable: false, ..keys }));
-    Found { good, error: Some(failed) }
+    IssuerKeys { good, error: Some(failed) }
 }
 
 /// Whether the keys can be had, and what the report says of it.
-fn members(issuer: &Issuer, found: &Found) -> (bool, Map<String, Value>) {
+fn members(issuer: &Issuer, found: &IssuerKeys) -> (bool, Map<String, Value>) {
     let keys = found.good.as_ref().map(|(_, keys)| keys);
     let reachable = keys.is_some_and(|keys| keys.reachable);
     let mut members = Map::new();

@@ -35,11 +35,11 @@ pub fn run(
     let locked = Locked::new(names).map_err(|e| vec![Fault::text(e)])?;
     let files: Vec<&Path> = [base].into_iter().chain(overrides.iter().map(PathBuf::as_path)).collect();
     let (documents, source) = read(&files, env_file)?;
-    let told = judge(&documents, &locked, &source, host);
+    let found = judge(&documents, &locked, &source, host);
     let named = |(document, error): (Option<usize>, ConfigError)| {
         Fault::new(document.and_then(|at| files.get(at)).copied(), error)
     };
-    let (merged, warnings) = told.map_err(|errors| errors.into_iter().map(named).collect::<Vec<_>>())?;
+    let (merged, warnings) = found.map_err(|errors| errors.into_iter().map(named).collect::<Vec<_>>())?;
     let mut err = std::io::stderr().lock();
     for warning in warnings {
         let _ = writeln!(err, "warning: {}", named(warning));
@@ -64,7 +64,7 @@ fn read(files: &[&Path], env_file: Option<&Path>) -> Result<(Vec<Value>, Source)
 }
 
 /// Errors or warnings, each with the document that it is about, by its place; `None`: all of them together, or a variable.
-type Told = Vec<(Option<usize>, ConfigError)>;
+type Findings = Vec<(Option<usize>, ConfigError)>;
 
 /// Merges and checks: the policy and its warnings, or every error.
 fn judge(
@@ -72,16 +72,16 @@ fn judge(
     locked: &Locked,
     source: &Source,
     host: Option<Host>,
-) -> Result<(Value, Told), Told> {
+) -> Result<(Value, Findings), Findings> {
     let Some((base, overrides)) = documents.split_first() else { return Err(Vec::new()) };
     let some = |(at, error): (usize, ConfigError)| (Some(at), error);
     let (merged, refused) = rules::attempt(base, overrides, locked);
-    let refused: Told = refused.into_iter().map(some).collect();
+    let refused: Findings = refused.into_iter().map(some).collect();
     let blame = |error: ConfigError| match error.path.as_str() {
         path if path.is_empty() || gatewaystack_core::config::is_variable(path) => (None, error),
         _ => some(origin::blame(documents, &merged, error)),
     };
-    let blamed = |errors: Vec<ConfigError>| errors.into_iter().map(blame).collect::<Told>();
+    let blamed = |errors: Vec<ConfigError>| errors.into_iter().map(blame).collect::<Findings>();
     let whole = Source::of(Some(merged.value.clone()), source.env.clone());
     let loaded = check::load(&whole, host).map_err(blamed);
     if !refused.is_empty() {
@@ -89,7 +89,7 @@ fn judge(
         let is_new = |(at, error): &(Option<usize>, ConfigError)| {
             !refused.iter().any(|(document, known)| document == at && known.path == error.path)
         };
-        let further: Told = loaded.err().into_iter().flatten().filter(is_new).collect();
+        let further: Findings = loaded.err().into_iter().flatten().filter(is_new).collect();
         return Err(refused.into_iter().chain(further).collect());
     }
     let policy = loaded?;
@@ -97,22 +97,22 @@ fn judge(
     if let Some(host) = host {
         found.extend(check::of_host(host, &merged.value, 0, &policy).map_err(|e| blamed(vec![e]))?);
     }
-    let mut told = blamed(found);
-    told.extend(weaker_routes(&policy, &merged));
-    Ok((merged.value, told))
+    let mut found = blamed(found);
+    found.extend(weaker_routes(&policy, &merged));
+    Ok((merged.value, found))
 }
 
-fn weaker_routes(policy: &Policy, merged: &Merged) -> Told {
+fn weaker_routes(policy: &Policy, merged: &Merged) -> Findings {
     let [routes, _] = &merged.elements;
     let document = |at: usize| routes.get(at).map_or(0, |(document, _)| *document);
-    let told = weaker::weaker(policy, document).into_iter().map(|(at, hidden, less)| {
+    let found = weaker::weaker(policy, document).into_iter().map(|(at, hidden, less)| {
         let path = routes.get(at).map(|(_, path)| path.clone()).unwrap_or_default();
         let hidden_path = routes.get(hidden).map(|(_, path)| path.as_str()).unwrap_or_default();
         let whose = origin::whose(document(hidden));
         let message = format!("takes requests of {hidden_path} of {whose}, and asks less of them: {less}");
         (Some(document(at)), ConfigError::new(path, message))
     });
-    told.collect()
+    found.collect()
 }
 
 #[cfg(test)]

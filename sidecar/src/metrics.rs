@@ -40,7 +40,7 @@ counters! {
 
 /// What became of a body that the webhook got.
 #[derive(Debug, Clone, Copy)]
-pub enum Body {
+pub enum BodyOutcome {
     Filtered,
     Taken { queued: usize, duplicates: usize },
     Unauthorized,
@@ -55,17 +55,17 @@ impl Metrics {
     }
 
     /// Counts a body.
-    pub fn body(&self, body: Body) {
+    pub fn body(&self, body: BodyOutcome) {
         match body {
-            Body::Filtered => add(&self.bodies_filtered, 1),
-            Body::Taken { queued, duplicates } => {
+            BodyOutcome::Filtered => add(&self.bodies_filtered, 1),
+            BodyOutcome::Taken { queued, duplicates } => {
                 add(&self.bodies_taken, 1);
                 add(&self.events_queued, queued);
                 add(&self.events_duplicate, duplicates);
             }
-            Body::Unauthorized => add(&self.bodies_unauthorized, 1),
-            Body::Refused => add(&self.bodies_refused, 1),
-            Body::Unavailable => add(&self.bodies_unavailable, 1),
+            BodyOutcome::Unauthorized => add(&self.bodies_unauthorized, 1),
+            BodyOutcome::Refused => add(&self.bodies_refused, 1),
+            BodyOutcome::Unavailable => add(&self.bodies_unavailable, 1),
         }
     }
 

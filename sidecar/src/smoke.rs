@@ -1,7 +1,7 @@
 //! `gatewaystack smoke`: the original README's §7 to §10 against a running gateway. A URL and tokens in; a table with what was expected and what
 //! came out. A row that can't be tried says why, and fails nothing.
 
-mod got;
+mod reply;
 mod report;
 mod rows;
 

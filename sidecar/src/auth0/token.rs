@@ -45,11 +45,11 @@ pub struct Tokens {
     url: String,
     audience: String,
     credentials: Credentials,
-    kept: Mutex<Kept>,
+    cache: Mutex<Cache>,
 }
 
 #[derive(Default)]
-struct Kept {
+struct Cache {
     token: Option<Arc<Token>>,
     /// Until when nothing is tried, and why.
     failed: Option<(Instant, Trouble)>,
@@ -59,7 +59,7 @@ impl Tokens {
     /// Tokens of the tenant at `base`.
     pub fn new(base: &str, credentials: Credentials) -> Self {
         let (url, audience) = (format!("{base}/oauth/token"), format!("{base}/api/v2/"));
-        Self { url, audience, credentials, kept: Mutex::default() }
+        Self { url, audience, credentials, cache: Mutex::default() }
     }
 
     /// A token that is good now.
@@ -67,11 +67,11 @@ impl Tokens {
     /// # Errors
     /// Why there is none.
     pub async fn current(&self) -> Result<Arc<Token>, Trouble> {
-        let mut kept = self.kept.lock().await;
-        if let Some(token) = kept.token.as_ref().filter(|token| token.ends > Instant::now()) {
+        let mut cache = self.cache.lock().await;
+        if let Some(token) = cache.token.as_ref().filter(|token| token.ends > Instant::now()) {
             return Ok(Arc::clone(token));
         }
-        if let Some((until, trouble)) = &kept.failed
+        if let Some((until, trouble)) = &cache.failed
             && *until > Instant::now()
         {
             return Err(trouble.clone());
@@ -79,13 +79,13 @@ impl Tokens {
         match self.fetch().await {
             Ok(token) => {
                 let token = Arc::new(token);
-                *kept = Kept { token: Some(Arc::clone(&token)), failed: None };
+                *cache = Cache { token: Some(Arc::clone(&token)), failed: None };
                 Ok(token)
             }
             Err(trouble) => {
                 let asked_for = if let Trouble::Passing { after, .. } = &trouble { *after } else { None };
                 let until = Instant::now().checked_add(asked_for.unwrap_or_default().max(FAILED));
-                *kept = Kept { token: None, failed: until.map(|until| (until, trouble.clone())) };
+                *cache = Cache { token: None, failed: until.map(|until| (until, trouble.clone())) };
                 Err(trouble)
             }
         }
@@ -93,9 +93,9 @@ impl Tokens {
 
     /// Auth0 has refused this token.
     pub async fn forget(&self, token: &Arc<Token>) {
-        let mut kept = self.kept.lock().await;
-        if kept.token.as_ref().is_some_and(|current| Arc::ptr_eq(current, token)) {
-            kept.token = None;
+        let mut cache = self.cache.lock().await;
+        if cache.token.as_ref().is_some_and(|current| Arc::ptr_eq(current, token)) {
+            cache.token = None;
         }
     }
 
@@ -113,13 +113,13 @@ impl Tokens {
             "client_secret": self.credentials.secret.reveal(),
             "audience": self.audience,
         }));
-        let answer = fetch::answer(request, &self.url, MAX_ANSWER).await.map_err(passing)?;
-        let body = parse(&answer.body);
-        match answer.status {
+        let reply = fetch::reply(request, &self.url, MAX_ANSWER).await.map_err(passing)?;
+        let body = parse(&reply.body);
+        match reply.status {
             200 => read(&body, asked)
                 .ok_or_else(|| passing("the token endpoint's answer has no token".to_owned())),
             status @ (408 | 429 | 500..) => {
-                let limits = pace::Limits::read(&answer.headers);
+                let limits = pace::Limits::read(&reply.headers);
                 let after = if status == 429 { Some(limits.wait()) } else { limits.retry_after };
                 Err(Trouble::Passing { why: format!("the token endpoint answered {status}"), after })
             }

@@ -2,7 +2,7 @@
 
 use super::allow::{self, Allow};
 use super::form::Form;
-use crate::client::Question;
+use crate::client::Request;
 use crate::settings::{Fault, yaml};
 use gatewaystack_core::config::error::ConfigError;
 use reqwest::header::{HeaderName, HeaderValue};
@@ -61,9 +61,9 @@ pub enum Token {
 
 impl Case {
     /// What is sent, with the token that it wants.
-    pub(crate) fn question<'a>(&'a self, token: Option<&'a str>) -> Question<'a> {
+    pub(crate) fn request<'a>(&'a self, token: Option<&'a str>) -> Request<'a> {
         let headers = self.headers.iter().map(|(name, value)| (name.as_str(), value.as_str())).collect();
-        Question { method: &self.method, path: &self.path, token, headers, body: self.body.as_deref() }
+        Request { method: &self.method, path: &self.path, token, headers, body: self.body.as_deref() }
     }
 }
 

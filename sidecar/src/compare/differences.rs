@@ -1,14 +1,14 @@
 //! Two answers in; where they differ, and what each has there, out.
 
-use super::answer::{Answer, Body};
 use super::headers::UNREADABLE;
+use super::reply::{Body, Reply};
 use super::shape;
 
 /// Where two answers differ.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Place {
     /// One side didn't answer. Nothing allows that.
-    Answer,
+    Reply,
     Status,
     /// The header's name, in lower case.
     Header(String),
@@ -34,7 +34,7 @@ impl Difference {
 }
 
 /// All differences of two answers.
-pub fn between(a: &Answer, b: &Answer) -> Vec<Difference> {
+pub fn between(a: &Reply, b: &Reply) -> Vec<Difference> {
     let mut found = Vec::new();
     if a.status != b.status {
         found.push(Difference::new(Place::Status, Some(a.status.to_string()), Some(b.status.to_string())));

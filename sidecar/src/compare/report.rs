@@ -1,7 +1,7 @@
 //! The report of a comparison: rows in; text for a terminal, Markdown and JSON out.
 
-use super::answer::Answer;
 use super::differences::{Difference, Place};
+use super::reply::Reply;
 use super::shape;
 use serde_json::{Value, json};
 use std::fmt::Write as _;
@@ -44,7 +44,7 @@ pub struct Row {
     /// Without its query.
     pub path: String,
     pub outcome: Outcome,
-    pub(super) answers: [Option<Answer>; 2],
+    pub(super) replies: [Option<Reply>; 2],
     pub(super) differences: Vec<Difference>,
     /// The reasons of its lines of `allow` that named nothing.
     pub unused: Vec<String>,
@@ -52,14 +52,12 @@ pub struct Row {
 
 impl Row {
     pub(super) fn new(name: String, method: String, path: String) -> Self {
-        let (answers, differences, unused) = ([None, None], Vec::new(), Vec::new());
-        Self { name, method, path, outcome: Outcome::Same, answers, differences, unused }
+        let (replies, differences, unused) = ([None, None], Vec::new(), Vec::new());
+        Self { name, method, path, outcome: Outcome::Same, replies, differences, unused }
     }
 
     fn statuses(&self) -> [String; 2] {
-        self.answers
-            .each_ref()
-            .map(|answer| answer.as_ref().map_or("–".to_owned(), |a| a.status.to_string()))
+        self.replies.each_ref().map(|reply| reply.as_ref().map_or("–".to_owned(), |a| a.status.to_string()))
     }
 }
 
@@ -161,7 +159,7 @@ impl Report {
 
 fn row(row: &Row) -> Value {
     let skipped = if let Outcome::Skipped(why) = row.outcome { json!(why) } else { Value::Null };
-    let [a, b] = row.answers.each_ref().map(|answer| answer.as_ref().map_or(Value::Null, answered));
+    let [a, b] = row.replies.each_ref().map(|reply| reply.as_ref().map_or(Value::Null, reply_json));
     let differences: Vec<Value> = row.differences.iter().map(difference).collect();
     json!({
         "name": row.name, "method": row.method, "path": row.path, "outcome": row.outcome.word(), "skipped": skipped,
@@ -169,15 +167,15 @@ fn row(row: &Row) -> Value {
     })
 }
 
-fn answered(answer: &Answer) -> Value {
+fn reply_json(reply: &Reply) -> Value {
     let types = |(path, types): (&String, _)| (path.clone(), json!(shape::types(types)));
-    let shape = answer.body.shape().map(|shape| shape.iter().map(types).collect::<serde_json::Map<_, _>>());
-    json!({ "status": answer.status, "headers": answer.headers, "body": answer.body.kind(), "shape": shape })
+    let shape = reply.body.shape().map(|shape| shape.iter().map(types).collect::<serde_json::Map<_, _>>());
+    json!({ "status": reply.status, "headers": reply.headers, "body": reply.body.kind(), "shape": shape })
 }
 
 fn difference(difference: &Difference) -> Value {
     let (what, at) = match &difference.place {
-        Place::Answer => ("answer", None),
+        Place::Reply => ("answer", None),
         Place::Status => ("status", None),
         Place::Header(name) => ("header", Some(name)),
         Place::Body(path) => ("body", Some(path)),
@@ -188,7 +186,7 @@ fn difference(difference: &Difference) -> Value {
 
 fn place(place: &Place) -> String {
     match place {
-        Place::Answer => "answer".to_owned(),
+        Place::Reply => "answer".to_owned(),
         Place::Status => "status".to_owned(),
         Place::Header(name) => format!("header {name}"),
         Place::Body(path) if path.is_empty() => "body".to_owned(),

@@ -27,7 +27,7 @@ use std::net::{IpAddr, Ipv4Addr};
 use std::sync::Arc;
 
 /// A gateway without Envoy.
-pub struct Bench {
+pub struct Judge {
     policy: Policy,
     keys: KeyRing,
     now_ms: u64,
@@ -59,7 +59,7 @@ pub struct Refused {
 
 const UNKNOWN_KEY: Refusal = Refusal::Token(TokenFault::UnknownKey);
 
-impl Bench {
+impl Judge {
     /// Nothing is fetched yet.
     pub fn new(policy: &Policy, now_ms: u64) -> Self {
         let mut policy = policy.clone();

@@ -1,7 +1,7 @@
 //! MCP routes: which of them a question is about, and which of its tools a caller may call.
 
 use super::call::{Call, lacks};
-use super::judge::{Bench, asked_host};
+use super::judge::{Judge, asked_host};
 use super::lines::{line, list, shown};
 use super::question::Question;
 use gatewaystack_core::authorize;
@@ -78,11 +78,11 @@ fn paths(policy: &Policy) -> Vec<String> {
 
 impl McpRoute<'_> {
     /// What the caller has and may call here; nothing where the route doesn't take the token.
-    pub fn tools(&self, bench: &Bench, token: &str) -> String {
-        let Some(principal) = bench.caller(self.route, token) else { return String::new() };
+    pub fn tools(&self, judge: &Judge, token: &str) -> String {
+        let Some(principal) = judge.caller(self.route, token) else { return String::new() };
         let (mut may, mut may_not) = (Vec::new(), Vec::new());
         for (name, rule) in &self.mcp.tools.named {
-            match self.check(bench, &principal, name) {
+            match self.check(judge, &principal, name) {
                 Ok(()) => may.push(shown(name)),
                 Err(refusal) => {
                     may_not.push(format!("{} ({})", shown(name), self.why(&principal, rule, &refusal)))
@@ -107,10 +107,10 @@ impl McpRoute<'_> {
         text
     }
 
-    fn check(&self, bench: &Bench, principal: &Principal, name: &str) -> Result<(), Refusal> {
+    fn check(&self, judge: &Judge, principal: &Principal, name: &str) -> Result<(), Refusal> {
         let call = Message::of("tools/call", Target::Tool(name.to_owned()));
         let operation = Operation::of_call(call, Era::V2025_11_25);
-        authorize::check_operation(bench.policy(), self.route, self.mcp, Some(principal), &operation)
+        authorize::check_operation(judge.policy(), self.route, self.mcp, Some(principal), &operation)
     }
 
     fn why(&self, principal: &Principal, rule: &McpRule, refusal: &Refusal) -> String {

@@ -12,7 +12,7 @@ const MAX_DEPTH: usize = 32;
 const NO_AUDIENCE: &str = "none: it names no API; have the client ask for one (audience or resource), or the provider add it (Keycloak: an audience mapper)";
 
 /// What could be read.
-pub struct Facts {
+pub struct UnverifiedToken {
     parts: usize,
     length: usize,
     header: Value,
@@ -20,7 +20,7 @@ pub struct Facts {
 }
 
 /// Reads what there is to read.
-pub fn read(token: &str) -> Facts {
+pub fn read(token: &str) -> UnverifiedToken {
     let parts = token.split('.').count();
     let decoded = (parts == 3).then(|| jwt::decode(token).ok()).flatten();
     let parse = |bytes: &[u8]| json::parse(bytes, MAX_DEPTH).unwrap_or_default();
@@ -33,10 +33,10 @@ pub fn read(token: &str) -> Facts {
             (jwt::decode(&alone).map(|d| parse(&d.header)).unwrap_or_default(), Value::Null)
         }
     };
-    Facts { parts, length: token.len(), header, claims }
+    UnverifiedToken { parts, length: token.len(), header, claims }
 }
 
-impl Facts {
+impl UnverifiedToken {
     /// The configured issuer that the token names.
     pub fn issuer<'p>(&self, policy: &'p Policy) -> Option<(IssuerId, &'p Issuer)> {
         let bare = |s: &str| s.strip_suffix('/').unwrap_or(s).to_owned();

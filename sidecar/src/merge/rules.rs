@@ -82,13 +82,13 @@ fn not_an_object() -> ConfigError {
 }
 
 /// What an override says about one of the lists.
-enum Given {
-    Nothing,
-    More(Vec<Value>),
-    Instead(Vec<Value>),
+enum ListChange {
+    Remove,
+    Add(Vec<Value>),
+    Replace(Vec<Value>),
 }
 
-fn list(name: &str, given: Value) -> Result<Given, ConfigError> {
+fn list(name: &str, given: Value) -> Result<ListChange, ConfigError> {
     let form = || {
         ConfigError::new(
             name,
@@ -96,10 +96,10 @@ fn list(name: &str, given: Value) -> Result<Given, ConfigError> {
         )
     };
     match given {
-        Value::Null => Ok(Given::Nothing),
-        Value::Array(list) => Ok(Given::More(list)),
+        Value::Null => Ok(ListChange::Remove),
+        Value::Array(list) => Ok(ListChange::Add(list)),
         Value::Object(mut members) if members.len() == 1 => match members.remove("replace") {
-            Some(Value::Array(list)) => Ok(Given::Instead(list)),
+            Some(Value::Array(list)) => Ok(ListChange::Replace(list)),
             _ => Err(form()),
         },
         _ => Err(form()),
@@ -109,21 +109,21 @@ fn list(name: &str, given: Value) -> Result<Given, ConfigError> {
 fn join(
     members: &mut Map<String, Value>,
     name: &str,
-    given: Given,
+    given: ListChange,
     is_first: bool,
     elements: &mut Vec<(usize, String)>,
     document: usize,
 ) {
     match given {
-        Given::Nothing => {
+        ListChange::Remove => {
             members.remove(name);
             elements.clear();
         }
-        Given::Instead(list) => {
+        ListChange::Replace(list) => {
             *elements = places(document, &format!("{name}.replace"), list.len());
             members.insert(name.to_owned(), Value::Array(list));
         }
-        Given::More(list) => {
+        ListChange::Add(list) => {
             let mut joined = match members.remove(name) {
                 Some(Value::Array(before)) => before,
                 _ => Vec::new(),

@@ -1,8 +1,8 @@
 //! The rows, in the order of the original README: what to send, what must come.
 
-use super::got::Got;
+use super::reply::Reply;
 use super::report::{Outcome, Row};
-use crate::client::{Client, Question};
+use crate::client::{Client, Request};
 use crate::compare::cases::{self, Case, Token};
 use gatewaystack_core::{identity, json, jwt};
 use reqwest::Method;
@@ -18,9 +18,9 @@ const NO_WRITER: &str = "no --writer";
 const NO_DEMO: &str = "the demo routes are off";
 
 /// Whether an answer is as expected; else what is wrong with it.
-type Check = fn(&Got) -> Result<(), String>;
+type Check = fn(&Reply) -> Result<(), String>;
 
-struct Tried<'a> {
+struct Run<'a> {
     client: &'a Client,
     /// What is sent, by name: the original README's, as `compare` has it.
     cases: Vec<Case>,
@@ -41,18 +41,18 @@ pub async fn all(
     limit: Option<u32>,
 ) -> Result<Vec<Row>, String> {
     let cases = cases::original().map_err(|_| "the cases can't be read".to_owned())?.cases;
-    let mut tried = Tried { client, cases, reader, writer, rows: Vec::new() };
-    let root = tried.get("/", None).await.map_err(|e| format!("{} doesn't answer: {e}", client.base()))?;
+    let mut run = Run { client, cases, reader, writer, rows: Vec::new() };
+    let root = run.get("/", None).await.map_err(|e| format!("{} doesn't answer: {e}", client.base()))?;
     let demo = root.status == 200 && root.body.get("ok") == Some(&Value::Bool(true));
-    tried.health().await;
-    tried.metadata().await;
-    tried.scopes(demo).await;
-    tried.proxy(proxy_path).await;
-    tried.limit(limit, demo).await;
-    Ok(tried.rows)
+    run.health().await;
+    run.metadata().await;
+    run.scopes(demo).await;
+    run.proxy(proxy_path).await;
+    run.limit(limit, demo).await;
+    Ok(run.rows)
 }
 
-impl Tried<'_> {
+impl Run<'_> {
     /// §7: health.
     async fn health(&mut self) {
         let ok: Check =
@@ -130,7 +130,7 @@ impl Tried<'_> {
         let off = matches!(&got, Ok(got) if got.error() == "access_denied")
             .then(|| "no route has this path: see --proxy-path".to_owned());
         let subject = self.reader.and_then(subject);
-        let check = |got: &Got| is(got, 200, "").and_then(|()| identity_of(got, subject.as_deref()));
+        let check = |got: &Reply| is(got, 200, "").and_then(|()| identity_of(got, subject.as_deref()));
         self.row("9", &name, expected, got, check, off);
     }
 
@@ -148,8 +148,9 @@ impl Tried<'_> {
             match self.get("/protected/ping", Some(reader)).await {
                 Ok(got) if got.status == 200 => {}
                 got => {
-                    let check =
-                        |got: &Got| is(got, 429, "rate_limited").and(said(got.retry_after, "no Retry-After"));
+                    let check = |got: &Reply| {
+                        is(got, 429, "rate_limited").and(said(got.retry_after, "no Retry-After"))
+                    };
                     return self.row("10", &format!("{name} (request {sent})"), expected, got, check, None);
                 }
             }
@@ -158,13 +159,13 @@ impl Tried<'_> {
         self.rows.push(row);
     }
 
-    async fn get(&self, path: &str, token: Option<&str>) -> Result<Got, String> {
-        let question = Question { method: &Method::GET, path, token, headers: Vec::new(), body: None };
-        Got::by(self.client, &question).await
+    async fn get(&self, path: &str, token: Option<&str>) -> Result<Reply, String> {
+        let request = Request { method: &Method::GET, path, token, headers: Vec::new(), body: None };
+        Reply::by(self.client, &request).await
     }
 
     /// Sends the case of this name; or says why it can't be.
-    async fn ask(&self, name: &str) -> Result<Result<Got, String>, &'static str> {
+    async fn ask(&self, name: &str) -> Result<Result<Reply, String>, &'static str> {
         let Some(case) = self.cases.iter().find(|case| case.name == name) else {
             return Ok(Err("no such case".to_owned()));
         };
@@ -173,7 +174,7 @@ impl Tried<'_> {
             Token::Reader => Some(self.reader.ok_or(NO_READER)?),
             Token::Writer => Some(self.writer.ok_or(NO_WRITER)?),
         };
-        Ok(Got::by(self.client, &case.question(token)).await)
+        Ok(Reply::by(self.client, &case.request(token)).await)
     }
 
     async fn send(&mut self, section: &'static str, name: &str, expected: &str, on: bool, check: Check) {
@@ -193,8 +194,8 @@ impl Tried<'_> {
         section: &'static str,
         name: &str,
         expected: &str,
-        got: Result<Got, String>,
-        check: impl Fn(&Got) -> Result<(), String>,
+        got: Result<Reply, String>,
+        check: impl Fn(&Reply) -> Result<(), String>,
         skipped: Option<String>,
     ) {
         let (text, outcome) = match (got, skipped) {
@@ -218,13 +219,13 @@ fn row(section: &'static str, name: &str, expected: &str, got: String, outcome: 
 }
 
 /// Status and error code. An error of another server behind the gateway could be anything: only codes are shown.
-fn summary(got: &Got) -> String {
+fn summary(got: &Reply) -> String {
     let error = got.error();
     let is_code = error.len() <= 64 && error.bytes().all(|b| b.is_ascii_lowercase() || b == b'_');
     if error.is_empty() || !is_code { got.status.to_string() } else { format!("{} {error}", got.status) }
 }
 
-fn is(got: &Got, status: u16, error: &str) -> Result<(), String> {
+fn is(got: &Reply, status: u16, error: &str) -> Result<(), String> {
     said(got.status == status && (error.is_empty() || got.error() == error), "")
 }
 
@@ -233,11 +234,11 @@ fn said(good: bool, wrong: &str) -> Result<(), String> {
 }
 
 /// A 401 of the filter where no route is: the group is off.
-fn absent(got: &Result<Got, String>) -> bool {
+fn absent(got: &Result<Reply, String>) -> bool {
     matches!(got, Ok(got) if got.status == 401 && got.error() == "unauthorized")
 }
 
-fn challenged(got: &Got) -> Result<(), String> {
+fn challenged(got: &Reply) -> Result<(), String> {
     said(
         got.challenge.starts_with("Bearer ") && got.challenge.contains("resource_metadata=\""),
         "no resource_metadata in the challenge",
@@ -269,7 +270,7 @@ fn subject(token: &str) -> Option<String> {
 }
 
 /// Where the backend echoes headers (as echo servers do): the user in one of them, the impostor and the token in none.
-fn identity_of(got: &Got, subject: Option<&str>) -> Result<(), String> {
+fn identity_of(got: &Reply, subject: Option<&str>) -> Result<(), String> {
     let Some(headers) = got.body.get("headers").and_then(Value::as_object) else { return Ok(()) };
     let has = |wanted: &str| {
         let same = |value: &Value| value.as_str() == Some(wanted);

@@ -22,7 +22,7 @@ pub struct Registration {
 
 /// What a body tells of.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub struct Told {
+pub struct Events {
     /// The registrations among its events.
     pub registrations: Vec<Registration>,
     /// Events that aren't JSON which is read: with a lone surrogate, a member twice, nested too deeply. One of them hides no other, for the stream sends
@@ -34,21 +34,21 @@ pub struct Told {
 ///
 /// # Errors
 /// It can't be divided into events.
-pub fn read(body: &[u8]) -> Result<Told, &'static str> {
-    let mut told = Told::default();
+pub fn read(body: &[u8]) -> Result<Events, &'static str> {
+    let mut events = Events::default();
     for text in frame::events(body)? {
         let Some(event) = json::parse(text, MAX_DEPTH).ok().filter(Value::is_object) else {
-            told.skipped += 1;
+            events.skipped += 1;
             continue;
         };
         // An event may wrap itself.
         let inner = event.get("data").filter(|data| data.is_object()).unwrap_or(&event);
         if is_registration(inner) {
             let log_id = log_id(&event).or_else(|| log_id(inner)).unwrap_or_else(|| digest(&event));
-            told.registrations.push(Registration { log_id, client_id: client_id(inner) });
+            events.registrations.push(Registration { log_id, client_id: client_id(inner) });
         }
     }
-    Ok(told)
+    Ok(events)
 }
 
 /// A success (`sapi`) that says so, a path of registration, or a client made through the Management API.

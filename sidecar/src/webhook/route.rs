@@ -1,11 +1,11 @@
 //! `POST /webhooks/auth0/logs` (contract §9.1 to §9.3): who calls is known by the secret, before a byte of the body is
 //! read; what is taken is on the disk before the response.
 
-use super::event::{self, Told};
+use super::event::{self, Events};
 use super::queue::{Queue, Refused};
 use crate::app::reply::{Reply, refusal};
 use crate::clock::now_ms;
-use crate::metrics::{Body as Counted, Metrics};
+use crate::metrics::{BodyOutcome, Metrics};
 use crate::secret::Secret;
 use axum::body::{Body, to_bytes};
 use axum::extract::{Request, State};
@@ -42,20 +42,20 @@ pub async fn receive(State(webhook): State<Arc<Webhook>>, request: Request) -> R
         return webhook.unavailable(headers, text);
     };
     if !shown(headers).any(|shown| secret.is(shown)) {
-        webhook.metrics.body(Counted::Unauthorized);
+        webhook.metrics.body(BodyOutcome::Unauthorized);
         let text = "Send the webhook's secret in Authorization or X-Webhook-Secret.";
         return refusal(StatusCode::UNAUTHORIZED, "unauthorized", text, headers);
     }
-    let told = match read(body).await.and_then(|bytes| {
+    let events = match read(body).await.and_then(|bytes| {
         event::read(&bytes).map_err(|text| (StatusCode::BAD_REQUEST, "invalid_request", text))
     }) {
-        Ok(told) => told,
+        Ok(events) => events,
         Err((status, error, text)) => {
-            webhook.metrics.body(Counted::Refused);
+            webhook.metrics.body(BodyOutcome::Refused);
             return refusal(status, error, text, headers);
         }
     };
-    let Told { registrations, skipped } = told;
+    let Events { registrations, skipped } = events;
     if skipped > 0 {
         webhook.metrics.skipped(skipped);
         tracing::warn!(skipped, "the webhook's body has events that can't be read");
@@ -67,7 +67,7 @@ pub async fn receive(State(webhook): State<Arc<Webhook>>, request: Request) -> R
         Reply::ok(body)
     };
     if registrations.is_empty() {
-        webhook.metrics.body(Counted::Filtered);
+        webhook.metrics.body(BodyOutcome::Filtered);
         if let Err(error) = queue.seen(now_ms()).await {
             tracing::error!(%error, "the webhook's last call can't be noted");
         }
@@ -75,7 +75,7 @@ pub async fn receive(State(webhook): State<Arc<Webhook>>, request: Request) -> R
     }
     match queue.receive(registrations, now_ms()).await {
         Ok(taken) => {
-            webhook.metrics.body(Counted::Taken { queued: taken.queued, duplicates: taken.duplicates });
+            webhook.metrics.body(BodyOutcome::Taken { queued: taken.queued, duplicates: taken.duplicates });
             wake.notify_one();
             reply(json!({ "ok": true, "queued": taken.queued, "duplicates": taken.duplicates }))
         }
@@ -92,7 +92,7 @@ pub async fn receive(State(webhook): State<Arc<Webhook>>, request: Request) -> R
 
 impl Webhook {
     fn unavailable(&self, headers: &HeaderMap, text: &str) -> Reply {
-        self.metrics.body(Counted::Unavailable);
+        self.metrics.body(BodyOutcome::Unavailable);
         refusal(StatusCode::SERVICE_UNAVAILABLE, "temporarily_unavailable", text, headers)
             .header("retry-after", "60")
     }

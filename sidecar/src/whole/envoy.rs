@@ -108,13 +108,13 @@ impl Admin {
 
     async fn stats(&self, filter: &str) -> Result<String, String> {
         let url = format!("http://{}/stats?filter={filter}", self.0);
-        let said = fetch::answer(fetch::client()?.get(&url), &url, 64 * 1024).await?;
+        let said = fetch::reply(fetch::client()?.get(&url), &url, 64 * 1024).await?;
         Ok(String::from_utf8_lossy(&said.body).into_owned())
     }
 
     async fn post(&self, path: &str) -> Result<(), String> {
         let url = format!("http://{}{path}", self.0);
-        fetch::answer(fetch::client()?.post(&url), &url, 1024).await.map(drop)
+        fetch::reply(fetch::client()?.post(&url), &url, 1024).await.map(drop)
     }
 }
 

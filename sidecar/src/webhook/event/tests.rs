@@ -1,6 +1,6 @@
 //! Bodies in rows: what they are, and which clients they name.
 
-use super::{Registration, Told, read};
+use super::{Events, Registration, read};
 use serde_json::{Value, json};
 
 fn named(log_id: &str, client_id: &str) -> Registration {
@@ -17,9 +17,9 @@ fn check(body: &str, expect: &[Registration]) {
 }
 
 fn registrations(body: &[u8]) -> Result<Vec<Registration>, &'static str> {
-    read(body).map(|told| {
-        assert_eq!(told.skipped, 0);
-        told.registrations
+    read(body).map(|events| {
+        assert_eq!(events.skipped, 0);
+        events.registrations
     })
 }
 
@@ -132,23 +132,23 @@ fn an_event_that_cannot_be_read_hides_no_other() {
             (format!("{bad}\r\n\r\n{good}"), 1),
             (format!("[{bad}]"), 0),
         ] {
-            let told = read(body.as_bytes()).unwrap_or_else(|error| panic!("{error}: {body}"));
+            let events = read(body.as_bytes()).unwrap_or_else(|error| panic!("{error}: {body}"));
             let expect = vec![named("1", "a"); registrations];
-            assert_eq!(told, Told { registrations: expect, skipped: 1 }, "{body}");
+            assert_eq!(events, Events { registrations: expect, skipped: 1 }, "{body}");
         }
     }
     let mut bytes = format!("[{good},{{\"a\":\"").into_bytes();
     bytes.extend_from_slice(b"\xff\"}]");
-    assert_eq!(read(&bytes).unwrap(), Told { registrations: vec![named("1", "a")], skipped: 1 });
+    assert_eq!(read(&bytes).unwrap(), Events { registrations: vec![named("1", "a")], skipped: 1 });
     // A line that is broken ends with its line.
     for broken in ["{", "{\"a\":\"", "[{", "x"] {
-        let told = read(format!("{good}\n{broken}\n{good}").as_bytes()).unwrap();
-        assert_eq!((told.registrations.len(), told.skipped), (2, 1), "{broken}");
+        let events = read(format!("{good}\n{broken}\n{good}").as_bytes()).unwrap();
+        assert_eq!((events.registrations.len(), events.skipped), (2, 1), "{broken}");
     }
     for alone in ["{\"a\":1,\"a\":2}", &deep, "[1]", "{\"logs\":[7]}"] {
         assert_eq!(
             read(alone.as_bytes()).unwrap(),
-            Told { registrations: Vec::new(), skipped: 1 },
+            Events { registrations: Vec::new(), skipped: 1 },
             "{alone}"
         );
     }

@@ -1,24 +1,24 @@
 //! What came back of a row. In: an answer. Out: as much of it as rows look at.
 
-use crate::client::{Client, MAX_BODY, Question, cause};
+use crate::client::{Client, MAX_BODY, Request, cause};
 use serde_json::Value;
 
 /// An answer.
 #[derive(Debug)]
-pub struct Got {
+pub struct Reply {
     pub status: u16,
     pub challenge: String,
     pub retry_after: bool,
     pub body: Value,
 }
 
-impl Got {
+impl Reply {
     /// Sends a request, and reads the answer to its end.
     ///
     /// # Errors
     /// Why nothing came back.
-    pub async fn by(client: &Client, question: &Question<'_>) -> Result<Self, String> {
-        let mut response = client.ask(question).await.map_err(|silence| silence.why)?;
+    pub async fn by(client: &Client, request: &Request<'_>) -> Result<Self, String> {
+        let mut response = client.ask(request).await.map_err(|failed| failed.why)?;
         let header = |name: &str| {
             response.headers().get(name).and_then(|v| v.to_str().ok()).unwrap_or_default().to_owned()
         };

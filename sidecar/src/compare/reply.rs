@@ -10,7 +10,7 @@ use std::collections::BTreeMap;
 
 /// One side's answer.
 #[derive(Debug)]
-pub struct Answer {
+pub struct Reply {
     pub status: u16,
     pub headers: BTreeMap<String, String>,
     pub body: Body,
@@ -53,7 +53,7 @@ impl Body {
     }
 }
 
-impl Answer {
+impl Reply {
     /// Reads a response of the side at `base`.
     ///
     /// # Errors
