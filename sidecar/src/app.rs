@@ -1,9 +1,10 @@
-//! The sidecar's server: the built-in routes that a filter can't answer (contract §4, §5). It listens on loopback, or
-//! where `SIDECAR_HOST` says; Envoy sends it what the filter has judged, with the verified user in the identity header.
+//! The sidecar's server: the built-in routes that a filter can't answer (contract §4, §5). It listens on
+//! loopback, or where `SIDECAR_HOST` says; Envoy sends it what the filter has judged, with the verified user
+//! in the identity header.
 //!
-//! `routes.rs` is the table of its pages; each page is in a file beside it, and sees the state in its signature alone.
-//! The identity routes (`demo.rs`) answer only to Envoy, which shows a secret made by `render`: another process on this
-//! machine could name any user.
+//! `routes.rs` is the table of its pages; each page is in a file beside it, and sees the state in its
+//! signature alone. The identity routes (`demo.rs`) answer only to Envoy, which shows a secret made by
+//! `render`: another process on this machine could name any user.
 
 mod demo;
 mod health;
@@ -124,8 +125,8 @@ impl App {
     }
 }
 
-/// What the sidecar runs in. Whoever asks for something of the queue waits for one of a few threads: a crowd on a busy
-/// machine would make one each.
+/// What the sidecar runs in. Whoever asks for something of the queue waits for one of a few threads: a crowd
+/// on a busy machine would make one each.
 ///
 /// # Errors
 /// The system has no threads for it.

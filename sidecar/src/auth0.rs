@@ -1,5 +1,6 @@
-//! Auth0's Management API: a call in, its answer out. One token for all calls, renewed before it ends; calls wait while the tenant's rate
-//! limit is spent ([`pace`]); no redirects, bounded answers, and no secret in any message.
+//! Auth0's Management API: a call in, its answer out. One token for all calls, renewed before it ends; calls
+//! wait while the tenant's rate limit is spent ([`pace`]); no redirects, bounded answers, and no secret in
+//! any message.
 
 mod pace;
 mod token;
@@ -22,7 +23,8 @@ use trouble::{message, parse};
 /// Calls at once. Few, so that a tenant's limit is felt before it is overrun.
 pub const CONCURRENCY: usize = 4;
 const MAX_ANSWER: usize = 2 * 1024 * 1024;
-/// A refusal for its rate is taken this often before the caller hears of it, and at once when it shall wait longer than this.
+/// A refusal for its rate is taken this often before the caller hears of it, and at once when it shall wait
+/// longer than this.
 const PATIENCE: usize = 3;
 const SHORT: Duration = Duration::from_secs(10);
 

@@ -22,7 +22,8 @@ pub use options::Options;
 pub use refusals::refusals;
 pub use warnings::warnings;
 
-/// Checks `file` as what runs on a host understands it, with the variables that a start would see; in a mesh those of this process are nobody's.
+/// Checks `file` as what runs on a host understands it, with the variables that a start would see; in a mesh
+/// those of this process are nobody's.
 pub fn run(file: &Path, env_file: Option<&Path>, options: Options) -> ExitCode {
     let mut report = Report::default();
     if let Err(faults) = check(file, env_file, options, &mut report) {

@@ -25,7 +25,8 @@ pub struct Arguments {
 
 #[derive(Debug, Subcommand)]
 enum Command {
-    /// Writes Envoy's bootstrap, the folded policy and the sidecar's secret into a folder, and says the ports as JSON
+    /// Writes Envoy's bootstrap, the folded policy and the sidecar's secret into a folder, and says the ports
+    /// as JSON
     Render {
         #[command(flatten)]
         configuration: Configuration,
@@ -35,10 +36,12 @@ enum Command {
         /// The folder to write into
         #[arg(long, value_name = "FOLDER")]
         out: PathBuf,
-        /// For containers that share the folder alone: also puts the filter there, and keeps the secret that is there (as --reloadable does)
+        /// For containers that share the folder alone: also puts the filter there, and keeps the secret that
+        /// is there (as --reloadable does)
         #[arg(long)]
         shared: bool,
-        /// Listener and clusters in files that Envoy watches: the same command once more gives a running Envoy the new policy
+        /// Listener and clusters in files that Envoy watches: the same command once more gives a running
+        /// Envoy the new policy
         #[arg(long, conflicts_with = "shared")]
         reloadable: bool,
     },
@@ -49,12 +52,14 @@ enum Command {
         /// The folder that `render` wrote into
         #[arg(long, value_name = "FOLDER")]
         state: PathBuf,
-        /// Prints a line for each refusal on standard output, from the decision records in DATA_DIR; not where `audit.to` has the records there
+        /// Prints a line for each refusal on standard output, from the decision records in DATA_DIR; not
+        /// where `audit.to` has the records there
         #[arg(long)]
         refusals: bool,
     },
-    /// The whole gateway, where one container or one service is all there is: renders, starts Envoy, and answers what `serve` does. SIGHUP: reads
-    /// the configuration anew and goes over to it; a bad one changes nothing. When a part ends, all do: whoever started it starts it again
+    /// The whole gateway, where one container or one service is all there is: renders, starts Envoy, and
+    /// answers what `serve` does. SIGHUP: reads the configuration anew and goes over to it; a bad one changes
+    /// nothing. When a part ends, all do: whoever started it starts it again
     Run {
         #[command(flatten)]
         configuration: Configuration,
@@ -81,11 +86,13 @@ enum Command {
         #[arg(last = true, required = true)]
         words: Vec<OsString>,
     },
-    /// Tells every error of a policy at once, with the variables that a start would see, and what it probably doesn't mean to say
+    /// Tells every error of a policy at once, with the variables that a start would see, and what it probably
+    /// doesn't mean to say
     Check {
         /// The policy: YAML or JSON
         file: PathBuf,
-        /// Variables to fold in, as a dotenv file; those of the process win (but for a mesh, where nobody has them)
+        /// Variables to fold in, as a dotenv file; those of the process win (but for a mesh, where nobody has
+        /// them)
         #[arg(long, value_name = "FILE")]
         env_file: Option<PathBuf>,
         /// Where the filter runs: also says what that place can't take
@@ -101,7 +108,8 @@ enum Command {
         #[arg(long)]
         json: bool,
     },
-    /// Prints the policy that a base and overrides make together (JSON, which is YAML, too), or tells every error and whose it is
+    /// Prints the policy that a base and overrides make together (JSON, which is YAML, too), or tells every
+    /// error and whose it is
     #[command(after_help = MERGE_RULES)]
     Merge {
         /// The base policy: YAML or JSON
@@ -109,9 +117,9 @@ enum Command {
         /// What differs, one after the other
         #[arg(required = true, value_name = "OVERRIDE")]
         overrides: Vec<PathBuf>,
-        /// What overrides can't touch, with commas; an empty text locks nothing. Without it: version, mode, routes[].mode, hold_headers, verifier,
-        /// case, environment, issuers, allow_insecure_jwks, identity, rate_limits,
-        /// rate_limit_service, audit
+        /// What overrides can't touch, with commas; an empty text locks nothing. Without it: version, mode,
+        /// routes[].mode, hold_headers, verifier, case, environment, issuers, allow_insecure_jwks, identity,
+        /// rate_limits, rate_limit_service, audit
         #[arg(long, value_name = "MEMBERS")]
         locked: Option<String>,
         /// Variables to fold in for the check, as a dotenv file; they aren't printed
@@ -126,7 +134,8 @@ enum Command {
         #[command(subcommand)]
         action: WebhookAction,
     },
-    /// Says which rule decides about a token, what the token lacks and what to change; exit 0 where it would be allowed
+    /// Says which rule decides about a token, what the token lacks and what to change; exit 0 where it would
+    /// be allowed
     #[command(after_help = DOCTOR_EXAMPLES)]
     Doctor {
         #[command(flatten)]
@@ -134,7 +143,8 @@ enum Command {
         /// The request's method: GET by default
         #[arg(long, conflicts_with = "CallArguments")]
         method: Option<String>,
-        /// The request's path; without it a call is on the only MCP route, and without both the token is judged alone, and for each route
+        /// The request's path; without it a call is on the only MCP route, and without both the token is
+        /// judged alone, and for each route
         #[arg(long)]
         path: Option<String>,
         #[command(flatten)]
@@ -162,9 +172,11 @@ enum Command {
         #[arg(required = true)]
         urls: Vec<String>,
     },
-    /// Tries a running gateway as a client does, and shows what it answered as a table; exit 0 where each row is as it should be
+    /// Tries a running gateway as a client does, and shows what it answered as a table; exit 0 where each row
+    /// is as it should be
     Smoke(smoke::Arguments),
-    /// Sends the same requests to two gateways, and shows where status, headers or the shape of JSON differ; exit 0 where nothing does but what is allowed
+    /// Sends the same requests to two gateways, and shows where status, headers or the shape of JSON differ;
+    /// exit 0 where nothing does but what is allowed
     #[command(after_help = compare::EXAMPLES)]
     Compare(compare::Arguments),
 }
@@ -297,7 +309,8 @@ pub fn run(arguments: Arguments) -> ExitCode {
     }
 }
 
-/// What it is rendered for: a start of all, parts that share a folder and keep its secret, or an Envoy that goes on.
+/// What it is rendered for: a start of all, parts that share a folder and keep its secret, or an Envoy that
+/// goes on.
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum Rendering {
     Plain,

@@ -1,5 +1,6 @@
-//! The client of `smoke` and `compare`: a method, a path and headers in, the answer's head out, its body still to be read. No redirects, no proxies,
-//! one time-out for all of it; a token goes nowhere where others could read it.
+//! The client of `smoke` and `compare`: a method, a path and headers in, the answer's head out, its body
+//! still to be read. No redirects, no proxies, one time-out for all of it; a token goes nowhere where others
+//! could read it.
 
 use crate::fetch;
 use reqwest::{Method, Response, Url};

@@ -1,6 +1,8 @@
-//! `gatewaystack compare A B`: the same requests to two gateways. Two URLs, cases and tokens in; where the answers differ, and whether that is meant, out.
+//! `gatewaystack compare A B`: the same requests to two gateways. Two URLs, cases and tokens in; where the
+//! answers differ, and whether that is meant, out.
 //!
-//! Statuses, the headers that matter, and JSON by its members and types are compared; values are not, and no report has one of a token's.
+//! Statuses, the headers that matter, and JSON by its members and types are compared; values are not, and no
+//! report has one of a token's.
 
 mod allow;
 mod reply;

@@ -1,5 +1,6 @@
-//! `gatewaystack doctor`: a token and a policy in; which rule decides, what the token lacks and what to change at the identity provider out.
-//! The core judges, as it does in the filter: this module only asks it. Neither the token nor its signature is ever shown.
+//! `gatewaystack doctor`: a token and a policy in; which rule decides, what the token lacks and what to
+//! change at the identity provider out. The core judges, as it does in the filter: this module only asks it.
+//! Neither the token nor its signature is ever shown.
 
 mod advice;
 mod call;

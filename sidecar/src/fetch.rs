@@ -1,4 +1,5 @@
-//! Fetching from identity providers: a URL in, a small body out. No redirects, no proxies, one time-out, verified against the system's roots.
+//! Fetching from identity providers: a URL in, a small body out. No redirects, no proxies, one time-out,
+//! verified against the system's roots.
 
 use crate::connect::ConnectTo;
 use gatewaystack_core::config::Environment;
@@ -75,8 +76,9 @@ pub async fn reply(request: RequestBuilder, url: &str, max: usize) -> Result<Rep
 /// Certificates in the place of the system's.
 static ROOTS: OnceLock<Vec<reqwest::Certificate>> = OnceLock::new();
 
-/// Has every fetch know servers by the certificates in `SSL_CERT_FILE`, where that is set, as Envoy does; said once a process, before the first. An env
-/// file's variables are nobody's else: what reads the process's own doesn't see them.
+/// Has every fetch know servers by the certificates in `SSL_CERT_FILE`, where that is set, as Envoy does;
+/// said once a process, before the first. An env file's variables are nobody's else: what reads the process's
+/// own doesn't see them.
 ///
 /// # Errors
 /// The file has no certificates.

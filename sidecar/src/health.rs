@@ -1,5 +1,6 @@
-//! `GET /health/auth0` (contract §5): whether the identity provider can be used as it is configured, and what to do where it can't. What was found
-//! is kept for a few seconds, so that whoever probes us doesn't probe the provider as often ([`crate::probe`]).
+//! `GET /health/auth0` (contract §5): whether the identity provider can be used as it is configured, and what
+//! to do where it can't. What was found is kept for a few seconds, so that whoever probes us doesn't probe
+//! the provider as often ([`crate::probe`]).
 
 mod management;
 

@@ -1,5 +1,5 @@
-//! `gatewaystack merge`: a base policy and overrides in; the policy that they make together out, or every error with the file that it
-//! comes from. What it probably doesn't mean to say is told on standard error.
+//! `gatewaystack merge`: a base policy and overrides in; the policy that they make together out, or every
+//! error with the file that it comes from. What it probably doesn't mean to say is told on standard error.
 
 mod locked;
 mod origin;
@@ -63,7 +63,8 @@ fn read(files: &[&Path], env_file: Option<&Path>) -> Result<(Vec<Value>, Source)
     }
 }
 
-/// Errors or warnings, each with the document that it is about, by its place; `None`: all of them together, or a variable.
+/// Errors or warnings, each with the document that it is about, by its place; `None`: all of them together,
+/// or a variable.
 type Findings = Vec<(Option<usize>, ConfigError)>;
 
 /// Merges and checks: the policy and its warnings, or every error.

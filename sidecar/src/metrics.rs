@@ -1,4 +1,5 @@
-//! What the sidecar counts, as Prometheus text (`GET /metrics` on the sidecar's own port). All names and labels are ours.
+//! What the sidecar counts, as Prometheus text (`GET /metrics` on the sidecar's own port). All names and
+//! labels are ours.
 
 use std::fmt::Write as _;
 use std::sync::atomic::{AtomicU64, Ordering};

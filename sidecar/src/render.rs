@@ -1,4 +1,5 @@
-//! Policy and environment in, Envoy's bootstrap out: `envoy/bootstrap.yaml.j2` filled from the compiled policy.
+//! Policy and environment in, Envoy's bootstrap out: `envoy/bootstrap.yaml.j2` filled from the compiled
+//! policy.
 //!
 //! The filter gets the policy with the environment folded in, so Envoy's own environment matters to nobody.
 

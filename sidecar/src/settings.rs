@@ -107,7 +107,8 @@ impl Source {
 /// What is missing or wrong.
 pub fn for_serving(source: &Source, state: &Path) -> Result<(Arc<Policy>, Settings), Vec<Fault>> {
     let folded = state.join("policy.json");
-    // Where Envoy runs with a rendered policy, the sidecar serves that one, whatever became of its sources since.
+    // Where Envoy runs with a rendered policy, the sidecar serves that one, whatever became of its sources
+    // since.
     let policy = if folded.exists() {
         let value = policy_file::read(&folded).map_err(|f| vec![f])?;
         let nothing = Environment::new();

@@ -1,5 +1,5 @@
-//! `gatewaystack smoke`: the original README's §7 to §10 against a running gateway. A URL and tokens in; a table with what was expected and what
-//! came out. A row that can't be tried says why, and fails nothing.
+//! `gatewaystack smoke`: the original README's §7 to §10 against a running gateway. A URL and tokens in; a
+//! table with what was expected and what came out. A row that can't be tried says why, and fails nothing.
 
 mod reply;
 mod report;
@@ -29,7 +29,8 @@ pub struct Arguments {
     /// Prints JSON instead of the table
     #[arg(long)]
     pub json: bool,
-    /// Tries the limit, too, with at most N requests of the reader: its user is then over the limit until the window ends
+    /// Tries the limit, too, with at most N requests of the reader: its user is then over the limit until the
+    /// window ends
     #[arg(long, value_name = "N")]
     pub limit: Option<u32>,
     /// A path behind the proxy that answers GET with 200; `none` where there is no proxy

@@ -1,8 +1,10 @@
-//! `gatewaystack run`: the whole gateway as one process with Envoy below it, for places that start one container. In: where the configuration is, and
-//! Envoy's program. Out: nothing when it was told to stop, else which part has ended.
+//! `gatewaystack run`: the whole gateway as one process with Envoy below it, for places that start one
+//! container. In: where the configuration is, and Envoy's program. Out: nothing when it was told to stop,
+//! else which part has ended.
 //!
-//! SIGHUP has the configuration read and rendered anew: Envoy and sidecar go over to it while they run, and a bad one changes nothing. No part is
-//! started again alone: whoever started us does that, and all begin afresh.
+//! SIGHUP has the configuration read and rendered anew: Envoy and sidecar go over to it while they run, and a
+//! bad one changes nothing. No part is started again alone: whoever started us does that, and all begin
+//! afresh.
 
 mod configured;
 mod envoy;
@@ -20,8 +22,8 @@ use std::sync::Arc;
 use tokio::process::Child;
 use tokio::sync::{oneshot, watch};
 
-/// Runs until the process is told to stop, and `says` the ports when the configuration is good. Envoy ends first: the sidecar answers what still
-/// comes through it.
+/// Runs until the process is told to stop, and `says` the ports when the configuration is good. Envoy ends
+/// first: the sidecar answers what still comes through it.
 ///
 /// # Errors
 /// All that is wrong with the configuration; or the part that has ended, or couldn't begin, and why.

@@ -1,5 +1,5 @@
-//! `/health`, `/ready` and `/health/auth0` (contract §5): whether this process runs, whether it can do its work, and
-//! whether the identity provider can be used as it is configured.
+//! `/health`, `/ready` and `/health/auth0` (contract §5): whether this process runs, whether it can do its
+//! work, and whether the identity provider can be used as it is configured.
 
 use super::reply::{Reply, not_found};
 use crate::clock::{now_ms, rfc3339};
@@ -26,7 +26,8 @@ pub async fn health(State(labels): State<Arc<Labels>>) -> Reply {
     Reply::ok(json!({ "ok": true, "mode": mode, "version": version, "time": rfc3339(now_ms()) }))
 }
 
-/// `GET /ready`: whether there is anything that this process can't do. Without a queue there is nothing to store.
+/// `GET /ready`: whether there is anything that this process can't do. Without a queue there is nothing to
+/// store.
 pub async fn ready(State(queue): State<Option<Queue>>) -> Reply {
     let stored = match &queue {
         Some(queue) => queue.check().await,

@@ -1,5 +1,5 @@
-//! Protected resource metadata (contract §4, RFC 9728): the policy's own documents, and the preflights of all documents
-//! that are for everybody.
+//! Protected resource metadata (contract §4, RFC 9728): the policy's own documents, and the preflights of all
+//! documents that are for everybody.
 
 use super::reply::{not_found, wrong_method};
 use axum::extract::State;
@@ -10,7 +10,8 @@ use gatewaystack_core::config::policy::Policy;
 use gatewaystack_core::{cors, metadata};
 use std::sync::Arc;
 
-/// `GET /.well-known/oauth-protected-resource`: the root document, and those of MCP routes at their own paths.
+/// `GET /.well-known/oauth-protected-resource`: the root document, and those of MCP routes at their own
+/// paths.
 pub async fn resource_metadata(State(policy): State<Arc<Policy>>, uri: Uri, headers: HeaderMap) -> Response {
     match metadata::document_at(&policy, uri.path()) {
         Some(document) => (metadata::HEADERS, document).into_response(),
@@ -18,7 +19,8 @@ pub async fn resource_metadata(State(policy): State<Arc<Policy>>, uri: Uri, head
     }
 }
 
-/// A document that is for everybody answers preflights, too: the filter does that, but not where it only watches.
+/// A document that is for everybody answers preflights, too: the filter does that, but not where it only
+/// watches.
 pub fn public(document: MethodRouter) -> MethodRouter {
     document.options(async |headers: HeaderMap| {
         if !headers.contains_key("origin") || !headers.contains_key("access-control-request-method") {

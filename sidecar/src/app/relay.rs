@@ -1,6 +1,6 @@
 //! The first issuer's own documents (contract §4): `/.well-known/oauth-authorization-server` and
-//! `/openid-configuration` relayed, since MCP clients of older eras look for them here. Kept for 5 minutes, at most
-//! 64 KiB, no redirects, and only when the document says that it is the configured issuer's.
+//! `/openid-configuration` relayed, since MCP clients of older eras look for them here. Kept for 5 minutes,
+//! at most 64 KiB, no redirects, and only when the document says that it is the configured issuer's.
 
 use super::reply::refusal;
 use crate::fetch;

@@ -1,5 +1,5 @@
-//! The server of what is served, or of whatever is the newest of it, and with each its worker. In: a listener. Out:
-//! nothing, when all that was under way has ended.
+//! The server of what is served, or of whatever is the newest of it, and with each its worker. In: a
+//! listener. Out: nothing, when all that was under way has ended.
 
 use crate::webhook::worker::Worker;
 use axum::Router;

@@ -1,4 +1,5 @@
-//! The management token (client credentials, RFC 6749 §4.4): kept until shortly before its end, got once for all that wait for it.
+//! The management token (client credentials, RFC 6749 §4.4): kept until shortly before its end, got once for
+//! all that wait for it.
 
 use super::pace;
 use super::trouble::{Trouble, message, parse};

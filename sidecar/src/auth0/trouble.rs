@@ -1,4 +1,5 @@
-//! What Auth0 says, and why a call came to nothing: the bytes of a response in; members, or words that may be logged, out.
+//! What Auth0 says, and why a call came to nothing: the bytes of a response in; members, or words that may be
+//! logged, out.
 
 use crate::secret::Secret;
 use serde_json::Value;
@@ -21,7 +22,8 @@ pub fn parse(body: &[u8]) -> Value {
     gatewaystack_core::json::parse(body, 64).unwrap_or(Value::Null)
 }
 
-/// `: error code, message` of an error's body, printable and short, and without our secret, should it be in there.
+/// `: error code, message` of an error's body, printable and short, and without our secret, should it be in
+/// there.
 pub fn message(body: &Value, secret: &Secret) -> String {
     let text = |name: &str| body.get(name).and_then(Value::as_str);
     let code = text("errorCode").or_else(|| text("error"));

@@ -1,4 +1,5 @@
-//! What a policy may say in good form, and no gateway begins with: a compiled policy in, errors with the path of the route out.
+//! What a policy may say in good form, and no gateway begins with: a compiled policy in, errors with the path
+//! of the route out.
 
 use super::host::Host;
 use super::warnings::{takes_hosts, takes_methods};
@@ -7,7 +8,8 @@ use gatewaystack_core::config::overlap::covers;
 use gatewaystack_core::config::policy::{Access, Policy, Route};
 use serde_json::Value;
 
-/// Errors of the policy as it is `written`; without one the environment alone gives the routes, which may lead nowhere (502).
+/// Errors of the policy as it is `written`; without one the environment alone gives the routes, which may
+/// lead nowhere (502).
 pub fn refusals(host: Option<Host>, written: Option<&Value>, policy: &Policy) -> Vec<ConfigError> {
     let routes: Vec<&Route> = policy.routes.iter().filter(|r| r.builtin.is_none()).collect();
     let mut all = hidden(&routes);

@@ -1,4 +1,5 @@
-//! The cases of `compare`: a YAML file in; the requests, and which differences are meant, out, or every error with its path. What isn't known is refused.
+//! The cases of `compare`: a YAML file in; the requests, and which differences are meant, out, or every error
+//! with its path. What isn't known is refused.
 
 use super::allow::{self, Allow};
 use super::form::Form;

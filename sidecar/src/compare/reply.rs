@@ -1,5 +1,5 @@
-//! What is compared of an answer: a response in; its status, the headers that matter and the body's shape out. The body is read as far as that needs, and
-//! no further than its bound.
+//! What is compared of an answer: a response in; its status, the headers that matter and the body's shape
+//! out. The body is read as far as that needs, and no further than its bound.
 
 use super::headers;
 use super::mask::Mask;

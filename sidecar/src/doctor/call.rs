@@ -1,5 +1,6 @@
-//! One call on an MCP route: what the command line asks for in, the request's body and the rule that is about it out. The body is in the form
-//! that needs no `Mcp-*` headers: the core comes to the same decision about the newer one.
+//! One call on an MCP route: what the command line asks for in, the request's body and the rule that is about
+//! it out. The body is in the form that needs no `Mcp-*` headers: the core comes to the same decision about
+//! the newer one.
 
 use super::lines::shown;
 use gatewaystack_core::config::policy::{Mcp, McpRule, McpRules, ScopeRule};

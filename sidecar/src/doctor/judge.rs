@@ -1,5 +1,5 @@
-//! The core, asked without an Envoy: a policy, keys and a token in, the core's own verdict out. Limits aren't tried, and shadow mode doesn't
-//! soften a verdict.
+//! The core, asked without an Envoy: a policy, keys and a token in, the core's own verdict out. Limits aren't
+//! tried, and shadow mode doesn't soften a verdict.
 
 use super::call::VERSION;
 use super::question::Question;

@@ -9,7 +9,8 @@ pub struct Question {
     pub token: String,
     /// The request's method; `GET`, or `POST` for a call.
     pub method: Option<String>,
-    /// The request's path and query; without one a call is on the only MCP route, and a token is judged alone, and for each route.
+    /// The request's path and query; without one a call is on the only MCP route, and a token is judged
+    /// alone, and for each route.
     pub path: Option<String>,
     /// What is called on an MCP route.
     pub call: Option<Call>,

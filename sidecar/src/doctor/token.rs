@@ -1,5 +1,5 @@
-//! What a token says of itself, unverified: text in, lines for the operator's eyes out. Values are escaped and cut; the token and its signature
-//! are never among them.
+//! What a token says of itself, unverified: text in, lines for the operator's eyes out. Values are escaped
+//! and cut; the token and its signature are never among them.
 
 use super::lines::{self, list, shown};
 use gatewaystack_core::config::policy::{Issuer, IssuerId, Policy};

@@ -1,10 +1,12 @@
-//! What an override can't touch: `issuers`, a member of the policy; `routes[].mode`, a member of each of the override's routes.
+//! What an override can't touch: `issuers`, a member of the policy; `routes[].mode`, a member of each of the
+//! override's routes.
 
 use gatewaystack_core::config::error::ConfigError;
 use serde_json::{Map, Value};
 
-/// What is locked where nobody says otherwise: who is trusted and how that is verified, what backends are told, what is recorded, and whether
-/// anything is refused at all. `deploy/helm/values.yaml` has the same list.
+/// What is locked where nobody says otherwise: who is trusted and how that is verified, what backends are
+/// told, what is recorded, and whether anything is refused at all. `deploy/helm/values.yaml` has the same
+/// list.
 pub const DEFAULT: [&str; 13] = [
     "version",
     "mode",

@@ -5,7 +5,8 @@ use super::rules::Merged;
 use gatewaystack_core::config::error::ConfigError;
 use serde_json::Value;
 
-/// The document that an error is about, and the error with its path there. What no document says is the base's to say.
+/// The document that an error is about, and the error with its path there. What no document says is the
+/// base's to say.
 pub fn blame(documents: &[Value], merged: &Merged, error: ConfigError) -> (usize, ConfigError) {
     let error = ConfigError { message: told(merged, &error.message), ..error };
     for (name, elements) in LISTS.iter().zip(&merged.elements) {

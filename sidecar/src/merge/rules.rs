@@ -1,11 +1,15 @@
-//! The rules, as a function of values alone: a base policy, overrides and what they can't touch in; one policy and where its lists come from out.
-//! The chart has the same rules in `deploy/helm/templates/_merge.tpl`; `cases.yaml` beside this file holds the two together.
+//! The rules, as a function of values alone: a base policy, overrides and what they can't touch in; one
+//! policy and where its lists come from out. The chart has the same rules in
+//! `deploy/helm/templates/_merge.tpl`; `cases.yaml` beside this file holds the two together.
 //!
 //! 1. A member that the override doesn't name stays as the base has it.
-//! 2. Objects are merged member by member; anything else replaces what the base has; `null` takes it out (RFC 7396).
-//! 3. `routes` of the override come before the base's, since the first match wins; its `rate_limits` come after the base's, since all count.
+//! 2. Objects are merged member by member; anything else replaces what the base has; `null` takes it out (RFC
+//!    7396).
+//! 3. `routes` of the override come before the base's, since the first match wins; its `rate_limits` come
+//!    after the base's, since all count.
 //! 4. `{ replace: […] }` in place of such a list takes the place of the base's.
-//! 5. What is locked stays: an override that names it is refused. A locked list can only be added to, after the base's.
+//! 5. What is locked stays: an override that names it is refused. A locked list can only be added to, after
+//!    the base's.
 //! 6. `mode: enforce` passes every lock, for it only makes things stricter.
 //! 7. Several overrides are merged one after the other.
 
@@ -34,7 +38,8 @@ pub fn merge(base: &Value, overrides: &[Value], locked: &Locked) -> Result<Merge
     if faults.is_empty() { Ok(merged) } else { Err(faults) }
 }
 
-/// The same with whatever came out of it, in which more may be wrong. It is a policy only where there is no error.
+/// The same with whatever came out of it, in which more may be wrong. It is a policy only where there is no
+/// error.
 pub fn attempt(base: &Value, overrides: &[Value], locked: &Locked) -> (Merged, Vec<Blamed>) {
     let mut faults = Vec::new();
     let mut members = base.as_object().cloned().unwrap_or_else(|| {

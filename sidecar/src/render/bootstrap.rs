@@ -1,5 +1,5 @@
-//! The stages of a rendering: the policy is folded and compiled, its places on this machine are found, and the template
-//! is filled with both.
+//! The stages of a rendering: the policy is folded and compiled, its places on this machine are found, and
+//! the template is filled with both.
 
 use super::files::absolute;
 use super::rendered::{RenderInput, Rendered};
@@ -84,7 +84,8 @@ pub fn rendered(input: &RenderInput, fixed: &Fixed) -> Result<Rendered, Vec<Conf
     })
 }
 
-/// `LOG_LEVEL` in Envoy's word. Where nobody says one it tells warnings alone: at `info` its start is a hundred lines.
+/// `LOG_LEVEL` in Envoy's word. Where nobody says one it tells warnings alone: at `info` its start is a
+/// hundred lines.
 fn envoys_level(env: &Environment) -> &'static str {
     match env.get("LOG_LEVEL").map_or("", |level| level.trim()) {
         "trace" => "trace",

@@ -1,5 +1,5 @@
-//! Clusters: where Envoy connects to. One for the sidecar, one per issuer, one for the rate limit service, and per upstream one for each
-//! protocol that a route needs.
+//! Clusters: where Envoy connects to. One for the sidecar, one per issuer, one for the rate limit service,
+//! and per upstream one for each protocol that a route needs.
 
 use crate::connect::ConnectTo;
 use gatewaystack_core::config::Environment;
@@ -153,8 +153,8 @@ fn cluster(name: String, what: String, url: &HttpUrl, protocol: Protocol, issuer
     }
 }
 
-/// An address needs no resolver. `localhost` and identity providers may be reached by either family, whichever answers;
-/// an upstream's name may stand for several servers, which share the load.
+/// An address needs no resolver. `localhost` and identity providers may be reached by either family,
+/// whichever answers; an upstream's name may stand for several servers, which share the load.
 fn discovery(host: &str, issuer: bool) -> (&'static str, Option<&'static str>) {
     if host.parse::<IpAddr>().is_ok() {
         ("STATIC", None)

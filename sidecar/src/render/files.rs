@@ -10,7 +10,8 @@ pub const BOOTSTRAP: &str = "envoy.yaml";
 /// The sidecar's secret.
 pub const SECRET: &str = "sidecar-secret";
 
-/// Writes `envoy.yaml`, `policy.json` and `sidecar-secret` into `folder`, and makes the folder of the decision records.
+/// Writes `envoy.yaml`, `policy.json` and `sidecar-secret` into `folder`, and makes the folder of the
+/// decision records.
 ///
 /// # Errors
 /// What can't be written.
@@ -53,7 +54,8 @@ pub fn make(folder: &Path) -> Result<(), String> {
     builder.create(folder).map_err(|e| format!("can't make {}: {e}", folder.display()))
 }
 
-/// Written beside and moved into place: a reader never sees half a file, and the file's mode is ours from its beginning.
+/// Written beside and moved into place: a reader never sees half a file, and the file's mode is ours from its
+/// beginning.
 pub fn private(file: &Path, content: &[u8]) -> Result<(), String> {
     let failed = |e: std::io::Error| format!("can't write {}: {e}", file.display());
     let mut beside = file.as_os_str().to_owned();

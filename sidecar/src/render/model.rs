@@ -56,7 +56,8 @@ pub struct Model {
     secret: String,
     roots: String,
     cors_headers: [&'static str; 7],
-    /// What finds the headers of an answer that may name an upstream, and the header that tells the filter so.
+    /// What finds the headers of an answer that may name an upstream, and the header that tells the filter
+    /// so.
     names: String,
     names_mark: &'static str,
     routes: Vec<Route>,

@@ -1,8 +1,10 @@
-//! A gateway that takes a new policy or a new filter while it runs. What [`super::render`] takes in, and out a bootstrap without listener and
-//! clusters, which stand in files that Envoy watches (`dynamic_resources`: LDS and CDS from the file system).
+//! A gateway that takes a new policy or a new filter while it runs. What [`super::render`] takes in, and out
+//! a bootstrap without listener and clusters, which stand in files that Envoy watches (`dynamic_resources`:
+//! LDS and CDS from the file system).
 //!
-//! The listener goes over as a whole, filter and routes together: were the filter alone replaced, its routes and Envoy's would for a moment
-//! be two. The ports, the sidecar's secret and the bootstrap stay as they are, so that what runs goes on.
+//! The listener goes over as a whole, filter and routes together: were the filter alone replaced, its routes
+//! and Envoy's would for a moment be two. The ports, the sidecar's secret and the bootstrap stay as they are,
+//! so that what runs goes on.
 
 use super::bootstrap::{Fixed, rendered};
 use super::files::{self, BOOTSTRAP, absolute};
@@ -40,7 +42,8 @@ pub fn render_reloadable(input: &RenderInput) -> Result<Reloadable, Vec<ConfigEr
     let folder = absolute(&input.state_dir);
     let bytes = std::fs::read(&input.wasm)
         .map_err(|e| failed(format!("no filter at {}: {e}", input.wasm.display())))?;
-    // Envoy reads a filter once for each of its names: another one needs another name, and one that runs must not change.
+    // Envoy reads a filter once for each of its names: another one needs another name, and one that runs must
+    // not change.
     let name = Sha256::digest(&bytes).iter().take(8).map(|byte| format!("{byte:02x}")).collect::<String>();
     let filter = folder.join(format!("{}{name}{}", FILTER.0, FILTER.1));
     let input = RenderInput { secret: files::kept_secret(&folder), ..input.clone() };
@@ -73,7 +76,8 @@ fn split(rendered: &Rendered, folder: &Path) -> Result<Split, String> {
     let names = name_by_content(&mut clusters, &rendered.policy_json);
     listeners.iter_mut().for_each(|listener| rename(listener, &names));
     for listener in &mut listeners {
-        // Nothing says which of the two files Envoy reads first; each cluster that is named here stands in the other.
+        // Nothing says which of the two files Envoy reads first; each cluster that is named here stands in
+        // the other.
         let routes = listener
             .pointer_mut("/filter_chains/0/filters")
             .and_then(|filters| filters.as_array_mut()?.last_mut()?.pointer_mut("/typed_config/route_config"))
@@ -100,9 +104,10 @@ fn split(rendered: &Rendered, folder: &Path) -> Result<Split, String> {
     })
 }
 
-/// A connection of the old listener goes on under the old policy, but clusters are Envoy's, not a listener's. An upstream that moves gets
-/// another name, so that what the old policy allowed never reaches the new place: it gets 502. A name that the policy gives to the cluster of
-/// an issuer or of the rate limit service stays, for the filter knows it by that.
+/// A connection of the old listener goes on under the old policy, but clusters are Envoy's, not a listener's.
+/// An upstream that moves gets another name, so that what the old policy allowed never reaches the new place:
+/// it gets 502. A name that the policy gives to the cluster of an issuer or of the rate limit service stays,
+/// for the filter knows it by that.
 fn name_by_content(clusters: &mut [Value], policy: &Value) -> BTreeMap<String, String> {
     let issuers = policy.get("issuers").and_then(Value::as_array).into_iter().flatten();
     let service = policy.pointer("/rate_limit_service/cluster");
@@ -145,8 +150,8 @@ fn rename(value: &mut Value, names: &BTreeMap<String, String>) {
     }
 }
 
-/// Writes what Envoy watches, then what a start needs. `true`: the bootstrap differs from the one that was there, so that what runs has to
-/// be started again to follow it.
+/// Writes what Envoy watches, then what a start needs. `true`: the bootstrap differs from the one that was
+/// there, so that what runs has to be started again to follow it.
 ///
 /// # Errors
 /// What can't be written. Each file is moved into place when it is whole.

@@ -1,5 +1,6 @@
-//! Envoy's routes: the policy's, in its order. The filter has decided when they are matched, so they only say where to; but
-//! they have to match exactly as the filter does, or a request would go to another upstream than the one it was judged for.
+//! Envoy's routes: the policy's, in its order. The filter has decided when they are matched, so they only say
+//! where to; but they have to match exactly as the filter does, or a request would go to another upstream
+//! than the one it was judged for.
 
 use super::clusters::{self, NO_UPSTREAM, Protocol, SIDECAR};
 use gatewaystack_core::config::policy::{HttpUrl, Mode, Pattern, Policy, Route as PolicyRoute};
@@ -9,9 +10,11 @@ use std::fmt::Write as _;
 /// The sidecar answers from memory, but for the relays, which fetch.
 const SIDECAR_TIMEOUT_MS: u64 = 15_000;
 
-/// So many paths become one regular expression at most: RE2 reads a request's path once for all of them, where routes are tried one by one.
+/// So many paths become one regular expression at most: RE2 reads a request's path once for all of them,
+/// where routes are tried one by one.
 const MERGED: usize = 256;
-/// And so many bytes of it, a wildcard counted as 32: RE2 bounds what it compiles, and is fast only within a part of that.
+/// And so many bytes of it, a wildcard counted as 32: RE2 bounds what it compiles, and is fast only within a
+/// part of that.
 const MERGED_BYTES: usize = 16 * 1024;
 
 /// A route as the template has it.
@@ -48,7 +51,8 @@ pub fn routes(policy: &Policy) -> Vec<Route> {
     all
 }
 
-/// Neighbours that differ in their paths alone are one route: it goes to the same place, whichever of them the filter has judged by.
+/// Neighbours that differ in their paths alone are one route: it goes to the same place, whichever of them
+/// the filter has judged by.
 fn merged(routes: impl Iterator<Item = Vec<Route>>) -> Vec<Route> {
     let mut all: Vec<(Vec<Route>, usize, usize)> = Vec::new();
     for next in routes {
@@ -126,7 +130,8 @@ fn elsewhere(policy: &Policy) -> Vec<Route> {
     to_upstream(policy, "default", plain)
 }
 
-/// gRPC needs HTTP/2, which a server without TLS can't negotiate: such requests get a route of their own, in front.
+/// gRPC needs HTTP/2, which a server without TLS can't negotiate: such requests get a route of their own, in
+/// front.
 fn to_upstream(policy: &Policy, upstream: &str, plain: Route) -> Vec<Route> {
     let Some((_, url)) = policy.own.upstreams.iter().find(|(name, _)| name == upstream) else {
         return vec![Route { cluster: NO_UPSTREAM.to_owned(), rewrite: None, leads_back: false, ..plain }];

@@ -1,5 +1,5 @@
-//! Env files: text in, variables out, read as dotenv files are: `export`, quotes, comment lines, ` # …` after a value. The last of
-//! two lines with one name wins.
+//! Env files: text in, variables out, read as dotenv files are: `export`, quotes, comment lines, ` # …` after
+//! a value. The last of two lines with one name wins.
 
 use super::fault::Fault;
 use gatewaystack_core::config::Environment;
@@ -86,7 +86,8 @@ fn uncommented(value: &str) -> &str {
     comment.and_then(|at| value.get(..at)).unwrap_or(value)
 }
 
-/// A quoted value, which may run over lines, and its length with the quotes. Escapes count in double quotes alone.
+/// A quoted value, which may run over lines, and its length with the quotes. Escapes count in double quotes
+/// alone.
 fn quoted(text: &str, quote: char) -> Option<(String, usize)> {
     let mut out = String::new();
     let mut chars = text.char_indices().skip(1);

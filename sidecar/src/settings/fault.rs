@@ -4,7 +4,8 @@ use gatewaystack_core::config::error::ConfigError;
 use std::fmt;
 use std::path::{Path, PathBuf};
 
-/// A configuration error as the operator reads it: `gateway.yaml: routes[3].scopes[0]: …` or `AUTH_ISSUER: …`.
+/// A configuration error as the operator reads it: `gateway.yaml: routes[3].scopes[0]: …` or `AUTH_ISSUER:
+/// …`.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Fault {
     file: Option<PathBuf>,

@@ -218,7 +218,8 @@ fn row(section: &'static str, name: &str, expected: &str, got: String, outcome: 
     Row { section, name: name.to_owned(), expected: expected.to_owned(), got, outcome }
 }
 
-/// Status and error code. An error of another server behind the gateway could be anything: only codes are shown.
+/// Status and error code. An error of another server behind the gateway could be anything: only codes are
+/// shown.
 fn summary(got: &Reply) -> String {
     let error = got.error();
     let is_code = error.len() <= 64 && error.bytes().all(|b| b.is_ascii_lowercase() || b == b'_');
@@ -269,7 +270,8 @@ fn subject(token: &str) -> Option<String> {
     claims.get("sub").and_then(Value::as_str).map(identity::header_value)
 }
 
-/// Where the backend echoes headers (as echo servers do): the user in one of them, the impostor and the token in none.
+/// Where the backend echoes headers (as echo servers do): the user in one of them, the impostor and the token
+/// in none.
 fn identity_of(got: &Reply, subject: Option<&str>) -> Result<(), String> {
     let Some(headers) = got.body.get("headers").and_then(Value::as_object) else { return Ok(()) };
     let has = |wanted: &str| {

@@ -1,6 +1,7 @@
 //! Auth0's log stream (contract §9.2): a body in, the registrations of new clients among its events out.
 //!
-//! `{"log_id":"1","data":{"type":"sapi","description":"Dynamic client registration",…}}` is one; a sign-in is none.
+//! `{"log_id":"1","data":{"type":"sapi","description":"Dynamic client registration",…}}` is one; a sign-in is
+//! none.
 
 use super::frame;
 use gatewaystack_core::json;
@@ -25,8 +26,8 @@ pub struct Registration {
 pub struct Events {
     /// The registrations among its events.
     pub registrations: Vec<Registration>,
-    /// Events that aren't JSON which is read: with a lone surrogate, a member twice, nested too deeply. One of them hides no other, for the stream sends
-    /// what was refused once more as a whole.
+    /// Events that aren't JSON which is read: with a lone surrogate, a member twice, nested too deeply. One
+    /// of them hides no other, for the stream sends what was refused once more as a whole.
     pub skipped: usize,
 }
 
@@ -75,7 +76,8 @@ fn is_registration(event: &Value) -> bool {
     })
 }
 
-/// Whoever sends bad registrations makes events, too; they have no client to promote, and must not fill the list of parked ones.
+/// Whoever sends bad registrations makes events, too; they have no client to promote, and must not fill the
+/// list of parked ones.
 fn has_failed(event: &Value) -> bool {
     let kind = event.get("type").and_then(Value::as_str).unwrap_or_default();
     let status = event.pointer("/details/response/statusCode").and_then(Value::as_u64);

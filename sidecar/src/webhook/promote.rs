@@ -1,6 +1,7 @@
-//! One promotion at Auth0 (contract §9.4): a client's id in, what became of it out. Each step looks before it writes, so that the same
-//! registration twice changes nothing, and a crash in the middle costs a repetition. What Auth0 says is believed when it has the form that a
-//! success has: a page of something in between (a proxy's, a captive portal's) may have the status 200, too.
+//! One promotion at Auth0 (contract §9.4): a client's id in, what became of it out. Each step looks before it
+//! writes, so that the same registration twice changes nothing, and a crash in the middle costs a repetition.
+//! What Auth0 says is believed when it has the form that a success has: a page of something in between (a
+//! proxy's, a captive portal's) may have the status 200, too.
 
 mod connection;
 mod grant;

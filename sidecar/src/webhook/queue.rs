@@ -1,9 +1,10 @@
-//! The durable queue of promotions: registrations in, due ones out, each until it is done or parked. SQLite, written through to the disk before
-//! a sender hears that its event was taken. No event's body is kept, for it may hold a secret: its id and its client's are enough.
+//! The durable queue of promotions: registrations in, due ones out, each until it is done or parked. SQLite,
+//! written through to the disk before a sender hears that its event was taken. No event's body is kept, for
+//! it may hold a secret: its id and its client's are enough.
 //!
-//! Bounded, and nothing that could be helped is thrown away: at most [`MAX_QUEUED`] wait (more are refused, and the stream sends them
-//! again); of those parked that anybody can make, at most [`MAX_PARKED`] are kept; of the others as many are parked, and more stay queued; an id
-//! that is done is known for [`KEPT`].
+//! Bounded, and nothing that could be helped is thrown away: at most [`MAX_QUEUED`] wait (more are refused,
+//! and the stream sends them again); of those parked that anybody can make, at most [`MAX_PARKED`] are kept;
+//! of the others as many are parked, and more stay queued; an id that is done is known for [`KEPT`].
 
 mod row;
 mod table;

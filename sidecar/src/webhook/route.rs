@@ -1,5 +1,5 @@
-//! `POST /webhooks/auth0/logs` (contract §9.1 to §9.3): who calls is known by the secret, before a byte of the body is
-//! read; what is taken is on the disk before the response.
+//! `POST /webhooks/auth0/logs` (contract §9.1 to §9.3): who calls is known by the secret, before a byte of
+//! the body is read; what is taken is on the disk before the response.
 
 use super::event::{self, Events};
 use super::queue::{Queue, Refused};
@@ -98,8 +98,8 @@ impl Webhook {
     }
 }
 
-/// What the caller shows: `X-Webhook-Secret: S`, `Authorization: Bearer S` or `Authorization: S`. A header that is sent
-/// twice shows nothing.
+/// What the caller shows: `X-Webhook-Secret: S`, `Authorization: Bearer S` or `Authorization: S`. A header
+/// that is sent twice shows nothing.
 pub fn shown(headers: &HeaderMap) -> impl Iterator<Item = &[u8]> {
     let one = |name: &str| {
         let mut values = headers.get_all(name).iter();

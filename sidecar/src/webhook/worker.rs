@@ -1,5 +1,5 @@
-//! Works the queue off: a few promotions at once, each due when it is due. Nothing is lost when this ends in the middle: what wasn't marked
-//! is due again at the next start.
+//! Works the queue off: a few promotions at once, each due when it is due. Nothing is lost when this ends in
+//! the middle: what wasn't marked is due again at the next start.
 
 use super::promote::{Promoter, Stop};
 use super::queue::{Job, Queue};
@@ -17,7 +17,8 @@ const LOOK: Duration = Duration::from_secs(2);
 const FAREWELL: Duration = Duration::from_secs(8);
 const FIRST_BACKOFF_MS: u64 = 1_000;
 const LONGEST_BACKOFF_MS: u64 = 300_000;
-/// After this long a registration is parked, whatever it failed for; but not before it was tried this often: clocks jump.
+/// After this long a registration is parked, whatever it failed for; but not before it was tried this often:
+/// clocks jump.
 const GIVE_UP_MS: i64 = 72 * 3_600 * 1_000;
 const GIVE_UP_ATTEMPTS: u32 = 100;
 
@@ -89,7 +90,8 @@ impl Worker {
                     .to_owned(),
             )),
         };
-        // Kept until it is written: done anew, it would cost Auth0 the same calls again and again while the disk is full.
+        // Kept until it is written: done anew, it would cost Auth0 the same calls again and again while the
+        // disk is full.
         while let Err(error) = self.settle(&log_id, &client_id, (attempts, received_ms), &outcome).await {
             tracing::error!(%error, log_id, client_id, "the outcome of a promotion can't be written");
             tokio::time::sleep(LOOK).await;

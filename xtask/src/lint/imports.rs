@@ -1,5 +1,5 @@
-//! Imports among the files of a package. In: the sources of the core, the driver, the filter and the sidecar. Out: files that import each other, in a ring of two or more: who
-//! changes one of them has to read them all.
+//! Imports among the files of a package. In: the sources of the core, the driver, the filter and the sidecar.
+//! Out: files that import each other, in a ring of two or more: who changes one of them has to read them all.
 
 use std::{
     collections::{BTreeMap, BTreeSet},

@@ -1,4 +1,5 @@
-//! What a rendering says of itself: ports, the filter's configuration, the log's level, and errors all at once.
+//! What a rendering says of itself: ports, the filter's configuration, the log's level, and errors all at
+//! once.
 
 use super::{input, manager, policy, rendered};
 use crate::render::render;

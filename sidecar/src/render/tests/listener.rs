@@ -44,7 +44,8 @@ fn who_holds_a_connection_for_nothing_has_a_minute_and_memory_has_the_end_that_i
         let (_, bootstrap) = rendered(None, &variables);
         let listener = &bootstrap["static_resources"]["listeners"][0];
         let connections = connections.then(|| (most / 8).to_string());
-        // Before the first bytes: the inspector waits for them. Without a proxy in front the idle time-out holds, and no one address takes all.
+        // Before the first bytes: the inspector waits for them. Without a proxy in front the idle time-out
+        // holds, and no one address takes all.
         let inspector = listener["listener_filters"].as_array().map(Vec::len);
         let waits =
             (&listener["listener_filters_timeout"], &listener["continue_on_listener_filters_timeout"]);

@@ -86,7 +86,8 @@ impl Promoter {
         }
     }
 
-    /// Whether Auth0 says that it is done; `None`: this tenant has no such endpoint, or knows no such client or connection.
+    /// Whether Auth0 says that it is done; `None`: this tenant has no such endpoint, or knows no such client
+    /// or connection.
     async fn enable_one(&self, connection: &Connection, client_id: &str) -> Result<Option<bool>, Stop> {
         let change = json!([{ "client_id": client_id, "status": true }]);
         let path = format!("/connections/{}/clients", connection.id);

@@ -103,7 +103,8 @@ pub fn park(tx: &Transaction<'_>, log_id: &str, reason: &str, now_ms: i64) -> ru
     Ok(false)
 }
 
-/// Forgets ids that were done long ago, and the oldest of what is too much. Of the parked, only those go that anybody can make.
+/// Forgets ids that were done long ago, and the oldest of what is too much. Of the parked, only those go that
+/// anybody can make.
 pub fn prune(tx: &Transaction<'_>, now_ms: i64) -> rusqlite::Result<()> {
     let kept = i64::try_from(KEPT.as_millis()).unwrap_or(i64::MAX);
     tx.execute(
