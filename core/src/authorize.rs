@@ -14,7 +14,7 @@ use crate::mcp::target::Target;
 use crate::names;
 use crate::principal::Principal;
 use crate::query;
-use crate::rate_limit::service::{self, Answer, Question, Verdict};
+use crate::rate_limit::service::{self, RateLimitRequest, RateLimitResponse, Verdict};
 use crate::rate_limit::{LimitState, Outcome};
 use crate::refusal::{Denied, Fault, Refusal};
 use crate::reply;
@@ -29,7 +29,7 @@ pub enum Permitted {
     /// It may pass.
     Permit(Permit),
     /// The rate limit service is to be asked; what this gateway's own limits came to.
-    Ask(Question, Option<LimitState>),
+    Ask(RateLimitRequest, Option<LimitState>),
 }
 
 /// How a caller's requests are counted.
@@ -137,7 +137,7 @@ pub fn counted(
     route: &Route,
     caller: (&Principal, Option<&Operation>),
     counted: (Option<LimitState>, Option<LimitState>),
-    answer: &Answer,
+    answer: &RateLimitResponse,
     cors: &ResponseHeaders,
 ) -> Result<Permit, Refusal> {
     let (principal, operation) = caller;

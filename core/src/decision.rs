@@ -2,7 +2,7 @@
 
 use crate::config::policy::IssuerId;
 use crate::cors::ResponseHeaders;
-use crate::rate_limit::service::Question;
+use crate::rate_limit::service::RateLimitRequest;
 use crate::reply::Reply;
 use std::borrow::Cow;
 
@@ -25,14 +25,14 @@ pub enum Wait {
     /// The keys of this issuer, once they were fetched.
     Keys(IssuerId),
     /// What the rate limit service answers to this.
-    Limits(Question),
+    Limits(RateLimitRequest),
     /// Its body.
-    Body(Read),
+    Body(BodyRead),
 }
 
 /// A body that must be read before the request is judged.
 #[derive(Debug)]
-pub struct Read {
+pub struct BodyRead {
     /// At most so many bytes.
     pub cap: usize,
     /// Where the host can't hold the headers: what they are to say when they leave. Nothing of the body leaves before a permit.

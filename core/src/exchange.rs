@@ -13,11 +13,11 @@ mod state;
 use crate::cors;
 use crate::decision::Decision;
 use crate::refusal::{Fault, Refusal};
-use crate::reply::{self, Asked, AskedMcp};
+use crate::reply::{self, McpReplyContext, ReplyContext};
 use crate::request::{self, Headers};
 use crate::world::World;
 use judge::Entry;
-pub use state::{Arrival, Exchange, Forwarded, GaveUp, Held, Judged};
+pub use state::{Arrival, Exchange, Forwarded, GaveUp, HeldRequest, Judged};
 use state::{Awaited, Waiting};
 
 impl Exchange {
@@ -49,7 +49,7 @@ impl Exchange {
     /// What the request waits for, or the rest of its body, isn't waited for any longer.
     pub fn give_up(self, world: &World<'_>, why: GaveUp) -> Judged {
         let Self::Waiting(Waiting { held, .. }) = self else { return self.fault(world) };
-        let Held { mut facts, headers, .. } = held;
+        let HeldRequest { mut facts, headers, .. } = held;
         let pairs = headers.pairs();
         let first = |name: &str| request::first(&pairs, name);
         let refusal = match why {
@@ -58,12 +58,12 @@ impl Exchange {
         };
         facts.refuse(&refusal);
         let route = facts.route.and_then(|id| world.policy.routes.get(id.0));
-        let asked = Asked {
+        let asked = ReplyContext {
             request_id: facts.request_id.clone(),
-            mcp: route.filter(|route| route.mcp.is_some()).map(|_| AskedMcp::nothing()),
+            mcp: route.filter(|route| route.mcp.is_some()).map(|_| McpReplyContext::nothing()),
             is_grpc: first("content-type").is_some_and(request::is_grpc),
             cors: cors::answer(&world.policy.cors, first("origin").and_then(|o| std::str::from_utf8(o).ok())),
-            ..Asked::default()
+            ..ReplyContext::default()
         };
         let reply = reply::refuse(world.policy, route, &asked, &refusal);
         Judged::new(Self::Replied(facts), Decision::Reply(reply))
@@ -74,7 +74,7 @@ impl Exchange {
         let mut facts = self.into_facts();
         let refusal = Refusal::Internal(Fault::Host);
         facts.refuse(&refusal);
-        let asked = Asked { request_id: facts.request_id.clone(), ..Asked::default() };
+        let asked = ReplyContext { request_id: facts.request_id.clone(), ..ReplyContext::default() };
         let reply = reply::refuse(world.policy, None, &asked, &refusal);
         Judged::new(Self::Replied(facts), Decision::Reply(reply))
     }

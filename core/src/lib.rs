@@ -38,7 +38,7 @@ pub mod metadata;
 pub mod refusal;
 pub mod challenge;
 pub mod reply;
-pub mod answer;
+pub mod response;
 pub mod location;
 pub mod record;
 pub mod protobuf;

@@ -22,13 +22,13 @@ const MOST: usize = 16;
 
 /// How the client of a request sees us, and by which route it came.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Seen {
+pub struct PublicAddress {
     route: RouteId,
     /// Which of the policy's further hosts it named; `None`: the public URL's.
     listed: Option<usize>,
 }
 
-impl Seen {
+impl PublicAddress {
     /// `None`: nothing is to be led back, since no upstream's address is known here.
     pub fn by(policy: &Policy, route: RouteId, listed: Option<usize>) -> Option<Self> {
         let leads = !policy.own.upstreams.is_empty() && policy.routes.get(route.0)?.leads_back();
@@ -65,7 +65,7 @@ enum Whose {
 }
 
 impl<'a> Way<'a> {
-    fn of(policy: &'a Policy, seen: Seen) -> Option<Self> {
+    fn of(policy: &'a Policy, seen: PublicAddress) -> Option<Self> {
         let route = policy.routes.get(seen.route.0)?;
         let named = route.upstream.as_deref().unwrap_or("default");
         let (_, upstream) = policy.own.upstreams.iter().find(|(name, _)| name == named)?;

@@ -17,7 +17,7 @@ const CUT: usize = 256;
 
 /// What is known of an exchange.
 #[derive(Debug, Clone, Default)]
-pub struct Facts {
+pub struct DecisionRecord {
     /// Envoy's request id, or one made up.
     pub request_id: String,
     /// The route.
@@ -69,7 +69,7 @@ impl Default for Outcome {
     }
 }
 
-impl Facts {
+impl DecisionRecord {
     pub(crate) fn describe(&mut self, request: &Request<'_>) {
         self.method = cut(request.method).to_owned();
         self.path = cut(&request.target.path).to_owned();

@@ -27,7 +27,7 @@ pub struct Reply {
 
 /// What of the request an answer depends on.
 #[derive(Debug, Clone, Default)]
-pub struct Asked {
+pub struct ReplyContext {
     /// `HEAD`.
     pub is_head: bool,
     /// gRPC.
@@ -41,12 +41,12 @@ pub struct Asked {
     /// CORS headers of the answer.
     pub cors: ResponseHeaders,
     /// The operation, on an MCP route.
-    pub mcp: Option<AskedMcp>,
+    pub mcp: Option<McpReplyContext>,
 }
 
 /// What of an MCP request an answer depends on.
 #[derive(Debug, Clone)]
-pub struct AskedMcp {
+pub struct McpReplyContext {
     /// The id as JSON.
     pub id: String,
     /// The scopes of the operation; `None`: no scope would help.
@@ -57,7 +57,7 @@ pub struct AskedMcp {
     pub version: Option<String>,
 }
 
-impl AskedMcp {
+impl McpReplyContext {
     /// Nothing is known of the operation.
     pub fn nothing() -> Self {
         Self { id: id::NONE.to_owned(), scopes: None, tool_call: None, version: None }
@@ -65,7 +65,7 @@ impl AskedMcp {
 }
 
 /// The answer to a refused request.
-pub fn refuse(policy: &Policy, route: Option<&Route>, asked: &Asked, refusal: &Refusal) -> Reply {
+pub fn refuse(policy: &Policy, route: Option<&Route>, asked: &ReplyContext, refusal: &Refusal) -> Reply {
     let mut headers: ResponseHeaders =
         vec![("content-type", "application/json".into()), ("cache-control", "no-store".into())];
     if refusal.is_challenged() {
@@ -100,7 +100,7 @@ pub fn refuse(policy: &Policy, route: Option<&Route>, asked: &Asked, refusal: &R
 }
 
 /// `challenge_mode: meta`: a refused call of a tool as that tool's result, by which some clients know to sign in.
-fn result(policy: &Policy, route: Option<&Route>, asked: &Asked, refusal: &Refusal) -> Option<Reply> {
+fn result(policy: &Policy, route: Option<&Route>, asked: &ReplyContext, refusal: &Refusal) -> Option<Reply> {
     let (mcp, rules) = (asked.mcp.as_ref()?, route?.mcp.as_ref()?);
     let era = mcp.tool_call.filter(|_| rules.challenge_mode == ChallengeMode::Meta && mcp.id != "null")?;
     let error = refusal.challenge_error().unwrap_or("invalid_token");
@@ -124,7 +124,7 @@ fn result(policy: &Policy, route: Option<&Route>, asked: &Asked, refusal: &Refus
 }
 
 /// JSON-RPC 2.0 §5.1, with the codes of contract §12.
-fn rpc_error(refusal: &Refusal, request_id: &str, asked: &AskedMcp) -> String {
+fn rpc_error(refusal: &Refusal, request_id: &str, asked: &McpReplyContext) -> String {
     let code = refusal.code();
     let mut out =
         format!("{{\"jsonrpc\":\"2.0\",\"id\":{},\"error\":{{\"code\":{code},\"message\":", asked.id);

@@ -13,7 +13,7 @@ use std::borrow::Cow;
 
 /// The mode of a request that `found` is the route of: that route's. One without a route has the policy's, unless it could be taken for an
 /// enforced route's.
-pub fn mode(policy: &Policy, asked: &Asked<'_>, found: Match) -> Mode {
+pub fn mode(policy: &Policy, asked: &RouteQuery<'_>, found: Match) -> Mode {
     let path = asked.target.path.as_str();
     let of_route = match found {
         Match::Route(RouteId(at)) | Match::WrongMethod(RouteId(at)) => policy.routes.get(at).map(|r| r.mode),
@@ -34,7 +34,7 @@ pub fn mode(policy: &Policy, asked: &Asked<'_>, found: Match) -> Mode {
 }
 
 /// What a route is found by.
-pub struct Asked<'a> {
+pub struct RouteQuery<'a> {
     /// The method.
     pub method: &'a str,
     /// The host.
@@ -45,7 +45,7 @@ pub struct Asked<'a> {
     pub raw_path: &'a str,
 }
 
-impl<'a> Asked<'a> {
+impl<'a> RouteQuery<'a> {
     /// By a request.
     pub fn by(request: &'a Request<'a>) -> Self {
         Self {
@@ -76,7 +76,7 @@ pub fn mode_of_unparsed(policy: &Policy, headers: Pairs<'_>, fault: RequestFault
             let host = text(":authority").or(text("host")).unwrap_or_default();
             let raw_path = raw.split('?').next().unwrap_or_default();
             let found = route::find(policy, method, host, &target.path);
-            mode(policy, &Asked { method, host, target: &target, raw_path }, found)
+            mode(policy, &RouteQuery { method, host, target: &target, raw_path }, found)
         }
         _ if has_enforced(policy) => Mode::Enforce,
         _ => policy.mode,

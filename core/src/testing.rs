@@ -10,7 +10,7 @@ use crate::hash::Secret;
 use crate::jwks::{self, KeyRing, control};
 use crate::jwt::signature::Portable;
 use crate::rate_limit::Counters;
-use crate::rate_limit::service::Answer;
+use crate::rate_limit::service::RateLimitResponse;
 use crate::reply::Reply;
 use crate::request::Headers;
 use crate::shared::MemoryTable;
@@ -292,7 +292,7 @@ impl Gate {
 
     /// The rate limit service answers.
     pub fn answer(&mut self, asks: Exchange, message: Option<&[u8]>) -> Got {
-        let answer = message.map_or(Answer::Nothing, Answer::read);
+        let answer = message.map_or(RateLimitResponse::Nothing, RateLimitResponse::read);
         self.come(asks, Arrival::Limits(answer))
     }
 

@@ -284,7 +284,7 @@ pub fn close_connection() {
 }
 
 /// A local answer.
-pub struct Answer<'a> {
+pub struct LocalResponse<'a> {
     /// HTTP status.
     pub status: u16,
     /// For Envoy's response code details.
@@ -298,7 +298,7 @@ pub struct Answer<'a> {
 }
 
 /// Answers the request without the upstream.
-pub fn send_local_response(answer: &Answer<'_>) -> Result<(), Status> {
+pub fn send_local_response(answer: &LocalResponse<'_>) -> Result<(), Status> {
     let headers = encode(answer.headers);
     // SAFETY: pointers and lengths are those of live slices, which the host only reads.
     check(unsafe {

@@ -8,15 +8,15 @@
 #![allow(unsafe_code, reason = "the proxy-wasm ABI 0.2.1 has its callbacks by name")]
 
 use crate::host::shown::{Cells, InEffect, source_address};
-use crate::host::{self, Answer, Buffer, GrpcCall, Metric, Status};
+use crate::host::{self, Buffer, GrpcCall, LocalResponse, Metric, Status};
 use crate::verify::Native;
 use gatewaystack_core::decision::Edits;
 use gatewaystack_core::protobuf;
-use gatewaystack_core::rate_limit::service::{self, Answer as Counted};
+use gatewaystack_core::rate_limit::service::{self, RateLimitResponse};
 use gatewaystack_core::reply::Reply;
 use gatewaystack_driver::claims;
-use gatewaystack_driver::command::{Action, Ask, Command, HeaderEdit, Output, Statistic};
-use gatewaystack_driver::door::{self, Door};
+use gatewaystack_driver::command::{Action, Command, HeaderEdit, Output, RateLimitCall, Statistic};
+use gatewaystack_driver::connection_limiter::{self, ConnectionLimiter};
 use gatewaystack_driver::event::{Event, Failed};
 use gatewaystack_driver::gateway::Gateway;
 use gatewaystack_driver::statistics::Kind;
@@ -100,19 +100,19 @@ impl Filter {
                 host::reset();
                 None
             }
-            Command::Ask(asked) => {
-                Some(plugin.ask(self.id, &asked).map_or(Event::Failed(Failed::Ask), Event::Asked))
+            Command::CallRateLimit(asked) => Some(
+                plugin.ask(self.id, &asked).map_or(Event::Failed(Failed::RateLimit), Event::RateLimitCalled),
+            ),
+            Command::EditResponse { edits, must: true } => {
+                edits.iter().try_for_each(edit_response).err().map(failed(Failed::Response))
             }
-            Command::EditAnswer { edits, must: true } => {
-                edits.iter().try_for_each(edit_answer).err().map(failed(Failed::Answer))
-            }
-            Command::EditAnswer { edits, must: false } => {
-                edits.iter().for_each(|edit| _ = edit_answer(edit));
+            Command::EditResponse { edits, must: false } => {
+                edits.iter().for_each(|edit| _ = edit_response(edit));
                 None
             }
             Command::Replace(bytes) => {
                 let done = host::set_buffer(Buffer::ResponseBody, &bytes);
-                Some(done.map_or(Event::Failed(Failed::Answer), |()| Event::Replaced))
+                Some(done.map_or(Event::Failed(Failed::Response), |()| Event::Replaced))
             }
             Command::Record(record) => host::set_property("gatewaystack", &record).err().and(None),
             Command::Count(statistic, more) => {
@@ -140,7 +140,7 @@ fn edit(edits: &Edits) -> Result<(), Status> {
     Ok(())
 }
 
-fn edit_answer(edit: &HeaderEdit) -> Result<(), Status> {
+fn edit_response(edit: &HeaderEdit) -> Result<(), Status> {
     let map = host::Map::ResponseHeaders;
     match edit {
         HeaderEdit::Remove(name) => host::remove_header(map, name),
@@ -161,7 +161,7 @@ fn answer(reply: &Reply) -> Result<(), Status> {
     };
     let (status, body) = (reply.status, body.as_bytes());
     let details = "gatewaystack";
-    host::send_local_response(&Answer { status, details, headers: &headers, body, grpc_status })
+    host::send_local_response(&LocalResponse { status, details, headers: &headers, body, grpc_status })
 }
 
 /// The contexts of one plugin in one worker.
@@ -218,7 +218,7 @@ impl Plugin {
     }
 
     /// The call is the root's: it goes on when the client has gone, and what it counts is counted.
-    fn ask(&self, stream: u32, ask: &Ask) -> Option<u32> {
+    fn ask(&self, stream: u32, ask: &RateLimitCall) -> Option<u32> {
         host::set_effective_context(self.root).ok()?;
         let call = host::grpc_call(&GrpcCall {
             through: &envoy_grpc(&ask.cluster),
@@ -300,9 +300,11 @@ impl Plugin {
     fn on_grpc_call_response(&self, token: u32, status: u32, size: usize) {
         let is_read =
             status == 0 && size <= service::MAX_ANSWER && host::set_effective_context(self.root).is_ok();
-        let answer =
-            || host::buffer(Buffer::GrpcAnswer, size).map_or(Counted::Nothing, |m| Counted::read(&m));
-        self.on(WorkerEvent::Counted(token, if is_read { answer() } else { Counted::Nothing }));
+        let answer = || {
+            host::buffer(Buffer::GrpcAnswer, size)
+                .map_or(RateLimitResponse::Nothing, |m| RateLimitResponse::read(&m))
+        };
+        self.on(WorkerEvent::Counted(token, if is_read { answer() } else { RateLimitResponse::Nothing }));
     }
 
     /// It is gone.
@@ -323,12 +325,12 @@ fn envoy_grpc(cluster: &str) -> String {
 }
 
 /// The plugin that counts connections (`root_id: gatewaystack_connections`).
-struct DoorPlugin {
-    door: RefCell<Door>,
+struct ConnectionPlugin {
+    limiter: RefCell<ConnectionLimiter>,
     refused: u32,
 }
 
-impl DoorPlugin {
+impl ConnectionPlugin {
     /// Whether the plugin that is being configured counts connections.
     fn is_meant() -> bool {
         matches!(host::property("plugin_root_id"), Ok(Some(id)) if id == b"gatewaystack_connections")
@@ -338,23 +340,25 @@ impl DoorPlugin {
         let unread = || "the number of connections for an address can't be read".to_owned();
         let configuration = host::buffer(Buffer::PluginConfiguration, 16).map_err(|_| unread())?;
         let holder = host::random().map_err(|status| format!("no random bytes (status {})", status.0))?;
-        let door = Door::new(&configuration, u64::from_le_bytes(holder)).ok_or_else(unread)?;
-        let refused = host::define_metric(Metric::Counter, door::REFUSED).unwrap_or(u32::MAX);
-        host::set_tick_period(door::TICK_MS).map_err(|status| format!("no tick (status {})", status.0))?;
-        Ok(Self { door: RefCell::new(door), refused })
+        let limiter =
+            ConnectionLimiter::new(&configuration, u64::from_le_bytes(holder)).ok_or_else(unread)?;
+        let refused = host::define_metric(Metric::Counter, connection_limiter::REFUSED).unwrap_or(u32::MAX);
+        host::set_tick_period(connection_limiter::TICK_MS)
+            .map_err(|status| format!("no tick (status {})", status.0))?;
+        Ok(Self { limiter: RefCell::new(limiter), refused })
     }
 
     /// Time has passed.
     fn on_tick(&self) {
         let now_ms = host::now_ns().ok().map(|ns| ns / 1_000_000);
-        let refused = self.door.borrow_mut().tick(&Cells, now_ms);
+        let refused = self.limiter.borrow_mut().tick(&Cells, now_ms);
         refused.into_iter().for_each(|what| log::warn!("gatewaystack: {what}"));
     }
 }
 
 /// One connection.
 struct Connection {
-    door: Rc<DoorPlugin>,
+    plugin: Rc<ConnectionPlugin>,
     /// Whose it is, once it is counted.
     from: Cell<Option<IpAddr>>,
 }
@@ -364,11 +368,11 @@ impl Connection {
     fn enter(&self) -> bool {
         // One without an address is a Unix socket's.
         let Some(from) = source_address() else { return true };
-        if self.door.door.borrow_mut().enter(from) {
+        if self.plugin.limiter.borrow_mut().enter(from) {
             self.from.set(Some(from));
             return true;
         }
-        host::increment_metric(self.door.refused, 1);
+        host::increment_metric(self.plugin.refused, 1);
         host::close_connection();
         false
     }
@@ -377,7 +381,7 @@ impl Connection {
 impl Drop for Connection {
     fn drop(&mut self) {
         if let Some(from) = self.from.take() {
-            self.door.door.borrow_mut().leave(from);
+            self.plugin.limiter.borrow_mut().leave(from);
         }
     }
 }
@@ -386,7 +390,7 @@ impl Drop for Connection {
 #[derive(Clone)]
 enum Context {
     Plugin(Rc<Plugin>),
-    Door(Rc<DoorPlugin>),
+    Limiter(Rc<ConnectionPlugin>),
     Stream(Rc<Filter>),
     Connection(Rc<Connection>),
 }
@@ -447,15 +451,15 @@ exports! {
     }
     fn proxy_on_context_create(id: u32, of: u32) {
         match context(of) {
-            Some(Context::Door(door)) => add(id, Context::Connection(Rc::new(Connection { door, from: Cell::new(None) }))),
+            Some(Context::Limiter(plugin)) => add(id, Context::Connection(Rc::new(Connection { plugin, from: Cell::new(None) }))),
             // Which plugin's a root is will be known when it is configured.
             _ if of == 0 => {}
             _ => add(id, Context::Stream(Rc::new(Filter::new(id, plugin(of))))),
         }
     }
     fn proxy_on_configure(id: u32, _size: usize) -> bool {
-        let configured = if DoorPlugin::is_meant() {
-            DoorPlugin::configured().map(|door| Context::Door(Rc::new(door)))
+        let configured = if ConnectionPlugin::is_meant() {
+            ConnectionPlugin::configured().map(|plugin| Context::Limiter(Rc::new(plugin)))
         } else {
             Plugin::configured(id).map(|plugin| Context::Plugin(Rc::new(plugin)))
         };
@@ -464,7 +468,7 @@ exports! {
     fn proxy_on_tick(id: u32) {
         match context(id) {
             Some(Context::Plugin(plugin)) => plugin.on(WorkerEvent::Poll),
-            Some(Context::Door(door)) => door.on_tick(),
+            Some(Context::Limiter(plugin)) => plugin.on_tick(),
             _ => {}
         }
     }
@@ -493,13 +497,13 @@ exports! {
         stopping(id, |filter| filter.on(Event::RequestTrailers))
     }
     fn proxy_on_response_headers(id: u32, _count: usize, end: bool) -> u32 {
-        stopping(id, |filter| filter.on(Event::AnswerHeaders { end }))
+        stopping(id, |filter| filter.on(Event::ResponseHeaders { end }))
     }
     fn proxy_on_response_body(id: u32, size: usize, end: bool) -> u32 {
-        data(id, Event::AnswerBody { size, end })
+        data(id, Event::ResponseBody { size, end })
     }
     fn proxy_on_response_trailers(id: u32, _count: usize) -> u32 {
-        stopping(id, |filter| filter.on(Event::AnswerTrailers))
+        stopping(id, |filter| filter.on(Event::ResponseTrailers))
     }
     fn proxy_on_log(id: u32) {
         if let Some(filter) = stream(id) {
@@ -510,7 +514,7 @@ exports! {
         // Dropped once nothing borrows the list; who is at work on it drops it later.
         match CONTEXTS.with_borrow_mut(|all| all.remove(&id)) {
             Some(Context::Stream(filter)) => _ = filter.on(Event::End),
-            Some(Context::Door(door)) => door.door.borrow_mut().end(&Cells),
+            Some(Context::Limiter(plugin)) => plugin.limiter.borrow_mut().end(&Cells),
             Some(Context::Plugin(plugin)) => plugin.end(),
             Some(Context::Connection(_)) | None => {}
         }

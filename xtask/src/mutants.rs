@@ -32,7 +32,7 @@ const TOOL: CargoTool<'static> =
 
 /// What decides, below `core/src`: files, and folders with all that is in them. cargo-mutants leaves tests alone.
 const DECIDING: [&str; 18] = [
-    "answer",
+    "response",
     "authenticate.rs",
     "authorize.rs",
     "credential.rs",

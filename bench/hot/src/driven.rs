@@ -42,7 +42,7 @@ pub fn run(headers: &Headers, now_ms: u64, count: u32) -> io::Result<()> {
     for id in 0..count {
         let mut stream = Stream::new(id);
         let begin = Event::RequestHeaders { headers: Some(headers.clone()), end: true };
-        let answer = [Event::AnswerHeaders { end: false }, Event::AnswerBody { size: 2, end: true }];
+        let answer = [Event::ResponseHeaders { end: false }, Event::ResponseBody { size: 2, end: true }];
         for event in std::iter::once(begin).chain(answer) {
             let Output { commands, action } = stream.on(&mut worker, &view, event);
             if action != Action::Continue {

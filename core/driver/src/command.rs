@@ -1,7 +1,7 @@
 //! What a host has to do, in order. Where it can't do one of them that must be done, it says so ([`crate::event::Event::Failed`]) and drops the rest.
 
 use gatewaystack_core::decision::Edits;
-use gatewaystack_core::rate_limit::service::Question;
+use gatewaystack_core::rate_limit::service::RateLimitRequest;
 use gatewaystack_core::reply::Reply;
 use std::borrow::Cow;
 
@@ -43,10 +43,10 @@ pub enum Command {
     Reply(Reply),
     /// End the stream.
     Reset,
-    /// Ask the rate limit service; [`crate::event::Event::Asked`] has the number of the call.
-    Ask(Ask),
+    /// Ask the rate limit service; [`crate::event::Event::RateLimitCalled`] has the number of the call.
+    CallRateLimit(RateLimitCall),
     /// Change the answer's headers; where it needn't be done, a host goes on to the next where it can't do one.
-    EditAnswer {
+    EditResponse {
         /// How.
         edits: Vec<HeaderEdit>,
         /// Whether it must be done.
@@ -64,13 +64,13 @@ pub enum Command {
 
 /// A question to the rate limit service.
 #[derive(Debug)]
-pub struct Ask {
+pub struct RateLimitCall {
     /// Where it is.
     pub cluster: String,
     /// How long the answer may take.
     pub timeout_ms: u64,
     /// What is asked.
-    pub question: Question,
+    pub question: RateLimitRequest,
 }
 
 /// A statistic, by its place in [`crate::statistics::Statistics::names`].

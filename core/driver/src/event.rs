@@ -2,7 +2,7 @@
 
 use gatewaystack_core::authenticate::Fetched;
 use gatewaystack_core::exchange::GaveUp;
-use gatewaystack_core::rate_limit::service::Answer;
+use gatewaystack_core::rate_limit::service::RateLimitResponse;
 use gatewaystack_core::request::Headers;
 
 /// What has happened.
@@ -25,23 +25,23 @@ pub enum Event {
     /// Its trailers are.
     RequestTrailers,
     /// The answer's headers are here.
-    AnswerHeaders {
+    ResponseHeaders {
         /// Nothing follows.
         end: bool,
     },
     /// More of its body is, and so much is held.
-    AnswerBody {
+    ResponseBody {
         /// Bytes that the host holds now.
         size: usize,
         /// Nothing follows.
         end: bool,
     },
     /// Its trailers are.
-    AnswerTrailers,
+    ResponseTrailers,
     /// What the request waited for has come.
     Arrived(Arrived),
     /// The rate limit service is being asked, by the call of this number.
-    Asked(u32),
+    RateLimitCalled(u32),
     /// What was to take the place of the answer's body has.
     Replaced,
     /// A command could not be done.
@@ -58,7 +58,7 @@ pub enum Arrived {
     /// The fetch of keys has ended.
     Keys(Fetched),
     /// The rate limit service has answered, or won't.
-    Limits(Answer),
+    Limits(RateLimitResponse),
     /// Nothing: it must go.
     Nothing(GaveUp),
 }
@@ -72,8 +72,8 @@ pub enum Failed {
     Release,
     /// [`crate::command::Command::Reply`].
     Reply,
-    /// [`crate::command::Command::Ask`].
-    Ask,
-    /// [`crate::command::Command::EditAnswer`], [`crate::command::Command::Replace`].
-    Answer,
+    /// [`crate::command::Command::CallRateLimit`].
+    RateLimit,
+    /// [`crate::command::Command::EditResponse`], [`crate::command::Command::Replace`].
+    Response,
 }

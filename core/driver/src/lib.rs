@@ -19,7 +19,7 @@ pub mod calls;
 pub mod claims;
 pub mod command;
 pub mod copies;
-pub mod door;
+pub mod connection_limiter;
 pub mod event;
 pub mod gateway;
 pub mod statistics;

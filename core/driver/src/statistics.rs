@@ -7,7 +7,7 @@ mod tools;
 
 use crate::command::Statistic;
 use gatewaystack_core::config::policy::{IssuerId, Mode, Policy, RouteId};
-use gatewaystack_core::record::Facts;
+use gatewaystack_core::record::DecisionRecord;
 use gatewaystack_core::refusal::kind::reasons;
 use gatewaystack_core::tally::Tally;
 use names::{Names, label};
@@ -133,7 +133,7 @@ impl Statistics {
     }
 
     /// Counts a decision, or what would have been decided: one of both for each request.
-    pub fn count(&mut self, policy: &Policy, facts: &Facts, count: &mut dyn FnMut(Statistic, u32)) {
+    pub fn count(&mut self, policy: &Policy, facts: &DecisionRecord, count: &mut dyn FnMut(Statistic, u32)) {
         let (decisions, is_remembered, outcome) = match facts.observed() {
             Some(outcome) => (&self.observed, false, outcome),
             None => (&self.decisions, true, facts.outcome()),

@@ -1,16 +1,16 @@
 //! One request and its answer: what has come in, what the host has to do out. Whatever can't be done refuses the request, or ends its stream.
 
-mod answer;
-mod answering;
+mod response;
+mod response_state;
 mod request;
-mod step;
+mod transition;
 
 use crate::command::{Action, Command, Output};
 use crate::event::{Event, Failed};
 use crate::view::View;
 use crate::worker::Worker;
-pub use step::Stream;
-use step::{Phase, Step};
+pub use transition::Stream;
+use transition::{Phase, Transition};
 
 impl Stream {
     /// Whether the host is done with it.
@@ -20,13 +20,13 @@ impl Stream {
 
     /// What follows from an event.
     pub fn on(&mut self, worker: &mut Worker, view: &dyn View, event: Event) -> Output {
-        let mut step = Step { stream: self, worker, view, out: Vec::new() };
+        let mut step = Transition { stream: self, worker, view, out: Vec::new() };
         let action = step.on(event);
         Output { commands: step.out, action }
     }
 }
 
-impl Step<'_> {
+impl Transition<'_> {
     fn on(&mut self, event: Event) -> Action {
         if self.stream.has_ended() && !matches!(event, Event::Log | Event::End) {
             return Action::Pause;
@@ -35,11 +35,11 @@ impl Step<'_> {
             Event::RequestHeaders { headers, end } => self.on_request_headers(headers, end),
             Event::RequestBody { size, end } => self.on_request_body(size, end),
             Event::RequestTrailers => self.on_request_trailers(),
-            Event::AnswerHeaders { end } => self.on_answer_headers(end),
-            Event::AnswerBody { size, end } => self.show(size, end),
-            Event::AnswerTrailers => self.show_trailers(),
+            Event::ResponseHeaders { end } => self.on_response_headers(end),
+            Event::ResponseBody { size, end } => self.show(size, end),
+            Event::ResponseTrailers => self.show_trailers(),
             Event::Arrived(arrived) => self.on_arrived(arrived),
-            Event::Asked(token) => {
+            Event::RateLimitCalled(token) => {
                 let timeout = self.worker.gateway.policy.limit_service.as_ref().map_or(0, |s| s.timeout_ms);
                 // A second later than the host ends it.
                 self.worker.calls.begin(token, self.stream.id, self.now_ms() + timeout + 1_000);
@@ -65,17 +65,17 @@ impl Step<'_> {
         match failed {
             Failed::Edit => self.fail(),
             Failed::Release | Failed::Reply => self.reset(),
-            Failed::Ask => {
+            Failed::RateLimit => {
                 let decision = self.unasked();
                 self.follow(decision)
             }
-            Failed::Answer => self.end_answer(),
+            Failed::Response => self.end_response(),
         }
     }
 }
 
 /// The end.
-impl Step<'_> {
+impl Transition<'_> {
     fn end(&mut self) {
         self.stream.phase = Phase::Ended;
     }

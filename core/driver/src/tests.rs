@@ -9,7 +9,7 @@ use crate::stream::Stream;
 use crate::worker::{Worker, WorkerEvent};
 use gatewaystack_core::authenticate::Fetched;
 use gatewaystack_core::exchange::GaveUp;
-use gatewaystack_core::rate_limit::service::Answer;
+use gatewaystack_core::rate_limit::service::RateLimitResponse;
 use gatewaystack_core::shared::MemoryTable;
 use scene::{NOW_S, Scene, gateway, headers, token};
 use serde_json::json;
@@ -51,7 +51,7 @@ fn a_known_caller_is_named_and_recorded_once() {
     let mut stream = Stream::new(1);
     assert_eq!(ask(&mut scene, &mut stream, "GET", "/x", true), (texts(&[EDIT]), Continue));
     scene.shown.answer = Some(headers(&[(":status", "200")]));
-    assert_eq!(scene.on(&mut stream, Event::AnswerHeaders { end: true }), (texts(&[]), Continue));
+    assert_eq!(scene.on(&mut stream, Event::ResponseHeaders { end: true }), (texts(&[]), Continue));
     assert_eq!(scene.on(&mut stream, Event::Log).0, ["record allow authorized"]);
     assert_eq!(scene.on(&mut stream, Event::Log).0, texts(&[]));
     // What is allowed is told with the next tick.
@@ -185,14 +185,14 @@ const UNANSWERED: &str = "count gatewaystack_limits_unanswered_total 1";
 
 #[test]
 fn the_rate_limit_service_is_asked_and_its_answer_finds_the_request() {
-    let within = Answer::Said { over: false, limits: Vec::new(), reset_s: None };
-    let over = Answer::Said { over: true, limits: Vec::new(), reset_s: None };
+    let within = RateLimitResponse::Said { over: false, limits: Vec::new(), reset_s: None };
+    let over = RateLimitResponse::Said { over: true, limits: Vec::new(), reset_s: None };
     for (answer, expect) in [(within, texts(&[EDIT, "release"])), (over, texts(&["reply 429"]))] {
         let mut scene = limited("deny");
         let mut stream = Stream::new(4);
         let asked = texts(&[ASKED, "ask limits", "note"]);
         assert_eq!(ask(&mut scene, &mut stream, "GET", "/x", true), (asked, Pause));
-        assert_eq!(scene.on(&mut stream, Event::Asked(70)).0, texts(&[]));
+        assert_eq!(scene.on(&mut stream, Event::RateLimitCalled(70)).0, texts(&[]));
         let resumed = format!("{:?}", scene.happens(WorkerEvent::Counted(70, answer.clone())));
         assert!(resumed.contains("Resume(4"), "{resumed}");
         assert_eq!(scene.on(&mut stream, Event::Arrived(Arrived::Limits(answer.clone()))).0, expect);
@@ -209,15 +209,15 @@ fn where_the_service_can_not_be_asked_the_policy_decides() {
         let mut scene = limited(failure_mode);
         let mut stream = Stream::new(4);
         ask(&mut scene, &mut stream, "GET", "/x", true);
-        assert_eq!(scene.on(&mut stream, Event::Failed(Failed::Ask)), expect);
+        assert_eq!(scene.on(&mut stream, Event::Failed(Failed::RateLimit)), expect);
     }
     // An answer to a request that has gone finds nobody.
     let mut scene = limited("deny");
     let mut stream = Stream::new(4);
     ask(&mut scene, &mut stream, "GET", "/x", true);
-    scene.on(&mut stream, Event::Asked(70));
+    scene.on(&mut stream, Event::RateLimitCalled(70));
     scene.on(&mut stream, Event::End);
-    assert!(scene.happens(WorkerEvent::Counted(70, Answer::Nothing)).is_empty());
+    assert!(scene.happens(WorkerEvent::Counted(70, RateLimitResponse::Nothing)).is_empty());
 }
 
 #[test]
@@ -247,9 +247,9 @@ fn listed(scene: &mut Scene) -> Stream {
     let answer = r#"{"jsonrpc":"2.0","id":7,"result":{"tools":[{"name":"t","inputSchema":{}},{"name":"other","inputSchema":{}}]}}"#;
     scene.shown.answer = Some(headers(&[(":status", "200"), ("content-type", "application/json")]));
     scene.shown.answer_body = Some(answer.into());
-    let (said, action) = scene.on(&mut stream, Event::AnswerHeaders { end: false });
+    let (said, action) = scene.on(&mut stream, Event::ResponseHeaders { end: false });
     assert_eq!((said, action), (texts(&["answer -etag -digest -content-digest -accept-ranges"]), Pause));
-    let (said, action) = scene.on(&mut stream, Event::AnswerBody { size: answer.len(), end: true });
+    let (said, action) = scene.on(&mut stream, Event::ResponseBody { size: answer.len(), end: true });
     assert_eq!((said.len(), action), (2, Continue), "{said:?}");
     assert!(said[0].starts_with("answer content-length="), "{said:?}");
     assert!(said[1].contains("\"t\"") && !said[1].contains("other"), "{said:?}");
@@ -268,8 +268,8 @@ fn a_list_is_cut_down_and_lost_where_the_host_ends_the_stream_while_it_takes_it(
     }
     let mut scene = mcp(json!({"hold_headers": true}));
     let mut stream = listed(&mut scene);
-    assert_eq!(scene.on(&mut stream, Event::Failed(Failed::Answer)), (texts(&["reset"]), Pause));
-    assert_eq!(scene.on(&mut stream, Event::AnswerBody { size: 3, end: true }), (texts(&[]), Pause));
+    assert_eq!(scene.on(&mut stream, Event::Failed(Failed::Response)), (texts(&["reset"]), Pause));
+    assert_eq!(scene.on(&mut stream, Event::ResponseBody { size: 3, end: true }), (texts(&[]), Pause));
 }
 
 /// Workers on threads of one process share a gateway: what they count is exact.

@@ -11,7 +11,7 @@ pub enum Map {
     /// The request's trailers.
     RequestTrailers,
     /// The answer's.
-    Answer,
+    Response,
 }
 
 /// Whose body.
@@ -20,7 +20,7 @@ pub enum Body {
     /// The request's.
     Request,
     /// The answer's.
-    Answer,
+    Response,
 }
 
 /// One stream, as the host shows it at this moment. `None`: it doesn't.

@@ -15,7 +15,7 @@ use gatewaystack_core::jwks::control::{self, Control, FETCH_TIMEOUT_MS};
 use gatewaystack_core::jwks::discovery::{Fetch, Next, Request};
 use gatewaystack_core::jwks::{self, KeyRing};
 use gatewaystack_core::rate_limit::Counters;
-use gatewaystack_core::rate_limit::service::Answer;
+use gatewaystack_core::rate_limit::service::RateLimitResponse;
 use gatewaystack_core::request::{self, Headers};
 use gatewaystack_core::shared::swap;
 use gatewaystack_core::token_cache::TokenCache;
@@ -48,7 +48,7 @@ pub enum WorkerEvent {
         body: Vec<u8>,
     },
     /// The rate limit service has answered the call of this number, or won't.
-    Counted(u32, Answer),
+    Counted(u32, RateLimitResponse),
     /// Those that were let go have gone on.
     MakeRoom,
 }
@@ -183,7 +183,7 @@ impl Worker {
             }
             WorkerEvent::Counted(token, answer) => {
                 if let Some(stream) = self.calls.end(token) {
-                    if answer == Answer::Nothing {
+                    if answer == RateLimitResponse::Nothing {
                         out.extend(self.statistics.unanswered().map(|one| WorkerCommand::Count(one, 1)));
                     }
                     out.push(WorkerCommand::Resume(stream, Arrived::Limits(answer)));

@@ -212,7 +212,7 @@ pub struct Route {
     /// Which built-in this is; `None`: one of the policy's.
     pub builtin: Option<Builtin>,
     /// How much is read of bodies.
-    pub reads: Reads,
+    pub reads: BodyCaps,
     /// MCP rules, where this is an MCP route.
     pub mcp: Option<Mcp>,
     /// Whose elements an answer shows.
@@ -236,7 +236,7 @@ impl Route {
 
 /// How much is read of a route's bodies, in bytes; `None`: they pass.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
-pub struct Reads {
+pub struct BodyCaps {
     /// The largest request's.
     pub request: Option<usize>,
     /// The largest answer's.

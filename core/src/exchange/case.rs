@@ -1,22 +1,22 @@
 //! One judgement: what is known of the request when it begins, and what it comes to.
 
-use crate::answer::pipeline::Pipeline;
 use crate::authenticate::Fetched;
 use crate::config::policy::{IssuerId, Mode, Route, RouteId};
 use crate::cors::ResponseHeaders;
-use crate::decision::{Permit, Read, Wait};
+use crate::decision::{BodyRead, Permit, Wait};
 use crate::exchange::state::{Awaited, Uncounted};
 use crate::principal::Principal;
-use crate::rate_limit::service::Question;
+use crate::rate_limit::service::RateLimitRequest;
 use crate::reply::Reply;
 use crate::request::Request;
+use crate::response::pipeline::Pipeline;
 use crate::route::Match;
 use std::sync::Arc;
 
 /// What judging a request comes to.
 pub(super) enum Verdict {
     Forward(Permit, Option<Arc<Principal>>, Option<Box<Pipeline>>),
-    Answer(Reply),
+    Reply(Reply),
     /// It goes on once something has come: what the host has to do for that, and what judging goes on with.
     Wait(Wait, Awaited),
 }
@@ -28,12 +28,12 @@ impl Verdict {
     }
 
     /// It goes on once the rate limit service has answered.
-    pub fn limits(question: Question, uncounted: Uncounted) -> Self {
+    pub fn limits(question: RateLimitRequest, uncounted: Uncounted) -> Self {
         Self::Wait(Wait::Limits(question), Awaited::Limits(Box::new(uncounted)))
     }
 
     /// It goes on once its body is there.
-    pub fn body(read: Read) -> Self {
+    pub fn body(read: BodyRead) -> Self {
         Self::Wait(Wait::Body(read), Awaited::Body)
     }
 }

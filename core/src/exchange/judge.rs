@@ -1,6 +1,5 @@
 //! How a request is judged: read [`judge`] top to bottom, it is contract §1, steps 4 to 10.
 
-use crate::answer::pipeline::Pipeline;
 use crate::authenticate::{self, Caller, Fetched, authenticate};
 use crate::authorize::{self, Counting, Permitted};
 use crate::challenge;
@@ -12,14 +11,15 @@ use crate::exchange::address;
 use crate::exchange::case::{Case, Verdict};
 use crate::exchange::mcp::{self, McpRoute};
 use crate::exchange::observe;
-use crate::exchange::state::{Exchange, Forwarded, Held, Judged, Known, Uncounted, Waiting};
+use crate::exchange::state::{Exchange, Findings, Forwarded, HeldRequest, Judged, Uncounted, Waiting};
 use crate::hash;
 use crate::principal::Principal;
-use crate::rate_limit::service::Answer;
-use crate::record::Facts;
+use crate::rate_limit::service::RateLimitResponse;
+use crate::record::DecisionRecord;
 use crate::refusal::{Denied, Refusal};
-use crate::reply::{self, Asked};
+use crate::reply::{self, ReplyContext};
 use crate::request::{self, Headers, Pairs};
+use crate::response::pipeline::Pipeline;
 use crate::route::{self, Match};
 use crate::shadow;
 use crate::tally::Tally;
@@ -33,17 +33,21 @@ pub(super) enum Entry<'a> {
     /// All but the token is judged; the fetch of its keys has ended.
     Keys(Fetched),
     /// All but the limits over machines is judged; they were asked for.
-    Limits(Uncounted, Answer),
+    Limits(Uncounted, RateLimitResponse),
     /// What the headers say is judged; the body is here.
     Body(Option<&'a [u8]>),
 }
 
 pub(super) fn begin(world: &World<'_>, headers: Headers) -> Judged {
-    go_on(world, Held { facts: Facts::default(), headers, known: Known::default() }, Entry::Start)
+    go_on(
+        world,
+        HeldRequest { facts: DecisionRecord::default(), headers, known: Findings::default() },
+        Entry::Start,
+    )
 }
 
-pub(super) fn go_on(world: &World<'_>, held: Held, entry: Entry<'_>) -> Judged {
-    let Held { mut facts, headers, mut known } = held;
+pub(super) fn go_on(world: &World<'_>, held: HeldRequest, entry: Entry<'_>) -> Judged {
+    let HeldRequest { mut facts, headers, mut known } = held;
     let pairs = headers.pairs();
     let request = match request::parse(&pairs, &world.policy.identity) {
         Ok(request) => request,
@@ -76,7 +80,7 @@ pub(super) fn go_on(world: &World<'_>, held: Held, entry: Entry<'_>) -> Judged {
     } else {
         cors::answer(&world.policy.cors, request.origin)
     };
-    let mode = shadow::mode(world.policy, &shadow::Asked::by(&request), found);
+    let mode = shadow::mode(world.policy, &shadow::RouteQuery::by(&request), found);
     let fetched = if let Entry::Keys(fetched) = &entry { *fetched } else { Fetched::NotAsked };
     let case = Case { request: &request, found, route, fetched, cors: &cors, mode };
     let mut tally = Tally::default();
@@ -84,7 +88,7 @@ pub(super) fn go_on(world: &World<'_>, held: Held, entry: Entry<'_>) -> Judged {
     if mode == Mode::Shadow {
         let (edits, watch) = observe::observe(world, &case, verdict, &mut facts);
         let exchange = match watch {
-            Some(_) => Exchange::Watched(Held { facts, headers, known }),
+            Some(_) => Exchange::Watched(HeldRequest { facts, headers, known }),
             None => observe::passed(facts),
         };
         return Judged { exchange, decision: Decision::Observe(Observed { edits, watch }), tally };
@@ -99,9 +103,9 @@ pub(super) fn go_on(world: &World<'_>, held: Held, entry: Entry<'_>) -> Judged {
             let forwarded = Forwarded { facts, response, decides_origins, pipeline, listed };
             (Exchange::Forwarded(forwarded), Decision::Forward(permit))
         }
-        Ok(Verdict::Answer(reply)) => (Exchange::Replied(facts), Decision::Reply(reply)),
+        Ok(Verdict::Reply(reply)) => (Exchange::Replied(facts), Decision::Reply(reply)),
         Ok(Verdict::Wait(wait, on)) => {
-            let held = Held { facts, headers, known };
+            let held = HeldRequest { facts, headers, known };
             (Exchange::Waiting(Waiting { on, held }), Decision::Wait(wait))
         }
         Err(refusal) => {
@@ -119,8 +123,8 @@ fn judge(
     world: &World<'_>,
     case: &Case<'_>,
     entry: Entry<'_>,
-    known: &mut Known,
-    facts: &mut Facts,
+    known: &mut Findings,
+    facts: &mut DecisionRecord,
     tally: &mut Tally,
 ) -> Result<Verdict, Refusal> {
     let mut body = None;
@@ -172,7 +176,7 @@ fn judge(
 fn before_caller(
     world: &World<'_>,
     case: &Case<'_>,
-    facts: &mut Facts,
+    facts: &mut DecisionRecord,
     tally: &mut Tally,
 ) -> Result<Option<Verdict>, Refusal> {
     // Whatever the route is: what one reads as a token, another may read as none. A token's form matters where one is asked for.
@@ -186,7 +190,7 @@ fn before_caller(
         } else {
             cors::preflight(&world.policy.cors, case.request.origin)
         };
-        return Ok(Some(Verdict::Answer(reply::preflight(headers))));
+        return Ok(Some(Verdict::Reply(reply::preflight(headers))));
     }
     if let Match::WrongMethod(_) = case.found {
         return Err(Refusal::Method(route::allowed_methods(world.policy, &case.request.target.path)));
@@ -200,9 +204,9 @@ fn after_limits(
     world: &World<'_>,
     case: &Case<'_>,
     uncounted: Uncounted,
-    answer: &Answer,
-    known: &mut Known,
-    facts: &mut Facts,
+    answer: &RateLimitResponse,
+    known: &mut Findings,
+    facts: &mut DecisionRecord,
 ) -> Result<Verdict, Refusal> {
     authenticate::again(world, &uncounted.principal)?;
     if let Some(mcp) = McpRoute::of(case.route) {
@@ -230,7 +234,7 @@ fn forward_or_answer(
     world: &World<'_>,
     case: &Case<'_>,
     route: &Route,
-    facts: &mut Facts,
+    facts: &mut DecisionRecord,
     permit: Permit,
     caller: Option<(RouteId, Arc<Principal>)>,
 ) -> Result<Verdict, Refusal> {
@@ -244,12 +248,12 @@ fn forward_or_answer(
     facts.answer("metadata", 200);
     let limits = permit.response().iter().filter(|(name, _)| name.starts_with("ratelimit-"));
     reply.headers.extend(limits.cloned());
-    Ok(Verdict::Answer(reply))
+    Ok(Verdict::Reply(reply))
 }
 
-fn asked(case: &Case<'_>, known: &Known, facts: &Facts) -> Asked {
+fn asked(case: &Case<'_>, known: &Findings, facts: &DecisionRecord) -> ReplyContext {
     let request = case.request;
-    Asked {
+    ReplyContext {
         is_head: request.method == "HEAD",
         is_grpc: request.is_grpc,
         host: request.host.to_owned(),

@@ -1,15 +1,14 @@
 //! How a request to an MCP route is judged (contract §12): version, origin, token, body, scopes, limits, in this order. A body is read before a
 //! token is refused, since the challenge names the scopes of the operation; where the headers of 2026-07-28 name it, without.
 
-use crate::answer::pipeline::Pipeline;
 use crate::authenticate::{Caller, Fetched, authenticate};
 use crate::authorize::{self, Counting, Permitted};
 use crate::config::policy::{ChallengeMode, Mcp, Mode, Route, RouteId, Tasks};
-use crate::decision::Read;
+use crate::decision::BodyRead;
 use crate::exchange::address;
 use crate::exchange::case::{Case, Verdict};
 use crate::exchange::reading::{check_origin, era, is_json, is_plain, read};
-use crate::exchange::state::{Known, Uncounted};
+use crate::exchange::state::{Findings, Uncounted};
 use crate::mcp::era::Era;
 use crate::mcp::json_rpc::Call;
 use crate::mcp::needs::Needs;
@@ -20,11 +19,12 @@ use crate::mcp::target::Target;
 use crate::mcp::task;
 use crate::mcp::tasks;
 use crate::principal::Principal;
-use crate::rate_limit::service::Answer;
-use crate::record::Facts;
+use crate::rate_limit::service::RateLimitResponse;
+use crate::record::DecisionRecord;
 use crate::refusal::{Fault, Refusal};
-use crate::reply::AskedMcp;
+use crate::reply::McpReplyContext;
 use crate::request::Request;
+use crate::response::pipeline::Pipeline;
 use crate::tally::Tally;
 use crate::world::World;
 use std::borrow::Cow;
@@ -48,7 +48,7 @@ impl<'a> McpRoute<'a> {
     }
 
     /// What an answer depends on: the operation that the body, or else the headers, tell of.
-    pub fn asked(&self, request: &Request<'_>, known: &Known) -> AskedMcp {
+    pub fn asked(&self, request: &Request<'_>, known: &Findings) -> McpReplyContext {
         let (read, unread) = match &known.operation {
             Some(Ok(operation)) => (Some(operation), None),
             Some(Err(unread)) => (None, Some(unread)),
@@ -62,10 +62,12 @@ impl<'a> McpRoute<'a> {
             None => Some(Cow::Owned(Operation::without_body(request.method, era))),
         };
         let version = unread.and_then(|unread| unread.version.clone());
-        let nothing = AskedMcp::nothing();
+        let nothing = McpReplyContext::nothing();
         let operation = match operation {
             Some(operation) => operation,
-            None if unread.is_some() => return AskedMcp { id: id.unwrap_or(nothing.id), version, ..nothing },
+            None if unread.is_some() => {
+                return McpReplyContext { id: id.unwrap_or(nothing.id), version, ..nothing };
+            }
             // Nothing is known but where the call goes: what every call there needs.
             None => Cow::Owned(Operation::without_body(request.method, era)),
         };
@@ -73,7 +75,7 @@ impl<'a> McpRoute<'a> {
         let is_tool = |operation: &Operation| {
             operation.call().is_some_and(|call| matches!(call.target, Target::Tool(_)))
         };
-        AskedMcp {
+        McpReplyContext {
             id: id.unwrap_or_else(|| operation.id().to_owned()),
             scopes: (!needs.has_unlisted()).then(|| needs.scopes()),
             tool_call: is_tool(&operation).then_some(operation.era),
@@ -82,10 +84,10 @@ impl<'a> McpRoute<'a> {
     }
 
     /// Under an unknown version.
-    fn asked_in_vain(request: &Request<'_>, id: Option<String>) -> AskedMcp {
+    fn asked_in_vain(request: &Request<'_>, id: Option<String>) -> McpReplyContext {
         let version = request.mcp_version.map(|version| String::from_utf8_lossy(version).into_owned());
-        let nothing = AskedMcp::nothing();
-        AskedMcp { id: id.unwrap_or(nothing.id), version, ..nothing }
+        let nothing = McpReplyContext::nothing();
+        McpReplyContext { id: id.unwrap_or(nothing.id), version, ..nothing }
     }
 
     /// Whether a refusal of this operation is a result, which needs the id that only the body has.
@@ -106,7 +108,7 @@ impl<'a> McpRoute<'a> {
         world: &World<'_>,
         principal: Option<&Principal>,
         operation: &mut Operation,
-        facts: &mut Facts,
+        facts: &mut DecisionRecord,
     ) -> Result<(), Refusal> {
         if operation.tasks().next().is_none() {
             return Ok(());
@@ -131,8 +133,8 @@ pub(super) fn judge(
     case: &Case<'_>,
     route: &McpRoute<'_>,
     body: Option<Option<&[u8]>>,
-    known: &mut Known,
-    facts: &mut Facts,
+    known: &mut Findings,
+    facts: &mut DecisionRecord,
     tally: &mut Tally,
 ) -> Result<Verdict, Refusal> {
     let request = case.request;
@@ -174,7 +176,7 @@ fn unknown_version(
     world: &World<'_>,
     case: &Case<'_>,
     route: &McpRoute<'_>,
-    known: &Known,
+    known: &Findings,
 ) -> Result<Verdict, Refusal> {
     // What follows the headers of an upgrade is no body.
     let is_readable =
@@ -182,7 +184,7 @@ fn unknown_version(
     let is_held = world.policy.hold_headers && case.mode == Mode::Enforce;
     let may_wait = route.mcp.opens || case.request.presented != Ok(None);
     if is_readable && is_held && may_wait && known.operation.is_none() {
-        return Ok(Verdict::body(Read { cap: route.cap(), let_go: None, vouched: false }));
+        return Ok(Verdict::body(BodyRead { cap: route.cap(), let_go: None, vouched: false }));
     }
     Err(Refusal::Version)
 }
@@ -203,7 +205,7 @@ fn id_of_unfit(
         // What was held for keys isn't held again.
         Some(Caller::Known(_)) if case.fetched != Fetched::NotAsked => return Ok(None),
         Some(Caller::Known(_)) | None => {
-            Verdict::body(Read { cap: route.cap(), let_go: None, vouched: true })
+            Verdict::body(BodyRead { cap: route.cap(), let_go: None, vouched: true })
         }
     }))
 }
@@ -214,8 +216,8 @@ fn decide(
     case: &Case<'_>,
     route: &McpRoute<'_>,
     operation: &mut Result<Operation, Unread>,
-    known: &mut Known,
-    facts: &mut Facts,
+    known: &mut Findings,
+    facts: &mut DecisionRecord,
     tally: &mut Tally,
 ) -> Result<Verdict, Refusal> {
     if let Ok(operation) = operation {
@@ -273,9 +275,9 @@ pub(super) fn after_limits(
     case: &Case<'_>,
     route: &McpRoute<'_>,
     uncounted: Uncounted,
-    answer: &Answer,
-    known: &mut Known,
-    facts: &Facts,
+    answer: &RateLimitResponse,
+    known: &mut Findings,
+    facts: &DecisionRecord,
 ) -> Result<Verdict, Refusal> {
     let Uncounted { principal, own, session } = uncounted;
     // Nobody is asked about before it is known what the body says.
@@ -302,8 +304,8 @@ fn before_body(
     case: &Case<'_>,
     route: &McpRoute<'_>,
     era: Era,
-    known: &mut Known,
-    facts: &mut Facts,
+    known: &mut Findings,
+    facts: &mut DecisionRecord,
     tally: &mut Tally,
 ) -> Result<Verdict, Refusal> {
     let request = case.request;
@@ -369,7 +371,7 @@ fn before_body(
         sender_is = principal;
         Some(edits)
     };
-    Ok(Verdict::body(Read { cap, let_go, vouched: sender_is.is_some() }))
+    Ok(Verdict::body(BodyRead { cap, let_go, vouched: sender_is.is_some() }))
 }
 
 /// Who sends a body, as far as the token says. A method that is open may need none; a bad one is refused with the body in hand, for the challenge names the
@@ -378,7 +380,7 @@ fn sender(
     world: &World<'_>,
     case: &Case<'_>,
     route: &McpRoute<'_>,
-    known: &mut Known,
+    known: &mut Findings,
     tally: &mut Tally,
 ) -> Option<Caller> {
     match authenticate(world, Some(route.route), case.request.presented, case.fetched, tally) {

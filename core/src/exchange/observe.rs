@@ -6,9 +6,9 @@ use crate::decision::{Decision, Edits, Observed, Wait};
 use crate::exchange::case::{Case, Verdict};
 use crate::exchange::state::{Exchange, Forwarded, Judged};
 use crate::path;
-use crate::record::Facts;
+use crate::record::DecisionRecord;
 use crate::refusal::Refusal;
-use crate::reply::{self, Asked, AskedMcp};
+use crate::reply::{self, McpReplyContext, ReplyContext};
 use crate::request::{self, Pairs, RequestFault};
 use crate::route::{self, Match};
 use crate::shadow;
@@ -20,7 +20,7 @@ pub(super) fn observe(
     world: &World<'_>,
     case: &Case<'_>,
     verdict: Result<Verdict, Refusal>,
-    facts: &mut Facts,
+    facts: &mut DecisionRecord,
 ) -> (Edits, Option<usize>) {
     let (mut caller, mut watch) = (None, None);
     match &verdict {
@@ -28,7 +28,7 @@ pub(super) fn observe(
             facts.allow(principal.is_some());
             caller = principal.as_deref();
         }
-        Ok(Verdict::Answer(_)) => {}
+        Ok(Verdict::Reply(_)) => {}
         // Nothing waits: neither for keys nor for a body, nor for a rate limit service, which isn't asked.
         Ok(Verdict::Wait(Wait::Keys(_) | Wait::Limits(_), _)) => facts.unknown("keys_pending"),
         Ok(Verdict::Wait(Wait::Body(read), _)) => {
@@ -47,7 +47,7 @@ pub(super) fn observe(
 /// Refuses what can't be judged; in shadow mode it passes without what clients say of themselves.
 pub(super) fn refuse_unparsed(
     world: &World<'_>,
-    mut facts: Facts,
+    mut facts: DecisionRecord,
     headers: Pairs<'_>,
     fault: RequestFault,
 ) -> Judged {
@@ -62,13 +62,13 @@ pub(super) fn refuse_unparsed(
     let cors = cors::answer(&world.policy.cors, first("origin"));
     // An MCP client expects JSON-RPC, whatever is wrong with its headers.
     let route = mcp_route(world, first(":method"), first(":authority"), first(":path"));
-    let asked = Asked {
+    let asked = ReplyContext {
         request_id: facts.request_id.clone(),
         is_head: first(":method") == Some("HEAD"),
         is_grpc: request::first(headers, "content-type").is_some_and(request::is_grpc),
         cors,
-        mcp: route.filter(|(_, route)| route.mcp.is_some()).map(|_| AskedMcp::nothing()),
-        ..Asked::default()
+        mcp: route.filter(|(_, route)| route.mcp.is_some()).map(|_| McpReplyContext::nothing()),
+        ..ReplyContext::default()
     };
     let route = route.map(|(_, route)| route);
     let reply = reply::refuse(world.policy, route, &asked, &refusal);
@@ -88,7 +88,7 @@ fn mcp_route<'p>(
     }
 }
 
-pub(super) fn passed(facts: Facts) -> Exchange {
+pub(super) fn passed(facts: DecisionRecord) -> Exchange {
     Exchange::Forwarded(Forwarded {
         facts,
         response: Vec::new(),

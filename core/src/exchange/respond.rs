@@ -4,15 +4,15 @@
 mod session;
 mod task;
 
-pub use crate::answer::framing::{Framing, Head, STALE};
-use crate::answer::pipeline::Pipeline;
-pub use crate::answer::pipeline::{End, Shown};
-use crate::answer::sse::{Ended, Events};
-pub use crate::answer::watched::{Watch, Watched};
 use crate::config::policy::Policy;
 use crate::exchange::state::{Exchange, Forwarded, Waiting};
 use crate::refusal::Refusal;
-use crate::reply::{self, Asked, AskedMcp};
+use crate::reply::{self, McpReplyContext, ReplyContext};
+pub use crate::response::framing::{Framing, Head, STALE};
+use crate::response::pipeline::Pipeline;
+pub use crate::response::pipeline::{FilteredBody, StreamEnd};
+use crate::response::sse::{Ended, Events};
+pub use crate::response::watched::{Watch, Watched};
 use crate::world::World;
 
 impl Exchange {
@@ -34,8 +34,9 @@ impl Exchange {
             Self::Waiting(Waiting { held, .. }) if (200..300).contains(&head.status) => {
                 let mut facts = std::mem::take(&mut held.facts);
                 facts.refuse(&refusal);
-                let mcp = Some(AskedMcp::nothing());
-                let asked = Asked { request_id: facts.request_id.clone(), mcp, ..Asked::default() };
+                let mcp = Some(McpReplyContext::nothing());
+                let asked =
+                    ReplyContext { request_id: facts.request_id.clone(), mcp, ..ReplyContext::default() };
                 *self = Self::Replied(facts);
                 Framing::Refuse(reply::refuse(policy, None, &asked, &refusal))
             }
@@ -46,16 +47,16 @@ impl Exchange {
     }
 
     /// What a whole body becomes; `None`: it is over the cap, or can't be read.
-    pub fn on_response_body(&mut self, world: &World<'_>, body: Option<&[u8]>) -> Shown {
+    pub fn on_response_body(&mut self, world: &World<'_>, body: Option<&[u8]>) -> FilteredBody {
         let Self::Forwarded(Forwarded { facts, pipeline: Some(pipeline), .. }) = self else {
-            return Shown::Same;
+            return FilteredBody::Unchanged;
         };
         match body.ok_or(Refusal::NotFilterable).and_then(|body| pipeline.body(world, body)) {
-            Ok(None) => Shown::Same,
-            Ok(Some(text)) => Shown::Changed(text),
+            Ok(None) => FilteredBody::Unchanged,
+            Ok(Some(text)) => FilteredBody::Replaced(text),
             Err(refusal) => {
                 facts.refuse(&refusal);
-                Shown::Refuse(pipeline.refuse(world.policy, facts.request_id.clone(), &refusal))
+                FilteredBody::Refuse(pipeline.refuse(world.policy, facts.request_id.clone(), &refusal))
             }
         }
     }
@@ -70,11 +71,11 @@ impl Exchange {
         events: &mut Events,
         chunk: &[u8],
         is_end: bool,
-    ) -> Result<Vec<u8>, End> {
+    ) -> Result<Vec<u8>, StreamEnd> {
         let policy = world.policy;
         let Self::Forwarded(Forwarded { facts, pipeline: Some(pipeline), .. }) = self else {
-            let reply = reply::refuse(policy, None, &Asked::default(), &Refusal::NotFilterable);
-            return Err(End { before: Vec::new(), reply });
+            let reply = reply::refuse(policy, None, &ReplyContext::default(), &Refusal::NotFilterable);
+            return Err(StreamEnd { before: Vec::new(), reply });
         };
         let room = policy.answer_room();
         let shown = match pipeline.messages(world) {
@@ -88,7 +89,7 @@ impl Exchange {
         shown.map_err(|Ended(before)| {
             let refusal = Refusal::NotFilterable;
             facts.refuse(&refusal);
-            End { before, reply: pipeline.refuse(policy, facts.request_id.clone(), &refusal) }
+            StreamEnd { before, reply: pipeline.refuse(policy, facts.request_id.clone(), &refusal) }
         })
     }
 

@@ -1,20 +1,20 @@
 //! Where an exchange is: one request and its answer. Only the transitions (`exchange.rs`) and the judge change it.
 
-use crate::answer::pipeline::Pipeline;
 use crate::authenticate::Fetched;
 use crate::challenge;
 use crate::config::policy::Policy;
 use crate::cors::{self, ResponseHeaders};
 use crate::decision::Decision;
-use crate::location::Seen;
+use crate::location::PublicAddress;
 use crate::mcp::operation::{Operation, Unread};
 use crate::mcp::session::Session;
 use crate::principal::Principal;
 use crate::rate_limit::LimitState;
-use crate::rate_limit::service::Answer;
-use crate::record::Facts;
+use crate::rate_limit::service::RateLimitResponse;
+use crate::record::DecisionRecord;
 use crate::refusal::Refusal;
 use crate::request::{self, Headers};
+use crate::response::pipeline::Pipeline;
 use crate::tally::Tally;
 use std::borrow::Cow;
 use std::sync::Arc;
@@ -28,11 +28,11 @@ pub enum Exchange {
     /// The request is held until something has come.
     Waiting(Waiting),
     /// The request passes whatever it says; its body is copied on the way, and judged for the record.
-    Watched(Held),
+    Watched(HeldRequest),
     /// The request has passed.
     Forwarded(Forwarded),
     /// We have answered.
-    Replied(Facts),
+    Replied(DecisionRecord),
 }
 
 /// A request that is held.
@@ -40,7 +40,7 @@ pub enum Exchange {
 pub struct Waiting {
     /// For what.
     pub(super) on: Awaited,
-    pub(super) held: Held,
+    pub(super) held: HeldRequest,
 }
 
 /// What a held request waits for: a new kind has a place here, in [`Arrival`] and in [`crate::decision::Wait`], and the compiler shows the rest.
@@ -60,7 +60,7 @@ pub enum Arrival<'a> {
     /// The fetch of keys has ended.
     Keys(Fetched),
     /// The rate limit service has answered, or won't.
-    Limits(Answer),
+    Limits(RateLimitResponse),
     /// The whole body; `None`: it is over the cap.
     Body(Option<&'a [u8]>),
 }
@@ -77,15 +77,15 @@ pub(super) struct Uncounted {
 
 /// A request that will be judged again, and what is known of it.
 #[derive(Debug)]
-pub struct Held {
-    pub(super) facts: Facts,
+pub struct HeldRequest {
+    pub(super) facts: DecisionRecord,
     pub(super) headers: Headers,
-    pub(super) known: Known,
+    pub(super) known: Findings,
 }
 
 /// What judging has found out so far.
 #[derive(Debug, Default)]
-pub(super) struct Known {
+pub(super) struct Findings {
     /// What its body says, where it was read.
     pub operation: Option<Result<Operation, Unread>>,
     /// Why its token was refused when its headers left, which name nobody then: nothing may follow them.
@@ -96,7 +96,7 @@ pub(super) struct Known {
 #[derive(Debug)]
 pub struct Forwarded {
     /// For the record.
-    pub facts: Facts,
+    pub facts: DecisionRecord,
     /// Headers to set in the answer.
     pub response: ResponseHeaders,
     /// Whether what it says of origins is taken out of it before.
@@ -135,7 +135,7 @@ impl Judged {
 
 impl Exchange {
     /// What the record says of this exchange.
-    pub fn facts(&self) -> Option<&Facts> {
+    pub fn facts(&self) -> Option<&DecisionRecord> {
         match self {
             Self::Forwarded(forwarded) => Some(&forwarded.facts),
             Self::Replied(facts) => Some(facts),
@@ -145,12 +145,12 @@ impl Exchange {
     }
 
     /// The same, taken out.
-    pub(super) fn into_facts(self) -> Facts {
+    pub(super) fn into_facts(self) -> DecisionRecord {
         match self {
             Self::Forwarded(forwarded) => forwarded.facts,
             Self::Replied(facts) => facts,
             Self::Waiting(Waiting { held, .. }) | Self::Watched(held) => held.facts,
-            Self::New => Facts::default(),
+            Self::New => DecisionRecord::default(),
         }
     }
 
@@ -168,7 +168,7 @@ impl Exchange {
     }
 
     /// The request, where it isn't judged yet. Where headers can't be held, the upstream has them, and may answer all the same.
-    fn waiting(&self) -> Option<&Held> {
+    fn waiting(&self) -> Option<&HeldRequest> {
         match self {
             Self::Waiting(Waiting { held, .. }) => Some(held),
             Self::New | Self::Watched(_) | Self::Forwarded(_) | Self::Replied(_) => None,
@@ -177,26 +177,27 @@ impl Exchange {
 
     /// Whether what the upstream says of origins must be taken out of its answer ([`cors::is_about_origins`]).
     pub fn decides_origins(&self, policy: &Policy) -> bool {
-        let of_waiting = |held: &Held| held.text("origin", |origin| cors::decides(&policy.cors, origin));
+        let of_waiting =
+            |held: &HeldRequest| held.text("origin", |origin| cors::decides(&policy.cors, origin));
         self.forwarded()
             .map_or_else(|| self.waiting().is_some_and(of_waiting), |forwarded| forwarded.decides_origins)
     }
 
     /// How the client sees us, where the upstream's answer may name the upstream instead.
-    pub fn seen(&self, policy: &Policy) -> Option<Seen> {
+    pub fn seen(&self, policy: &Policy) -> Option<PublicAddress> {
         let listed = |host: Option<&str>| challenge::listed(policy, host.unwrap_or_default());
         let (facts, listed) = match (self.forwarded(), self.waiting()) {
             (Some(forwarded), _) => (&forwarded.facts, forwarded.listed),
             (None, Some(held)) => (&held.facts, held.text(":authority", listed)),
             (None, None) => return None,
         };
-        Seen::by(policy, facts.route?, listed)
+        PublicAddress::by(policy, facts.route?, listed)
     }
 
     /// Headers to set in the upstream's answer.
     pub fn response(&self, policy: &Policy) -> Cow<'_, [(&'static str, Cow<'static, str>)]> {
         let of_waiting =
-            |held: &Held| held.text("origin", |origin| cors::answer(&policy.cors, origin)).into();
+            |held: &HeldRequest| held.text("origin", |origin| cors::answer(&policy.cors, origin)).into();
         self.forwarded().map_or_else(
             || self.waiting().map_or_else(Cow::default, of_waiting),
             |forwarded| forwarded.response.as_slice().into(),
@@ -219,7 +220,7 @@ impl Exchange {
     }
 }
 
-impl Held {
+impl HeldRequest {
     /// What follows from a header's first value, as text.
     fn text<R>(&self, name: &str, follows: impl FnOnce(Option<&str>) -> R) -> R {
         let pairs = self.headers.pairs();

@@ -7,12 +7,12 @@ use crate::config::policy::{IssuerId, Policy};
 /// Parsed keys of all issuers, as far as this worker knows.
 #[derive(Debug, Default)]
 pub struct KeyRing {
-    issuers: Vec<Held>,
+    issuers: Vec<IssuerKeys>,
 }
 
 /// What is held of one issuer.
 #[derive(Debug, Default)]
-pub struct Held {
+pub struct IssuerKeys {
     /// The set; `None` until the first good fetch.
     pub set: Option<KeySet>,
     /// When it was fetched, Unix milliseconds.
@@ -43,16 +43,16 @@ pub enum Lookup<'a> {
 impl KeyRing {
     /// An empty ring for the issuers of `policy`.
     pub fn new(policy: &Policy) -> Self {
-        Self { issuers: policy.issuers.iter().map(|_| Held::default()).collect() }
+        Self { issuers: policy.issuers.iter().map(|_| IssuerKeys::default()).collect() }
     }
 
     /// What is held of one issuer.
-    pub fn held(&self, issuer: IssuerId) -> Option<&Held> {
+    pub fn held(&self, issuer: IssuerId) -> Option<&IssuerKeys> {
         self.issuers.get(issuer.0)
     }
 
     /// What is held of one issuer, to be replaced.
-    pub fn held_mut(&mut self, issuer: IssuerId) -> Option<&mut Held> {
+    pub fn held_mut(&mut self, issuer: IssuerId) -> Option<&mut IssuerKeys> {
         self.issuers.get_mut(issuer.0)
     }
 
@@ -88,7 +88,7 @@ impl KeyRing {
     }
 }
 
-impl Held {
+impl IssuerKeys {
     fn is_fresh(&self, max_stale_ms: u64, now_ms: u64) -> bool {
         now_ms.saturating_sub(self.fetched_at) <= max_stale_ms
     }

@@ -22,7 +22,7 @@ pub struct Unfilterable;
 const MAX_TASKS: usize = 10_000;
 
 /// For whom, and of what.
-pub struct Lens<'a> {
+pub struct ListFilter<'a> {
     /// The route's own scopes.
     pub route: &'a Route,
     /// Its rules.
@@ -37,7 +37,7 @@ pub struct Lens<'a> {
     pub finder: Finder<'a>,
 }
 
-impl Lens<'_> {
+impl ListFilter<'_> {
     /// Filters one message, or a batch of them; `None`: nothing of it changes.
     ///
     /// # Errors
@@ -121,7 +121,7 @@ impl Lens<'_> {
     }
 }
 
-impl Lens<'_> {
+impl ListFilter<'_> {
     /// Whether this caller may use what has this name or URI. What couldn't be asked for isn't shown.
     fn shows(&self, kind: Kind, name: &str) -> Result<bool, Unfilterable> {
         Ok(match kind {

@@ -28,14 +28,14 @@ const MAX_HITS: u32 = 1_000_000;
 
 /// What the service is asked.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Question {
+pub struct RateLimitRequest {
     /// A `RateLimitRequest`.
     pub message: Vec<u8>,
 }
 
 /// What it said.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Answer {
+pub enum RateLimitResponse {
     /// It counted.
     Said {
         /// Whether one limit is exceeded.
@@ -86,7 +86,7 @@ pub fn question(
     route: &Route,
     caller: &Principal,
     weight: &dyn Fn(&RateLimit) -> u32,
-) -> Option<Question> {
+) -> Option<RateLimitRequest> {
     let service = policy.limit_service.as_ref()?;
     let applied = applied(policy, route, caller, weight);
     (!applied.is_empty()).then(|| write(service, &applied))
@@ -98,13 +98,15 @@ pub fn judge(
     route: &Route,
     caller: &Principal,
     weight: &dyn Fn(&RateLimit) -> u32,
-    answer: &Answer,
+    answer: &RateLimitResponse,
 ) -> Verdict {
     let applied = applied(policy, route, caller, weight);
     match answer {
-        Answer::Said { over, limits, reset_s } => said(&applied, *over, limits, *reset_s),
-        Answer::Nothing if applied.iter().all(|a| a.shared.passes_without) => Verdict::Within(None),
-        Answer::Nothing => Verdict::Away,
+        RateLimitResponse::Said { over, limits, reset_s } => said(&applied, *over, limits, *reset_s),
+        RateLimitResponse::Nothing if applied.iter().all(|a| a.shared.passes_without) => {
+            Verdict::Within(None)
+        }
+        RateLimitResponse::Nothing => Verdict::Away,
     }
 }
 
@@ -147,7 +149,7 @@ fn key(limit: &Applied<'_>) -> String {
     digest.iter().take(16).map(|byte| format!("{byte:02x}")).collect()
 }
 
-fn write(service: &LimitService, applied: &[Applied<'_>]) -> Question {
+fn write(service: &LimitService, applied: &[Applied<'_>]) -> RateLimitRequest {
     let mut message = Vec::with_capacity(64 + 128 * applied.len());
     protobuf::bytes(&mut message, 1, service.domain.as_bytes());
     let entry = |limit: &Applied<'_>| {
@@ -167,7 +169,7 @@ fn write(service: &LimitService, applied: &[Applied<'_>]) -> Question {
     // The protocol that all services speak adds one number to all limits: of a batch, the greatest, so that no limit counts too little.
     let hits = applied.iter().map(|limit| limit.hits).max().unwrap_or(1);
     protobuf::number(&mut message, 3, u64::from(hits));
-    Question { message }
+    RateLimitRequest { message }
 }
 
 fn said(applied: &[Applied<'_>], over: bool, limits: &[Said], reset_s: Option<u64>) -> Verdict {
@@ -210,7 +212,7 @@ fn said(applied: &[Applied<'_>], over: bool, limits: &[Said], reset_s: Option<u6
     }))
 }
 
-impl Answer {
+impl RateLimitResponse {
     /// Reads a `RateLimitResponse`. What isn't one, or doesn't decide, says nothing.
     pub fn read(message: &[u8]) -> Self {
         Self::parse(message).unwrap_or(Self::Nothing)

@@ -30,7 +30,7 @@ fn map(of: Map) -> super::Map {
     match of {
         Map::Request => super::Map::RequestHeaders,
         Map::RequestTrailers => super::Map::RequestTrailers,
-        Map::Answer => super::Map::ResponseHeaders,
+        Map::Response => super::Map::ResponseHeaders,
     }
 }
 

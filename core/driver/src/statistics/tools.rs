@@ -14,7 +14,7 @@
 use super::names::{Kind, Names, label};
 use crate::command::Statistic;
 use gatewaystack_core::config::policy::{Mode, Policy};
-use gatewaystack_core::record::{self, Facts, RefusedCall};
+use gatewaystack_core::record::{self, DecisionRecord, RefusedCall};
 
 /// Tools that are counted under their names.
 pub const MAX_TOOLS: usize = 1_000;
@@ -88,7 +88,7 @@ impl Tools {
         &mut self,
         route: usize,
         call: RefusedCall<'_>,
-        facts: &Facts,
+        facts: &DecisionRecord,
         names: &mut Names,
     ) -> Option<Statistic> {
         let found = self.routes.binary_search_by_key(&route, |(at, _)| *at).ok()?;

@@ -1,6 +1,6 @@
 //! The request, as it comes, and as it goes on when it was held.
 
-use super::step::{Phase, Step};
+use super::transition::{Phase, Transition};
 use crate::bodies::Room;
 use crate::command::{Action, Command};
 use crate::copies::Missed;
@@ -12,7 +12,7 @@ use gatewaystack_core::request::{self, Headers};
 use gatewaystack_core::tally::Tally;
 use gatewaystack_core::world::World;
 
-impl Step<'_> {
+impl Transition<'_> {
     pub(super) fn on_request_headers(&mut self, headers: Option<Headers>, end: bool) -> Action {
         let now_ns = self.view.now_ns();
         self.stream.came.started_ns = now_ns.unwrap_or_default();
@@ -160,7 +160,7 @@ impl Step<'_> {
 }
 
 /// A request that was held, as it goes on.
-impl Step<'_> {
+impl Transition<'_> {
     pub(super) fn on_arrived(&mut self, arrived: Arrived) -> Action {
         if !self.stream.exchange.is_waiting() {
             return Action::Pause;

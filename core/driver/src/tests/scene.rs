@@ -62,7 +62,7 @@ impl View for Shown {
         match of {
             Map::Request => None,
             Map::RequestTrailers => self.trailers.clone(),
-            Map::Answer => self.answer.clone(),
+            Map::Response => self.answer.clone(),
         }
     }
     fn has_header(&self, of: Map, name: &str) -> bool {
@@ -204,8 +204,8 @@ fn said(worker: &Worker, command: &Command) -> String {
         Command::Release => "release".to_owned(),
         Command::Reply(reply) => format!("reply {}", reply.status),
         Command::Reset => "reset".to_owned(),
-        Command::Ask(ask) => format!("ask {}", ask.cluster),
-        Command::EditAnswer { edits, must } => {
+        Command::CallRateLimit(ask) => format!("ask {}", ask.cluster),
+        Command::EditResponse { edits, must } => {
             format!("answer{}{}", of_answer(edits), if *must { "" } else { ", or not" })
         }
         Command::Replace(bytes) => format!("replace {}", String::from_utf8_lossy(bytes)),

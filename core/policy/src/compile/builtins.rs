@@ -2,7 +2,7 @@
 //! the demo routes whose access depends on the method would need two; there are none.
 
 use super::common::{self, Errors};
-use crate::policy::{Access, Builtin, Metadata, Mode, Pattern, Reads, Route, ScopeRule};
+use crate::policy::{Access, BodyCaps, Builtin, Metadata, Mode, Pattern, Route, ScopeRule};
 use crate::raw::RawPolicy;
 
 /// Which groups are on.
@@ -113,7 +113,7 @@ fn route(
         mode,
         upgrade_websocket: false,
         builtin: Some(kind),
-        reads: Reads::default(),
+        reads: BodyCaps::default(),
         mcp: None,
         response_filter: None,
         upstream: None,

@@ -2,7 +2,7 @@
 
 use super::common::{self, Errors};
 use crate::policy::{
-    ChallengeMode, Keys, Mcp, McpRule, McpRules, Pattern, Reads, ScopeRule, Sessions, Tasks,
+    BodyCaps, ChallengeMode, Keys, Mcp, McpRule, McpRules, Pattern, ScopeRule, Sessions, Tasks,
 };
 use crate::raw::{RawChallengeMode, RawMcp, RawPolicy, RawRoute, RawSessions, RawTasks};
 use crate::values::{name, url};
@@ -37,7 +37,7 @@ pub fn compile(
     scopes: &ScopeRule,
     path: &str,
     errors: &mut Errors,
-) -> (Mcp, Reads) {
+) -> (Mcp, BodyCaps) {
     fits(route, pattern, path, errors);
     let at = |member: &str| format!("{path}.mcp.{member}");
     let tools = rules(raw.tools.as_ref(), raw.unlisted.as_deref(), &at("tools"), &at("unlisted"), errors);
@@ -74,7 +74,7 @@ pub fn compile(
         scopes_supported: supported,
     };
     let most = Some(cap(raw.max_body, &at("max_body"), errors));
-    (mcp, Reads { request: most, answer: most })
+    (mcp, BodyCaps { request: most, answer: most })
 }
 
 /// Whether whoever has a token may use each tool: then a task says no more than its caller may know.

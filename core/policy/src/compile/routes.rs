@@ -3,7 +3,9 @@
 use super::common::{self, Errors};
 use super::{builtins, mcp};
 use crate::overlap;
-use crate::policy::{Access, Issuer, IssuerId, Mcp, Mode, Pattern, Reads, ResponseFilter, Route, ScopeRule};
+use crate::policy::{
+    Access, BodyCaps, Issuer, IssuerId, Mcp, Mode, Pattern, ResponseFilter, Route, ScopeRule,
+};
 use crate::raw::{RawAccess, RawAudience, RawOnMissing, RawPolicy, RawRoute, RawUpgrade};
 use crate::values::{duration, name, pattern, url};
 use gatewaystack_text::sorted;
@@ -218,7 +220,7 @@ fn scopes(raw: &RawRoute, path: &str, errors: &mut Errors) -> ScopeRule {
 fn response_filter(
     raw: &RawRoute,
     path: &str,
-    reads: &mut Reads,
+    reads: &mut BodyCaps,
     errors: &mut Errors,
 ) -> Option<ResponseFilter> {
     let section = raw.response_filter.as_ref()?;

@@ -1,10 +1,10 @@
 //! Whose a session is, by the answers that name one (`mcp/session.rs`).
 
-use crate::answer::pipeline::Pipeline;
 use crate::config::policy::{Policy, Sessions};
 use crate::exchange::state::{Exchange, Forwarded};
 use crate::mcp::session::{Holder, Session};
 use crate::reply::Reply;
+use crate::response::pipeline::Pipeline;
 use crate::world::World;
 
 impl Exchange {

@@ -1,10 +1,10 @@
 //! Tasks, by the answers that make them (`mcp/tasks.rs`): the one that a call of a tool was given is its caller's before the answer goes on.
 
-use crate::answer::tap::TaskTap;
 use crate::exchange::state::{Exchange, Forwarded};
 use crate::mcp::session::Holder;
 use crate::mcp::tasks;
 use crate::reply::Reply;
+use crate::response::tap::TaskTap;
 use crate::world::World;
 
 impl Exchange {

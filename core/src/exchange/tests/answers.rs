@@ -81,7 +81,7 @@ fn a_refusal_has_envoys_request_id_where_it_can_be_shown() {
             (&json!("req-1"), &json!("req-1"))
         );
     }
-    let mut facts = crate::record::Facts::default();
+    let mut facts = crate::record::DecisionRecord::default();
     facts.describe_unparsed(&[(b"x-request-id", b"\"<script>")]);
     assert_eq!(facts.request_id, "");
 }

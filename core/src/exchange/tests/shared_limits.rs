@@ -30,17 +30,17 @@ fn bearer(token: &Token) -> [(&'static str, String); 1] {
 }
 
 /// The question of a request, and the exchange that waits for its answer.
-fn asks(gate: &mut Gate, token: &Token) -> (Box<Exchange>, Asked) {
+fn asks(gate: &mut Gate, token: &Token) -> (Box<Exchange>, ReadRequest) {
     let [(name, value)] = bearer(token);
     match gate.send("GET", AUTHORIZED, &[(name, &value)]) {
-        Got::Asks(exchange, message) => (exchange, Asked::read(&message)),
+        Got::Asks(exchange, message) => (exchange, ReadRequest::read(&message)),
         other => panic!("not asked: {other:?}"),
     }
 }
 
 /// A `RateLimitRequest`.
 #[derive(Debug, PartialEq)]
-struct Asked {
+struct ReadRequest {
     domain: String,
     /// (limit, key) of each descriptor of one entry.
     limits: Vec<(String, String)>,
@@ -49,7 +49,7 @@ struct Asked {
     hits: u64,
 }
 
-impl Asked {
+impl ReadRequest {
     fn read(message: &[u8]) -> Self {
         let mut asked = Self { domain: String::new(), limits: Vec::new(), all: Vec::new(), hits: 0 };
         let text = |bytes: &[u8]| String::from_utf8(bytes.to_vec()).unwrap();
@@ -273,7 +273,7 @@ fn a_rule_about_tools_asks_for_their_calls_and_a_batch_counts_as_many() {
     let mut asked = |body: Value| {
         let headers = [(name, value.as_str()), ("mcp-protocol-version", "2025-03-26")];
         match gate.post("/mcp", &headers, body.to_string().as_bytes()).0 {
-            Got::Asks(_, message) => Asked::read(&message),
+            Got::Asks(_, message) => ReadRequest::read(&message),
             other => panic!("not asked: {other:?}"),
         }
     };

@@ -2,7 +2,7 @@
 
 use super::*;
 use crate::exchange::Exchange;
-use crate::exchange::respond::{Framing, Head, Shown, Watch};
+use crate::exchange::respond::{FilteredBody, Framing, Head, Watch};
 #[cfg(target_arch = "wasm32")]
 use wasm_bindgen_test::wasm_bindgen_test as test;
 
@@ -26,9 +26,9 @@ pub(super) fn shown(
         Framing::Whole(cap) => {
             let body_in = (body.len() <= cap).then_some(body.as_bytes());
             match gate.world(|world| exchange.on_response_body(world, body_in)) {
-                Shown::Same => Ok(body.to_owned()),
-                Shown::Changed(text) => Ok(text),
-                Shown::Refuse(reply) => Err(reply.status),
+                FilteredBody::Unchanged => Ok(body.to_owned()),
+                FilteredBody::Replaced(text) => Ok(text),
+                FilteredBody::Refuse(reply) => Err(reply.status),
             }
         }
         Framing::Watch(mut watched) => {
@@ -36,9 +36,9 @@ pub(super) fn shown(
                 Watch::Pass => Ok(body.to_owned()),
                 Watch::Read => {
                     match gate.world(|world| exchange.on_response_body(world, Some(body.as_bytes()))) {
-                        Shown::Same => Ok(body.to_owned()),
-                        Shown::Changed(text) => Ok(text),
-                        Shown::Refuse(reply) => Err(reply.status),
+                        FilteredBody::Unchanged => Ok(body.to_owned()),
+                        FilteredBody::Replaced(text) => Ok(text),
+                        FilteredBody::Refuse(reply) => Err(reply.status),
                     }
                 }
                 Watch::End => Err(0),
@@ -280,7 +280,7 @@ fn a_list_that_cannot_be_cut_down_is_not_shown() {
         assert!(matches!(exchange.on_response(&gate.policy, &head), Framing::Refuse(_)), "{head:?}");
     }
     assert!(
-        matches!(gate.world(|world| exchange.on_response_body(world, None)), Shown::Refuse(reply) if reply.status == 502)
+        matches!(gate.world(|world| exchange.on_response_body(world, None)), FilteredBody::Refuse(reply) if reply.status == 502)
     );
 }
 

@@ -391,10 +391,11 @@ fn what_could_not_be_asked_for_is_not_listed() {
 
 /// What the caller gets of an upstream's answer.
 fn filtered(gate: &Gate, mut exchange: crate::exchange::Exchange, answer: &str) -> Value {
-    use crate::exchange::respond::{Framing, Head, Shown};
+    use crate::exchange::respond::{FilteredBody, Framing, Head};
     let head = Head { status: 200, content_type: Some(b"application/json"), ..Head::default() };
     let Framing::Whole(_) = exchange.on_response(&gate.policy, &head) else { panic!() };
-    let Shown::Changed(text) = gate.world(|world| exchange.on_response_body(world, Some(answer.as_bytes())))
+    let FilteredBody::Replaced(text) =
+        gate.world(|world| exchange.on_response_body(world, Some(answer.as_bytes())))
     else {
         panic!()
     };

@@ -6,7 +6,7 @@ mod listed;
 
 use super::*;
 use crate::exchange::Exchange;
-use crate::exchange::respond::{Framing, Head, Shown, Watch};
+use crate::exchange::respond::{FilteredBody, Framing, Head, Watch};
 #[cfg(target_arch = "wasm32")]
 use wasm_bindgen_test::wasm_bindgen_test as test;
 
@@ -69,9 +69,9 @@ fn answer(gate: &Gate, exchange: &mut Exchange, kind: &str, body: &str, size: us
                     Watch::Hold => continue,
                     Watch::Pass => {}
                     Watch::Read => match gate.world(|world| exchange.on_response_body(world, Some(&held))) {
-                        Shown::Same => keep(gate, exchange)?,
-                        Shown::Changed(text) => held = text.into_bytes(),
-                        Shown::Refuse(reply) => return Err(reply.status),
+                        FilteredBody::Unchanged => keep(gate, exchange)?,
+                        FilteredBody::Replaced(text) => held = text.into_bytes(),
+                        FilteredBody::Refuse(reply) => return Err(reply.status),
                     },
                     Watch::End => return Err(0),
                 }

@@ -1,9 +1,9 @@
-//! An answer through the core, as `core/driver/src/stream/answer.rs` takes it there: its text in, what the client sees of it out.
+//! An answer through the core, as `core/driver/src/stream/response.rs` takes it there: its text in, what the client sees of it out.
 
 use crate::gateway::Gateway;
-use gatewaystack_core::answer::sse::Events;
 use gatewaystack_core::exchange::Exchange;
-use gatewaystack_core::exchange::respond::{Framing, Head, Shown, Watch, Watched};
+use gatewaystack_core::exchange::respond::{FilteredBody, Framing, Head, Watch, Watched};
+use gatewaystack_core::response::sse::Events;
 
 /// What an upstream answers.
 #[derive(Debug, Clone, Copy)]
@@ -115,18 +115,18 @@ impl Host<'_> {
 
     fn whole(&self, exchange: &mut Exchange, mut seen: Seen, body: Option<&[u8]>, is_watched: bool) -> Seen {
         match self.gateway.in_world(|world| exchange.on_response_body(world, body)) {
-            Shown::Same => {
+            FilteredBody::Unchanged => {
                 seen.body.extend_from_slice(body.unwrap_or_default());
                 seen
             }
             // The headers have said how long it was.
-            Shown::Changed(_) if is_watched && !self.holds() => seen.end(End::Cut),
-            Shown::Changed(text) => {
+            FilteredBody::Replaced(_) if is_watched && !self.holds() => seen.end(End::Cut),
+            FilteredBody::Replaced(text) => {
                 seen.longest = text.len();
                 seen.body.extend_from_slice(text.as_bytes());
                 seen
             }
-            Shown::Refuse(_) => seen.end(if self.holds() { End::Refused } else { End::Cut }),
+            FilteredBody::Refuse(_) => seen.end(if self.holds() { End::Refused } else { End::Cut }),
         }
     }
 

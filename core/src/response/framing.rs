@@ -1,8 +1,8 @@
 //! How the body of an answer is read: its status and headers in, a framing out.
 
-use crate::answer::sse::Events;
-use crate::answer::watched::Watched;
 use crate::reply::Reply;
+use crate::response::sse::Events;
+use crate::response::watched::Watched;
 
 /// What the host knows of an answer's headers.
 #[derive(Debug, Clone, Copy, Default)]

@@ -1,11 +1,11 @@
 //! How the body of an answer is treated.
 
-use gatewaystack_core::answer::sse::Events;
 use gatewaystack_core::exchange::respond::Watched;
+use gatewaystack_core::response::sse::Events;
 
 /// How the answer's body is treated.
 #[derive(Debug, Default)]
-pub(super) enum Answering {
+pub(super) enum ResponseState {
     /// It passes.
     #[default]
     Passing,

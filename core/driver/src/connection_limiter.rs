@@ -9,12 +9,12 @@ use std::net::IpAddr;
 pub const TICK_MS: u32 = 2_000;
 /// The statistic of connections that were refused.
 pub const REFUSED: &str = "gatewaystack_connections_refused_total";
-/// What the doors of all workers claim places of.
-const DOORS: &str = "door";
+/// What the limiters of all workers claim places of.
+const LIMITERS: &str = "door";
 
 /// What the connections of one worker share.
 #[derive(Debug)]
-pub struct Door {
+pub struct ConnectionLimiter {
     connections: Connections,
     /// It is there, for the other workers.
     claim: Claim,
@@ -22,11 +22,11 @@ pub struct Door {
     lately: u32,
 }
 
-impl Door {
-    /// A door with this configuration: the number that one address may have, in decimal digits. `None`: it can't be read.
+impl ConnectionLimiter {
+    /// A limiter with this configuration: the number that one address may have, in decimal digits. `None`: it can't be read.
     pub fn new(configuration: &[u8], holder: u64) -> Option<Self> {
         let cap = std::str::from_utf8(configuration).ok()?.parse::<u32>().ok().filter(|cap| *cap > 0)?;
-        Some(Self { connections: Connections::new(cap), claim: Claim::new(DOORS, holder), lately: 0 })
+        Some(Self { connections: Connections::new(cap), claim: Claim::new(LIMITERS, holder), lately: 0 })
     }
 
     /// Time has passed; what the operator is told.
@@ -34,7 +34,7 @@ impl Door {
         if let Some(now_ms) = now_ms {
             self.claim.beat(table, now_ms);
             // One is Envoy's main thread's, which takes no connections.
-            self.connections.share(claims::claimed(table, DOORS, now_ms).len().saturating_sub(1));
+            self.connections.share(claims::claimed(table, LIMITERS, now_ms).len().saturating_sub(1));
         }
         let refused = std::mem::take(&mut self.lately);
         (refused > 0).then(|| {
@@ -44,7 +44,7 @@ impl Door {
         })
     }
 
-    /// Counts one more of `from`, where there is room; [`Door::leave`] takes it back.
+    /// Counts one more of `from`, where there is room; [`ConnectionLimiter::leave`] takes it back.
     pub fn enter(&mut self, from: IpAddr) -> bool {
         let has_room = self.connections.enter(from);
         self.lately = self.lately.saturating_add(u32::from(!has_room));

@@ -1,15 +1,15 @@
 //! A stream, and one event on its way: what is decided, and what follows for the request.
 
-use super::answering::Answering;
-use crate::command::{Action, Ask, Command, Statistic};
+use super::response_state::ResponseState;
+use crate::command::{Action, Command, RateLimitCall, Statistic};
 use crate::copies::Copied;
 use crate::view::View;
 use crate::worker::Worker;
 use gatewaystack_core::authenticate::Fetched;
 use gatewaystack_core::config::policy::IssuerId;
-use gatewaystack_core::decision::{Decision, Observed, Read, Wait};
+use gatewaystack_core::decision::{BodyRead, Decision, Observed, Wait};
 use gatewaystack_core::exchange::{Arrival, Exchange, Judged};
-use gatewaystack_core::rate_limit::service::{Answer as Counted, Question};
+use gatewaystack_core::rate_limit::service::{RateLimitRequest, RateLimitResponse};
 use gatewaystack_core::world::World;
 
 /// One request and its answer.
@@ -18,8 +18,8 @@ pub struct Stream {
     pub(super) id: u32,
     pub(super) exchange: Exchange,
     pub(super) phase: Phase,
-    pub(super) came: Came,
-    pub(super) answering: Answering,
+    pub(super) came: Progress,
+    pub(super) response_state: ResponseState,
     /// What the rate limit service was asked for it, while it hasn't answered.
     pub(super) call: Option<u32>,
     /// A text of ours is on its way into the host's buffer.
@@ -44,7 +44,7 @@ pub(super) enum Phase {
 
 /// What has come of the request so far.
 #[derive(Debug, Default)]
-pub(super) struct Came {
+pub(super) struct Progress {
     /// When, in nanoseconds.
     pub started_ns: u64,
     /// Its headers were all of it.
@@ -66,8 +66,8 @@ impl Stream {
             id,
             exchange: Exchange::default(),
             phase: Phase::default(),
-            came: Came::default(),
-            answering: Answering::default(),
+            came: Progress::default(),
+            response_state: ResponseState::default(),
             call: None,
             replacing: false,
         }
@@ -75,14 +75,14 @@ impl Stream {
 }
 
 /// One event, on its way.
-pub(super) struct Step<'a> {
+pub(super) struct Transition<'a> {
     pub stream: &'a mut Stream,
     pub worker: &'a mut Worker,
     pub view: &'a dyn View,
     pub out: Vec<Command>,
 }
 
-impl Step<'_> {
+impl Transition<'_> {
     /// Without a clock everything is long ago.
     pub(super) fn now_ms(&self) -> u64 {
         self.view.now_ns().unwrap_or_default() / 1_000_000
@@ -165,16 +165,17 @@ impl Step<'_> {
     }
 
     /// Has the rate limit service asked; where that can't be: what is decided without it.
-    pub(super) fn ask(&mut self, question: Question) -> Option<Decision> {
+    pub(super) fn ask(&mut self, question: RateLimitRequest) -> Option<Decision> {
         // Limits over machines are users' and tenants': who is asked about is known.
         self.stream.came.vouched = true;
         let now_ms = self.now_ms();
         let service = self.worker.gateway.policy.limit_service.as_ref();
-        let ask = service.map(|s| Ask { cluster: s.cluster.clone(), timeout_ms: s.timeout_ms, question });
+        let ask =
+            service.map(|s| RateLimitCall { cluster: s.cluster.clone(), timeout_ms: s.timeout_ms, question });
         self.count(self.worker.statistics.asked());
         match ask.filter(|_| self.worker.calls.has_room(now_ms)) {
             Some(ask) => {
-                self.out.push(Command::Ask(ask));
+                self.out.push(Command::CallRateLimit(ask));
                 None
             }
             None => Some(self.unasked()),
@@ -184,7 +185,7 @@ impl Step<'_> {
     /// The service can't be asked.
     pub(super) fn unasked(&mut self) -> Decision {
         self.count(self.worker.statistics.unanswered());
-        let nothing = Arrival::Limits(Counted::Nothing);
+        let nothing = Arrival::Limits(RateLimitResponse::Nothing);
         self.decide(|exchange, world| exchange.resume(world, nothing))
     }
 
@@ -220,7 +221,7 @@ impl Step<'_> {
             }
             // The caller holds the request.
             Decision::Wait(Wait::Keys(_) | Wait::Limits(_)) => Action::Pause,
-            Decision::Wait(Wait::Body(Read { cap, let_go, vouched })) => {
+            Decision::Wait(Wait::Body(BodyRead { cap, let_go, vouched })) => {
                 self.stream.came.vouched = vouched;
                 self.stream.phase = Phase::Reading(cap);
                 // The host can't hold the headers: they leave as they may, and the body waits.

@@ -1,21 +1,21 @@
 //! The upstream's answer, where it must not be shown as it is: headers held or corrected, the body read whole or event by event, as the core says.
 
-use super::answering::Answering;
-use super::step::Step;
+use super::response_state::ResponseState;
+use super::transition::Transition;
 use crate::command::{Action, Command, HeaderEdit};
 use crate::view::{Body, Map};
-use gatewaystack_core::answer::sse::Events;
 use gatewaystack_core::cors;
 use gatewaystack_core::exchange::Exchange;
-use gatewaystack_core::exchange::respond::{End, Framing, Head, STALE, Shown, Watch, Watched};
+use gatewaystack_core::exchange::respond::{FilteredBody, Framing, Head, STALE, StreamEnd, Watch, Watched};
 use gatewaystack_core::location;
 use gatewaystack_core::reply::Reply;
+use gatewaystack_core::response::sse::Events;
 use gatewaystack_core::world::World;
 use std::borrow::Cow;
 
 /// What was known of a body's length when its headers were looked at.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Known {
+enum Length {
     /// That it would change.
     Before,
     /// Nothing: it may be a list that nobody asked for here, of so many bytes.
@@ -30,18 +30,18 @@ fn without_stale(keeps_length: bool) -> Vec<HeaderEdit> {
     STALE.into_iter().chain(length).map(|name| HeaderEdit::Remove(Cow::Borrowed(name.as_bytes()))).collect()
 }
 
-impl Step<'_> {
-    pub(super) fn on_answer_headers(&mut self, is_end: bool) -> Action {
+impl Transition<'_> {
+    pub(super) fn on_response_headers(&mut self, is_end: bool) -> Action {
         let gateway = std::sync::Arc::clone(&self.worker.gateway);
         let policy = &gateway.policy;
         if self.stream.exchange.decides_origins(policy) {
             // An upstream's word on origins that may still be in it is none that may go on.
-            let Some(headers) = self.view.headers(Map::Answer) else { return self.end_answer() };
+            let Some(headers) = self.view.headers(Map::Response) else { return self.end_response() };
             let pairs = headers.pairs();
             let names = pairs.iter().map(|(name, _)| *name).filter(|name| cors::is_about_origins(name));
             let removed = names.map(|name| HeaderEdit::Remove(Cow::Owned(name.to_vec()))).collect::<Vec<_>>();
             if !removed.is_empty() {
-                self.out.push(Command::EditAnswer { edits: removed, must: true });
+                self.out.push(Command::EditResponse { edits: removed, must: true });
             }
         }
         // Missing limit or CORS headers are no reason to withhold an answer that was permitted.
@@ -52,7 +52,7 @@ impl Step<'_> {
         });
         let ours: Vec<_> = ours.collect();
         if !ours.is_empty() {
-            self.out.push(Command::EditAnswer { edits: ours, must: false });
+            self.out.push(Command::EditResponse { edits: ours, must: false });
         }
         self.lead_back();
         if self.stream.exchange.judges_answer() { self.treat(is_end) } else { Action::Continue }
@@ -62,22 +62,22 @@ impl Step<'_> {
     fn lead_back(&mut self) {
         let gateway = std::sync::Arc::clone(&self.worker.gateway);
         let Some(seen) = self.stream.exchange.seen(&gateway.policy) else { return };
-        if !self.view.has_header(Map::Answer, location::MARK) {
+        if !self.view.has_header(Map::Response, location::MARK) {
             return;
         }
         let mut edits = vec![HeaderEdit::Remove(Cow::Borrowed(location::MARK.as_bytes()))];
-        if let Some(headers) = self.view.headers(Map::Answer) {
+        if let Some(headers) = self.view.headers(Map::Response) {
             for (name, values) in seen.led_back(&gateway.policy, &headers.pairs()) {
                 edits.push(HeaderEdit::Remove(Cow::Borrowed(name.as_bytes())));
                 edits.extend(values.into_iter().map(|value| HeaderEdit::Add(name.into(), value.into())));
             }
         }
-        self.out.push(Command::EditAnswer { edits, must: false });
+        self.out.push(Command::EditResponse { edits, must: false });
     }
 
     /// Looks at the headers of an answer that must be cut down.
     fn treat(&mut self, is_end: bool) -> Action {
-        let Some(headers) = self.view.headers(Map::Answer) else { return self.end_answer() };
+        let Some(headers) = self.view.headers(Map::Response) else { return self.end_response() };
         let pairs = headers.pairs();
         let all = |name: &[u8]| -> Vec<&[u8]> {
             pairs.iter().filter(|(n, _)| *n == name).map(|(_, value)| *value).collect()
@@ -134,82 +134,84 @@ impl Step<'_> {
         let (next, held) = match framing {
             Framing::Pass => return Action::Continue,
             Framing::Refuse(reply) => return self.refuse(reply),
-            Framing::Bare => (Answering::Passing, false),
-            Framing::Whole(cap) => (Answering::Whole(cap), can_hold),
+            Framing::Bare => (ResponseState::Passing, false),
+            Framing::Whole(cap) => (ResponseState::Whole(cap), can_hold),
             // Most are no lists, and nothing of their headers changes.
             Framing::Watch(watched) => {
-                self.stream.answering = Answering::Watched { watched, read: 0 };
+                self.stream.response_state = ResponseState::Watched { watched, read: 0 };
                 return if can_hold { Action::Pause } else { Action::Continue };
             }
             Framing::Events { events, is_asked } => {
                 let held = can_hold && is_asked;
-                (Answering::Events { events, held }, held)
+                (ResponseState::Events { events, held }, held)
             }
         };
         // Only the length of a whole body that is held will be known in time.
-        let keeps_length = held && matches!(next, Answering::Whole(_));
-        self.stream.answering = next;
-        self.out.push(Command::EditAnswer { edits: without_stale(keeps_length), must: true });
+        let keeps_length = held && matches!(next, ResponseState::Whole(_));
+        self.stream.response_state = next;
+        self.out.push(Command::EditResponse { edits: without_stale(keeps_length), must: true });
         if held { Action::Pause } else { Action::Continue }
     }
 
     /// Takes the answer's body, or a part of it.
     pub(super) fn show(&mut self, size: usize, end: bool) -> Action {
         // Whatever goes wrong from here on, nothing more is shown.
-        match std::mem::replace(&mut self.stream.answering, Answering::Over) {
-            Answering::Passing => {
-                self.stream.answering = Answering::Passing;
+        match std::mem::replace(&mut self.stream.response_state, ResponseState::Over) {
+            ResponseState::Passing => {
+                self.stream.response_state = ResponseState::Passing;
                 Action::Continue
             }
-            Answering::Over => Action::Pause,
-            Answering::Whole(cap) if size <= cap && !end => {
-                self.stream.answering = Answering::Whole(cap);
+            ResponseState::Over => Action::Pause,
+            ResponseState::Whole(cap) if size <= cap && !end => {
+                self.stream.response_state = ResponseState::Whole(cap);
                 Action::Pause
             }
-            Answering::Whole(cap) if size > cap => self.show_whole(cap, Known::TooLarge),
-            Answering::Whole(cap) => self.show_whole(cap, Known::Before),
-            Answering::Watched { watched, read } => self.show_watched(watched, read, size, end),
-            Answering::Events { events, held } => self.show_events(events, held, size, end),
+            ResponseState::Whole(cap) if size > cap => self.show_whole(cap, Length::TooLarge),
+            ResponseState::Whole(cap) => self.show_whole(cap, Length::Before),
+            ResponseState::Watched { watched, read } => self.show_watched(watched, read, size, end),
+            ResponseState::Events { events, held } => self.show_events(events, held, size, end),
         }
     }
 
-    fn show_whole(&mut self, cap: usize, known: Known) -> Action {
+    fn show_whole(&mut self, cap: usize, known: Length) -> Action {
         let body = match known {
-            Known::TooLarge => None,
-            Known::Before => self.view.bytes(Body::Answer, 0, cap),
+            Length::TooLarge => None,
+            Length::Before => self.view.bytes(Body::Response, 0, cap),
             // Less than was seen of it would be judged instead of what goes on.
-            Known::NotBefore(size) => self.view.bytes(Body::Answer, 0, cap).filter(|body| body.len() == size),
+            Length::NotBefore(size) => {
+                self.view.bytes(Body::Response, 0, cap).filter(|body| body.len() == size)
+            }
         };
         let shown = self.look(|exchange, world| exchange.on_response_body(world, body.as_deref()));
         let held = self.worker.gateway.policy.hold_headers;
-        if let Shown::Same | Shown::Changed(_) = shown
+        if let FilteredBody::Unchanged | FilteredBody::Replaced(_) = shown
             && let Some(reply) = self.keep_task()
         {
-            return if held { self.refuse(reply) } else { self.end_answer() };
+            return if held { self.refuse(reply) } else { self.end_response() };
         }
         match shown {
-            Shown::Same => {}
+            FilteredBody::Unchanged => {}
             // They said how long it was.
-            Shown::Changed(_) if !held && matches!(known, Known::NotBefore(_)) => {
+            FilteredBody::Replaced(_) if !held && matches!(known, Length::NotBefore(_)) => {
                 self.stream.exchange.lose_answer();
-                return self.end_answer();
+                return self.end_response();
             }
-            Shown::Changed(text) => {
-                let is_new = matches!(known, Known::NotBefore(_));
+            FilteredBody::Replaced(text) => {
+                let is_new = matches!(known, Length::NotBefore(_));
                 let mut edits = if is_new { without_stale(true) } else { Vec::new() };
                 if held {
                     edits.push(HeaderEdit::Set("content-length".into(), text.len().to_string().into()));
                 }
                 if !edits.is_empty() {
-                    self.out.push(Command::EditAnswer { edits, must: true });
+                    self.out.push(Command::EditResponse { edits, must: true });
                 }
                 self.replace(text.into_bytes());
             }
-            Shown::Refuse(reply) if held => return self.refuse(reply),
+            FilteredBody::Refuse(reply) if held => return self.refuse(reply),
             // The status has left already.
-            Shown::Refuse(_) => return self.end_answer(),
+            FilteredBody::Refuse(_) => return self.end_response(),
         }
-        self.stream.answering = Answering::Passing;
+        self.stream.response_state = ResponseState::Passing;
         Action::Continue
     }
 
@@ -218,67 +220,67 @@ impl Step<'_> {
         let read = if watched.flows { 0 } else { read };
         let part = size.checked_sub(read).and_then(|new| match new {
             0 => Some(Vec::new()),
-            new => self.view.bytes(Body::Answer, read, new).filter(|part| part.len() == new),
+            new => self.view.bytes(Body::Response, read, new).filter(|part| part.len() == new),
         });
-        let Some(part) = part else { return self.end_answer() };
+        let Some(part) = part else { return self.end_response() };
         let (cap, has_gone) = (watched.cap, watched.flows);
         let watch = self.stream.exchange.on_response_part(&mut watched, &part, size, end);
         match watch {
             Watch::Hold => {
-                self.stream.answering = Answering::Watched { watched, read: size };
+                self.stream.response_state = ResponseState::Watched { watched, read: size };
                 Action::Pause
             }
             Watch::Pass if end => {
-                self.stream.answering = Answering::Passing;
+                self.stream.response_state = ResponseState::Passing;
                 Action::Continue
             }
             Watch::Pass => {
-                self.stream.answering = Answering::Watched { watched, read: 0 };
+                self.stream.response_state = ResponseState::Watched { watched, read: 0 };
                 Action::Continue
             }
-            Watch::Read => self.show_whole(cap, Known::NotBefore(size)),
-            Watch::End if has_gone => self.end_answer(),
-            Watch::End => self.show_whole(cap, Known::TooLarge),
+            Watch::Read => self.show_whole(cap, Length::NotBefore(size)),
+            Watch::End if has_gone => self.end_response(),
+            Watch::End => self.show_whole(cap, Length::TooLarge),
         }
     }
 
     fn show_events(&mut self, mut events: Events, held: bool, size: usize, end: bool) -> Action {
         // Less than was announced, or nothing at all, would pass for events that need no change.
-        let Some(chunk) = self.view.bytes(Body::Answer, 0, size).filter(|chunk| chunk.len() == size) else {
-            return self.end_answer();
+        let Some(chunk) = self.view.bytes(Body::Response, 0, size).filter(|chunk| chunk.len() == size) else {
+            return self.end_response();
         };
         let shown = self.look(|exchange, world| exchange.on_response_events(world, &mut events, &chunk, end));
         match shown {
             Ok(bytes) => {
                 // The headers of what may make one aren't held.
                 if self.keep_task().is_some() {
-                    return self.end_answer();
+                    return self.end_response();
                 }
                 let held = held && bytes.is_empty() && !end;
                 if bytes != chunk {
                     self.replace(bytes);
                 }
-                self.stream.answering = Answering::Events { events, held };
+                self.stream.response_state = ResponseState::Events { events, held };
                 if held { Action::Pause } else { Action::Continue }
             }
-            Err(End { before, reply }) if held && before.is_empty() => self.refuse(reply),
+            Err(StreamEnd { before, reply }) if held && before.is_empty() => self.refuse(reply),
             // The stream ends before what can't be shown.
-            Err(_) => self.end_answer(),
+            Err(_) => self.end_response(),
         }
     }
 
     /// The answer's trailers are here: nothing follows its body.
     pub(super) fn show_trailers(&mut self) -> Action {
-        match std::mem::replace(&mut self.stream.answering, Answering::Over) {
-            Answering::Whole(cap) => self.show_whole(cap, Known::Before),
-            Answering::Watched { watched, read } => {
+        match std::mem::replace(&mut self.stream.response_state, ResponseState::Over) {
+            ResponseState::Whole(cap) => self.show_whole(cap, Length::Before),
+            ResponseState::Watched { watched, read } => {
                 let size = if watched.flows { 0 } else { read };
                 self.show_watched(watched, read, size, true)
             }
-            Answering::Over => Action::Pause,
+            ResponseState::Over => Action::Pause,
             // An event without its end isn't one (§9.2.6): it is not shown.
-            next @ (Answering::Passing | Answering::Events { .. }) => {
-                self.stream.answering = next;
+            next @ (ResponseState::Passing | ResponseState::Events { .. }) => {
+                self.stream.response_state = next;
                 Action::Continue
             }
         }
@@ -291,13 +293,13 @@ impl Step<'_> {
     }
 
     fn refuse(&mut self, reply: Reply) -> Action {
-        self.stream.answering = Answering::Over;
+        self.stream.response_state = ResponseState::Over;
         self.out.push(Command::Reply(reply));
         Action::Pause
     }
 
-    pub(super) fn end_answer(&mut self) -> Action {
-        self.stream.answering = Answering::Over;
+    pub(super) fn end_response(&mut self) -> Action {
+        self.stream.response_state = ResponseState::Over;
         self.reset()
     }
 }

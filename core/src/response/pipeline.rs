@@ -1,10 +1,5 @@
 //! What is done with the messages of an answer: the cuts and the taps of its route, for the caller of its request.
 
-use crate::answer::cut::{Cut, For};
-use crate::answer::framing::{Framing, Head};
-use crate::answer::sse::{Events, Messages};
-use crate::answer::tap::{Tap, TaskTap};
-use crate::answer::watched::Watched;
 use crate::config::policy::{Policy, RouteId, Tasks};
 use crate::mcp::form::Scan;
 use crate::mcp::id;
@@ -14,8 +9,13 @@ use crate::mcp::operation::Operation;
 use crate::mcp::session::Session;
 use crate::principal::Principal;
 use crate::refusal::Refusal;
-use crate::reply::{self, Asked, AskedMcp, Reply};
+use crate::reply::{self, McpReplyContext, Reply, ReplyContext};
 use crate::request::Request;
+use crate::response::cut::{Cut, CutContext};
+use crate::response::framing::{Framing, Head};
+use crate::response::sse::{Events, Messages};
+use crate::response::tap::{Tap, TaskTap};
+use crate::response::watched::Watched;
 use crate::world::World;
 use std::sync::Arc;
 
@@ -41,18 +41,18 @@ struct OfMcp {
 
 /// A body that has come.
 #[derive(Debug)]
-pub enum Shown {
+pub enum FilteredBody {
     /// It stays.
-    Same,
+    Unchanged,
     /// This instead.
-    Changed(String),
+    Replaced(String),
     /// It isn't shown.
     Refuse(Reply),
 }
 
 /// A stream that ends before what can't be shown.
 #[derive(Debug)]
-pub struct End {
+pub struct StreamEnd {
     /// What came before it and may be shown.
     pub before: Vec<u8>,
     /// The answer instead, where nothing has been shown.
@@ -152,13 +152,13 @@ impl Pipeline {
     /// What reads the messages of a stream.
     pub(crate) fn messages<'a>(&'a mut self, world: &'a World<'a>) -> Result<Streamed<'a>, Refusal> {
         let route = world.policy.routes.get(self.route.0).ok_or(Refusal::NotFilterable)?;
-        let to = For { world, route, principal: self.principal.as_deref() };
+        let to = CutContext { world, route, principal: self.principal.as_deref() };
         Ok(Streamed { to, cuts: &self.cuts, taps: &mut self.taps })
     }
 
-    fn to<'a>(&'a self, world: &'a World<'a>) -> Result<For<'a>, Refusal> {
+    fn to<'a>(&'a self, world: &'a World<'a>) -> Result<CutContext<'a>, Refusal> {
         let route = world.policy.routes.get(self.route.0).ok_or(Refusal::NotFilterable)?;
-        Ok(For { world, route, principal: self.principal.as_deref() })
+        Ok(CutContext { world, route, principal: self.principal.as_deref() })
     }
 
     /// Whether a tap wants to see a message that begins like this.
@@ -180,15 +180,20 @@ impl Pipeline {
 
     /// The answer instead, where it can't be shown.
     pub(crate) fn refuse(&self, policy: &Policy, request_id: String, refusal: &Refusal) -> Reply {
-        let of = |mcp: &OfMcp| AskedMcp { id: mcp.id.clone(), scopes: None, tool_call: None, version: None };
-        let asked = Asked { request_id, mcp: self.mcp.as_ref().map(of), ..Asked::default() };
+        let of = |mcp: &OfMcp| McpReplyContext {
+            id: mcp.id.clone(),
+            scopes: None,
+            tool_call: None,
+            version: None,
+        };
+        let asked = ReplyContext { request_id, mcp: self.mcp.as_ref().map(of), ..ReplyContext::default() };
         reply::refuse(policy, policy.routes.get(self.route.0), &asked, refusal)
     }
 }
 
 /// A pipeline that reads the messages of a stream.
 pub(crate) struct Streamed<'a> {
-    to: For<'a>,
+    to: CutContext<'a>,
     cuts: &'a [Cut],
     taps: &'a mut [Tap],
 }

@@ -1,16 +1,16 @@
 //! What shows less of an answer than the upstream sent: a message in, what the caller may see of it out, or why none of it. It fails closed: what can't be read
 //! isn't shown.
 
-use crate::answer::owner::{self, Filtered};
-use crate::answer::watched::is_harmless;
 use crate::config::policy::Route;
 use crate::mcp::era::Era;
 use crate::mcp::kind::Kind;
-use crate::mcp::list::Lens;
+use crate::mcp::list::ListFilter;
 use crate::mcp::session::Holder;
 use crate::mcp::tasks::Finder;
 use crate::principal::Principal;
 use crate::refusal::Refusal;
+use crate::response::owner::{self, Filtered};
+use crate::response::watched::is_harmless;
 use crate::world::World;
 
 /// One of the cuts of a route.
@@ -29,7 +29,7 @@ pub enum Cut {
 
 /// For whom an answer is cut.
 #[derive(Clone, Copy)]
-pub struct For<'a> {
+pub struct CutContext<'a> {
     /// The world.
     pub world: &'a World<'a>,
     /// The route.
@@ -59,7 +59,7 @@ impl Cut {
     ///
     /// # Errors
     /// Nothing of it may be shown.
-    pub fn body(&self, to: For<'_>, body: &[u8]) -> Result<Option<String>, Refusal> {
+    pub fn body(&self, to: CutContext<'_>, body: &[u8]) -> Result<Option<String>, Refusal> {
         match self {
             Self::Owner => {
                 let rule = to.route.response_filter.as_ref().ok_or(Refusal::NotFilterable)?;
@@ -82,13 +82,13 @@ impl Cut {
     ///
     /// # Errors
     /// Nothing of it may be shown.
-    pub fn message(&self, to: For<'_>, message: &str) -> Result<Option<String>, Refusal> {
+    pub fn message(&self, to: CutContext<'_>, message: &str) -> Result<Option<String>, Refusal> {
         match self {
             Self::Owner => self.body(to, message.as_bytes()),
             Self::Lists { era, asked } => {
-                let For { world, route, principal } = to;
+                let CutContext { world, route, principal } = to;
                 let mcp = route.mcp.as_ref().ok_or(Refusal::NotFilterable)?;
-                let lens = Lens {
+                let filter = ListFilter {
                     route,
                     mcp,
                     finder: Finder::new(world, Holder { route, principal }, mcp),
@@ -96,7 +96,7 @@ impl Cut {
                     era: *era,
                     asked,
                 };
-                lens.filter(message).map_err(|_| Refusal::NotFilterable)
+                filter.filter(message).map_err(|_| Refusal::NotFilterable)
             }
         }
     }
