@@ -1,8 +1,9 @@
-//! A load whose requests all differ. In: an address, a path, a file of tokens, how many connections and requests. Out: one JSON object with
-//! the requests, the seconds that they took, and latencies in microseconds; an error when any answer isn't 200.
+//! A load whose requests all differ. In: an address, a path, a file of tokens, how many connections and
+//! requests. Out: one JSON object with the requests, the seconds that they took, and latencies in
+//! microseconds; an error when any answer isn't 200.
 //!
-//! `wrk` makes all requests before it sends the first one, and a million don't fit into its Lua. The file is read as the tokens are sent, from
-//! its start again when it ends.
+//! `wrk` makes all requests before it sends the first one, and a million don't fit into its Lua. The file is
+//! read as the tokens are sent, from its start again when it ends.
 
 use std::{
     cell::RefCell,

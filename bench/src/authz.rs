@@ -1,7 +1,9 @@
-//! The least that an `ext_authz` service over gRPC can do: it reads the question, and answers every one with yes, the user's header, and that
-//! `authorization` goes. A real one has all of a gateway's work to do besides.
+//! The least that an `ext_authz` service over gRPC can do: it reads the question, and answers every one with
+//! yes, the user's header, and that `authorization` goes. A real one has all of a gateway's work to do
+//! besides.
 //!
-//! Envoy's `envoy.service.auth.v3.Authorization/Check`, written by hand: gRPC over HTTP/2, one message, `grpc-status: 0`.
+//! Envoy's `envoy.service.auth.v3.Authorization/Check`, written by hand: gRPC over HTTP/2, one message,
+//! `grpc-status: 0`.
 
 use std::{io, net::Ipv4Addr};
 

@@ -1,8 +1,9 @@
-//! The servers and tokens of `cargo xtask bench`, on loopback only. In: `upstream PORT`, `authz PORT`, `tokens ISSUER AUDIENCE SCOPE COUNT
-//! USERS` or `ask ADDRESS PATH TOKENS CONNECTIONS REQUESTS`. Out: a server that runs until it is ended; tokens on standard output, one a line; what a
-//! load gave.
+//! The servers and tokens of `cargo xtask bench`, on loopback only. In: `upstream PORT`, `authz PORT`,
+//! `tokens ISSUER AUDIENCE SCOPE COUNT USERS` or `ask ADDRESS PATH TOKENS CONNECTIONS REQUESTS`. Out: a
+//! server that runs until it is ended; tokens on standard output, one a line; what a load gave.
 //!
-//! Each server has one thread, as the Envoy worker in front of it has: its CPU time is little, and is counted where it belongs to a chain.
+//! Each server has one thread, as the Envoy worker in front of it has: its CPU time is little, and is counted
+//! where it belongs to a chain.
 
 mod ask;
 mod authz;

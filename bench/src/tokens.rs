@@ -1,5 +1,5 @@
-//! Tokens, signed with the key of the core's tests, and its key set. In: issuer, audience, scope, how many. Out: access tokens (RFC 9068,
-//! RS256) that differ in `jti`, one a line.
+//! Tokens, signed with the key of the core's tests, and its key set. In: issuer, audience, scope, how many.
+//! Out: access tokens (RFC 9068, RS256) that differ in `jti`, one a line.
 
 use std::{
     io::{self, Write},
@@ -12,7 +12,8 @@ use ring::{rand::SystemRandom, rsa::KeyPair, signature::RSA_PKCS1_SHA256};
 use rsa::{BoxedUint, PrivateKey, pkcs1::EncodeRsaPrivateKey};
 use serde_json::{Value, json};
 
-/// Modulus, private exponent and the two primes of a key of 2048 bits, one hexadecimal number a line. Everybody knows it.
+/// Modulus, private exponent and the two primes of a key of 2048 bits, one hexadecimal number a line.
+/// Everybody knows it.
 const KEY: &str = include_str!("../../core/src/testing/key_a.txt");
 const KEY_ID: &str = "bench";
 /// Longer than a run.

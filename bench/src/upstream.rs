@@ -1,6 +1,6 @@
 //! A fast upstream over HTTP/1.1. In: any request. Out: its body read, and 200 with what the path asks for:
-//! `/.well-known/jwks.json` the key set, `/list/N` the answer to `tools/list` with N tools of 1 KiB each, `/mcp` the answer to a
-//! `tools/call`, all else a short JSON object.
+//! `/.well-known/jwks.json` the key set, `/list/N` the answer to `tools/list` with N tools of 1 KiB each,
+//! `/mcp` the answer to a `tools/call`, all else a short JSON object.
 
 use std::{collections::HashMap, convert::Infallible, io, net::Ipv4Addr, rc::Rc};
 
@@ -63,7 +63,8 @@ fn answers() -> io::Result<Answers> {
     Ok(Answers { named, other: Bytes::from_static(br#"{"notes":["one","two","three"]}"#) })
 }
 
-/// As a `tools/list` has them (MCP 2025-06-18 §Tools): a name, a description, a schema. The first is shorter, for what is around the list.
+/// As a `tools/list` has them (MCP 2025-06-18 §Tools): a name, a description, a schema. The first is shorter,
+/// for what is around the list.
 fn tools(count: usize) -> Value {
     let tool = |number: usize| {
         let tool = |description: String| {

@@ -1,5 +1,6 @@
-//! Who calls: a credential in, a [`Principal`] out (contract §1.7, §2). Header and claims come first, since what they refuse costs no
-//! signature; then the key; then the signature. A token that was verified before skips all three.
+//! Who calls: a credential in, a [`Principal`] out (contract §1.7, §2). Header and claims come first, since
+//! what they refuse costs no signature; then the key; then the signature. A token that was verified before
+//! skips all three.
 
 use crate::config::policy::{Issuer, IssuerId, Policy, Route};
 use crate::credential::{Credential, Presented, Token};
@@ -148,7 +149,8 @@ fn check_signature(
     }
 }
 
-/// An unknown `kid` may be a new key: one fetch is worth it, but no flood of made-up `kid`s may cause more (contract §2.1).
+/// An unknown `kid` may be a new key: one fetch is worth it, but no flood of made-up `kid`s may cause more
+/// (contract §2.1).
 fn unknown_kid(
     world: &World<'_>,
     id: IssuerId,
@@ -164,10 +166,11 @@ fn unknown_kid(
         return Err(Refusal::KeyPending(30));
     }
     let held = world.keys.held(id).map_or(0, |held| held.generation);
-    // Another worker may have published keys that this one hasn't read yet: then it waits for the next look, which is due.
+    // Another worker may have published keys that this one hasn't read yet: then it waits for the next look,
+    // which is due.
     let answer = control::update(table, &cell, |control| match control.force_unless_newer(held, now) {
-        // The fetch that it waited for was the one that the floor allows. (One that began before the key was published isn't: then the
-        // floor is free, and it waits once more.)
+        // The fetch that it waited for was the one that the floor allows. (One that began before the key was
+        // published isn't: then the floor is free, and it waits once more.)
         Force::Spent(_) if fetched == Fetched::Good => {
             control.remember_refused(kid);
             None

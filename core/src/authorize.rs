@@ -1,5 +1,5 @@
-//! What a caller may do: a request, its route and its principal in, a [`Permit`] or a refusal out (contract §1.6, §1.8 to §1.10). The only place that
-//! makes permits.
+//! What a caller may do: a request, its route and its principal in, a [`Permit`] or a refusal out (contract
+//! §1.6, §1.8 to §1.10). The only place that makes permits.
 
 use crate::challenge;
 use crate::config::policy::{Builtin, Mcp, Policy, RateLimit, Route, ScopeRule};
@@ -94,7 +94,8 @@ pub fn operation(
     permit(world, request, route, principal, Some(operation), around, tally)
 }
 
-/// Counts a caller whom nothing else is against, by this gateway's own limits first: who is over them isn't asked about.
+/// Counts a caller whom nothing else is against, by this gateway's own limits first: who is over them isn't
+/// asked about.
 fn permit(
     world: &World<'_>,
     request: &Request<'_>,
@@ -126,8 +127,8 @@ fn permit(
     Ok(Permitted::Permit(Permit::new(edits, response(cors, state))))
 }
 
-/// Permits a request whose limits over machines were asked for: all else was judged before. `counted`: by its address, and by this gateway's own
-/// limits.
+/// Permits a request whose limits over machines were asked for: all else was judged before. `counted`: by its
+/// address, and by this gateway's own limits.
 ///
 /// # Errors
 /// A limit is exceeded, or the service is away and a limit says that nothing passes then.
@@ -181,7 +182,8 @@ pub fn check_operation(
     }
 }
 
-/// How often a request counts: each call of a batch; for a rule about tools, each call of one of them, and so nothing that is no operation.
+/// How often a request counts: each call of a batch; for a rule about tools, each call of one of them, and so
+/// nothing that is no operation.
 fn weight(rule: &RateLimit, operation: Option<&Operation>) -> u32 {
     let Some(operation) = operation else { return u32::from(rule.tools.is_none()) };
     let calls = match &rule.tools {
@@ -228,7 +230,8 @@ pub fn edits(
     edits
 }
 
-/// Whether a header would have the upstream answer with less than the whole, or encoded, where the answer must be read.
+/// Whether a header would have the upstream answer with less than the whole, or encoded, where the answer
+/// must be read.
 fn is_unfilterable(route: &Route, name: &[u8]) -> bool {
     route.response_filter.is_some() || (route.mcp.is_some() && name == b"accept-encoding")
 }

@@ -6,7 +6,8 @@ use crate::metadata;
 use crate::refusal::Refusal;
 use crate::sorted;
 
-/// The challenge of `refusal` for a request to `host`, on `route` where one matches; `operation`: the scopes of an MCP operation.
+/// The challenge of `refusal` for a request to `host`, on `route` where one matches; `operation`: the scopes
+/// of an MCP operation.
 pub fn build(
     policy: &Policy,
     route: Option<&Route>,
@@ -48,7 +49,8 @@ pub fn write(
     out
 }
 
-/// The metadata of what is protected here, under our URL as the client sees it. An MCP route has a document of its own, at its own path (RFC 9728 §3.1).
+/// The metadata of what is protected here, under our URL as the client sees it. An MCP route has a document
+/// of its own, at its own path (RFC 9728 §3.1).
 pub fn document(route: Option<&Route>, base: &str) -> String {
     let path = route.filter(|route| route.mcp.is_some()).map_or("", |route| route.name.as_str());
     format!("{base}{}{path}", metadata::PATH)
@@ -107,7 +109,8 @@ fn scopes(
     }
 }
 
-/// RFC 7230 §3.2.6 `quoted-string` content: all that we put there is ours or checked, so this is the second lock.
+/// RFC 7230 §3.2.6 `quoted-string` content: all that we put there is ours or checked, so this is the second
+/// lock.
 pub fn quoted(text: &str) -> String {
     let mut out = String::with_capacity(text.len());
     for c in text.chars() {

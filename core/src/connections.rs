@@ -1,5 +1,6 @@
-//! Connections at once by address: an address in, whether one more has room out. No filter of Envoy's counts so, and without it one address takes what there is for
-//! all: by connections that say little, each within its time.
+//! Connections at once by address: an address in, whether one more has room out. No filter of Envoy's counts
+//! so, and without it one address takes what there is for all: by connections that say little, each within
+//! its time.
 
 use crate::rate_limit::address;
 use std::collections::BTreeMap;
@@ -14,8 +15,8 @@ pub struct Connections {
 }
 
 impl Connections {
-    /// At most `cap` for an address (an IPv6 network of 64 bits), in all workers together. Of IPv6 one customer has many such networks: all that begin
-    /// with the same 48 bits have twice as much.
+    /// At most `cap` for an address (an IPv6 network of 64 bits), in all workers together. Of IPv6 one
+    /// customer has many such networks: all that begin with the same 48 bits have twice as much.
     pub fn new(cap: u32) -> Self {
         Self { cap, workers: 1, open: BTreeMap::new() }
     }
@@ -25,7 +26,8 @@ impl Connections {
         self.workers = u32::try_from(workers).unwrap_or(u32::MAX).max(1);
     }
 
-    /// How many of an address this worker takes: its share, and a quarter and eight more, since the workers' shares are only about the same.
+    /// How many of an address this worker takes: its share, and a quarter and eight more, since the workers'
+    /// shares are only about the same.
     fn room(&self) -> u32 {
         let share = self.cap.div_ceil(self.workers);
         if self.workers == 1 {

@@ -1,4 +1,5 @@
-//! Cross-origin requests (Fetch §3.2): an origin in, the answer's headers out. The same in an own gateway and in a mesh.
+//! Cross-origin requests (Fetch §3.2): an origin in, the answer's headers out. The same in an own gateway and
+//! in a mesh.
 
 use crate::config::policy::Cors;
 use crate::request::Request;
@@ -8,7 +9,8 @@ const ALLOW_METHODS: &str = "GET, POST, PUT, PATCH, DELETE";
 const ALLOW_HEADERS: &str = "Authorization, Content-Type, Accept, Last-Event-ID, Mcp-Session-Id, MCP-Protocol-Version, Mcp-Method, Mcp-Name";
 const EXPOSE_HEADERS: &str = "WWW-Authenticate, Mcp-Session-Id, RateLimit-Limit, RateLimit-Remaining, RateLimit-Reset, RateLimit-Policy, Retry-After";
 
-/// What an upstream might say that browsers read today, for Envoy's routes, which remove by name: where the policy has origins, it alone decides.
+/// What an upstream might say that browsers read today, for Envoy's routes, which remove by name: where the
+/// policy has origins, it alone decides.
 pub const OF_UPSTREAM: [&str; 7] = [
     "access-control-allow-origin",
     "access-control-allow-credentials",
@@ -48,17 +50,20 @@ pub fn preflight_of_public() -> ResponseHeaders {
     ]
 }
 
-/// Headers of any answer about a document that is for everybody: the same for each origin, and never with a page's cookies.
+/// Headers of any answer about a document that is for everybody: the same for each origin, and never with a
+/// page's cookies.
 pub fn answer_of_public() -> ResponseHeaders {
     vec![("access-control-allow-origin", "*".into())]
 }
 
-/// Whether what the upstream says of origins must go: browsers read it in the answers to their own requests alone, which have an origin.
+/// Whether what the upstream says of origins must go: browsers read it in the answers to their own requests
+/// alone, which have an origin.
 pub fn decides(cors: &Cors, origin: Option<&str>) -> bool {
     !cors.origins.is_empty() && origin.is_some()
 }
 
-/// Whether a header of an answer is about origins, by its name in lower case: also one that no browser reads yet.
+/// Whether a header of an answer is about origins, by its name in lower case: also one that no browser reads
+/// yet.
 pub fn is_about_origins(name: &[u8]) -> bool {
     name.starts_with(b"access-control-")
 }

@@ -1,4 +1,5 @@
-//! What a request shows to say who sends it: the `Authorization` header in, a credential or a reason out (RFC 6750 §2.1, RFC 7235 §2.1).
+//! What a request shows to say who sends it: the `Authorization` header in, a credential or a reason out (RFC
+//! 6750 §2.1, RFC 7235 §2.1).
 //!
 //! `Bearer abc.def.ghi` is a credential; `Bearer` alone is malformed; `Basic …` counts as none.
 
@@ -134,7 +135,8 @@ fn classify(token: &[u8]) -> Result<Token<'_>, AuthorizationFault> {
 const BAD: u32 = 1 << 15;
 const _: () = assert!((BAD as usize) > MAX_TOKEN && MAX_TOKEN < (u32::MAX / BAD) as usize);
 
-/// b64token = 1*( ALPHA / DIGIT / "-" / "." / "_" / "~" / "+" / "/" ) *"=": 0 for these, 1 for a dot, [`BAD`] for any other.
+/// b64token = 1*( ALPHA / DIGIT / "-" / "." / "_" / "~" / "+" / "/" ) *"=": 0 for these, 1 for a dot, [`BAD`]
+/// for any other.
 static WEIGHTS: [u32; 256] = weights();
 
 const fn weights() -> [u32; 256] {
@@ -157,8 +159,8 @@ const fn weights() -> [u32; 256] {
     weights
 }
 
-/// Whether a value with commas is that of one header: `Digest a="b", c=d`, a scheme and parts of the form `name=value` (RFC 9110 §11.4). Anything
-/// else is what Envoy makes of two.
+/// Whether a value with commas is that of one header: `Digest a="b", c=d`, a scheme and parts of the form
+/// `name=value` (RFC 9110 §11.4). Anything else is what Envoy makes of two.
 fn is_one(value: &[u8]) -> bool {
     let mut quoted = false;
     let parts = value.split(|byte| {

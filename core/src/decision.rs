@@ -1,4 +1,5 @@
-//! What follows for a request. In enforce mode only a [`Permit`] forwards, and only [`crate::authorize`] builds one.
+//! What follows for a request. In enforce mode only a [`Permit`] forwards, and only [`crate::authorize`]
+//! builds one.
 
 use crate::config::policy::IssuerId;
 use crate::cors::ResponseHeaders;
@@ -35,7 +36,8 @@ pub enum Wait {
 pub struct BodyRead {
     /// At most so many bytes.
     pub cap: usize,
-    /// Where the host can't hold the headers: what they are to say when they leave. Nothing of the body leaves before a permit.
+    /// Where the host can't hold the headers: what they are to say when they leave. Nothing of the body
+    /// leaves before a permit.
     pub let_go: Option<Edits>,
     /// Whether a good token says who sends it: whom none vouches for gets less room and less time.
     pub vouched: bool,
@@ -46,7 +48,8 @@ pub struct BodyRead {
 pub struct Observed {
     /// What to change in its headers before they leave.
     pub edits: Edits,
-    /// What its body says decides: at most so many bytes of it are to be copied as it passes, at once and unchanged.
+    /// What its body says decides: at most so many bytes of it are to be copied as it passes, at once and
+    /// unchanged.
     pub watch: Option<usize>,
 }
 

@@ -1,5 +1,6 @@
-//! Whether something may be done, as far as is known by now: allowed, denied with a reason, or dependent on what isn't known yet. A permit
-//! takes the first alone; a list shows what depends on who signs in, and each other use says in its own match what becomes of the third.
+//! Whether something may be done, as far as is known by now: allowed, denied with a reason, or dependent on
+//! what isn't known yet. A permit takes the first alone; a list shows what depends on who signs in, and each
+//! other use says in its own match what becomes of the third.
 
 /// What a rule comes to.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -29,7 +30,8 @@ pub enum Unknown {
 }
 
 impl Evaluation {
-    /// What both come to: the first reason against it that no scope would help with, then any other, then what isn't known.
+    /// What both come to: the first reason against it that no scope would help with, then any other, then
+    /// what isn't known.
     #[must_use]
     pub fn and(self, other: Self) -> Self {
         let weight = |evaluation: &Self| match evaluation {

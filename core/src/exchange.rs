@@ -1,5 +1,6 @@
-//! One request and its answer, as a state machine: each transition takes the state, what has come and the world, and gives the next state, a
-//! [`Decision`] and what it did besides. `exchange/judge.rs` reads top to bottom as contract §1.
+//! One request and its answer, as a state machine: each transition takes the state, what has come and the
+//! world, and gives the next state, a [`Decision`] and what it did besides. `exchange/judge.rs` reads top to
+//! bottom as contract §1.
 
 mod address;
 mod case;

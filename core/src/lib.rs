@@ -1,4 +1,5 @@
-//! Decides what a request may do. Bytes, policy and `now` in, a decision out: no IO, no clock, no randomness, no logs.
+//! Decides what a request may do. Bytes, policy and `now` in, a decision out: no IO, no clock, no randomness,
+//! no logs.
 //!
 //! ```text
 //! config ─► Policy

@@ -1,8 +1,10 @@
-//! Where an upstream names itself, or a path without the prefix that was stripped on the way to it: `Location` and `Content-Location` (RFC 9110
-//! §10.2.2, §8.7) and a challenge's `resource_metadata` (RFC 9728 §5.1) in, what leads the client back to us out.
+//! Where an upstream names itself, or a path without the prefix that was stripped on the way to it:
+//! `Location` and `Content-Location` (RFC 9110 §10.2.2, §8.7) and a challenge's `resource_metadata` (RFC 9728
+//! §5.1) in, what leads the client back to us out.
 //!
-//! `http://app:8080/notes/1` becomes `https://gateway.example.com/v1/notes/1`, and `/notes/1` becomes `/v1/notes/1`; another server's address, a
-//! path that depends on the request's, and what is no reference stay as they are.
+//! `http://app:8080/notes/1` becomes `https://gateway.example.com/v1/notes/1`, and `/notes/1` becomes
+//! `/v1/notes/1`; another server's address, a path that depends on the request's, and what is no reference
+//! stay as they are.
 
 use crate::challenge;
 use crate::config::policy::{HttpUrl, Policy, Route, RouteId};
@@ -10,8 +12,8 @@ use crate::host::bare_host;
 use crate::metadata;
 use crate::request::Pairs;
 
-/// The header by which the bootstrap tells the filter that an answer has one of [`NAMES`]: the filter asks for one instead of three. It is the
-/// filter's alone, and goes. (So short that no host allocates for it.)
+/// The header by which the bootstrap tells the filter that an answer has one of [`NAMES`]: the filter asks
+/// for one instead of three. It is the filter's alone, and goes. (So short that no host allocates for it.)
 pub const MARK: &str = "x-gateway-names";
 
 /// The headers that may name an upstream.
@@ -106,8 +108,8 @@ impl<'a> Way<'a> {
         }
     }
 
-    /// Whose address it is, scheme and authority as they stand there, and the path with what follows it; `None`: another server's, a path that
-    /// depends on the request's, or no reference.
+    /// Whose address it is, scheme and authority as they stand there, and the path with what follows it;
+    /// `None`: another server's, a path that depends on the request's, or no reference.
     fn read<'t>(&self, text: &'t str) -> Option<(Whose, &'t str, &'t str)> {
         if !text.bytes().all(|b| b.is_ascii_graphic()) {
             return None;
@@ -196,7 +198,8 @@ fn server(authority: &str, tls: bool) -> Option<(&str, u16)> {
     }
 }
 
-/// Whether two servers are the same. Case, brackets and the dot at the end don't tell hosts apart; who wants HTTPS names himself by the other scheme.
+/// Whether two servers are the same. Case, brackets and the dot at the end don't tell hosts apart; who wants
+/// HTTPS names himself by the other scheme.
 fn is_same((a, port_a): (&str, u16), (b, port_b): (&str, u16)) -> bool {
     let plain = |host: &'_ str| host.trim_matches(['[', ']']).trim_end_matches('.').to_ascii_lowercase();
     let usual = |port: u16| port == 80 || port == 443;
@@ -209,7 +212,8 @@ fn parameter<'t>(text: &'t str, name: &str) -> Option<(&'t str, &'t str, &'t str
     while !rest.is_empty() {
         let word = token(rest);
         let after = rest.get(word.len()..)?;
-        // Only behind the name: blanks that were looked through from each of them would take their number squared.
+        // Only behind the name: blanks that were looked through from each of them would take their number
+        // squared.
         let is_name = word.eq_ignore_ascii_case(name);
         let value = is_name.then(|| after.trim_start_matches([' ', '\t'])).and_then(|v| v.strip_prefix('='));
         if let Some(value) = value {

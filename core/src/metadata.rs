@@ -1,4 +1,5 @@
-//! Protected resource metadata (RFC 9728 §3): the policy in, the document out. One source for the filter and the sidecar.
+//! Protected resource metadata (RFC 9728 §3): the policy in, the document out. One source for the filter and
+//! the sidecar.
 
 use crate::config::policy::{Policy, Route};
 use crate::json::write_string;
@@ -12,7 +13,8 @@ pub fn document(policy: &Policy) -> String {
     write(policy, &policy.resource, &policy.scopes_supported)
 }
 
-/// The document at a path of [`PATH`] and below, normalised: the root one, or that of the MCP route whose path is inserted (RFC 9728 §3.1).
+/// The document at a path of [`PATH`] and below, normalised: the root one, or that of the MCP route whose
+/// path is inserted (RFC 9728 §3.1).
 pub fn document_at(policy: &Policy, path: &str) -> Option<String> {
     let inserted = route::segments(path.strip_prefix(PATH)?);
     if inserted.is_empty() {

@@ -1,5 +1,6 @@
-//! Who calls: the attributes of a token whose signature was verified. Everything that decides about a caller reads this, and not the token's claims: a new
-//! attribute (groups, client, actor, confirmation) is a field of [`Attributes`], read in `jwt/claims.rs`.
+//! Who calls: the attributes of a token whose signature was verified. Everything that decides about a caller
+//! reads this, and not the token's claims: a new attribute (groups, client, actor, confirmation) is a field
+//! of [`Attributes`], read in `jwt/claims.rs`.
 
 use crate::config::policy::IssuerId;
 use crate::jwt::signature::Proof;
@@ -61,8 +62,8 @@ impl Principal {
         &self.0.scopes
     }
 
-    /// Scopes that count on MCP routes: `permissions` lists all that the user may, not what was consented to, and counts there only where no other
-    /// claim is present.
+    /// Scopes that count on MCP routes: `permissions` lists all that the user may, not what was consented to,
+    /// and counts there only where no other claim is present.
     pub fn consented_scopes(&self) -> &Scopes {
         self.0.consented.as_ref().unwrap_or(&self.0.scopes)
     }

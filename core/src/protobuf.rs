@@ -1,5 +1,5 @@
-//! The little of Protocol Buffers that two of Envoy's messages need: fields that are numbers or bytes, written and read.
-//! <https://protobuf.dev/programming-guides/encoding/>
+//! The little of Protocol Buffers that two of Envoy's messages need: fields that are numbers or bytes,
+//! written and read. <https://protobuf.dev/programming-guides/encoding/>
 
 /// A field's value.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -35,7 +35,8 @@ fn varint(out: &mut Vec<u8>, mut number: u64) {
     out.push(number as u8);
 }
 
-/// The fields of a message, each with its tag; the last one is `None` where the message breaks off or isn't one.
+/// The fields of a message, each with its tag; the last one is `None` where the message breaks off or isn't
+/// one.
 pub fn fields(message: &[u8]) -> impl Iterator<Item = Option<(u64, Field<'_>)>> {
     let mut rest = message;
     let mut broken = false;

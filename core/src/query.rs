@@ -1,4 +1,5 @@
-//! The identity query parameter: impostors out, the verified user in (contract §7). All else stays byte for byte.
+//! The identity query parameter: impostors out, the verified user in (contract §7). All else stays byte for
+//! byte.
 //!
 //! With the name `userId`, `a=1&userid=evil;b=2` and the user `u|1` give `a=1;b=2&userId=u%7C1`.
 
@@ -66,7 +67,8 @@ fn is_impostor(parameter: &str, name: &str) -> bool {
     cut.eq_ignore_ascii_case(name) || (name.contains('_') && in_php(&whole).eq_ignore_ascii_case(name))
 }
 
-/// A name as PHP keeps it: up to the brackets of an array, with `_` for what can't stand in one of its variables.
+/// A name as PHP keeps it: up to the brackets of an array, with `_` for what can't stand in one of its
+/// variables.
 fn in_php(name: &str) -> String {
     let end = name.find('[').filter(|at| name.get(*at..).is_some_and(|rest| rest.contains(']')));
     name.get(..end.unwrap_or(name.len())).unwrap_or(name).replace(['.', ' ', '['], "_")

@@ -1,5 +1,6 @@
-//! The decision record (contract §10): what was decided in, the members of one JSON object out. No token, no body, no header value but the
-//! request's id. Its `status` is written by Envoy, who knows what the client got.
+//! The decision record (contract §10): what was decided in, the members of one JSON object out. No token, no
+//! body, no header value but the request's id. Its `status` is written by Envoy, who knows what the client
+//! got.
 
 use crate::config::policy::{AuditSubject, Policy, RouteId};
 use crate::hash::{self, Secret};
@@ -152,7 +153,8 @@ impl DecisionRecord {
         self.shadow.map(|outcome| (outcome.decision, outcome.reason))
     }
 
-    /// The call of a tool that was refused, or would have been: `None` for all else, and where the gateway itself is at fault.
+    /// The call of a tool that was refused, or would have been: `None` for all else, and where the gateway
+    /// itself is at fault.
     pub fn refused_call(&self) -> Option<RefusedCall<'_>> {
         let outcome = self.shadow.unwrap_or(self.outcome);
         if !matches!(outcome.decision, "deny" | "limited") {
@@ -165,8 +167,8 @@ impl DecisionRecord {
         }
     }
 
-    /// The record's members, each with a comma before it: the access log's format puts them behind the status that it knows, in braces. Times
-    /// are in microseconds.
+    /// The record's members, each with a comma before it: the access log's format puts them behind the status
+    /// that it knows, in braces. Times are in microseconds.
     pub fn members(&self, policy: &Policy, secret: Secret, now_us: u64, latency_us: u64) -> String {
         let caller = self.caller.as_deref();
         let issuer = caller.and_then(|principal| policy.issuers.get(principal.issuer().0));

@@ -1,5 +1,6 @@
-//! Every way to refuse, grouped by whose fault it is (contract §3). All that an answer, a record and a statistic say of one is a row in
-//! `refusal/kind.rs`; what the client is told to do is in `refusal/description.rs`.
+//! Every way to refuse, grouped by whose fault it is (contract §3). All that an answer, a record and a
+//! statistic say of one is a row in `refusal/kind.rs`; what the client is told to do is in
+//! `refusal/description.rs`.
 
 mod description;
 mod fault;

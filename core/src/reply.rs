@@ -1,4 +1,5 @@
-//! Answers that the filter gives itself: a refusal, a preflight or a metadata document in, status, headers and body out (contract §3).
+//! Answers that the filter gives itself: a refusal, a preflight or a metadata document in, status, headers
+//! and body out (contract §3).
 
 use crate::challenge;
 use crate::config::policy::{Builtin, ChallengeMode, Policy, Route};
@@ -99,7 +100,8 @@ pub fn refuse(policy: &Policy, route: Option<&Route>, asked: &ReplyContext, refu
     Reply { status: refusal.status(), headers, body, grpc }
 }
 
-/// `challenge_mode: meta`: a refused call of a tool as that tool's result, by which some clients know to sign in.
+/// `challenge_mode: meta`: a refused call of a tool as that tool's result, by which some clients know to sign
+/// in.
 fn result(policy: &Policy, route: Option<&Route>, asked: &ReplyContext, refusal: &Refusal) -> Option<Reply> {
     let (mcp, rules) = (asked.mcp.as_ref()?, route?.mcp.as_ref()?);
     let era = mcp.tool_call.filter(|_| rules.challenge_mode == ChallengeMode::Meta && mcp.id != "null")?;

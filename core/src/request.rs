@@ -1,4 +1,5 @@
-//! The request: header pairs as bytes in, a view that can be judged out, or why it can't (contract §1.1, §1.3).
+//! The request: header pairs as bytes in, a view that can be judged out, or why it can't (contract §1.1,
+//! §1.3).
 
 use crate::bytes;
 use crate::config::policy::Identity;
@@ -17,7 +18,8 @@ pub struct Headers {
 }
 
 impl Headers {
-    /// Pairs that stand somewhere in `bytes`: begin and end of a name, begin and end of its value. What lies outside is empty.
+    /// Pairs that stand somewhere in `bytes`: begin and end of a name, begin and end of its value. What lies
+    /// outside is empty.
     pub fn new(bytes: Vec<u8>, spans: Vec<[usize; 4]>) -> Self {
         Self { bytes, spans }
     }
@@ -163,8 +165,8 @@ pub fn parse<'a>(pairs: Pairs<'a>, identity: &Identity) -> Result<Request<'a>, R
     })
 }
 
-/// RFC 9110 §9.1: methods are case-sensitive tokens. Some servers make them upper case all the same, so that `delete` would be another method to
-/// them than to the rules; no registered one has a lower-case letter.
+/// RFC 9110 §9.1: methods are case-sensitive tokens. Some servers make them upper case all the same, so that
+/// `delete` would be another method to them than to the rules; no registered one has a lower-case letter.
 static METHOD: [bool; 256] = bytes::set(b"ABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789!#$%&'*+-.^_`|~", false);
 
 fn method(value: &[u8]) -> Result<&str, RequestFault> {
@@ -246,8 +248,8 @@ fn once<'a>(cell: &mut Option<&'a [u8]>, value: &'a [u8], name: &'static str) ->
     if cell.replace(value).is_some() { Err(RequestFault::Doubled(name)) } else { Ok(()) }
 }
 
-/// Whether a header must not reach an upstream as the client sent it: it names an identity, a method or a target. `_` counts as `-`,
-/// since many servers read both alike.
+/// Whether a header must not reach an upstream as the client sent it: it names an identity, a method or a
+/// target. `_` counts as `-`, since many servers read both alike.
 pub fn is_spoofed(name: &[u8], identity: &Identity) -> bool {
     let is = |want: &str| same_name(name, want.as_bytes());
     // Most headers are none of these: look at the first bytes before comparing whole names.
@@ -258,7 +260,8 @@ pub fn is_spoofed(name: &[u8], identity: &Identity) -> bool {
             || is("x-tenant-id")
             || OVERRIDES.iter().any(|o| is(o))
             || begins(b"x-gatewaystack-")
-            // Envoy's own words, which change time-outs and retries. This one alone it writes itself wherever clients come in.
+            // Envoy's own words, which change time-outs and retries. This one alone it writes itself wherever
+            // clients come in.
             || (begins(b"x-envoy-") && !is("x-envoy-external-address"))))
         || is(&identity.user_header)
         || is(&identity.tenant_header)

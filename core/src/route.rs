@@ -63,7 +63,8 @@ fn arriving<'s, 'p>(from: &Route, segments: &'s [&'p str]) -> &'s [&'p str] {
     segments.get(self::segments(prefix).len()..).unwrap_or_default()
 }
 
-/// By which route a request is judged that reaches at the same server what that route protects; `None`: by its own.
+/// By which route a request is judged that reaches at the same server what that route protects; `None`: by
+/// its own.
 fn reached(policy: &Policy, from: &Route, method: &str, host: &str, segments: &[&str]) -> Option<Match> {
     let path = arriving(from, segments);
     let mut near = None;
@@ -116,7 +117,8 @@ fn first(policy: &Policy, method: &str, host: &str, segments: &[&str]) -> Match 
     wrong_method.map_or(Match::None, Match::WrongMethod)
 }
 
-/// Whether an enforced route has this path but for its case, which some servers ignore, or (`exact`) as it is.
+/// Whether an enforced route has this path but for its case, which some servers ignore, or (`exact`) as it
+/// is.
 pub fn has_enforced(policy: &Policy, path: &str, exact: bool) -> bool {
     let segments = segments(path);
     policy.routes.iter().filter(|r| r.mode == Mode::Enforce).any(|r| {

@@ -1,5 +1,5 @@
-//! Shadow mode (contract §10.1): which requests it is for, and the only edits that they get. What a client says of itself goes; nothing else
-//! changes.
+//! Shadow mode (contract §10.1): which requests it is for, and the only edits that they get. What a client
+//! says of itself goes; nothing else changes.
 
 use crate::authorize;
 use crate::config::policy::{Mode, Policy, RouteId};
@@ -11,8 +11,8 @@ use crate::request::{self, Pairs, Request, RequestFault};
 use crate::route::{self, Match};
 use std::borrow::Cow;
 
-/// The mode of a request that `found` is the route of: that route's. One without a route has the policy's, unless it could be taken for an
-/// enforced route's.
+/// The mode of a request that `found` is the route of: that route's. One without a route has the policy's,
+/// unless it could be taken for an enforced route's.
 pub fn mode(policy: &Policy, asked: &RouteQuery<'_>, found: Match) -> Mode {
     let path = asked.target.path.as_str();
     let of_route = match found {
@@ -61,8 +61,8 @@ fn has_enforced(policy: &Policy) -> bool {
     policy.routes.iter().any(|route| route.mode == Mode::Enforce)
 }
 
-/// The mode of a request that can't be judged. Where its path and host can be read, its route says; else it may be meant for any route, and
-/// one that is enforced is enough.
+/// The mode of a request that can't be judged. Where its path and host can be read, its route says; else it
+/// may be meant for any route, and one that is enforced is enough.
 pub fn mode_of_unparsed(policy: &Policy, headers: Pairs<'_>, fault: RequestFault) -> Mode {
     let text = |name: &str| request::first(headers, name).and_then(|v| std::str::from_utf8(v).ok());
     let raw = text(":path").unwrap_or_default();
@@ -83,7 +83,8 @@ pub fn mode_of_unparsed(policy: &Policy, headers: Pairs<'_>, fault: RequestFault
     }
 }
 
-/// Impostors out, and in what is verified, where enforcing would allow it (`caller`; in the query only where `in_query`).
+/// Impostors out, and in what is verified, where enforcing would allow it (`caller`; in the query only where
+/// `in_query`).
 pub fn edits(policy: &Policy, request: &Request<'_>, caller: Option<&Principal>, in_query: bool) -> Edits {
     let mut edits = Edits::default();
     authorize::strip_headers(&mut edits, request);

@@ -3,7 +3,8 @@
 use std::collections::HashMap;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
-/// The compare-and-swap value to write where a cell is absent: the host ignores it there, and refuses it elsewhere.
+/// The compare-and-swap value to write where a cell is absent: the host ignores it there, and refuses it
+/// elsewhere.
 pub const ABSENT: u32 = u32::MAX;
 /// Collisions after which a writer gives up.
 const MAX_TRIES: usize = 1_000;
@@ -26,7 +27,8 @@ pub trait SharedTable {
     fn write(&self, key: &str, value: &[u8], cas: u32) -> Result<bool, TableFault>;
 }
 
-/// Reads, changes and writes the cell `key` until nobody came between. `change` answers the new bytes, or `None` to leave the cell.
+/// Reads, changes and writes the cell `key` until nobody came between. `change` answers the new bytes, or
+/// `None` to leave the cell.
 ///
 /// # Errors
 /// The host's, or 1,000 collisions.
@@ -52,7 +54,8 @@ pub fn swap<R>(
     Err(TableFault)
 }
 
-/// A table in memory, with the host's semantics: for tests, command line tools, and hosts whose workers are threads of one process.
+/// A table in memory, with the host's semantics: for tests, command line tools, and hosts whose workers are
+/// threads of one process.
 #[derive(Debug, Default)]
 pub struct MemoryTable(Mutex<Memory>);
 

@@ -1,4 +1,5 @@
-//! For tests: a gateway without Envoy, tokens with real signatures, and builders that say what a test is about.
+//! For tests: a gateway without Envoy, tokens with real signatures, and builders that say what a test is
+//! about.
 
 use crate::authenticate::Fetched;
 use crate::config;

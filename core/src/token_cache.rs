@@ -1,6 +1,8 @@
-//! Tokens that were verified: the whole token in, its principal out, without any parsing (contract §2.2). Nothing unverified gets in.
+//! Tokens that were verified: the whole token in, its principal out, without any parsing (contract §2.2).
+//! Nothing unverified gets in.
 //!
-//! Two generations bound it: when the young one is full it becomes the old one, and what isn't asked for again is forgotten.
+//! Two generations bound it: when the young one is full it becomes the old one, and what isn't asked for
+//! again is forgotten.
 
 use crate::config::policy::IssuerId;
 use crate::principal::Principal;
@@ -15,8 +17,9 @@ const MAX_BYTES: usize = 4 * 1024 * 1024;
 
 type Generation = HashMap<Tail, Entry, BuildHasherDefault<TailHasher>>;
 
-/// The last bytes of a token, that is of its signature: as good as random. Only good tokens are inserted, and nobody can choose what an issuer's
-/// signature ends with, so nobody can make two of them meet. (If they met, the younger would take the other's place.)
+/// The last bytes of a token, that is of its signature: as good as random. Only good tokens are inserted, and
+/// nobody can choose what an issuer's signature ends with, so nobody can make two of them meet. (If they met,
+/// the younger would take the other's place.)
 type Tail = u128;
 
 /// Mixes a tail that is random already.

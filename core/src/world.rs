@@ -1,4 +1,5 @@
-//! All that judging depends on besides the request: what the worker knows, what it shares with others, and the time.
+//! All that judging depends on besides the request: what the worker knows, what it shares with others, and
+//! the time.
 
 use crate::config::policy::{LimitKey, Policy};
 use crate::jwks::KeyRing;

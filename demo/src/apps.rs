@@ -1,5 +1,6 @@
-//! The connector for ChatGPT's Apps SDK: the MCP server's tools once more, at `/apps`, with the descriptors that the Apps SDK
-//! reads. The gateway in front answers a missing sign-in or scope in the tool's result (`challenge_mode: meta`).
+//! The connector for ChatGPT's Apps SDK: the MCP server's tools once more, at `/apps`, with the descriptors
+//! that the Apps SDK reads. The gateway in front answers a missing sign-in or scope in the tool's result
+//! (`challenge_mode: meta`).
 
 use crate::mcp::{self, Descriptors};
 use crate::server::{self, Running};

@@ -1,7 +1,8 @@
 //! The echo server: any method on any path is answered with what arrived,
-//! `{"method","path","query","headers","body"}`. A query or header name that comes once has a string, one that comes
-//! more often a list, so that a doubled identity header can't hide. A few paths misbehave on purpose, for tests:
-//! `/hang`, `/reset`, `/slow?ms=`, `/status/{code}`, `/stream?n=` (SSE), `/live` (websocket echo).
+//! `{"method","path","query","headers","body"}`. A query or header name that comes once has a string, one
+//! that comes more often a list, so that a doubled identity header can't hide. A few paths misbehave on
+//! purpose, for tests: `/hang`, `/reset`, `/slow?ms=`, `/status/{code}`, `/stream?n=` (SSE), `/live`
+//! (websocket echo).
 
 use crate::server::{self, Abort, Running};
 use axum::Router;

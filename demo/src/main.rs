@@ -1,5 +1,6 @@
-//! `gatewaystack-demo issuer|apps|echo|all`: runs one of the servers, or all, until SIGINT or SIGTERM, and prints its
-//! address on standard output once it answers. They listen on loopback; in a container where `--bind` says.
+//! `gatewaystack-demo issuer|apps|echo|all`: runs one of the servers, or all, until SIGINT or SIGTERM, and
+//! prints its address on standard output once it answers. They listen on loopback; in a container where
+//! `--bind` says.
 
 use clap::{Parser, Subcommand};
 use gatewaystack_demo::{Apps, Echo, Issuer, Running};
@@ -8,7 +9,8 @@ use std::net::{IpAddr, Ipv4Addr};
 use std::process::ExitCode;
 use tokio::signal::unix::{SignalKind, signal};
 
-/// The demo issuer (with the MCP server), the Apps connector and the echo server of GatewayStack, for this machine only.
+/// The demo issuer (with the MCP server), the Apps connector and the echo server of GatewayStack, for this
+/// machine only.
 #[derive(Parser)]
 #[command(version)]
 struct Arguments {
@@ -18,7 +20,8 @@ struct Arguments {
 
 #[derive(Subcommand)]
 enum Server {
-    /// An OAuth issuer: /mint, JWKS, /rotate, authorization code + PKCE, dynamic registration; and an MCP server at /mcp.
+    /// An OAuth issuer: /mint, JWKS, /rotate, authorization code + PKCE, dynamic registration; and an MCP
+    /// server at /mcp.
     Issuer {
         /// TCP port; 0 takes a free one.
         #[arg(long, default_value_t = 5051)]
@@ -41,7 +44,8 @@ enum Server {
     },
     /// All three on their usual ports.
     All {
-        /// Where to listen; another address than this one is for a container, whose ports are published on loopback alone.
+        /// Where to listen; another address than this one is for a container, whose ports are published on
+        /// loopback alone.
         #[arg(long, default_value_t = IpAddr::V4(Ipv4Addr::LOCALHOST))]
         bind: IpAddr,
     },

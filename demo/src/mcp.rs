@@ -1,8 +1,10 @@
-//! A real MCP server (made with `rmcp`, over streamable HTTP, every era that it knows) to stand behind the gateway: notes,
-//! each user's own. In: requests on which the gateway has put the verified user. Out: what that user has, and nothing else.
+//! A real MCP server (made with `rmcp`, over streamable HTTP, every era that it knows) to stand behind the
+//! gateway: notes, each user's own. In: requests on which the gateway has put the verified user. Out: what
+//! that user has, and nothing else.
 //!
-//! It keeps no sessions, so that nothing grows with the number of clients. It believes `X-User-Id`, as every backend behind
-//! the gateway does: who reaches it without the gateway may call himself anything, so it listens on loopback only.
+//! It keeps no sessions, so that nothing grows with the number of clients. It believes `X-User-Id`, as every
+//! backend behind the gateway does: who reaches it without the gateway may call himself anything, so it
+//! listens on loopback only.
 
 mod notes;
 mod tools;
@@ -66,7 +68,8 @@ impl Server {
             "purge" => Ok(format!("{} notes of {user} are gone.", self.notes.purge(user))),
             "read_other_users_note" => {
                 let owner = argument("owner")?;
-                // The store is asked for the caller's, as by every tool: there is no way from here to another's.
+                // The store is asked for the caller's, as by every tool: there is no way from here to
+                // another's.
                 let found: Vec<_> =
                     self.notes.of(user).into_iter().filter(|note| note.owner == owner).collect();
                 match found.is_empty() {

@@ -21,7 +21,8 @@ use tokio::task::{JoinHandle, JoinSet};
 /// Connections served at a time; more wait in the kernel's queue.
 const MAX_CONNECTIONS: usize = 2048;
 
-/// A response that carries this as an extension is never sent: the connection (HTTP/2: the stream) is cut instead.
+/// A response that carries this as an extension is never sent: the connection (HTTP/2: the stream) is cut
+/// instead.
 #[derive(Clone, Copy)]
 pub(crate) struct Abort;
 
@@ -50,8 +51,8 @@ impl Drop for Running {
 /// Where a server listens that nothing else is said of.
 pub(crate) const HERE: IpAddr = IpAddr::V4(Ipv4Addr::LOCALHOST);
 
-/// Takes `port` of `bind` (0: a free one) before the router is made, because an issuer's documents name their own address. That is
-/// always the one on loopback: in a container, whose port is published there, too.
+/// Takes `port` of `bind` (0: a free one) before the router is made, because an issuer's documents name their
+/// own address. That is always the one on loopback: in a container, whose port is published there, too.
 pub(crate) async fn start(
     bind: IpAddr,
     port: u16,

@@ -1,8 +1,9 @@
-//! Memory for the module: small blocks come from lists of freed ones, one list for each size, and go back there. A request makes some dozens of them, and
-//! the standard allocator of WebAssembly takes several times as long for each.
+//! Memory for the module: small blocks come from lists of freed ones, one list for each size, and go back
+//! there. A request makes some dozens of them, and the standard allocator of WebAssembly takes several times
+//! as long for each.
 //!
-//! What was once a small block stays one: of each size there are as many as were ever in use at a time. So what small blocks take in all is bounded by the
-//! sum of these peaks, not by the peak of their sum.
+//! What was once a small block stays one: of each size there are as many as were ever in use at a time. So
+//! what small blocks take in all is bounded by the sum of these peaks, not by the peak of their sum.
 
 #![allow(unsafe_code, reason = "an allocator hands out raw memory")]
 
@@ -42,15 +43,16 @@ impl Lists {
     }
 }
 
-// SAFETY: a block that is handed out has the size and alignment of its list, which are at least the layout's, and stands in no list until it is
-// freed; the layout that frees it leads to the same list.
+// SAFETY: a block that is handed out has the size and alignment of its list, which are at least the layout's,
+// and stands in no list until it is freed; the layout that frees it leads to the same list.
 unsafe impl GlobalAlloc for Lists {
     unsafe fn alloc(&self, layout: Layout) -> *mut u8 {
         let Some((list, block)) = self.of(layout) else {
             // SAFETY: the caller's promises are the standard allocator's.
             return unsafe { System.alloc(layout) };
         };
-        // SAFETY: there is one thread, and no reference into the cell outlives a statement; what stands in a list is a block that nobody has.
+        // SAFETY: there is one thread, and no reference into the cell outlives a statement; what stands in a
+        // list is a block that nobody has.
         unsafe {
             match NonNull::new(*list.get()) {
                 Some(head) => {
@@ -102,7 +104,8 @@ unsafe impl GlobalAlloc for Lists {
 mod tests {
     use super::*;
 
-    /// Blocks of all sizes, made, grown, shrunk and freed in an order that only looks random: each keeps its bytes, and none lies in another.
+    /// Blocks of all sizes, made, grown, shrunk and freed in an order that only looks random: each keeps its
+    /// bytes, and none lies in another.
     #[test]
     fn blocks_keep_their_bytes_and_never_overlap() {
         let lists = Lists::empty();

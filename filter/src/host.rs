@@ -1,4 +1,5 @@
-//! Every call to the host. Bytes in and out; each status is a `Result`, so that nothing that the host answers can end in a panic.
+//! Every call to the host. Bytes in and out; each status is a `Result`, so that nothing that the host answers
+//! can end in a panic.
 
 #![allow(
     unsafe_code,
@@ -73,7 +74,8 @@ fn fetch(call: impl FnOnce(*mut *mut u8, *mut usize) -> u32) -> Result<Vec<u8>, 
     if data.is_null() || size == 0 {
         return Ok(Vec::new());
     }
-    // SAFETY: the host allocates with `proxy_on_memory_allocate` below, a boxed slice of exactly `size` bytes, and hands it over.
+    // SAFETY: the host allocates with `proxy_on_memory_allocate` below, a boxed slice of exactly `size`
+    // bytes, and hands it over.
     Ok(unsafe { Vec::from_raw_parts(data, size, size) })
 }
 
@@ -338,7 +340,8 @@ pub fn set_effective_context(context: u32) -> Result<(), Status> {
 
 /// Calls a function of the host by its name.
 pub fn call_foreign_function(name: &str, arguments: &[u8]) -> Result<Vec<u8>, Status> {
-    // SAFETY: pointers and lengths are those of live slices, which the host only reads; see `fetch` for the result.
+    // SAFETY: pointers and lengths are those of live slices, which the host only reads; see `fetch` for the
+    // result.
     fetch(|data, size| unsafe {
         proxy_call_foreign_function(
             name.as_ptr(),
@@ -351,7 +354,8 @@ pub fn call_foreign_function(name: &str, arguments: &[u8]) -> Result<Vec<u8>, St
     })
 }
 
-/// Sends a request without a body through a cluster; answers its token. Its answer comes to the context in effect.
+/// Sends a request without a body through a cluster; answers its token. Its answer comes to the context in
+/// effect.
 pub fn http_call(cluster: &str, headers: &[(&str, &str)], timeout_ms: u32) -> Result<u32, Status> {
     let (headers, trailers) = (encode(headers), encode(&[]));
     let mut token = 0;

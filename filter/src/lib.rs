@@ -50,7 +50,8 @@ mod entry {
 
     #[unsafe(no_mangle)]
     extern "C" fn _initialize() {
-        // SAFETY: the linker's own list of what is to be set up, and the host calls this once, before all else.
+        // SAFETY: the linker's own list of what is to be set up, and the host calls this once, before all
+        // else.
         unsafe { __wasm_call_ctors() };
         crate::start();
     }

@@ -1,9 +1,10 @@
-//! proxy-wasm on one side, the driver on the other: each of Envoy's callbacks (the end of this file) becomes an event, each command a call of the host.
-//! Nothing is decided here.
+//! proxy-wasm on one side, the driver on the other: each of Envoy's callbacks (the end of this file) becomes
+//! an event, each command a call of the host. Nothing is decided here.
 //!
-//! The host may call back while a call of ours is still under way: where a text that replaces a body is more than it holds, it ends the stream at once, and
-//! so has it logged and deleted inside our call (docs/decisions/0012). So nothing is borrowed while a command is done, each context is held by who works on
-//! it, and once a stream has ended nothing more is done for it.
+//! The host may call back while a call of ours is still under way: where a text that replaces a body is more
+//! than it holds, it ends the stream at once, and so has it logged and deleted inside our call
+//! (docs/decisions/0012). So nothing is borrowed while a command is done, each context is held by who works
+//! on it, and once a stream has ended nothing more is done for it.
 
 #![allow(unsafe_code, reason = "the proxy-wasm ABI 0.2.1 has its callbacks by name")]
 
@@ -30,7 +31,8 @@ use std::sync::Arc;
 
 /// Longest configuration.
 const MAX_CONFIGURATION: usize = 4 * 1024 * 1024;
-/// The filter state by which the bootstrap knows a request that was held: Envoy's 413 would be untrue for a body that is only too large to wait.
+/// The filter state by which the bootstrap knows a request that was held: Envoy's 413 would be untrue for a
+/// body that is only too large to wait.
 const HELD: &str = "gatewaystack_held";
 
 /// One request.
@@ -134,7 +136,8 @@ fn edit(edits: &Edits) -> Result<(), Status> {
     edits.set.iter().try_for_each(|(name, value)| host::set_header(map, name, value))?;
     edits.path.iter().try_for_each(|path| host::set_header(map, ":path", path))?;
     if edits.rerouted {
-        // Envoy chose its route by the path as it came; without this it would forward to another route than was judged.
+        // Envoy chose its route by the path as it came; without this it would forward to another route than
+        // was judged.
         host::call_foreign_function("clear_route_cache", b"")?;
     }
     Ok(())
@@ -315,12 +318,14 @@ impl Plugin {
     }
 }
 
-/// `envoy.config.core.v3.GrpcService { envoy_grpc = 1 { cluster_name = 1 } }`. A bare name would do, if none happened to be a message.
+/// `envoy.config.core.v3.GrpcService { envoy_grpc = 1 { cluster_name = 1 } }`. A bare name would do, if none
+/// happened to be a message.
 fn envoy_grpc(cluster: &str) -> String {
     let (mut grpc, mut service) = (Vec::new(), Vec::new());
     protobuf::bytes(&mut grpc, 1, cluster.as_bytes());
     protobuf::bytes(&mut service, 1, &grpc);
-    // A name has at most 256 visible ASCII characters: lengths of a byte or two, the second of which isn't ASCII.
+    // A name has at most 256 visible ASCII characters: lengths of a byte or two, the second of which isn't
+    // ASCII.
     String::from_utf8(service).unwrap_or_else(|_| cluster.to_owned())
 }
 

@@ -1,5 +1,5 @@
-//! Envoy's `verify_signature` (BoringSSL): key, bytes and signature in, yes or no out. Its arguments and its result are protobuf messages
-//! of four and two fields.
+//! Envoy's `verify_signature` (BoringSSL): key, bytes and signature in, yes or no out. Its arguments and its
+//! result are protobuf messages of four and two fields.
 
 use crate::host;
 use gatewaystack_core::jwks::Key;

@@ -1,5 +1,5 @@
-//! Auth0 for the tests: its token endpoint, the part of its Management API that the gateway speaks, its dynamic client
-//! registration, and the log event of a registration; on loopback, with faults on request.
+//! Auth0 for the tests: its token endpoint, the part of its Management API that the gateway speaks, its
+//! dynamic client registration, and the log event of a registration; on loopback, with faults on request.
 //!
 //! ```ignore
 //! let auth0 = Auth0::start().await;
@@ -8,16 +8,18 @@
 //! auth0.fail("PATCH", "/api/v2/clients", Fault::StatusAfterApplying(500), 1);
 //! ```
 //!
-//! Built from Auth0's documentation: the Management API's reference (clients, connections, client grants, resource servers), "Rate
-//! Limit Policy" and "Rate Limit Use Cases", "Application Access to APIs: Client Grants", "Security Controls for Third-Party
-//! Applications", "Permissive Mode", "Dynamic Client Registration", "Migrate Enabled Client Management to Dedicated Connection
-//! Endpoints", the schema of the log event `sapi`; and, where these are silent, from the answers of the real API that the test
-//! recordings of Auth0's Terraform provider hold.
+//! Built from Auth0's documentation: the Management API's reference (clients, connections, client grants,
+//! resource servers), "Rate Limit Policy" and "Rate Limit Use Cases", "Application Access to APIs: Client
+//! Grants", "Security Controls for Third-Party Applications", "Permissive Mode", "Dynamic Client
+//! Registration", "Migrate Enabled Client Management to Dedicated Connection Endpoints", the schema of the
+//! log event `sapi`; and, where these are silent, from the answers of the real API that the test recordings
+//! of Auth0's Terraform provider hold.
 //!
-//! What is known to differ, or isn't documented: messages of validation errors name a property without its description; 401 and 409
-//! carry no `errorCode`; `client_secret` is never shown (as to a token without `read:client_keys`); the answers to a changed
-//! `is_first_party`, to an unknown client at a connection and to an unknown client grant are guesses in body, not in class;
-//! rate limits are one bucket for the Management API and one for the token endpoint.
+//! What is known to differ, or isn't documented: messages of validation errors name a property without its
+//! description; 401 and 409 carry no `errorCode`; `client_secret` is never shown (as to a token without
+//! `read:client_keys`); the answers to a changed `is_first_party`, to an unknown client at a connection and
+//! to an unknown client grant are guesses in body, not in class; rate limits are one bucket for the
+//! Management API and one for the token endpoint.
 
 mod answer;
 mod clients;
@@ -72,8 +74,8 @@ pub struct Auth0 {
 }
 
 impl Auth0 {
-    /// A tenant with the connection `google-oauth2` (not domain-level), the API [`AUDIENCE`] with the scopes `tool:read` and
-    /// `tool:write`, and no client but [`MANAGEMENT_CLIENT`].
+    /// A tenant with the connection `google-oauth2` (not domain-level), the API [`AUDIENCE`] with the scopes
+    /// `tool:read` and `tool:write`, and no client but [`MANAGEMENT_CLIENT`].
     pub async fn start() -> Self {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let domain = listener.local_addr().unwrap().to_string();
@@ -129,7 +131,8 @@ impl Auth0 {
         self.state().tokens.revoke();
     }
 
-    /// The Management API's limit: as many calls at once, and as many more at each full second (1000 and 1000).
+    /// The Management API's limit: as many calls at once, and as many more at each full second (1000 and
+    /// 1000).
     pub fn set_rate(&self, burst: u32, per_second: u32) {
         self.state().management = Bucket::new(burst, per_second);
     }
@@ -144,12 +147,14 @@ impl Auth0 {
         self.state().authentication = Bucket::new(burst, per_second);
     }
 
-    /// The `Retry-After` of a 429, which Auth0's custom limits and quotas have and its global limit doesn't (none).
+    /// The `Retry-After` of a 429, which Auth0's custom limits and quotas have and its global limit doesn't
+    /// (none).
     pub fn set_retry_after(&self, seconds: Option<u64>) {
         self.state().retry_after = seconds;
     }
 
-    /// How long a call waits before it is carried out (not at all): what reads and then writes meets others in between.
+    /// How long a call waits before it is carried out (not at all): what reads and then writes meets others
+    /// in between.
     pub fn set_latency(&self, latency: Duration) {
         self.state().latency = latency;
     }
@@ -189,7 +194,8 @@ impl Auth0 {
         self.state().tenant.connection_mut(connection)["is_domain_connection"] = json!(true);
     }
 
-    /// A client grant that is there already, and its id. One with no subject type is from before there were two kinds.
+    /// A client grant that is there already, and its id. One with no subject type is from before there were
+    /// two kinds.
     pub fn add_grant(&self, client_id: &str, audience: &str, scopes: &[&str], subject_type: &str) -> String {
         self.state().tenant.add_grant(client_id, audience, scopes, subject_type)
     }

@@ -42,8 +42,8 @@ pub async fn post_json(address: &str, path: &str, headers: &[(&str, &str)], body
     raw(address, request.as_bytes()).await
 }
 
-/// Sends bytes and reads one answer, to its end. (Envoy keeps an early answer's connection open for a second, so that the
-/// client can read it: whoever waits for the close waits that long.)
+/// Sends bytes and reads one answer, to its end. (Envoy keeps an early answer's connection open for a second,
+/// so that the client can read it: whoever waits for the close waits that long.)
 pub async fn raw(address: &str, request: &[u8]) -> Response {
     over(TcpStream::connect(address).await.unwrap(), request).await
 }
@@ -60,7 +60,8 @@ pub async fn over(mut stream: impl AsyncRead + AsyncWrite + Unpin, request: &[u8
     parse(&timeout(PATIENCE, exchange).await.expect("an answer in time"))
 }
 
-/// Whether an answer's head and the length that it states have come (RFC 9112 §6.3); without a length the close ends it.
+/// Whether an answer's head and the length that it states have come (RFC 9112 §6.3); without a length the
+/// close ends it.
 fn is_whole(answer: &[u8]) -> bool {
     let Some(end) = answer.windows(4).position(|w| w == b"\r\n\r\n") else { return false };
     let head = String::from_utf8_lossy(&answer[..end]).to_ascii_lowercase();

@@ -1,4 +1,5 @@
-//! A gateway of its own for each test: policy and environment rendered as users do, the real Envoy, the real sidecar.
+//! A gateway of its own for each test: policy and environment rendered as users do, the real Envoy, the real
+//! sidecar.
 
 use crate::client::{self, Response};
 use crate::{AUDIENCE, LOOKS, Root, TestIssuer, eventually};
@@ -91,19 +92,22 @@ impl Builder {
         self
     }
 
-    /// On an Envoy that holds less of a body than the filter was told, as in a mesh that nobody has raised the limit of.
+    /// On an Envoy that holds less of a body than the filter was told, as in a mesh that nobody has raised
+    /// the limit of.
     pub fn with_buffers_of(mut self, bytes: usize) -> Self {
         self.buffers = Some(bytes);
         self
     }
 
-    /// As `gatewaystack render --reloadable` starts it; connections are asked to go as soon as there is a new policy.
+    /// As `gatewaystack render --reloadable` starts it; connections are asked to go as soon as there is a new
+    /// policy.
     pub fn reloadable(mut self) -> Self {
         self.is_reloadable = true;
         self
     }
 
-    /// With another value at a place of the bootstrap (a JSON pointer), where this one is shipped: what comes after a minute is seen sooner.
+    /// With another value at a place of the bootstrap (a JSON pointer), where this one is shipped: what comes
+    /// after a minute is seen sooner.
     pub fn instead_of(mut self, shipped: Value, place: &str, value: Value) -> Self {
         self.changes.push((place.to_owned(), shipped, value));
         self
@@ -188,7 +192,8 @@ impl Builder {
         gateway
     }
 
-    /// Starts it with this policy as the filter's configuration, whatever `render` says of it; answers Envoy's log of the failure.
+    /// Starts it with this policy as the filter's configuration, whatever `render` says of it; answers
+    /// Envoy's log of the failure.
     pub fn refuses_to_start(self, configuration: &str) -> String {
         let folder = tempfile::tempdir().unwrap();
         let rendered = render(&self.input(&folder)).unwrap_or_else(|errors| panic!("{errors:#?}"));

@@ -1,5 +1,5 @@
-//! A hop in front of a gateway: an Envoy that adds a header to each request and changes nothing else. For clients that can't be
-//! told to send one.
+//! A hop in front of a gateway: an Envoy that adds a header to each request and changes nothing else. For
+//! clients that can't be told to send one.
 
 use crate::eventually;
 use crate::gateway::spawn;

@@ -1,4 +1,5 @@
-//! The harness: a real Envoy with the real filter and sidecar, an issuer and an upstream that tests command, each test with its own.
+//! The harness: a real Envoy with the real filter and sidecar, an issuer and an upstream that tests command,
+//! each test with its own.
 //!
 //! ```ignore
 //! let issuer = TestIssuer::start().await;
@@ -43,7 +44,8 @@ use std::future::Future;
 use std::path::PathBuf;
 use std::time::{Duration, Instant};
 
-/// How long a client waits for what must come: nothing takes as long, on whatever machine. One that waits for ever would hide a hang.
+/// How long a client waits for what must come: nothing takes as long, on whatever machine. One that waits for
+/// ever would hide a hang.
 pub const PATIENCE: Duration = Duration::from_secs(120);
 
 /// The audience of the tests' tokens.
@@ -59,8 +61,8 @@ pub fn root() -> PathBuf {
     sources().parent().expect("the package isn't the root").to_owned()
 }
 
-/// Waits until `condition` answers something. It gives up after so many looks, not at a moment: who was stopped in between, or has half of a
-/// processor, looks as often as anybody.
+/// Waits until `condition` answers something. It gives up after so many looks, not at a moment: who was
+/// stopped in between, or has half of a processor, looks as often as anybody.
 pub async fn eventually<T, F: Future<Output = Option<T>>>(what: &str, mut condition: impl FnMut() -> F) -> T {
     for _ in 0..LOOKS {
         if let Some(found) = condition().await {
@@ -74,8 +76,9 @@ pub async fn eventually<T, F: Future<Output = Option<T>>>(what: &str, mut condit
 /// Half a minute, at least.
 const LOOKS: usize = 1_500;
 
-/// Plays a scene that goes on within a time of the product's, such as the five seconds that a request waits for keys. One that has failed, and taken
-/// as long, may have seen what comes after that time: it is played again.
+/// Plays a scene that goes on within a time of the product's, such as the five seconds that a request waits
+/// for keys. One that has failed, and taken as long, may have seen what comes after that time: it is played
+/// again.
 pub async fn in_time<F: Future<Output = ()> + Send + 'static>(limit: Duration, scene: impl Fn() -> F) {
     for last in [false, false, false, true] {
         let start = Instant::now();
@@ -87,7 +90,8 @@ pub async fn in_time<F: Future<Output = ()> + Send + 'static>(limit: Duration, s
     }
 }
 
-/// How often something may have happened since `since` that happens at once and then once in each `pause`: a slow machine has more of them.
+/// How often something may have happened since `since` that happens at once and then once in each `pause`: a
+/// slow machine has more of them.
 pub fn paced(since: Instant, pause: Duration) -> usize {
     1 + usize::try_from(since.elapsed().as_millis() / pause.as_millis()).unwrap()
 }

@@ -1,7 +1,9 @@
-//! A rate limit service: Envoy's protocol over the crate `limitador`, counting in a real Redis. It reads the limits file that Limitador reads,
-//! and stands for what can't be had here: Limitador's server, and `envoyproxy/ratelimit`, which tells of each limit what is left.
+//! A rate limit service: Envoy's protocol over the crate `limitador`, counting in a real Redis. It reads the
+//! limits file that Limitador reads, and stands for what can't be had here: Limitador's server, and
+//! `envoyproxy/ratelimit`, which tells of each limit what is left.
 //!
-//! The counting itself is ours: the crate's own storages for Redis need RocksDB, and may let more through than a limit says.
+//! The counting itself is ours: the crate's own storages for Redis need RocksDB, and may let more through
+//! than a limit says.
 
 use envoy_types::pb::envoy::config::core::v3::HeaderValue;
 use envoy_types::pb::envoy::service::ratelimit::v3::rate_limit_response::{
@@ -121,7 +123,8 @@ fn status(descriptor: &HashMap<String, String>, found: &CheckResult) -> Descript
 /// Counters in Redis: looked at and raised in one step.
 struct Store(redis::Client);
 
-/// All or nothing: each key's count, or -1 where it would go over, and the milliseconds until it starts again.
+/// All or nothing: each key's count, or -1 where it would go over, and the milliseconds until it starts
+/// again.
 const COUNT: &str = "
 local told, over = {}, false
 for i, key in ipairs(KEYS) do
@@ -159,7 +162,8 @@ impl Store {
         command.query_async(&mut connection).await
     }
 
-    /// The crate lets nobody else make an error; this is what it says of something else that this store can't do.
+    /// The crate lets nobody else make an error; this is what it says of something else that this store can't
+    /// do.
     async fn failed(&self) -> StorageErr {
         self.release_reservation(&[], &ReservationId::new()).await.unwrap_err()
     }

@@ -1,5 +1,5 @@
-//! A steady load: clients over HTTP/1.1 and HTTP/2 that keep their connections and ask again and again, until they are stopped. In: a request.
-//! Out: what each was answered last, and every answer that wasn't 200.
+//! A steady load: clients over HTTP/1.1 and HTTP/2 that keep their connections and ask again and again, until
+//! they are stopped. In: a request. Out: what each was answered last, and every answer that wasn't 200.
 
 use crate::{client, eventually};
 use bytes::Bytes;

@@ -1,4 +1,5 @@
-//! Scripts of `tests/node`, in a folder where Node finds their packages. `cargo xtask test --all` sets what they need.
+//! Scripts of `tests/node`, in a folder where Node finds their packages. `cargo xtask test --all` sets what
+//! they need.
 
 use crate::gateway::from_environment;
 use std::os::unix::fs::symlink;

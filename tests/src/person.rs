@@ -2,7 +2,8 @@
 
 use crate::client;
 
-/// Ticks what was asked for on the demo issuer's consent page, and allows. Answers where the browser is sent to then.
+/// Ticks what was asked for on the demo issuer's consent page, and allows. Answers where the browser is sent
+/// to then.
 pub async fn consent(authorization_url: &str, user: &str) -> String {
     let (address, path) = authorization_url.strip_prefix("http://").unwrap().split_once('/').unwrap();
     let page = format!("GET /{path} HTTP/1.1\r\nhost: {address}\r\nconnection: close\r\n\r\n");

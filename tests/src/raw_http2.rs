@@ -1,4 +1,5 @@
-//! HTTP/2 without a codec (RFC 9113, RFC 7541): any bytes in any field, repeated, missing or out of order. A status out.
+//! HTTP/2 without a codec (RFC 9113, RFC 7541): any bytes in any field, repeated, missing or out of order. A
+//! status out.
 
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::TcpStream;
@@ -8,7 +9,8 @@ const RST_STREAM: u8 = 3;
 const SETTINGS: u8 = 4;
 const GOAWAY: u8 = 7;
 
-/// Sends one request of these fields, without a body. The status; 0: the stream or the connection was ended without one.
+/// Sends one request of these fields, without a body. The status; 0: the stream or the connection was ended
+/// without one.
 pub async fn send(address: &str, fields: &[(&[u8], &[u8])]) -> u16 {
     let mut stream = TcpStream::connect(address).await.unwrap();
     let mut request = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n".to_vec();

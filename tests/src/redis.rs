@@ -1,4 +1,5 @@
-//! A real Redis (Debian's `redis-server`) that tests start and kill. It keeps nothing: what it counted is gone with it.
+//! A real Redis (Debian's `redis-server`) that tests start and kill. It keeps nothing: what it counted is
+//! gone with it.
 
 use crate::eventually;
 use std::process::{Child, Command, Stdio};

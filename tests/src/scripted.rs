@@ -1,4 +1,5 @@
-//! An upstream that answers with the very bytes that a test gives, when it says so, and keeps every byte that reached it.
+//! An upstream that answers with the very bytes that a test gives, when it says so, and keeps every byte that
+//! reached it.
 
 use std::sync::{Arc, Mutex};
 use std::time::Duration;

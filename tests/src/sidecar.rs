@@ -1,4 +1,5 @@
-//! The real sidecar, a process of its own: `gatewaystack serve` with an env file, started, killed and started again on the same data.
+//! The real sidecar, a process of its own: `gatewaystack serve` with an env file, started, killed and started
+//! again on the same data.
 
 use crate::auth0::{MANAGEMENT_CLIENT, MANAGEMENT_SECRET};
 use crate::client::{self, Response};

@@ -1,4 +1,5 @@
-//! What tests found out for `docs/mcp-support.md`: each writes a file, `cargo xtask test --all` makes the document of them.
+//! What tests found out for `docs/mcp-support.md`: each writes a file, `cargo xtask test --all` makes the
+//! document of them.
 
 use serde_json::Value;
 

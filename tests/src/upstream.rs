@@ -1,4 +1,5 @@
-//! An upstream that remembers what reached it, and answers with it; where an upgrade is asked for, it sends back what comes.
+//! An upstream that remembers what reached it, and answers with it; where an upgrade is asked for, it sends
+//! back what comes.
 
 use axum::Router;
 use axum::body::Body;

@@ -1,4 +1,5 @@
-//! Every header and path attack of contract §1 and §2, over HTTP/1.1 and HTTP/2: never a success, and nothing spoofed reaches the upstream.
+//! Every header and path attack of contract §1 and §2, over HTTP/1.1 and HTTP/2: never a success, and nothing
+//! spoofed reaches the upstream.
 
 use gatewaystack_tests::*;
 use serde_json::json;

@@ -1,5 +1,5 @@
-//! Answers that would end Envoy or show what they must not, through the real Envoy in both host modes: texts that outgrow what the host holds, lists
-//! under another call's id, and streams that hide one.
+//! Answers that would end Envoy or show what they must not, through the real Envoy in both host modes: texts
+//! that outgrow what the host holds, lists under another call's id, and streams that hide one.
 
 use gatewaystack_tests::scripted::{Step, answer, chunked_answer, chunked_head, chunks};
 use gatewaystack_tests::wire::{Ask, BOTH, Http, ask, post};
@@ -115,7 +115,8 @@ async fn a_batch_of_many_lists_is_refused_before_it_reaches_the_server() {
     }
 }
 
-/// A host that holds less than it said: it ends the stream inside the call that replaces the body, and has it logged there.
+/// A host that holds less than it said: it ends the stream inside the call that replaces the body, and has it
+/// logged there.
 #[tokio::test]
 async fn a_host_that_ends_a_stream_inside_our_call_lives_and_records_it_once() {
     let call = json!({"jsonrpc": "2.0", "id": 7, "method": "tools/list"});

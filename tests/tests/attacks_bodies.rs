@@ -36,7 +36,8 @@ async fn stage(hold: bool) -> (TestIssuer, Upstream, Gateway) {
     (issuer, upstream, gateway)
 }
 
-/// Begins bodies over one connection and never ends one, until it is told to stop; a connection that ends is made anew.
+/// Begins bodies over one connection and never ends one, until it is told to stop; a connection that ends is
+/// made anew.
 fn attack(
     address: String,
     token: Option<String>,

@@ -1,6 +1,8 @@
-//! Connections that hold a place and ask for nothing: each has an end, those in use outlive them, whoever asks meanwhile is answered, and one address can't take them all.
+//! Connections that hold a place and ask for nothing: each has an end, those in use outlive them, whoever
+//! asks meanwhile is answered, and one address can't take them all.
 //!
-//! What is shipped is a minute, or ten seconds for a handshake: each test looks for that in the bootstrap, and has less of it.
+//! What is shipped is a minute, or ten seconds for a handshake: each test looks for that in the bootstrap,
+//! and has less of it.
 
 use gatewaystack_tests::scripted::{Step, json_answer};
 use gatewaystack_tests::*;
@@ -32,7 +34,8 @@ async fn closed(mut stream: impl AsyncRead + Unpin) -> String {
     String::from_utf8_lossy(&rest).into_owned()
 }
 
-/// With so many proxies in front, and half a second for what is shipped as a minute, or as an hour between proxies.
+/// With so many proxies in front, and half a second for what is shipped as a minute, or as an hour between
+/// proxies.
 fn shortened(builder: gateway::Builder, proxies: u32) -> gateway::Builder {
     let manager = manager(proxies);
     let idle = format!("{manager}/common_http_protocol_options/idle_timeout");
@@ -241,7 +244,8 @@ async fn connect(from: Ipv4Addr, to: SocketAddr) -> TcpStream {
     socket.connect(to).await.unwrap()
 }
 
-/// Connections that say nothing, a hundred from each of many addresses; those that the gateway closes at once are among them.
+/// Connections that say nothing, a hundred from each of many addresses; those that the gateway closes at once
+/// are among them.
 async fn crowd(address: &str, count: usize) -> Vec<TcpStream> {
     let to = address.parse().unwrap();
     let mut crowd = Vec::new();
@@ -263,7 +267,8 @@ async fn standing(gateway: &Gateway, count: u64) {
     .await;
 }
 
-/// Twenty thousand fit beside a few of everybody else's; fewer, where this process may not have as many files.
+/// Twenty thousand fit beside a few of everybody else's; fewer, where this process may not have as many
+/// files.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn while_thousands_of_connections_say_nothing_whoever_asks_is_answered() {
     let count = ((files() - 1_000) / 2).min(20_000) - 500;
@@ -320,7 +325,8 @@ async fn status(stream: &mut TcpStream) -> Option<u16> {
     std::str::from_utf8(head.get(9..12)?).ok()?.parse().ok()
 }
 
-/// So many connections of one address are served at once, of more than four workers with a cap each would take. None of them is there afterwards.
+/// So many connections of one address are served at once, of more than four workers with a cap each would
+/// take. None of them is there afterwards.
 async fn served(gateway: &Gateway, cap: usize) -> usize {
     let active = || gateway.stat(&["http.gatewaystack.", "downstream_cx_active"]);
     let before = active().await;
@@ -337,7 +343,8 @@ async fn served(gateway: &Gateway, cap: usize) -> usize {
     served
 }
 
-/// Envoy divides connections among its workers, of which each counts its own; and a new policy, whose old one goes on for a while, makes no more of them.
+/// Envoy divides connections among its workers, of which each counts its own; and a new policy, whose old one
+/// goes on for a while, makes no more of them.
 #[tokio::test]
 async fn workers_share_what_an_address_has_before_and_after_a_new_policy() {
     const CAP: usize = 40;

@@ -1,5 +1,5 @@
-//! Other spellings of methods, paths, headers, names and URIs, through the real Envoy: whatever a server behind it could read in them, they don't go
-//! around a rule.
+//! Other spellings of methods, paths, headers, names and URIs, through the real Envoy: whatever a server
+//! behind it could read in them, they don't go around a rule.
 
 use gatewaystack_tests::wire::{BOTH, post};
 use gatewaystack_tests::*;

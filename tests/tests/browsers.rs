@@ -1,4 +1,5 @@
-//! What browsers are told, through the real Envoy: the policy alone says which origins may read an answer, and what is public is for all of them.
+//! What browsers are told, through the real Envoy: the policy alone says which origins may read an answer,
+//! and what is public is for all of them.
 
 use gatewaystack_tests::scripted::{Step, answer, chunked_answer};
 use gatewaystack_tests::wire::{BOTH, ask, post};
@@ -9,7 +10,8 @@ const APP: &str = "https://app.example.com";
 const EVIL: &str = "https://evil.example";
 const PREFIX: &str = "access-control-";
 
-/// All that an upstream may say of origins: what browsers read (Fetch §3.3.3), drafts, and names that nobody has thought of yet.
+/// All that an upstream may say of origins: what browsers read (Fetch §3.3.3), drafts, and names that nobody
+/// has thought of yet.
 const OF_UPSTREAM: &str = "Access-Control-Allow-Origin: https://evil.example\r\n\
     access-control-allow-origin: *\r\n\
     Access-Control-Allow-Credentials: true\r\n\
@@ -159,7 +161,8 @@ async fn public_documents_are_for_every_origin() {
                             [&("access-control-allow-origin".to_owned(), "*".to_owned())],
                             "{what}"
                         );
-                        // A page's cookies are no business of it, and browsers take the two together for an error.
+                        // A page's cookies are no business of it, and browsers take the two together for an
+                        // error.
                         assert_eq!(got.header("access-control-allow-credentials"), None, "{what}: {got:?}");
                         assert!(
                             got.json()["issuer"].is_string() || got.json()["resource"].is_string(),

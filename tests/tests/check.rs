@@ -1,4 +1,5 @@
-//! `gatewaystack check --online`: an issuer's documents in; what is good, what to write otherwise, and what can't work out.
+//! `gatewaystack check --online`: an issuer's documents in; what is good, what to write otherwise, and what
+//! can't work out.
 
 use gatewaystack::check::online;
 use gatewaystack_core::config;

@@ -1,4 +1,5 @@
-//! `gatewaystack compare` between real gateways: the same where they are configured alike, and each difference of their configurations found.
+//! `gatewaystack compare` between real gateways: the same where they are configured alike, and each
+//! difference of their configurations found.
 
 use gatewaystack::compare::{Arguments, compare};
 use gatewaystack_tests::*;

@@ -1,6 +1,6 @@
-//! The documents keep up with the code: each text that the gateway can refuse with has its entry in docs/troubleshooting.md, and no entry is
-//! of a text that is gone; the webhook's guide has each of its variables; commands in the guides are commands that there are; what is cited of
-//! docs/contract.md is in it.
+//! The documents keep up with the code: each text that the gateway can refuse with has its entry in
+//! docs/troubleshooting.md, and no entry is of a text that is gone; the webhook's guide has each of its
+//! variables; commands in the guides are commands that there are; what is cited of docs/contract.md is in it.
 
 use clap::Parser as _;
 use gatewaystack_tests::root;
@@ -361,7 +361,8 @@ fn citations_are_found_in_the_ways_that_texts_write_them() {
     }
 }
 
-/// Texts that were cited once, and never were in the repository. Divided, so that this file isn't one that cites them.
+/// Texts that were cited once, and never were in the repository. Divided, so that this file isn't one that
+/// cites them.
 const ABSENT: [&str; 6] = [
     concat!("CONTR", "ACT"),
     concat!("DES", "IGN"),

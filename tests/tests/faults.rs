@@ -102,7 +102,8 @@ async fn grpc_callers_get_a_grpc_status() {
     );
 }
 
-/// A gRPC answer has status 200, whatever it says: the record tells what was refused all the same, and there is one.
+/// A gRPC answer has status 200, whatever it says: the record tells what was refused all the same, and there
+/// is one.
 #[tokio::test]
 async fn a_grpc_request_that_envoy_refuses_itself_has_one_record() {
     let issuer = TestIssuer::start().await;

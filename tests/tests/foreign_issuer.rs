@@ -1,4 +1,5 @@
-//! Tokens of an issuer that we didn't write (`oidc-provider`, `tests/node/provider.mjs`): found by discovery, judged as any.
+//! Tokens of an issuer that we didn't write (`oidc-provider`, `tests/node/provider.mjs`): found by discovery,
+//! judged as any.
 
 use gatewaystack_tests::{AUDIENCE, Gateway, Upstream, gateway};
 use serde_json::{Value, json};

@@ -1,4 +1,5 @@
-//! Contract §5, `/health/auth0`: each member in good and in bad states, who may see it, and that nobody can have the provider hammered.
+//! Contract §5, `/health/auth0`: each member in good and in bad states, who may see it, and that nobody can
+//! have the provider hammered.
 
 use gatewaystack_tests::auth0::{MANAGEMENT_CLIENT, MANAGEMENT_SECRET};
 use gatewaystack_tests::issuer::Mood;

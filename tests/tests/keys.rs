@@ -1,4 +1,5 @@
-//! Keys: rotated, missing, unknown, stale. The gateway keeps serving whoever is good, and asks the issuer as little as it can.
+//! Keys: rotated, missing, unknown, stale. The gateway keeps serving whoever is good, and asks the issuer as
+//! little as it can.
 
 use gatewaystack_tests::issuer::Mood;
 use gatewaystack_tests::*;

@@ -99,8 +99,8 @@ fn resident_kb(pid: u32) -> u64 {
     line.split_whitespace().nth(1).unwrap().parse().unwrap()
 }
 
-/// Each request counts under 64 rules, so that 16,000 users fill a million counters. There is room for 655,360 in 65,536 shared
-/// cells of at most 240 bytes: more make others go, and nothing grow.
+/// Each request counts under 64 rules, so that 16,000 users fill a million counters. There is room for
+/// 655,360 in 65,536 shared cells of at most 240 bytes: more make others go, and nothing grow.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_million_counters_leave_envoys_memory_flat() {
     const RULES: usize = 64;

@@ -1,4 +1,5 @@
-//! What an upstream says of where things are: the client is led back to us, on both ways that a host takes bodies, and never told the upstream's address.
+//! What an upstream says of where things are: the client is led back to us, on both ways that a host takes
+//! bodies, and never told the upstream's address.
 
 use gatewaystack_tests::scripted::Step;
 use gatewaystack_tests::wire::{Ask, BOTH, ask, post};
@@ -87,7 +88,8 @@ async fn an_address_of_the_upstream_leads_back_to_the_gateway() {
                 }
             }
         }
-        // An upstream that answers before the body that it waits for: it has the headers alone, where they can't be held.
+        // An upstream that answers before the body that it waits for: it has the headers alone, where they
+        // can't be held.
         upstream.answers([
             Step::Early,
             Step::Send(answer(

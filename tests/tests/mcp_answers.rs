@@ -1,5 +1,6 @@
-//! Answers of MCP servers through the real Envoy, over HTTP/1.1 and HTTP/2, with headers held and without (contract §12.8): a list shows
-//! what its caller may call in any framing, what can't be cut down isn't shown, and streams stream.
+//! Answers of MCP servers through the real Envoy, over HTTP/1.1 and HTTP/2, with headers held and without
+//! (contract §12.8): a list shows what its caller may call in any framing, what can't be cut down isn't
+//! shown, and streams stream.
 
 use gatewaystack_tests::scripted::{Step, answer, chunked_answer, chunked_head, chunks, json_answer};
 use gatewaystack_tests::wire::{Ask, BOTH, Http, ask, post};

@@ -1,4 +1,5 @@
-//! The post-login Action of docs/auth0 under Node: its own rows (`tests/node/action.test.mjs`), and that those rows can fail.
+//! The post-login Action of docs/auth0 under Node: its own rows (`tests/node/action.test.mjs`), and that
+//! those rows can fail.
 
 use gatewaystack_tests::root;
 use std::path::{Path, PathBuf};

@@ -30,7 +30,8 @@ fn request<'a>(bearer: &'a [u8], other: &[(&'a [u8], &'a [u8])]) -> Fields<'a> {
         .to_vec()
 }
 
-/// The statuses of requests, all at once: Envoy takes a second to end a connection that has broken the protocol.
+/// The statuses of requests, all at once: Envoy takes a second to end a connection that has broken the
+/// protocol.
 async fn statuses(gateway: &Gateway, requests: &[Fields<'_>]) -> Vec<u16> {
     let send = |fields: &Fields<'_>| {
         let address = gateway.address().to_owned();

@@ -1,6 +1,6 @@
-//! A gateway that takes a new policy or a new filter while it runs: no request is lost by it, keys and counters stay, and what is bad changes
-//! nothing. Files of Envoy's own discovery: the listener's (LDS, as `gatewaystack render --reloadable` writes it) and the filter's (ECDS, as meshes
-//! deliver it).
+//! A gateway that takes a new policy or a new filter while it runs: no request is lost by it, keys and
+//! counters stay, and what is bad changes nothing. Files of Envoy's own discovery: the listener's (LDS, as
+//! `gatewaystack render --reloadable` writes it) and the filter's (ECDS, as meshes deliver it).
 
 use gatewaystack_tests::issuer::Mood;
 use gatewaystack_tests::*;

@@ -1,5 +1,5 @@
-//! The response post-filter through the real Envoy (contract §8), over HTTP/1.1 and HTTP/2, with headers held and without: nothing of anybody else's,
-//! whatever the answer looks like and wherever its bytes are cut.
+//! The response post-filter through the real Envoy (contract §8), over HTTP/1.1 and HTTP/2, with headers held
+//! and without: nothing of anybody else's, whatever the answer looks like and wherever its bytes are cut.
 
 use gatewaystack_tests::scripted::{Step, answer, chunked_answer};
 use gatewaystack_tests::wire::{BOTH, Http, ask};
@@ -159,7 +159,8 @@ async fn answers_without_the_data_pass_as_they_are() {
     }
 }
 
-/// A fixed stream of pseudo-random lists in pseudo-random chunks: the caller's own come through, nobody else's do.
+/// A fixed stream of pseudo-random lists in pseudo-random chunks: the caller's own come through, nobody
+/// else's do.
 #[tokio::test]
 async fn a_random_corpus_in_random_chunks_shows_nobody_elses() {
     let mut seed = 0x2545_f491_4f6c_dd1du64;

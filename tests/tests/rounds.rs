@@ -1,5 +1,6 @@
-//! Two gateways under load whose parts are killed and started again, one after another: whatever dies, nothing reaches the upstream that wasn't
-//! verified. Says how many of the good requests were served meanwhile.
+//! Two gateways under load whose parts are killed and started again, one after another: whatever dies,
+//! nothing reaches the upstream that wasn't verified. Says how many of the good requests were served
+//! meanwhile.
 
 use gatewaystack::limits::{Service, configuration};
 use gatewaystack_core::config;
@@ -115,7 +116,8 @@ async fn ask(port: u16, path: &str, bearer: Option<&str>) -> Option<u16> {
         let request =
             format!("GET {path} HTTP/1.1\r\nhost: a\r\nconnection: close\r\nx-user-id: evil\r\n{bearer}\r\n");
         stream.write_all(request.as_bytes()).await.ok()?;
-        // The status is all that is wanted: Envoy waits a second for a client that reads to the end before it closes.
+        // The status is all that is wanted: Envoy waits a second for a client that reads to the end before it
+        // closes.
         let mut answer = [0; 12];
         stream.read_exact(&mut answer).await.ok()?;
         std::str::from_utf8(answer.get(9..12)?).ok()?.parse().ok()
@@ -185,7 +187,8 @@ async fn whatever_part_dies_nothing_passes_unverified() {
                         Some(401 | 403) => drop(counts.refused.fetch_add(1, Relaxed)),
                         _ => {}
                     }
-                    // The same pace whether or not somebody answers, else a gateway that is gone would be asked most.
+                    // The same pace whether or not somebody answers, else a gateway that is gone would be
+                    // asked most.
                     tokio::time::sleep(Duration::from_millis(50)).await;
                 }
             }));

@@ -1,4 +1,5 @@
-//! What a route of the policy can say, through the real Envoy: the filter judges and Envoy forwards by the same routes.
+//! What a route of the policy can say, through the real Envoy: the filter judges and Envoy forwards by the
+//! same routes.
 
 use gatewaystack_tests::*;
 use serde_json::{Value, json};
@@ -124,8 +125,9 @@ impl Dice {
     }
 }
 
-/// The filter permits by one reading of the policy's routes, Envoy forwards by another. Nobody here has a token, so whatever reaches the upstream
-/// of the routes that want one was judged by another route than it took.
+/// The filter permits by one reading of the policy's routes, Envoy forwards by another. Nobody here has a
+/// token, so whatever reaches the upstream of the routes that want one was judged by another route than it
+/// took.
 #[tokio::test]
 async fn no_spelling_of_a_request_is_judged_by_one_route_and_forwarded_by_another() {
     let issuer = TestIssuer::start().await;

@@ -1,4 +1,5 @@
-//! Limits over machines: gateways of their own, one rate limit service over one real Redis, which is killed and comes back.
+//! Limits over machines: gateways of their own, one rate limit service over one real Redis, which is killed
+//! and comes back.
 
 use gatewaystack::limits::{Service, configuration};
 use gatewaystack_core::config;

@@ -1,4 +1,5 @@
-//! `gatewaystack smoke` against the real gateway: good where it is as the original's, failed or skipped row by row where it isn't.
+//! `gatewaystack smoke` against the real gateway: good where it is as the original's, failed or skipped row
+//! by row where it isn't.
 
 use gatewaystack::smoke::{Arguments, Outcome, Report, smoke};
 use gatewaystack_tests::*;
@@ -31,7 +32,8 @@ async fn original(upstream: &Upstream, max: &str) -> (TestIssuer, Gateway) {
     (issuer, gateway)
 }
 
-/// The rows by name: `ok`, `FAILED`, or why they were skipped. What the sidecar can't do yet isn't asked here.
+/// The rows by name: `ok`, `FAILED`, or why they were skipped. What the sidecar can't do yet isn't asked
+/// here.
 fn outcomes(report: &Report) -> BTreeMap<&str, &str> {
     let outcome = |outcome| match outcome {
         &Outcome::Good => "ok",

@@ -145,7 +145,8 @@ async fn refused_calls_are_counted_by_tool_and_reason_under_the_policys_names_al
     .await;
     let grown: Vec<_> = counted.clone().into_iter().filter(|(_, count)| *count > 0).collect();
     assert_eq!(grown, expected);
-    // What a tool's rule may refuse is there at zero, so that Prometheus sees the first refusal as growth; no name is there twice.
+    // What a tool's rule may refuse is there at zero, so that Prometheus sees the first refusal as growth; no
+    // name is there twice.
     let zero = ["/mcp", "purge", "shadow_deny", "insufficient_scope"].map(str::to_owned);
     assert_eq!(counted.get(&zero), Some(&0), "{counted:#?}");
 }

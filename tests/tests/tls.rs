@@ -1,4 +1,5 @@
-//! TLS: towards clients with the operator's certificate, towards issuers and upstreams only with a name that a trusted root vouches for.
+//! TLS: towards clients with the operator's certificate, towards issuers and upstreams only with a name that
+//! a trusted root vouches for.
 
 use gatewaystack_tests::*;
 use rustls::pki_types::ServerName;

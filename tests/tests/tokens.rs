@@ -1,4 +1,5 @@
-//! Contract §2 and §3, each kind of rule once through the real Envoy; the core's tests have every row and every bound.
+//! Contract §2 and §3, each kind of rule once through the real Envoy; the core's tests have every row and
+//! every bound.
 
 use gatewaystack_tests::token::{base64url, now_s};
 use gatewaystack_tests::*;

@@ -1,4 +1,5 @@
-//! No token of a second issuer acts as a user or tenant of the first, in any header, query, limit or spelling of `iss`.
+//! No token of a second issuer acts as a user or tenant of the first, in any header, query, limit or spelling
+//! of `iss`.
 
 use gatewaystack_tests::*;
 use serde_json::json;

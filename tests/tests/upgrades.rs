@@ -58,7 +58,8 @@ async fn a_websocket_opens_as_its_user_and_carries_bytes_both_ways() {
     assert_eq!((&record["decision"], &record["status"]), (&json!("allow"), &json!(101)));
 }
 
-/// Before 1.39.1 Envoy keeps to itself what comes after a handshake that a filter has held: docs/envoy-versions.md.
+/// Before 1.39.1 Envoy keeps to itself what comes after a handshake that a filter has held:
+/// docs/envoy-versions.md.
 #[tokio::test]
 async fn a_websocket_whose_handshake_waited_for_keys_carries_bytes_where_envoy_can() {
     let (issuer, upstream, gateway) = stage().await;

@@ -1,5 +1,5 @@
-//! `gatewaystack run`: one process that renders, starts Envoy and answers what the sidecar does; it serves, ends what is under way when it is told
-//! to stop, and ends when a part does.
+//! `gatewaystack run`: one process that renders, starts Envoy and answers what the sidecar does; it serves,
+//! ends what is under way when it is told to stop, and ends when a part does.
 
 use axum::Router;
 use axum::extract::State;

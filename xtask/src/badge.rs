@@ -1,4 +1,5 @@
-//! Badges and the documents beside them. In: what the tests found. Out: a file in the form of a shields.io endpoint; the same findings give the same bytes.
+//! Badges and the documents beside them. In: what the tests found. Out: a file in the form of a shields.io
+//! endpoint; the same findings give the same bytes.
 
 use std::{fs, path::Path};
 

@@ -1,7 +1,9 @@
-//! `cargo xtask bench`. In: the sources. Out: what the gateway costs beside the same Envoy without the filter, with its own filters, with a
-//! service: a table on standard output; `report.json`, `report.md` and `report.svg` in `target/bench/`.
+//! `cargo xtask bench`. In: the sources. Out: what the gateway costs beside the same Envoy without the
+//! filter, with its own filters, with a service: a table on standard output; `report.json`, `report.md` and
+//! `report.svg` in `target/bench/`.
 //!
-//! Machines are shared and noisy: the chains take turns in many short rounds, and the ratios of each round count.
+//! Machines are shared and noisy: the chains take turns in many short rounds, and the ratios of each round
+//! count.
 
 pub mod instructions;
 mod chain;
@@ -106,7 +108,8 @@ fn chosen(arguments: &BenchArguments) -> Result<Vec<&'static Chain>> {
     Ok(CHAINS.iter().filter(is_chosen).collect())
 }
 
-/// Every second round goes backwards, so that what one chain leaves behind doesn't always fall on the same next one.
+/// Every second round goes backwards, so that what one chain leaves behind doesn't always fall on the same
+/// next one.
 fn rounds(
     arguments: &BenchArguments,
     chains: &[Running],

@@ -17,21 +17,25 @@ pub struct Cli {
 
 #[derive(Subcommand)]
 enum Command {
-    /// Start issuer, MCP server, Apps connector, echo server and the gateway, and print what to try; Ctrl-C stops all
+    /// Start issuer, MCP server, Apps connector, echo server and the gateway, and print what to try; Ctrl-C
+    /// stops all
     Demo(DemoArguments),
     /// Run the gateway and its sidecar with a real configuration; SIGINT or SIGTERM stops both
     Up(UpArguments),
     /// Run the core and gateway suites with all that they need
     Test(TestArguments),
-    /// Measure what the gateway costs, side by side with bare Envoy, Envoy's own filters and an ext_authz service
+    /// Measure what the gateway costs, side by side with bare Envoy, Envoy's own filters and an ext_authz
+    /// service
     Bench(BenchArguments),
     /// Fuzz what is decided about requests, and what clients see of answers, against second implementations
     Fuzz(FuzzArguments),
-    /// Change what decides in the core, one small thing at a time, and list the changes that none of its tests notices; hours for all
+    /// Change what decides in the core, one small thing at a time, and list the changes that none of its
+    /// tests notices; hours for all
     Mutants(MutantsArguments),
     /// Format, clippy, dependencies, links, tidiness, workflows
     Lint,
-    /// Build what a release consists of, the same bytes each time: filter, programs, chart, bills of materials, checksums
+    /// Build what a release consists of, the same bytes each time: filter, programs, chart, bills of
+    /// materials, checksums
     Release(ReleaseArguments),
     /// Become a program that ends when we do; for the other commands alone
     #[command(hide = true)]
@@ -53,13 +57,14 @@ pub struct DemoArguments {
     /// Instead walk through every example of the original's README, write docs/parity.md, and exit
     #[arg(long)]
     pub check: bool,
-    /// Instead walk through the demo's guide and the README, against what runs on the demo's ports (docker compose up), and exit
+    /// Instead walk through the demo's guide and the README, against what runs on the demo's ports (docker
+    /// compose up), and exit
     #[arg(long, conflicts_with = "check")]
     pub walk: bool,
 }
 
-/// The demos. `mcp` and `apps` start the same servers and tell of another one first; `echo` is the gateway by the environment
-/// alone, with the original's routes.
+/// The demos. `mcp` and `apps` start the same servers and tell of another one first; `echo` is the gateway by
+/// the environment alone, with the original's routes.
 #[derive(Clone, Copy, PartialEq, Eq, ValueEnum)]
 pub enum Demo {
     Echo,
@@ -81,7 +86,8 @@ pub struct UpArguments {
 pub struct TestArguments {
     /// Run only the native tests whose names contain this
     pub filter: Option<String>,
-    /// Also the foreign clients, the browser, other Envoys, the documentation tests, and the walks through the original's README and ours
+    /// Also the foreign clients, the browser, other Envoys, the documentation tests, and the walks through
+    /// the original's README and ours
     #[arg(long)]
     pub all: bool,
     /// Instead run the core of the end-to-end suite against every supported Envoy
@@ -100,11 +106,13 @@ pub struct BenchArguments {
     /// Only these chains, separated by commas; ratios are told where both chains are among them
     #[arg(long, value_name = "NAME", value_delimiter = ',')]
     pub only: Vec<String>,
-    /// Instead show how time and memory grow with these, or with all: half an hour, most of it for signing a million users' tokens
+    /// Instead show how time and memory grow with these, or with all: half an hour, most of it for signing a
+    /// million users' tokens
     #[arg(long, value_name = "WHAT", value_delimiter = ',', num_args = 0.., conflicts_with_all = ["quick", "rounds", "only"])]
     pub scale: Option<Vec<Growing>>,
-    /// Instead count, by valgrind, what instructions a request costs the whole Envoy, in those of the essential chains (or of --only) that are one
-    /// Envoy with one worker over HTTP/1.1: the same to within a few percent, however busy the machine. Five minutes
+    /// Instead count, by valgrind, what instructions a request costs the whole Envoy, in those of the
+    /// essential chains (or of --only) that are one Envoy with one worker over HTTP/1.1: the same to within a
+    /// few percent, however busy the machine. Five minutes
     #[arg(long, conflicts_with_all = ["quick", "rounds", "scale", "instructions"])]
     pub counted: bool,
     /// Instead count the instructions of the core's hot functions, and hold them to bench/instructions.json
@@ -129,7 +137,8 @@ pub struct FuzzArguments {
 
 #[derive(clap::Args)]
 pub struct MutantsArguments {
-    /// Only changes whose names match this regular expression, as cargo-mutants has them: `replace .* in is_met`
+    /// Only changes whose names match this regular expression, as cargo-mutants has them: `replace .* in
+    /// is_met`
     pub name: Option<String>,
     /// Only in this file or folder, such as core/src/jwt; may be given several times
     #[arg(long, value_name = "PATH")]

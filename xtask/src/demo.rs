@@ -1,5 +1,6 @@
-//! `cargo xtask demo`. Out: issuer, MCP server, Apps connector, echo server and gateway on their well-known ports, and what
-//! to try, until Ctrl-C; with `--check` instead the walk through the original's README and ours, on free ports.
+//! `cargo xtask demo`. Out: issuer, MCP server, Apps connector, echo server and gateway on their well-known
+//! ports, and what to try, until Ctrl-C; with `--check` instead the walk through the original's README and
+//! ours, on free ports.
 
 mod cases;
 mod check;

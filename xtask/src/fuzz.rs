@@ -1,8 +1,9 @@
-//! `cargo xtask fuzz [TARGET] [--seconds N | --reproduce FILE]`. In: the sources, and the seeds in `tests/fuzz/seeds`. Out: progress, then what each target
-//! found; exit 1 where a promise was broken, with the input that breaks it and how to run it again.
+//! `cargo xtask fuzz [TARGET] [--seconds N | --reproduce FILE]`. In: the sources, and the seeds in
+//! `tests/fuzz/seeds`. Out: progress, then what each target found; exit 1 where a promise was broken, with
+//! the input that breaks it and how to run it again.
 //!
-//! libFuzzer drives the targets: its C++ is built by `libfuzzer-sys`, and the pinned, stable compiler counts what is covered (LLVM's `sancov-module` pass). No
-//! sanitizer is needed: what is fuzzed has no unsafe code.
+//! libFuzzer drives the targets: its C++ is built by `libfuzzer-sys`, and the pinned, stable compiler counts
+//! what is covered (LLVM's `sancov-module` pass). No sanitizer is needed: what is fuzzed has no unsafe code.
 
 use std::{
     fs,
@@ -32,7 +33,8 @@ pub enum Target {
     Requests,
 }
 
-/// What libFuzzer needs the compiler to write. (`cargo fuzz` has the same, and a nightly compiler for its sanitizers.)
+/// What libFuzzer needs the compiler to write. (`cargo fuzz` has the same, and a nightly compiler for its
+/// sanitizers.)
 const FLAGS: [&str; 7] = [
     "-Cpasses=sancov-module",
     "-Cllvm-args=-sanitizer-coverage-level=4",

@@ -1,5 +1,5 @@
-//! The gateway: Envoy with the filter, and the sidecar. In: a configuration. Out: both running, or every configuration
-//! error on standard error.
+//! The gateway: Envoy with the filter, and the sidecar. In: a configuration. Out: both running, or every
+//! configuration error on standard error.
 
 use std::{
     env, fs,
@@ -124,7 +124,8 @@ impl Rendered<'_> {
         self.folder.0.join("envoy.yaml")
     }
 
-    /// `/health` through the gateway. Where that isn't routed or is behind TLS: Envoy's readiness and the sidecar's own.
+    /// `/health` through the gateway. Where that isn't routed or is behind TLS: Envoy's readiness and the
+    /// sidecar's own.
     fn ready(&self) -> bool {
         let Ports { listen, sidecar, admin, health, tls, .. } = self.ports;
         match health && !tls {
@@ -208,7 +209,8 @@ pub fn envoy_with(bootstrap: &Path, workers: usize) -> Result<Command> {
     Ok(with(program(&envoy()?), bootstrap, workers, "warn"))
 }
 
-/// The same under callgrind, which counts from when it is told to, and writes into files that are named after `out`.
+/// The same under callgrind, which counts from when it is told to, and writes into files that are named after
+/// `out`.
 pub fn envoy_counted(bootstrap: &Path, workers: usize, out: &Path) -> Result<Command> {
     let mut command = program(&on_path("valgrind").context("valgrind isn't on PATH")?);
     command.args(["-q", "--tool=callgrind", "--instr-atstart=no"]);

@@ -1,5 +1,5 @@
-//! As much of an HTTP/1.1 client as the commands need (RFC 9112), for loopback. In: an address and a request. Out: the
-//! answer, whole; at most 4 MiB of it, within 15 seconds.
+//! As much of an HTTP/1.1 client as the commands need (RFC 9112), for loopback. In: an address and a request.
+//! Out: the answer, whole; at most 4 MiB of it, within 15 seconds.
 
 use std::{
     io::{self, Read, Write},
@@ -84,7 +84,8 @@ impl Response {
     }
 }
 
-/// Until the answer is whole, where it says how long it is, else until the end: some servers let a second pass before they close.
+/// Until the answer is whole, where it says how long it is, else until the end: some servers let a second
+/// pass before they close.
 fn read(stream: &mut impl Read) -> io::Result<Vec<u8>> {
     let mut answer = Vec::new();
     let mut buffer = [0; 65_536];

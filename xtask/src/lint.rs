@@ -1,5 +1,5 @@
-//! `cargo xtask lint`. In: the tree. Out: each step's own complaints, then the names of the steps that failed; exit 1 when
-//! there is one. Every step runs, so that one run shows all.
+//! `cargo xtask lint`. In: the tree. Out: each step's own complaints, then the names of the steps that
+//! failed; exit 1 when there is one. Every step runs, so that one run shows all.
 
 mod imports;
 mod links;
@@ -77,7 +77,8 @@ fn dependencies(workspace: &Workspace) -> Result<()> {
     succeed(command.args(["bans", "licenses", "sources"]))
 }
 
-/// Those of GitHub: their form, actions that aren't pinned, permissions that nothing needs, text of others in a shell.
+/// Those of GitHub: their form, actions that aren't pinned, permissions that nothing needs, text of others in
+/// a shell.
 fn workflows(workspace: &Workspace) -> Result<()> {
     let zizmor = python::programs(workspace, "workflows", "zizmor")?.join("zizmor");
     let mut command = std::process::Command::new(zizmor);

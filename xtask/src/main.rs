@@ -1,5 +1,5 @@
-//! `cargo xtask`: the project's own commands, a closed set. In: a command line. Out: what the command prints, and an
-//! exit code: 0 done, 1 failed, 2 not understood.
+//! `cargo xtask`: the project's own commands, a closed set. In: a command line. Out: what the command prints,
+//! and an exit code: 0 done, 1 failed, 2 not understood.
 
 mod cli;
 mod workspace;

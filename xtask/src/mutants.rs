@@ -1,8 +1,10 @@
-//! `cargo xtask mutants [NAME] [--file PATH] [--shard K/N] [--jobs N]`. In: what decides in the core, and `docs/mutants.md`. Out: cargo-mutants' own progress, then
-//! each change that no test noticed and the document doesn't list, and each of its entries that isn't true any more; exit 1 where there is one.
+//! `cargo xtask mutants [NAME] [--file PATH] [--shard K/N] [--jobs N]`. In: what decides in the core, and
+//! `docs/mutants.md`. Out: cargo-mutants' own progress, then each change that no test noticed and the
+//! document doesn't list, and each of its entries that isn't true any more; exit 1 where there is one.
 //!
-//! cargo-mutants changes a copy of the tree, one small thing at a time, and runs the core's own tests on it. A change that they don't notice is one that a
-//! hand may make, too. It takes hours, so that CI doesn't run it.
+//! cargo-mutants changes a copy of the tree, one small thing at a time, and runs the core's own tests on it.
+//! A change that they don't notice is one that a hand may make, too. It takes hours, so that CI doesn't run
+//! it.
 
 mod known;
 
@@ -30,7 +32,8 @@ use crate::{
 const TOOL: CargoTool<'static> =
     CargoTool { name: "cargo-mutants", version: "27.1.0", locked: true, minutes: "3" };
 
-/// What decides, below `core/src`: files, and folders with all that is in them. cargo-mutants leaves tests alone.
+/// What decides, below `core/src`: files, and folders with all that is in them. cargo-mutants leaves tests
+/// alone.
 const DECIDING: [&str; 18] = [
     "response",
     "authenticate.rs",
@@ -55,7 +58,8 @@ const DECIDING: [&str; 18] = [
 /// What survives and may.
 const DOCUMENT: &str = "docs/mutants.md";
 
-/// Seconds that the tests may take with a mutant: several times what they take on a busy machine. One that takes longer hangs, which is noticed.
+/// Seconds that the tests may take with a mutant: several times what they take on a busy machine. One that
+/// takes longer hangs, which is noticed.
 const TIMEOUT: u32 = 180;
 
 pub fn run(arguments: &MutantsArguments) -> Result<ExitCode> {
@@ -170,7 +174,8 @@ impl<'a> Mutants<'a> {
         command.arg("--output").arg(&folder);
         command.args([format!("--timeout={TIMEOUT}"), format!("--jobs={}", arguments.jobs)]);
         if arguments.jobs == 1 {
-            // What the copies of all runs have in common is built once; where several build at once, each would wait for the others, and the wait is the tests' time.
+            // What the copies of all runs have in common is built once; where several build at once, each
+            // would wait for the others, and the wait is the tests' time.
             let build = folder.join("build");
             let incremental = build.join("debug/incremental");
             if incremental.is_dir() {

@@ -1,5 +1,5 @@
-//! Long-running processes that belong together. In: commands. Out: all of them running, a dead one started again with
-//! backoff, and none of them left when the stack ends, however it ends.
+//! Long-running processes that belong together. In: commands. Out: all of them running, a dead one started
+//! again with backoff, and none of them left when the stack ends, however it ends.
 
 use std::{
     ffi::OsString,
@@ -28,8 +28,8 @@ const LONGEST_BACKOFF: Duration = Duration::from_secs(10);
 /// A process that ran this long is taken for healthy: its next death waits the first backoff again.
 const HEALTHY: Duration = Duration::from_secs(30);
 
-/// A command for the stack. The kernel ends the process when we are killed and can't end it ourselves (Linux). It is a thread whose end the kernel
-/// tells of, so start it on one that lasts as long as we do.
+/// A command for the stack. The kernel ends the process when we are killed and can't end it ourselves
+/// (Linux). It is a thread whose end the kernel tells of, so start it on one that lasts as long as we do.
 pub fn program(path: &Path) -> Command {
     launched(path, &[])
 }
@@ -48,8 +48,8 @@ fn launched(path: &Path, how: &[&str]) -> Command {
     command
 }
 
-/// Becomes the program that `words` begin with, which ends when `parent` does: what the commands of [`program`] do. Kept over `exec`, so that no code
-/// has to run between fork and exec.
+/// Becomes the program that `words` begin with, which ends when `parent` does: what the commands of
+/// [`program`] do. Kept over `exec`, so that no code has to run between fork and exec.
 #[cfg(target_os = "linux")]
 pub fn become_program(parent: u32, ask: bool, words: &[OsString]) -> Result<std::convert::Infallible> {
     let (program, arguments) = words.split_first().context("no program")?;

@@ -1,5 +1,5 @@
-//! Progress on standard error, since standard output belongs to what a command answers. In: what is being done. Out: a
-//! line when it begins, and one with its seconds when it has ended.
+//! Progress on standard error, since standard output belongs to what a command answers. In: what is being
+//! done. Out: a line when it begins, and one with its seconds when it has ended.
 
 use std::time::Instant;
 

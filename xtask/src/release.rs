@@ -1,5 +1,5 @@
-//! `cargo xtask release`. In: the sources as they are committed. Out: a folder with all that a release consists of, and its checksums; the same
-//! bytes from the same commit.
+//! `cargo xtask release`. In: the sources as they are committed. Out: a folder with all that a release
+//! consists of, and its checksums; the same bytes from the same commit.
 //!
 //! | file | what |
 //! |---|---|

@@ -1,5 +1,5 @@
-//! Commands of others, run to their end. In: a command. Out: its output or its success; else one line that says which
-//! command failed, and how.
+//! Commands of others, run to their end. In: a command. Out: its output or its success; else one line that
+//! says which command failed, and how.
 
 use std::{
     io::{self, Read, Write},
@@ -37,7 +37,8 @@ pub fn output(command: &mut Command) -> Result<String> {
     String::from_utf8(output.stdout).with_context(|| format!("{} wrote no UTF-8", shown(command)))
 }
 
-/// Runs a command whose output is shown as it comes and is also wanted: standard output and error, one after the other.
+/// Runs a command whose output is shown as it comes and is also wanted: standard output and error, one after
+/// the other.
 pub fn tee(command: &mut Command) -> Result<(ExitStatus, String)> {
     let mut child = command
         .stdin(Stdio::null())
@@ -56,7 +57,8 @@ pub fn tee(command: &mut Command) -> Result<(ExitStatus, String)> {
     Ok((status, String::from_utf8_lossy(&both).into_owned()))
 }
 
-/// The command as a reader would type it: without the program's folder, and without its environment, which may hold secrets.
+/// The command as a reader would type it: without the program's folder, and without its environment, which
+/// may hold secrets.
 pub fn shown(command: &Command) -> String {
     let program = Path::new(command.get_program()).file_name().unwrap_or(command.get_program());
     let mut words = vec![program.to_string_lossy().into_owned()];

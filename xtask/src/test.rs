@@ -1,5 +1,5 @@
-//! `cargo xtask test [FILTER] [--all | --envoy-matrix]`. In: the sources. Out: every suite's own output, then one line that sums them all;
-//! exit 1 when any test failed or any suite couldn't run.
+//! `cargo xtask test [FILTER] [--all | --envoy-matrix]`. In: the sources. Out: every suite's own output, then
+//! one line that sums them all; exit 1 when any test failed or any suite couldn't run.
 
 mod matrix;
 mod support;
@@ -78,8 +78,8 @@ fn artifacts(workspace: &Workspace) -> Result<PathBuf> {
     Ok(wasm)
 }
 
-/// The whole workspace on this machine, with the real Envoy; with `--all` also the foreign clients, the browser, the containers and the Helm chart, which
-/// are ignored else.
+/// The whole workspace on this machine, with the real Envoy; with `--all` also the foreign clients, the
+/// browser, the containers and the Helm chart, which are ignored else.
 fn native(workspace: &Workspace, arguments: &TestArguments, tally: &mut Tally) -> Result<()> {
     // What says at once that something is missing comes before what takes minutes.
     let envoy = envoy::envoy()?;
@@ -135,7 +135,8 @@ impl Chart {
     }
 }
 
-/// Writes what the tests found to the document and its badge. One that changes is a failure: it has to be committed.
+/// Writes what the tests found to the document and its badge. One that changes is a failure: it has to be
+/// committed.
 fn supported(workspace: &Workspace) -> Suite {
     match support::write(&workspace.root, &workspace.target) {
         Ok(changed) if changed.is_empty() => return Suite { passed: 1, ..Suite::default() },

@@ -1,5 +1,6 @@
-//! `cargo xtask up`. In: an env file and a policy. Out: `ready http://127.0.0.1:PORT` on standard output when the gateway
-//! answers; then it runs until SIGINT or SIGTERM, exit 0. A bad configuration prints every error, exit 1.
+//! `cargo xtask up`. In: an env file and a policy. Out: `ready http://127.0.0.1:PORT` on standard output when
+//! the gateway answers; then it runs until SIGINT or SIGTERM, exit 0. A bad configuration prints every error,
+//! exit 1.
 
 use std::{
     io::{self, Write},

@@ -1,4 +1,5 @@
-//! Where things are. In: `cargo metadata` and `Cargo.lock`. Out: the root, the target folder, versions that the lock names.
+//! Where things are. In: `cargo metadata` and `Cargo.lock`. Out: the root, the target folder, versions that
+//! the lock names.
 
 use std::{
     env, fs,
@@ -11,7 +12,8 @@ use serde_json::Value;
 
 use crate::run::output;
 
-/// The workspace that this command is run in. Not that which the binary was built from: clones may share a target folder.
+/// The workspace that this command is run in. Not that which the binary was built from: clones may share a
+/// target folder.
 pub struct Workspace {
     pub root: PathBuf,
     /// As cargo sees it: `CARGO_TARGET_DIR` and its configuration count.
@@ -60,7 +62,8 @@ impl Workspace {
     }
 }
 
-/// The root around the package that cargo runs (`cargo xtask`, from every folder below the root), else around the current folder.
+/// The root around the package that cargo runs (`cargo xtask`, from every folder below the root), else around
+/// the current folder.
 fn root(package: Option<&Path>, current: &Path) -> Result<PathBuf> {
     let around = package.into_iter().chain([current]).flat_map(Path::ancestors);
     let mut roots = around.filter(|folder| folder.join("xtask/Cargo.toml").is_file());
@@ -68,8 +71,8 @@ fn root(package: Option<&Path>, current: &Path) -> Result<PathBuf> {
     found.with_context(|| format!("{} is in no clone of this repository", current.display()))
 }
 
-/// The cargo that runs us, so that the pinned toolchain is used throughout. What it says of us isn't handed on: build scripts that look at it would run
-/// again each time, with all that stands on them.
+/// The cargo that runs us, so that the pinned toolchain is used throughout. What it says of us isn't handed
+/// on: build scripts that look at it would run again each time, with all that stands on them.
 pub fn cargo() -> Command {
     let mut command = Command::new(env::var_os("CARGO").unwrap_or_else(|| "cargo".into()));
     for (name, _) in env::vars_os() {

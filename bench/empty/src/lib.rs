@@ -1,5 +1,5 @@
-//! A filter that lets every request and answer pass untouched. In and out: nothing. What it costs is Envoy's way into WebAssembly and
-//! back, which every filter has to pay.
+//! A filter that lets every request and answer pass untouched. In and out: nothing. What it costs is Envoy's
+//! way into WebAssembly and back, which every filter has to pay.
 
 use proxy_wasm::traits::{Context, HttpContext};
 

@@ -1,5 +1,6 @@
-//! The hot functions of the core and the driver, many times over. In: the name of a case, and a count. Out: nothing; `valgrind
-//! --tool=callgrind` counts the instructions, and the difference between two counts, divided, is what one costs (`cargo xtask bench --instructions`).
+//! The hot functions of the core and the driver, many times over. In: the name of a case, and a count. Out:
+//! nothing; `valgrind --tool=callgrind` counts the instructions, and the difference between two counts,
+//! divided, is what one costs (`cargo xtask bench --instructions`).
 
 mod driven;
 
@@ -178,7 +179,8 @@ impl Gateway {
         Ok(Self { policy, keys, tokens: RefCell::default(), table: MemoryTable::default(), now_ms })
     }
 
-    /// One request. (The host gives the filter its headers in memory of the filter's own: the copy stands for that.)
+    /// One request. (The host gives the filter its headers in memory of the filter's own: the copy stands for
+    /// that.)
     fn ask(&self, headers: Headers) -> io::Result<String> {
         let counters = Counters { table: &self.table, secret: Secret(1, 2) };
         let world = World {

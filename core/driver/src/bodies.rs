@@ -1,5 +1,6 @@
-//! Bodies that are held until they can be judged: how many bytes of them there are, and which go first when there is no room for more or one takes
-//! too long. Whom no token vouches for gets little of both, so that a crowd of strangers leaves room for everybody else.
+//! Bodies that are held until they can be judged: how many bytes of them there are, and which go first when
+//! there is no room for more or one takes too long. Whom no token vouches for gets little of both, so that a
+//! crowd of strangers leaves room for everybody else.
 
 use gatewaystack_core::exchange::GaveUp;
 

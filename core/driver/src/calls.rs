@@ -17,7 +17,8 @@ struct Call {
 }
 
 impl Calls {
-    /// Whether there is room for another call. Those of clients that have gone count until their time is over, for nobody says when they end.
+    /// Whether there is room for another call. Those of clients that have gone count until their time is
+    /// over, for nobody says when they end.
     pub fn has_room(&mut self, now_ms: u64) -> bool {
         if self.0.len() >= MAX_CALLS {
             self.0.retain(|call| call.stream.is_some() || call.until_ms > now_ms);

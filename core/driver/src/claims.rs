@@ -1,4 +1,5 @@
-//! Workers come and go, and what they are woken by can't be freed: so there are this many places of each kind, each claimed by a cell with a heartbeat.
+//! Workers come and go, and what they are woken by can't be freed: so there are this many places of each
+//! kind, each claimed by a cell with a heartbeat.
 
 use gatewaystack_core::shared::{SharedTable, swap};
 
@@ -19,7 +20,8 @@ pub struct Claim {
 }
 
 impl Claim {
-    /// No place yet: nothing is claimed before the first tick, since a worker may only be a trial of a configuration.
+    /// No place yet: nothing is claimed before the first tick, since a worker may only be a trial of a
+    /// configuration.
     pub fn new(kind: &'static str, holder: u64) -> Self {
         Self { kind, holder, place: None, beaten_at: 0 }
     }

@@ -1,4 +1,5 @@
-//! What a host has to do, in order. Where it can't do one of them that must be done, it says so ([`crate::event::Event::Failed`]) and drops the rest.
+//! What a host has to do, in order. Where it can't do one of them that must be done, it says so
+//! ([`crate::event::Event::Failed`]) and drops the rest.
 
 use gatewaystack_core::decision::Edits;
 use gatewaystack_core::rate_limit::service::RateLimitRequest;
@@ -45,14 +46,16 @@ pub enum Command {
     Reset,
     /// Ask the rate limit service; [`crate::event::Event::RateLimitCalled`] has the number of the call.
     CallRateLimit(RateLimitCall),
-    /// Change the answer's headers; where it needn't be done, a host goes on to the next where it can't do one.
+    /// Change the answer's headers; where it needn't be done, a host goes on to the next where it can't do
+    /// one.
     EditResponse {
         /// How.
         edits: Vec<HeaderEdit>,
         /// Whether it must be done.
         must: bool,
     },
-    /// Put this in the place of what there is of the answer's body; [`crate::event::Event::Replaced`] says that it is there.
+    /// Put this in the place of what there is of the answer's body; [`crate::event::Event::Replaced`] says
+    /// that it is there.
     Replace(Vec<u8>),
     /// Write the decision record.
     Record(String),

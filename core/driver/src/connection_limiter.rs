@@ -23,7 +23,8 @@ pub struct ConnectionLimiter {
 }
 
 impl ConnectionLimiter {
-    /// A limiter with this configuration: the number that one address may have, in decimal digits. `None`: it can't be read.
+    /// A limiter with this configuration: the number that one address may have, in decimal digits. `None`: it
+    /// can't be read.
     pub fn new(configuration: &[u8], holder: u64) -> Option<Self> {
         let cap = std::str::from_utf8(configuration).ok()?.parse::<u32>().ok().filter(|cap| *cap > 0)?;
         Some(Self { connections: Connections::new(cap), claim: Claim::new(LIMITERS, holder), lately: 0 })

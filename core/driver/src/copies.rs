@@ -1,11 +1,12 @@
-//! The bodies of requests that are only watched: each part is copied as it passes, and the whole is judged once its end has been seen. Nothing is held or
-//! changed for it. What can't be copied isn't judged: the record then says that nobody knows what would have been decided.
+//! The bodies of requests that are only watched: each part is copied as it passes, and the whole is judged
+//! once its end has been seen. Nothing is held or changed for it. What can't be copied isn't judged: the
+//! record then says that nobody knows what would have been decided.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
-/// Bytes that the copies of one worker may take together: a module's memory never shrinks again, and has an end. One body of the largest
-/// `max_body` fits.
+/// Bytes that the copies of one worker may take together: a module's memory never shrinks again, and has an
+/// end. One body of the largest `max_body` fits.
 const ROOM: usize = 64 * 1024 * 1024;
 
 /// The room that is left for copies in a worker.

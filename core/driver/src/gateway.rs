@@ -1,4 +1,5 @@
-//! What all workers of a gateway share: nothing of it changes, but for the cells of the table, which are safe to change at once.
+//! What all workers of a gateway share: nothing of it changes, but for the cells of the table, which are safe
+//! to change at once.
 
 use gatewaystack_core::config;
 use gatewaystack_core::config::policy::{self, Policy};
@@ -29,8 +30,8 @@ pub struct Gateway {
 }
 
 impl Gateway {
-    /// A gateway with this policy, as JSON, and these variables. `native`: the host's verifier; `fresh`: random bytes, for a secret that no worker
-    /// has made yet.
+    /// A gateway with this policy, as JSON, and these variables. `native`: the host's verifier; `fresh`:
+    /// random bytes, for a secret that no worker has made yet.
     ///
     /// # Errors
     /// Why the policy can't be used.

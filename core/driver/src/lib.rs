@@ -1,4 +1,5 @@
-//! Drives requests by what the core decides, without a host: what a host tells is an [`event::Event`], what it has to do a [`command::Command`].
+//! Drives requests by what the core decides, without a host: what a host tells is an [`event::Event`], what
+//! it has to do a [`command::Command`].
 //!
 //! ```text
 //!   host ─ Event ─► Stream::on ─► Output { commands, action } ─► host
@@ -9,8 +10,8 @@
 //!   Stream    one request and its answer          its worker's
 //! ```
 //!
-//! Only a [`view::View`] is asked while an event is handled, which shows and changes nothing. So a host that enters us again from inside a command finds
-//! nothing half done.
+//! Only a [`view::View`] is asked while an event is handled, which shows and changes nothing. So a host that
+//! enters us again from inside a command finds nothing half done.
 
 #![warn(missing_docs)]
 

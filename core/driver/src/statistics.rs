@@ -1,6 +1,8 @@
-//! Statistics: all names are made from the policy and closed sets, never from what clients send; all but those of `tools` when the policy is read.
+//! Statistics: all names are made from the policy and closed sets, never from what clients send; all but
+//! those of `tools` when the policy is read.
 //!
-//! What is allowed, and what was found in the cache, is remembered until the next tick: a host call less on the way of most requests.
+//! What is allowed, and what was found in the cache, is remembered until the next tick: a host call less on
+//! the way of most requests.
 
 mod names;
 mod tools;
@@ -23,8 +25,8 @@ const ALLOWED: [(&str, &str); 4] =
 /// What shadow mode can't know.
 const UNKNOWN: [(&str, &str); 2] = [("unknown", "keys_pending"), ("unknown", "body_unread")];
 
-/// Counters by decision and reason, one for each route; the last is for requests without one. What is allowed comes first, for it is looked for
-/// most.
+/// Counters by decision and reason, one for each route; the last is for requests without one. What is allowed
+/// comes first, for it is looked for most.
 type Decisions = Vec<((&'static str, &'static str), Vec<Statistic>)>;
 
 /// The statistics of one worker.

@@ -1,4 +1,5 @@
-//! One request and its answer: what has come in, what the host has to do out. Whatever can't be done refuses the request, or ends its stream.
+//! One request and its answer: what has come in, what the host has to do out. Whatever can't be done refuses
+//! the request, or ends its stream.
 
 mod response;
 mod response_state;

@@ -1,4 +1,5 @@
-//! What a host shows while an event is handled. Nothing here changes anything: what is to be done is a command.
+//! What a host shows while an event is handled. Nothing here changes anything: what is to be done is a
+//! command.
 
 use gatewaystack_core::request::Headers;
 use std::net::IpAddr;

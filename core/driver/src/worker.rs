@@ -1,4 +1,5 @@
-//! What one worker owns: its keys, the tokens that it has verified, and what waits in it. Only one thread at a time has it.
+//! What one worker owns: its keys, the tokens that it has verified, and what waits in it. Only one thread at
+//! a time has it.
 
 use crate::bodies::Bodies;
 use crate::calls::Calls;

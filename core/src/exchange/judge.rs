@@ -179,7 +179,8 @@ fn before_caller(
     facts: &mut DecisionRecord,
     tally: &mut Tally,
 ) -> Result<Option<Verdict>, Refusal> {
-    // Whatever the route is: what one reads as a token, another may read as none. A token's form matters where one is asked for.
+    // Whatever the route is: what one reads as a token, another may read as none. A token's form matters
+    // where one is asked for.
     if let Err(fault @ (AuthorizationFault::Doubled | AuthorizationFault::TooLong)) = case.request.presented {
         return Err(address::count_failure(world, Refusal::Authorization(fault), tally));
     }

@@ -1,5 +1,6 @@
-//! How a request to an MCP route is judged (contract §12): version, origin, token, body, scopes, limits, in this order. A body is read before a
-//! token is refused, since the challenge names the scopes of the operation; where the headers of 2026-07-28 name it, without.
+//! How a request to an MCP route is judged (contract §12): version, origin, token, body, scopes, limits, in
+//! this order. A body is read before a token is refused, since the challenge names the scopes of the
+//! operation; where the headers of 2026-07-28 name it, without.
 
 use crate::authenticate::{Caller, Fetched, authenticate};
 use crate::authorize::{self, Counting, Permitted};
@@ -189,7 +190,8 @@ fn unknown_version(
     Err(Refusal::Version)
 }
 
-/// A body of another type is refused; to whom a good token vouches for, with the call's id, which the body may have. `None`: it can't be read.
+/// A body of another type is refused; to whom a good token vouches for, with the call's id, which the body
+/// may have. `None`: it can't be read.
 fn id_of_unfit(
     world: &World<'_>,
     case: &Case<'_>,
@@ -297,8 +299,9 @@ pub(super) fn after_limits(
     Ok(Verdict::Forward(permit, Some(principal), Some(Box::new(pipeline))))
 }
 
-/// Refuses what the headers alone are enough to refuse; else the body is read. A good token's call is refused with the body in hand, for headers
-/// that disagree with it come first; where headers leave before the body, those of a call that will be refused stay here.
+/// Refuses what the headers alone are enough to refuse; else the body is read. A good token's call is refused
+/// with the body in hand, for headers that disagree with it come first; where headers leave before the body,
+/// those of a call that will be refused stay here.
 fn before_body(
     world: &World<'_>,
     case: &Case<'_>,
@@ -374,8 +377,8 @@ fn before_body(
     Ok(Verdict::body(BodyRead { cap, let_go, vouched: sender_is.is_some() }))
 }
 
-/// Who sends a body, as far as the token says. A method that is open may need none; a bad one is refused with the body in hand, for the challenge names the
-/// operation's scopes, and errors carry its id.
+/// Who sends a body, as far as the token says. A method that is open may need none; a bad one is refused with
+/// the body in hand, for the challenge names the operation's scopes, and errors carry its id.
 fn sender(
     world: &World<'_>,
     case: &Case<'_>,

@@ -14,8 +14,9 @@ use crate::route::{self, Match};
 use crate::shadow;
 use crate::world::World;
 
-/// Strips what clients say of themselves, injects what is verified where enforcing would allow, and touches nothing else. Where the body decides,
-/// nobody knows by then whether it would, so nobody is named; the body is judged once it has passed, and its edits come to nothing.
+/// Strips what clients say of themselves, injects what is verified where enforcing would allow, and touches
+/// nothing else. Where the body decides, nobody knows by then whether it would, so nobody is named; the body
+/// is judged once it has passed, and its edits come to nothing.
 pub(super) fn observe(
     world: &World<'_>,
     case: &Case<'_>,

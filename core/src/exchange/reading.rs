@@ -43,7 +43,8 @@ pub(super) fn era(request: &Request<'_>) -> Option<Era> {
     }
 }
 
-/// MCP Transports, "Security Warning": a page of another site must not reach a server through its visitor's browser.
+/// MCP Transports, "Security Warning": a page of another site must not reach a server through its visitor's
+/// browser.
 pub(super) fn check_origin(mcp: &Mcp, request: &Request<'_>) -> Result<(), Refusal> {
     let allowed = |origin: &str| mcp.allowed_origins.iter().any(|o| o == "*" || o == origin);
     if request.origin.is_none_or(allowed) { Ok(()) } else { Err(Refusal::Origin) }

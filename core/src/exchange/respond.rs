@@ -1,5 +1,5 @@
-//! The upstream's answer, by the request that it is for: its status and headers in, how its body is read out; then the body in, what the caller may see of it out
-//! (contract §8, §12).
+//! The upstream's answer, by the request that it is for: its status and headers in, how its body is read out;
+//! then the body in, what the caller may see of it out (contract §8, §12).
 
 mod session;
 mod task;
@@ -30,7 +30,8 @@ impl Exchange {
                     Framing::Refuse(pipeline.refuse(policy, facts.request_id.clone(), &refusal))
                 })
             }
-            // The upstream has the headers alone and answers all the same: what it answers was asked for by nobody whom we know.
+            // The upstream has the headers alone and answers all the same: what it answers was asked for by
+            // nobody whom we know.
             Self::Waiting(Waiting { held, .. }) if (200..300).contains(&head.status) => {
                 let mut facts = std::mem::take(&mut held.facts);
                 facts.refuse(&refusal);
@@ -93,7 +94,8 @@ impl Exchange {
         })
     }
 
-    /// Whether the answer must be looked at: it may show what it must not, or nobody has allowed the request yet.
+    /// Whether the answer must be looked at: it may show what it must not, or nobody has allowed the request
+    /// yet.
     pub fn judges_answer(&self) -> bool {
         match self {
             Self::Forwarded(Forwarded { pipeline, .. }) => pipeline.is_some(),

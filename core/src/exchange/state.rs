@@ -1,4 +1,5 @@
-//! Where an exchange is: one request and its answer. Only the transitions (`exchange.rs`) and the judge change it.
+//! Where an exchange is: one request and its answer. Only the transitions (`exchange.rs`) and the judge
+//! change it.
 
 use crate::authenticate::Fetched;
 use crate::challenge;
@@ -43,7 +44,8 @@ pub struct Waiting {
     pub(super) held: HeldRequest,
 }
 
-/// What a held request waits for: a new kind has a place here, in [`Arrival`] and in [`crate::decision::Wait`], and the compiler shows the rest.
+/// What a held request waits for: a new kind has a place here, in [`Arrival`] and in
+/// [`crate::decision::Wait`], and the compiler shows the rest.
 #[derive(Debug)]
 pub(super) enum Awaited {
     /// Its issuer's keys.
@@ -167,7 +169,8 @@ impl Exchange {
         }
     }
 
-    /// The request, where it isn't judged yet. Where headers can't be held, the upstream has them, and may answer all the same.
+    /// The request, where it isn't judged yet. Where headers can't be held, the upstream has them, and may
+    /// answer all the same.
     fn waiting(&self) -> Option<&HeldRequest> {
         match self {
             Self::Waiting(Waiting { held, .. }) => Some(held),
@@ -175,7 +178,8 @@ impl Exchange {
         }
     }
 
-    /// Whether what the upstream says of origins must be taken out of its answer ([`cors::is_about_origins`]).
+    /// Whether what the upstream says of origins must be taken out of its answer
+    /// ([`cors::is_about_origins`]).
     pub fn decides_origins(&self, policy: &Policy) -> bool {
         let of_waiting =
             |held: &HeldRequest| held.text("origin", |origin| cors::decides(&policy.cors, origin));

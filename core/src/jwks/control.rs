@@ -1,4 +1,5 @@
-//! When to fetch: one small cell per issuer, shared by all workers (contract §2.1). Pure transitions; [`update`] makes them atomic.
+//! When to fetch: one small cell per issuer, shared by all workers (contract §2.1). Pure transitions;
+//! [`update`] makes them atomic.
 //!
 //! The worker that takes the lease fetches; a lease ends by itself, so a dead worker blocks nobody.
 
@@ -123,8 +124,9 @@ impl Control {
         true
     }
 
-    /// A good document came, to be refreshed after `refresh_ms`, or the answer's `max-age` in seconds, and before `max_stale_ms` is over.
-    /// `holder` spreads the workers' clocks, so that many gateways don't ask at once.
+    /// A good document came, to be refreshed after `refresh_ms`, or the answer's `max-age` in seconds, and
+    /// before `max_stale_ms` is over. `holder` spreads the workers' clocks, so that many gateways don't ask
+    /// at once.
     pub fn succeed(
         &mut self,
         holder: u64,
@@ -232,7 +234,8 @@ pub fn document_cell(issuer: &Issuer) -> String {
     format!("gatewaystack.keys.{:016x}.document", cell_id(issuer))
 }
 
-/// Another issuer or another place of the keys is another cell, so that a changed policy never meets old keys.
+/// Another issuer or another place of the keys is another cell, so that a changed policy never meets old
+/// keys.
 fn cell_id(issuer: &Issuer) -> u64 {
     let (kind, url) = match &issuer.jwks {
         JwksSource::Uri(url) => (0, url),

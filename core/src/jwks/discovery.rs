@@ -1,4 +1,5 @@
-//! Finding the key set (OpenID Connect Discovery §4, RFC 8414 §3): one answer in, the next request or the keys out.
+//! Finding the key set (OpenID Connect Discovery §4, RFC 8414 §3): one answer in, the next request or the
+//! keys out.
 
 use super::{KeySet, parse};
 use crate::config::policy::{HttpUrl, JwksSource};
@@ -11,7 +12,8 @@ pub struct Fetch {
     issuer: String,
     base: HttpUrl,
     step: Step,
-    /// Why the first document that there was can't be used: what comes after it fails for less telling reasons.
+    /// Why the first document that there was can't be used: what comes after it fails for less telling
+    /// reasons.
     first: Option<Fault>,
 }
 
@@ -24,8 +26,8 @@ enum Step {
     },
 }
 
-/// Where documents are looked for: below the issuer's path (OpenID Connect Discovery §4, and the original), then before it (RFC 8414 §3.1), which is
-/// another place where it has one.
+/// Where documents are looked for: below the issuer's path (OpenID Connect Discovery §4, and the original),
+/// then before it (RFC 8414 §3.1), which is another place where it has one.
 const DOCUMENTS: [(&str, Place); 4] = [
     ("/.well-known/openid-configuration", Place::Below),
     ("/.well-known/oauth-authorization-server", Place::Below),
@@ -137,7 +139,8 @@ impl Fetch {
         }
     }
 
-    /// Why the document can't be used that is answered; `None` where it can, where there is none, and where keys are answered.
+    /// Why the document can't be used that is answered; `None` where it can, where there is none, and where
+    /// keys are answered.
     pub fn fault(&self, status: u16, body: &[u8]) -> Option<Fault> {
         match self.step {
             Step::Document(_) => judge(Some(status), body, &self.issuer, &self.base).err().flatten(),
@@ -173,8 +176,9 @@ fn below(base: &str, path: &str) -> String {
     format!("{}{path}", base.strip_suffix('/').unwrap_or(base))
 }
 
-/// The path of `jwks_uri` in a discovery document, if the document is this issuer's and the keys lie on its host: another document could move the
-/// keys to a place that isn't the issuer's. `Err(None)`: there is no document.
+/// The path of `jwks_uri` in a discovery document, if the document is this issuer's and the keys lie on its
+/// host: another document could move the keys to a place that isn't the issuer's. `Err(None)`: there is no
+/// document.
 fn judge(status: Option<u16>, body: &[u8], issuer: &str, base: &HttpUrl) -> Result<String, Option<Fault>> {
     match status {
         Some(200) => jwks_path(body, issuer, base).map_err(Some),

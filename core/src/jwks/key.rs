@@ -1,5 +1,6 @@
-//! Public keys, each bound to the one algorithm that it may verify (RFC 7518 §3.1, RFC 8725 §3.1): the members of a JWK in, a key out. Another algorithm is a
-//! variant of [`Algorithm`] and one of [`Key`]; the compiler shows the rest.
+//! Public keys, each bound to the one algorithm that it may verify (RFC 7518 §3.1, RFC 8725 §3.1): the
+//! members of a JWK in, a key out. Another algorithm is a variant of [`Algorithm`] and one of [`Key`]; the
+//! compiler shows the rest.
 
 use crate::hash;
 use base64::Engine as _;
@@ -41,7 +42,8 @@ impl Key {
         }
     }
 
-    /// How long its signatures are in bytes. RFC 8017 §8.2.2: another length than the modulus is no signature of this key.
+    /// How long its signatures are in bytes. RFC 8017 §8.2.2: another length than the modulus is no signature
+    /// of this key.
     pub fn signature_length(&self) -> usize {
         match self {
             Self::Rs256(key) => key.modulus.len(),

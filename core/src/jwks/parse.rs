@@ -1,4 +1,5 @@
-//! A JWK Set (RFC 7517 §5): bytes in, the keys that can verify a token out. What can't is skipped and counted, never fatal.
+//! A JWK Set (RFC 7517 §5): bytes in, the keys that can verify a token out. What can't is skipped and
+//! counted, never fatal.
 
 use super::key::{Algorithm, Key, KeyFault, RsaKey};
 use crate::json;
@@ -51,7 +52,8 @@ impl DocumentFault {
 }
 
 impl KeySet {
-    /// Keys to try for a token of this algorithm with this `kid`. Without one, the only key, if there is just one.
+    /// Keys to try for a token of this algorithm with this `kid`. Without one, the only key, if there is just
+    /// one.
     pub fn candidates(&self, algorithm: Algorithm, kid: Option<&str>) -> Option<Vec<&Key>> {
         let mut keys = self.keys.iter().filter(|jwk| jwk.key.algorithm() == algorithm);
         let Some(kid) = kid else {

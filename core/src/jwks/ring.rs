@@ -56,7 +56,8 @@ impl KeyRing {
         self.issuers.get_mut(issuer.0)
     }
 
-    /// Whether the issuer's keys may still be trusted: nobody could have told us of one that was withdrawn since.
+    /// Whether the issuer's keys may still be trusted: nobody could have told us of one that was withdrawn
+    /// since.
     pub fn are_fresh(&self, issuer: IssuerId, max_stale_ms: u64, now_ms: u64) -> bool {
         self.held(issuer).is_some_and(|held| held.is_fresh(max_stale_ms, now_ms))
     }

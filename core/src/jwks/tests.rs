@@ -302,7 +302,8 @@ fn discovery_that_fails_says_its_first_reason() {
         }
         assert!(matches!(next, Next::Failed(why) if why == fault.text()), "{next:?}");
     }
-    // Where the keys were found all the same, nothing has failed; without any document the keys' own answer says why.
+    // Where the keys were found all the same, nothing has failed; without any document the keys' own answer
+    // says why.
     let (fetch, _) = Fetch::start("https://idp.example/", &JwksSource::Discover(url("/")));
     let Next::Request(fetch, _) = fetch.answer(Some(200), b"junk") else { panic!() };
     let Next::Request(fetch, _) = fetch.answer(Some(404), b"") else { panic!() };

@@ -1,5 +1,5 @@
-//! The claims: JSON bytes and an issuer's rules in, [`UnverifiedClaims`] out, and with a verified signature a [`Principal`]
-//! (RFC 7519 §4.1; RFC 9068 §2.2; contract §2).
+//! The claims: JSON bytes and an issuer's rules in, [`UnverifiedClaims`] out, and with a verified signature a
+//! [`Principal`] (RFC 7519 §4.1; RFC 9068 §2.2; contract §2).
 
 use super::fault::TokenFault;
 use super::header::MAX_DEPTH;

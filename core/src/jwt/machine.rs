@@ -1,5 +1,5 @@
-//! Whether a token belongs to a machine: its claims in, yes or no out. No specification has a claim for it, so these are the identity providers' own
-//! marks. Asked once, when a token is verified.
+//! Whether a token belongs to a machine: its claims in, yes or no out. No specification has a claim for it,
+//! so these are the identity providers' own marks. Asked once, when a token is verified.
 //!
 //! | provider | mark |
 //! |---|---|
@@ -32,7 +32,8 @@ pub fn is_machine(claims: &Members<'_>) -> bool {
 
 const SERVICE_ACCOUNT: &str = "service-account-";
 
-/// An application's own token: it has roles and was delegated nothing. A user's `sub` is another for each application, and never his `oid`.
+/// An application's own token: it has roles and was delegated nothing. A user's `sub` is another for each
+/// application, and never his `oid`.
 fn is_entras(claims: &Members<'_>) -> bool {
     let text = |name: &str| claims.get(name).and_then(View::as_str);
     text("oid").is_some()

@@ -1,4 +1,5 @@
-//! JSON Web Tokens: a compact JWS in, a [`crate::principal::Principal`] out, and only behind a verified signature (RFC 7515, RFC 7519).
+//! JSON Web Tokens: a compact JWS in, a [`crate::principal::Principal`] out, and only behind a verified
+//! signature (RFC 7515, RFC 7519).
 
 mod fault;
 mod parts;

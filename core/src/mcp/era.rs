@@ -21,8 +21,9 @@ pub const SUPPORTED: [(&str, Era); 4] = [
     ("2026-07-28", Era::V2026_07_28),
 ];
 
-/// The versions that a request under the unknown version `requested` can be tried again with. Before 2026-07-28 a version is agreed on once, by
-/// `initialize`; since then each request names its own, and only such a version can take another's place.
+/// The versions that a request under the unknown version `requested` can be tried again with. Before
+/// 2026-07-28 a version is agreed on once, by `initialize`; since then each request names its own, and only
+/// such a version can take another's place.
 pub fn alternatives(requested: &str) -> Vec<&'static str> {
     let is_older = requested.starts_with("2024-") || requested.starts_with("2025-");
     SUPPORTED.iter().filter(|(_, era)| is_older || era.has_headers()).map(|(name, _)| *name).collect()

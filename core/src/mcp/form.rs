@@ -1,8 +1,11 @@
-//! Whether a JSON text is a list, told while its bytes come: bytes in, out whether any reader may find a list in what has come so far.
+//! Whether a JSON text is a list, told while its bytes come: bytes in, out whether any reader may find a list
+//! in what has come so far.
 //!
-//! By its form a message is a list where its `result` is an object with `tools`, `prompts`, `resources` or `resourceTemplates`, and without `content`. The text
-//! is read loosely, as the loosest of readers might: numbers and texts that strict JSON doesn't have are passed over, members that are there twice or under
-//! another spelling count. What isn't even JSON's structure is `Broken`. State is bounded whatever comes, and each byte is looked at once.
+//! By its form a message is a list where its `result` is an object with `tools`, `prompts`, `resources` or
+//! `resourceTemplates`, and without `content`. The text is read loosely, as the loosest of readers might:
+//! numbers and texts that strict JSON doesn't have are passed over, members that are there twice or under
+//! another spelling count. What isn't even JSON's structure is `Broken`. State is bounded whatever comes, and
+//! each byte is looked at once.
 
 use super::kind::KINDS;
 use super::strict::is_lookalike;
@@ -319,7 +322,8 @@ impl Scan {
     }
 }
 
-/// Whether some reader takes a long name that begins so for a shorter one: it ends names at a NUL, or drops what is no character.
+/// Whether some reader takes a long name that begins so for a shorter one: it ends names at a NUL, or drops
+/// what is no character.
 fn is_shortened(name: &[u8]) -> bool {
     // The last character may have been cut.
     let is_text = std::str::from_utf8(name).map_or_else(|error| error.error_len().is_none(), |_| true);

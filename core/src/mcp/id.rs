@@ -1,5 +1,5 @@
-//! The id of a call whose body is refused: bytes in, the id as JSON out, so that a client knows which of its calls an answer is about. It is looked
-//! for as far as the text can be read, and believed for nothing else.
+//! The id of a call whose body is refused: bytes in, the id as JSON out, so that a client knows which of its
+//! calls an answer is about. It is looked for as far as the text can be read, and believed for nothing else.
 
 use super::strict::{MAX_ID, is_lookalike};
 use crate::json::write_string;
@@ -43,7 +43,8 @@ struct Scan<'a> {
 }
 
 impl<'a> Scan<'a> {
-    /// The next member of the outermost object, after a brace or comma: its name and its value's text. `None`: there is none, or the text can't be read any further.
+    /// The next member of the outermost object, after a brace or comma: its name and its value's text.
+    /// `None`: there is none, or the text can't be read any further.
     fn member(&mut self, before: u8) -> Option<(String, &'a [u8])> {
         self.token(before)?;
         let name = self.value()?;

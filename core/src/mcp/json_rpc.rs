@@ -1,5 +1,6 @@
-//! JSON-RPC 2.0 (§4, §6): a body in, its messages out. What another reader could understand in another way is refused: duplicate members,
-//! other encodings, trailing bytes. Of values that nobody judges nothing is asked but that they are JSON.
+//! JSON-RPC 2.0 (§4, §6): a body in, its messages out. What another reader could understand in another way is
+//! refused: duplicate members, other encodings, trailing bytes. Of values that nobody judges nothing is asked
+//! but that they are JSON.
 
 use super::era::Era;
 use super::related::{self, Besides};
@@ -100,7 +101,8 @@ fn message(text: Text<'_>, era: Era) -> Result<Message, BodyFault> {
     if !text.is_object() {
         return Err(BodyFault::Message);
     }
-    // Each look at an object reads all of it: most of a message is its parameters, which are passed over once.
+    // Each look at an object reads all of it: most of a message is its parameters, which are passed over
+    // once.
     let members: Vec<(Cow<'_, str>, Text<'_>)> = text.members().collect();
     let get = |name: &str| members.iter().find(|(member, _)| member == name).map(|(_, value)| *value);
     if members.iter().any(|(member, _)| MEMBERS.iter().any(|name| is_lookalike(member, name))) {

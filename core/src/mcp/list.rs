@@ -1,5 +1,5 @@
-//! Lists for one caller: an answer's message in, the same message with what this caller may use out, each tool with its `securitySchemes`.
-//! Everything else stays byte for byte.
+//! Lists for one caller: an answer's message in, the same message with what this caller may use out, each
+//! tool with its `securitySchemes`. Everything else stays byte for byte.
 
 use super::era::Era;
 use super::kind::{KINDS, Kind};
@@ -156,7 +156,8 @@ impl ListFilter<'_> {
     }
 }
 
-/// What an item is named by; `None`: nothing. Of tasks that is no item of the specification's, whose servers may have others.
+/// What an item is named by; `None`: nothing. Of tasks that is no item of the specification's, whose servers
+/// may have others.
 fn name<'t>(kind: Kind, item: &Part<'t>) -> Result<Option<Part<'t>>, Unfilterable> {
     if kind == Kind::Tasks && item.members().is_none() {
         return Ok(None);

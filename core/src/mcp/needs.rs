@@ -1,5 +1,6 @@
-//! What an operation needs: its calls and the route's rules in, "nothing", "a token with these scopes" or "no rule allows it" out. The same answers
-//! decide what a list shows, so that what is seen is what may be called.
+//! What an operation needs: its calls and the route's rules in, "nothing", "a token with these scopes" or "no
+//! rule allows it" out. The same answers decide what a list shows, so that what is seen is what may be
+//! called.
 
 use super::json_rpc::Call;
 use super::operation::Operation;
@@ -81,7 +82,8 @@ impl<'a> Needs<'a> {
         self.each().any(|need| need == Need::Unlisted)
     }
 
-    /// The smallest set of scopes that is enough, for a challenge; empty where something is unlisted: no scope would help.
+    /// The smallest set of scopes that is enough, for a challenge; empty where something is unlisted: no
+    /// scope would help.
     pub fn scopes(self) -> Vec<String> {
         if self.has_unlisted() || self.is_open() {
             return Vec::new();
@@ -137,7 +139,8 @@ pub fn of_task<'a>(mcp: &'a Mcp, method: &str, task: &Task) -> Need<'a> {
     }
 }
 
-/// What a tool or prompt needs. One that isn't listed, but that a sloppy server takes for one that is, is never allowed.
+/// What a tool or prompt needs. One that isn't listed, but that a sloppy server takes for one that is, is
+/// never allowed.
 pub fn of_name<'a>(rules: &'a McpRules, name: &str) -> Need<'a> {
     let is_open = rules.allow_unlisted && rules.find(name).is_none();
     if is_open && rules.is_mistakable(name, names::folded(name).as_deref()) {

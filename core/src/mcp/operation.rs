@@ -1,5 +1,6 @@
-//! What a request wants to do: its method, headers and body in, one operation out. Since 2026-07-28 the headers say it before the body does;
-//! they are believed for a refusal only, and must agree with the body in the end (SEP-2243).
+//! What a request wants to do: its method, headers and body in, one operation out. Since 2026-07-28 the
+//! headers say it before the body does; they are believed for a refusal only, and must agree with the body in
+//! the end (SEP-2243).
 
 use super::era::Era;
 use super::id;
@@ -170,7 +171,8 @@ impl Operation {
     }
 }
 
-/// The era that a body names where no header does: that of its version, the newest where several are named. The error: one that nobody knows.
+/// The era that a body names where no header does: that of its version, the newest where several are named.
+/// The error: one that nobody knows.
 fn spoken(request: &Request<'_>, era: Era, calls: &[Call]) -> Result<Era, String> {
     if request.mcp_version.is_some() {
         return Ok(era);
@@ -198,7 +200,8 @@ fn agree(request: &Request<'_>, era: Era, call: &Call) -> Result<(), BodyFault> 
     }
     let in_body = match call.method.as_str() {
         "tools/call" | "prompts/get" | "resources/read" if era.has_headers() => call.target.name(),
-        // Other methods have no such header, or (those about tasks) not every client sends it; one that is there must name what the body names.
+        // Other methods have no such header, or (those about tasks) not every client sends it; one that is
+        // there must name what the body names.
         _ if request.mcp_name.is_none() => return Ok(()),
         _ => call.target.name(),
     };

@@ -1,7 +1,9 @@
-//! To whom something belongs that a server gave out (a session's id, a task's): keyed hashes in, "nobody knows", "yours" or "another's" out.
+//! To whom something belongs that a server gave out (a session's id, a task's): keyed hashes in, "nobody
+//! knows", "yours" or "another's" out.
 //!
-//! Bounded as the counters are (`rate_limit/table.rs`): a key belongs to one slot of ten entries, and a slot is one shared cell, changed by compare-and-swap. A full
-//! slot drops the entry that was used longest ago, which is then unknown, as after a restart.
+//! Bounded as the counters are (`rate_limit/table.rs`): a key belongs to one slot of ten entries, and a slot
+//! is one shared cell, changed by compare-and-swap. A full slot drops the entry that was used longest ago,
+//! which is then unknown, as after a restart.
 
 use crate::json::write_number;
 use crate::shared::{SharedTable, TableFault, swap};
@@ -73,7 +75,8 @@ pub fn find(
     })
 }
 
-/// Whose `key` is, by what the caller recognises as its own; that counts as used `now`. `None`: it is only looked at.
+/// Whose `key` is, by what the caller recognises as its own; that counts as used `now`. `None`: it is only
+/// looked at.
 ///
 /// # Errors
 /// The shared table failed.
@@ -118,7 +121,8 @@ pub fn give(table: &dyn SharedTable, kind: Kind, key: u64, caller: u64, now: u64
     })
 }
 
-/// It is `owner`'s, unless it was another's: then it is nobody's, for the one must not get what the other was given. Answers whether it is.
+/// It is `owner`'s, unless it was another's: then it is nobody's, for the one must not get what the other was
+/// given. Answers whether it is.
 ///
 /// # Errors
 /// The shared table failed.

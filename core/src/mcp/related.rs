@@ -1,7 +1,8 @@
-//! What a message says besides what it calls: `_meta`, and parameters that are no one method's own. A message in, the version and the tasks that it names out.
+//! What a message says besides what it calls: `_meta`, and parameters that are no one method's own. A message
+//! in, the version and the tasks that it names out.
 //!
-//! A message belongs to a task by `_meta["io.modelcontextprotocol/related-task"]` (MCP 2025-11-25 Tasks): servers make what it causes a part of the task, and give
-//! its answers to whoever asks for that.
+//! A message belongs to a task by `_meta["io.modelcontextprotocol/related-task"]` (MCP 2025-11-25 Tasks):
+//! servers make what it causes a part of the task, and give its answers to whoever asks for that.
 
 use super::id;
 use super::strict::{BodyFault, is_lookalike, string};
@@ -46,7 +47,8 @@ impl<'t> Besides<'t> {
         string(version)?.map(|version| Some(version.into_owned())).ok_or(BodyFault::Message)
     }
 
-    /// Whether it has the server make a task. In methods of a server's own, what isn't an object may be something else of that name.
+    /// Whether it has the server make a task. In methods of a server's own, what isn't an object may be
+    /// something else of that name.
     pub fn asks_for_task(&self, method: &str) -> bool {
         self.task.is_some_and(|task| task.is_object() || method == "tools/call" && !task.is_null())
     }
@@ -95,7 +97,8 @@ impl<'t> Meta<'t> {
     }
 }
 
-/// A task by `params.taskId` of a method that isn't the specification's: others about tasks mean one, whatever else has such a parameter may.
+/// A task by `params.taskId` of a method that isn't the specification's: others about tasks mean one,
+/// whatever else has such a parameter may.
 fn named_aside(method: &str, id: Text<'_>) -> Result<Option<Task>, BodyFault> {
     if is_of_tasks(method) {
         return named(id).map(Some);
@@ -113,7 +116,8 @@ fn named(id: Text<'_>) -> Result<Task, BodyFault> {
     string(id)?.and_then(|id| Task::named(&id)).ok_or(BodyFault::Target)
 }
 
-/// Members of an object by these names, found in one look; what some reader takes for one of them is refused. What is no object has none.
+/// Members of an object by these names, found in one look; what some reader takes for one of them is refused.
+/// What is no object has none.
 fn pick<'t, const N: usize>(object: Text<'t>, names: [&str; N]) -> Result<[Option<Text<'t>>; N], BodyFault> {
     let mut found = [None; N];
     for (member, value) in object.members() {

@@ -1,5 +1,6 @@
-//! Sessions (MCP Transports, "Session Management"): a session belongs to the caller that got it. What a server answers goes by the session, and its ids may be known
-//! to more than one; so another caller's use finds no session.
+//! Sessions (MCP Transports, "Session Management"): a session belongs to the caller that got it. What a
+//! server answers goes by the session, and its ids may be known to more than one; so another caller's use
+//! finds no session.
 
 use super::owners::{self, Kind, Owner};
 use crate::config::policy::{Route, Sessions};
@@ -32,7 +33,8 @@ impl Holder<'_> {
         hash::keyed(world.counters.secret, &[kind, &self.server(world).to_le_bytes(), id])
     }
 
-    /// What tells servers apart, which may give out the same ids: routes of one path may have hosts of their own.
+    /// What tells servers apart, which may give out the same ids: routes of one path may have hosts of their
+    /// own.
     fn server(&self, world: &World<'_>) -> u64 {
         let mut hosts: Vec<&str> = self.route.hosts.iter().map(String::as_str).collect();
         hosts.sort_unstable();
@@ -57,8 +59,9 @@ impl Holder<'_> {
         hash::keyed(world.counters.secret, &parts.collect::<Vec<_>>())
     }
 
-    /// Whether the caller may use the session that the request names; answers whether it is known to be the caller's. One that nobody knows passes: the gateway
-    /// may have been started since, and the server knows its own.
+    /// Whether the caller may use the session that the request names; answers whether it is known to be the
+    /// caller's. One that nobody knows passes: the gateway may have been started since, and the server knows
+    /// its own.
     ///
     /// # Errors
     /// It is another caller's, or that can't be found out.

@@ -1,4 +1,5 @@
-//! Edits of a JSON text that leave every other byte as it was: the places of members and items in, new text for some of them out.
+//! Edits of a JSON text that leave every other byte as it was: the places of members and items in, new text
+//! for some of them out.
 
 use crate::json::scan::Scanner;
 use crate::json::text;
@@ -98,7 +99,8 @@ impl Splices {
         for (at, item) in all.iter().enumerate() {
             let stays = kept.get(at).copied().unwrap_or(false);
             let range = item.range();
-            // From the end of the item before (or the bracket) to the end of this one: the comma goes with what follows it.
+            // From the end of the item before (or the bracket) to the end of this one: the comma goes with
+            // what follows it.
             let start = match at.checked_sub(1).and_then(|before| all.get(before)) {
                 Some(before) => before.range().end,
                 None => array.range().start.saturating_add(1),

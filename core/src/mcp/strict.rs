@@ -1,4 +1,5 @@
-//! Reading JSON of MCP so that it means one thing to every reader: bounds, lookalikes, and what is wrong with a body.
+//! Reading JSON of MCP so that it means one thing to every reader: bounds, lookalikes, and what is wrong with
+//! a body.
 
 use crate::json::Text;
 use crate::uri::UriFault;
@@ -48,8 +49,8 @@ pub(super) fn string(text: Text<'_>) -> Result<Option<Cow<'_, str>>, BodyFault> 
     }
 }
 
-/// Refuses members that some readers take for another: Go's folds case by Unicode's simple folding, and the last one wins; others end a
-/// name at a NUL.
+/// Refuses members that some readers take for another: Go's folds case by Unicode's simple folding, and the
+/// last one wins; others end a name at a NUL.
 pub(super) fn unmistakable(object: Text<'_>, names: &[&str]) -> Result<(), BodyFault> {
     let is_one = |member: &str| names.iter().any(|name| is_lookalike(member, name));
     let lookalike = object.members().any(|(member, _)| is_one(&member));

@@ -1,5 +1,5 @@
-//! What a call names: its method and parameters in, the tool, prompt, resources or tasks that a rule may be about out. What another server could read as
-//! another one is refused.
+//! What a call names: its method and parameters in, the tool, prompt, resources or tasks that a rule may be
+//! about out. What another server could read as another one is refused.
 
 use super::era::Era;
 use super::strict::{BodyFault, string, unmistakable};
@@ -95,7 +95,8 @@ pub(super) fn read(method: &str, params: Option<Text<'_>>, era: Era) -> Result<T
     Ok(match method {
         "tools/call" => Target::Tool(text("name")?),
         "prompts/get" => Target::Prompt(text("name")?),
-        // Gone since 2026-07-28: that there is no such method is the upstream's answer, whatever else the call lacks.
+        // Gone since 2026-07-28: that there is no such method is the upstream's answer, whatever else the
+        // call lacks.
         "resources/subscribe" | "resources/unsubscribe" if era.has_headers() && param("uri").is_none() => {
             Target::None
         }
@@ -119,7 +120,8 @@ fn completed(of: Option<Text<'_>>) -> Result<Target, BodyFault> {
     }
 }
 
-/// `SubscriptionFilter` of 2026-07-28, with what the extension for tasks adds (whose notifications carry results); without one there is nothing to listen to.
+/// `SubscriptionFilter` of 2026-07-28, with what the extension for tasks adds (whose notifications carry
+/// results); without one there is nothing to listen to.
 fn listened(filter: Option<Text<'_>>) -> Result<Listened, BodyFault> {
     let Some(filter) = filter else { return Ok(Listened { uris: Vec::new(), tasks: Vec::new() }) };
     if !filter.is_object() {

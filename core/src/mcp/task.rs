@@ -1,4 +1,5 @@
-//! A task that a message names (MCP 2025-11-25 Tasks): what is known of it. Whose it is, and what makes one, is in `mcp/tasks.rs`.
+//! A task that a message names (MCP 2025-11-25 Tasks): what is known of it. Whose it is, and what makes one,
+//! is in `mcp/tasks.rs`.
 
 pub(super) mod spelling;
 

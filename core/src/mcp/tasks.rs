@@ -1,7 +1,10 @@
-//! Tasks (MCP 2025-11-25 Tasks; the extension `io.modelcontextprotocol/tasks` of 2026-07-28, SEP-2663): what asks for a task gets its tool's result, and names an
-//! id that says nothing of the tool. So an answer that makes a task is remembered, by keyed hashes: the tool's rule decides who may ask, and nobody but its caller.
+//! Tasks (MCP 2025-11-25 Tasks; the extension `io.modelcontextprotocol/tasks` of 2026-07-28, SEP-2663): what
+//! asks for a task gets its tool's result, and names an id that says nothing of the tool. So an answer that
+//! makes a task is remembered, by keyed hashes: the tool's rule decides who may ask, and nobody but its
+//! caller.
 //!
-//! `{"result":{"task":{"taskId":"t-1"}}}` and `{"result":{"resultType":"task","taskId":"t-1"}}` make a task. A result with `content` makes none, whatever else it has.
+//! `{"result":{"task":{"taskId":"t-1"}}}` and `{"result":{"resultType":"task","taskId":"t-1"}}` make a task.
+//! A result with `content` makes none, whatever else it has.
 
 mod finder;
 
@@ -68,7 +71,8 @@ pub fn bind(world: &World<'_>, holder: &Holder<'_>, mcp: &Mcp, tool: &str, id: &
     }
 }
 
-/// The task that an answer to the call with this id makes, as every reader finds it: strict JSON, one message, each member once and spelled right.
+/// The task that an answer to the call with this id makes, as every reader finds it: strict JSON, one
+/// message, each member once and spelled right.
 pub fn made(answer: &str, call: &str) -> Option<String> {
     let message = json::check(answer.as_bytes(), Bounds::of(MAX_DEPTH)).ok().filter(Text::is_object)?;
     unmistakable(message, &["id", "result", "error", "method"]).ok()?;

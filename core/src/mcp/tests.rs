@@ -209,7 +209,8 @@ fn an_unknown_version_is_told_which_ones_can_take_its_place() {
     }
 }
 
-/// Since 2026-07-28 there is no such method, which is the upstream's to say; with a URI the call is judged all the same.
+/// Since 2026-07-28 there is no such method, which is the upstream's to say; with a URI the call is judged
+/// all the same.
 #[test]
 fn a_subscription_that_names_nothing_is_judged_in_the_older_eras_alone() {
     let mut gate = server(json!({"resources": {"unlisted": "deny"}}));

@@ -1,4 +1,5 @@
-//! Client addresses: Envoy's `source.address` in, what is counted out. IPv6 counts by its /64, which is what one client gets.
+//! Client addresses: Envoy's `source.address` in, what is counted out. IPv6 counts by its /64, which is what
+//! one client gets.
 
 use crate::config::policy::AddressRange;
 use std::net::{IpAddr, Ipv6Addr, SocketAddr};

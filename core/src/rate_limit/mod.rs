@@ -1,4 +1,5 @@
-//! Limits: a principal or an address in, one counted request and the headers that tell of it out (contract §6).
+//! Limits: a principal or an address in, one counted request and the headers that tell of it out (contract
+//! §6).
 
 pub mod table;
 pub mod address;
@@ -46,8 +47,8 @@ pub struct Counters<'a> {
 }
 
 impl Counters<'_> {
-    /// Counts a request of a verified caller, each rule as much as `weight` says (0: not at all). A caller over its own limit doesn't use up its
-    /// tenant's.
+    /// Counts a request of a verified caller, each rule as much as `weight` says (0: not at all). A caller
+    /// over its own limit doesn't use up its tenant's.
     ///
     /// # Errors
     /// The shared table failed: the request must be refused.

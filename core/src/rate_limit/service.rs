@@ -1,15 +1,24 @@
-//! Limits over machines: a caller and the rules that apply in, one question to a rate limit service out; its answer in, what the limits come to
-//! out. The question and the answer are `envoy.service.ratelimit.v3` messages, of which these fields matter:
+//! Limits over machines: a caller and the rules that apply in, one question to a rate limit service out; its
+//! answer in, what the limits come to out. The question and the answer are `envoy.service.ratelimit.v3`
+//! messages, of which these fields matter:
 //!
 //! ```text
-//! RateLimitRequest  { domain = 1, descriptors = 2: [{ entries = 1: [{ key = 1, value = 2 }] }], hits_addend = 3 }
-//! RateLimitResponse { overall_code = 1, statuses = 2: [{ code = 1, current_limit = 2, limit_remaining = 3, duration_until_reset = 4 { seconds = 1 } }],
-//!                     response_headers_to_add = 3: [{ key = 1, value = 2 }] }
+//! RateLimitRequest {
+//!     domain = 1, descriptors = 2: [{ entries = 1: [{ key = 1, value = 2 }] }], hits_addend = 3
+//! }
+//! RateLimitResponse {
+//!     overall_code = 1,
+//!     statuses = 2: [{
+//!         code = 1, current_limit = 2, limit_remaining = 3, duration_until_reset = 4 { seconds = 1 }
+//!     }],
+//!     response_headers_to_add = 3: [{ key = 1, value = 2 }]
+//! }
 //! ```
 //!
-//! Each rule is a descriptor of one entry: the rule's name, and a hash of issuer and user (or tenant), so that the service, and whoever reads its
-//! store, learns nobody's name. Where there are several, one of all entries goes before them: Limitador's limits can't look further than the first,
-//! and envoyproxy/ratelimit finds no limit for that one.
+//! Each rule is a descriptor of one entry: the rule's name, and a hash of issuer and user (or tenant), so
+//! that the service, and whoever reads its store, learns nobody's name. Where there are several, one of all
+//! entries goes before them: Limitador's limits can't look further than the first, and envoyproxy/ratelimit
+//! finds no limit for that one.
 
 use super::{LimitState, applies};
 use crate::config::policy::{Issuer, LimitKey, LimitService, Policy, RateLimit, Route, SharedLimit};
@@ -23,7 +32,8 @@ pub const SERVICE: &str = "envoy.service.ratelimit.v3.RateLimitService";
 pub const METHOD: &str = "ShouldRateLimit";
 /// Longest answer that is read, in bytes.
 pub const MAX_ANSWER: usize = 64 * 1024;
-/// Most hits of one question: a batch has no more calls than its body has room for, and a service may add them up in 32 bits.
+/// Most hits of one question: a batch has no more calls than its body has room for, and a service may add
+/// them up in 32 bits.
 const MAX_HITS: u32 = 1_000_000;
 
 /// What the service is asked.
@@ -80,7 +90,8 @@ struct Applied<'a> {
     hits: u32,
 }
 
-/// What the service is to be asked about a caller; `None`: nothing. `weight` as with [`super::Counters::count_caller`].
+/// What the service is to be asked about a caller; `None`: nothing. `weight` as with
+/// [`super::Counters::count_caller`].
 pub fn question(
     policy: &Policy,
     route: &Route,
@@ -166,7 +177,8 @@ fn write(service: &LimitService, applied: &[Applied<'_>]) -> RateLimitRequest {
     for descriptor in Some(all).filter(|_| each.len() > 1).iter().chain(&each) {
         protobuf::bytes(&mut message, 2, descriptor);
     }
-    // The protocol that all services speak adds one number to all limits: of a batch, the greatest, so that no limit counts too little.
+    // The protocol that all services speak adds one number to all limits: of a batch, the greatest, so that
+    // no limit counts too little.
     let hits = applied.iter().map(|limit| limit.hits).max().unwrap_or(1);
     protobuf::number(&mut message, 3, u64::from(hits));
     RateLimitRequest { message }
@@ -183,7 +195,8 @@ fn said(applied: &[Applied<'_>], over: bool, limits: &[Said], reset_s: Option<u6
     let before = usize::from(applied.len() > 1);
     let tells_each = limits.len() == applied.len() + before;
     let told = if tells_each { limits.get(before..).unwrap_or_default() } else { &[] };
-    // What it doesn't know it doesn't count, and who tells of other limits has counted nobody knows what: as good as away.
+    // What it doesn't know it doesn't count, and who tells of other limits has counted nobody knows what: as
+    // good as away.
     let is_counted = |at: usize| told.get(at).map_or(limits.is_empty(), |said| said.known);
     let uncounted = |(at, limit): (usize, &Applied<'_>)| !is_counted(at) && !limit.shared.passes_without;
     if !over && applied.iter().enumerate().any(uncounted) {

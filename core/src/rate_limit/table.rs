@@ -1,8 +1,9 @@
 //! Counters in bounded memory (contract §6): a hashed key in, the count of its window out.
 //!
-//! The table is set-associative: a key belongs to one slot of ten entries, and a slot is one shared cell, changed by compare-and-swap. So
-//! counts are exact under any concurrency, and memory is flat whatever the number of keys. A full slot drops expired entries first, then the
-//! entry nearest its end, an entry at its limit last; address counters never drop a live entry: an address for which there is no room isn't counted.
+//! The table is set-associative: a key belongs to one slot of ten entries, and a slot is one shared cell,
+//! changed by compare-and-swap. So counts are exact under any concurrency, and memory is flat whatever the
+//! number of keys. A full slot drops expired entries first, then the entry nearest its end, an entry at its
+//! limit last; address counters never drop a live entry: an address for which there is no room isn't counted.
 
 use crate::json::write_number;
 use crate::shared::{SharedTable, TableFault, swap};
@@ -35,7 +36,8 @@ pub struct Counted {
     pub over: bool,
     /// Whether a live entry had to go.
     pub evicted_live: bool,
-    /// Whether it wasn't counted, since there is room for live entries alone: strangers mustn't pay for a flood of addresses.
+    /// Whether it wasn't counted, since there is room for live entries alone: strangers mustn't pay for a
+    /// flood of addresses.
     pub no_room: bool,
 }
 
@@ -94,8 +96,9 @@ fn count_in(
     window: u64,
     now: u64,
 ) -> Counted {
-    // An end much further off than the window comes from a clock that was set back: it would shut its user out for as long. A little
-    // further off it is where another worker, which read the clock later, was first: that window is everybody's.
+    // An end much further off than the window comes from a clock that was set back: it would shut its user
+    // out for as long. A little further off it is where another worker, which read the clock later, was
+    // first: that window is everybody's.
     let furthest = now.saturating_add(window).saturating_add(LATE_MS);
     entries.retain(|e| e.ends > now && (e.key != key || e.ends <= furthest));
     if let Some(entry) = entries.iter_mut().find(|e| e.key == key) {

@@ -1,5 +1,5 @@
-//! The kinds of refusal: one row each, of which answers, challenges, records and statistics are made. A new kind is a new row, and the compiler asks
-//! [`super::Refusal::kind`] which refusals have it.
+//! The kinds of refusal: one row each, of which answers, challenges, records and statistics are made. A new
+//! kind is a new row, and the compiler asks [`super::Refusal::kind`] which refusals have it.
 
 /// What all refusals of a kind have in common.
 #[derive(Debug, PartialEq, Eq)]
@@ -68,7 +68,8 @@ macro_rules! kinds {
     };
 }
 
-// Kind: status, decision and reason of the record, error of the body, code of JSON-RPC, challenge; what else holds.
+// Kind: status, decision and reason of the record, error of the body, code of JSON-RPC, challenge; what else
+// holds.
 kinds! {
     UnsafePath: 400 deny "unsafe_path", "invalid_request" -32600, None;
     UnsafeMethod: 400 deny "unsafe_method", "invalid_request" -32600, None;
@@ -127,7 +128,8 @@ kinds! {
 /// Decision and reason where nothing was decided in the end: the client has gone.
 pub const GONE: (&str, &str) = ("error", "client_gone");
 
-/// Decision and reason of every record that isn't of an allowed request: the closed set that statistics are made of.
+/// Decision and reason of every record that isn't of an allowed request: the closed set that statistics are
+/// made of.
 pub fn reasons() -> impl Iterator<Item = (&'static str, &'static str)> {
     let of_kind = |kind: &Kind| (kind.row().decision, kind.row().reason);
     Kind::ALL.iter().map(of_kind).chain([GONE])

@@ -1,5 +1,5 @@
-//! What shows less of an answer than the upstream sent: a message in, what the caller may see of it out, or why none of it. It fails closed: what can't be read
-//! isn't shown.
+//! What shows less of an answer than the upstream sent: a message in, what the caller may see of it out, or
+//! why none of it. It fails closed: what can't be read isn't shown.
 
 use crate::config::policy::Route;
 use crate::mcp::era::Era;

@@ -28,13 +28,15 @@ pub enum Framing {
     Pass,
     /// It is read whole, at most so many bytes: one message.
     Whole(usize),
-    /// It was asked for as something else than what is cut. It is held while it may be that, at most so many bytes, and watched from then on.
+    /// It was asked for as something else than what is cut. It is held while it may be that, at most so many
+    /// bytes, and watched from then on.
     Watch(Watched),
     /// Its events are messages, which are read as they come.
     Events {
         /// What reads them.
         events: Events,
-        /// It answers what is cut: where headers can be held, they wait for the first event, which may be a reason to refuse.
+        /// It answers what is cut: where headers can be held, they wait for the first event, which may be a
+        /// reason to refuse.
         is_asked: bool,
     },
     /// It has no body, and its headers must not describe one.

@@ -1,4 +1,5 @@
-//! The response post-filter (contract §8): a JSON answer and its caller in, the same answer with the caller's own elements out, or why it can't be shown.
+//! The response post-filter (contract §8): a JSON answer and its caller in, the same answer with the caller's
+//! own elements out, or why it can't be shown.
 
 use crate::config::policy::ResponseFilter;
 use crate::json::{self, Bounds};

@@ -1,4 +1,5 @@
-//! What is done with the messages of an answer: the cuts and the taps of its route, for the caller of its request.
+//! What is done with the messages of an answer: the cuts and the taps of its route, for the caller of its
+//! request.
 
 use crate::config::policy::{Policy, RouteId, Tasks};
 use crate::mcp::form::Scan;
@@ -72,8 +73,9 @@ impl Pipeline {
         }
     }
 
-    /// Cuts lists down to what the caller may use, and looks for the task that is made. What was asked for doesn't say what comes: an upstream knows its answers
-    /// by ids that the client chose. The operation has passed, and what is kept of it is taken.
+    /// Cuts lists down to what the caller may use, and looks for the task that is made. What was asked for
+    /// doesn't say what comes: an upstream knows its answers by ids that the client chose. The operation has
+    /// passed, and what is kept of it is taken.
     pub(crate) fn mcp(
         route: RouteId,
         principal: Option<&Arc<Principal>>,

@@ -1,8 +1,9 @@
-//! Server-sent events (WHATWG HTML §9.2.6), read as they come: bytes in, out what may go on of them, each list as the cuts leave it. Bytes are never decoded
-//! before a line is whole, and each is looked at once.
+//! Server-sent events (WHATWG HTML §9.2.6), read as they come: bytes in, out what may go on of them, each
+//! list as the cuts leave it. Bytes are never decoded before a line is whole, and each is looked at once.
 //!
-//! What is no list by its form (`form`) goes on byte for byte: comments before an event's data at once, an event when it ends, and of one that is longer than is
-//! held as much as has come, for as long as nobody could find a list in it.
+//! What is no list by its form (`form`) goes on byte for byte: comments before an event's data at once, an
+//! event when it ends, and of one that is longer than is held as much as has come, for as long as nobody
+//! could find a list in it.
 
 use crate::mcp::form::{Form, Scan, names_a_list};
 use crate::refusal::Refusal;
@@ -91,7 +92,8 @@ impl Events {
         }
     }
 
-    /// Whether what the last chunk gave may not be longer than the host holds: it was written anew, or the host has kept what came before.
+    /// Whether what the last chunk gave may not be longer than the host holds: it was written anew, or the
+    /// host has kept what came before.
     pub fn is_bound(&self) -> bool {
         self.is_asked || self.has_changed
     }
@@ -134,7 +136,8 @@ impl Events {
         Ok(out)
     }
 
-    /// A list that is only typed as a stream: some clients would read it all the same, blank lines before it or not.
+    /// A list that is only typed as a stream: some clients would read it all the same, blank lines before it
+    /// or not.
     fn opens_as_json(&mut self, chunk: &[u8]) -> bool {
         for byte in chunk {
             self.opening = match (self.opening, byte) {
@@ -211,7 +214,8 @@ impl Events {
         Ok(())
     }
 
-    /// Where the text of the last line begins: readers skip a byte order mark at the beginning of a stream (§9.2.5).
+    /// Where the text of the last line begins: readers skip a byte order mark at the beginning of a stream
+    /// (§9.2.5).
     fn text_start(&self) -> usize {
         let has_mark = !self.begun && self.line_start == 0 && self.pending.starts_with(BOM);
         self.line_start + if has_mark { BOM.len() } else { 0 }
@@ -281,7 +285,8 @@ impl Events {
         Ok(to)
     }
 
-    /// How much of the open event is held. What is no list so far goes on earlier, so that a whole chunk more is no more than the host holds.
+    /// How much of the open event is held. What is no list so far goes on earlier, so that a whole chunk more
+    /// is no more than the host holds.
     fn held(&self) -> usize {
         if self.is_read() || self.scan.is_broken() { self.max } else { self.max / 2 }
     }
@@ -291,7 +296,8 @@ impl Events {
         self.scan.may_be_list() || self.is_asked && self.scan.has_result()
     }
 
-    /// Lets go what has come of an event that is longer than is held. A line that isn't data is whole before it goes on.
+    /// Lets go what has come of an event that is longer than is held. A line that isn't data is whole before
+    /// it goes on.
     fn flow(&mut self, from: usize, out: &mut Vec<u8>) -> Result<usize, Unreadable> {
         let to = if self.fed.is_some() { self.pending.len() } else { self.line_start.max(from) };
         if self.is_read() || self.scan.is_broken() || self.pending.len() - to > self.max {
@@ -337,8 +343,8 @@ fn data(line: &str) -> Option<&str> {
 const OTHER_LINE_ENDS: [char; 8] =
     ['\u{b}', '\u{c}', '\u{1c}', '\u{1d}', '\u{1e}', '\u{85}', '\u{2028}', '\u{2029}'];
 
-/// A line that isn't data by the specification, and is for a sloppy reader: ` data:`, `Data:`, behind another kind of line end, or with bytes in it that
-/// stand for no character, which some readers drop.
+/// A line that isn't data by the specification, and is for a sloppy reader: ` data:`, `Data:`, behind another
+/// kind of line end, or with bytes in it that stand for no character, which some readers drop.
 fn seems_data(line: &str) -> bool {
     line.split(OTHER_LINE_ENDS).any(|part| {
         let name = part.split(':').next().unwrap_or_default();

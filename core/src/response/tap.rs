@@ -1,5 +1,5 @@
-//! What sees messages of an answer on their way: each that is shown, as the upstream sent it. A tap changes nothing and refuses nothing; what it has found is
-//! asked for before the message goes on.
+//! What sees messages of an answer on their way: each that is shown, as the upstream sent it. A tap changes
+//! nothing and refuses nothing; what it has found is asked for before the message goes on.
 
 use crate::config::policy::Tasks;
 use crate::mcp::form::Scan;

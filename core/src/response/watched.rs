@@ -1,4 +1,5 @@
-//! Answers that were asked for as something else than a list, and may be one by their form: a body as it comes in, out what may go on of it.
+//! Answers that were asked for as something else than a list, and may be one by their form: a body as it
+//! comes in, out what may go on of it.
 
 use crate::mcp::form::{Form, Scan, names_a_list};
 
@@ -31,8 +32,8 @@ impl Watched {
         Self { scan: Scan::default(), cap, flows: false }
     }
 
-    /// What follows for more of the body, of which `size` bytes are held with it; `is_wanted`: whether a message that begins like this is read whole, though it is
-    /// no list.
+    /// What follows for more of the body, of which `size` bytes are held with it; `is_wanted`: whether a
+    /// message that begins like this is read whole, though it is no list.
     pub fn feed(
         &mut self,
         part: &[u8],

@@ -1,4 +1,5 @@
-//! Sets of bytes as tables: one look says whether a byte belongs, where a chain of comparisons would be made for each byte of a token.
+//! Sets of bytes as tables: one look says whether a byte belongs, where a chain of comparisons would be made
+//! for each byte of a token.
 
 /// These bytes, and with `alphanumeric` the ASCII letters and digits.
 pub const fn set(bytes: &[u8], alphanumeric: bool) -> [bool; 256] {

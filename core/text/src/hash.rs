@@ -1,4 +1,5 @@
-//! Hashes: FNV-1a to tell things apart that nobody attacks, SipHash with a secret where clients choose the input.
+//! Hashes: FNV-1a to tell things apart that nobody attacks, SipHash with a secret where clients choose the
+//! input.
 
 #![allow(
     deprecated,

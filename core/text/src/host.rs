@@ -2,8 +2,8 @@
 
 /// A host without its port. Case doesn't tell hosts apart.
 pub fn bare_host(host: &str) -> &str {
-    // Envoy's routes take the same for a port, or they would choose another route than was judged. (The colons of an IPv6 address stand
-    // inside brackets.)
+    // Envoy's routes take the same for a port, or they would choose another route than was judged. (The
+    // colons of an IPv6 address stand inside brackets.)
     match host.rsplit_once(':') {
         Some((name, port)) if port.bytes().all(|b| b.is_ascii_digit()) => name,
         _ => host,
@@ -16,7 +16,8 @@ mod tests {
     #[cfg(target_arch = "wasm32")]
     use wasm_bindgen_test::wasm_bindgen_test as test;
 
-    /// What isn't a port stays, as in Envoy's routes: or the request would be judged by one route and forwarded by another.
+    /// What isn't a port stays, as in Envoy's routes: or the request would be judged by one route and
+    /// forwarded by another.
     #[test]
     fn only_a_port_is_cut_off() {
         for (host, bare) in [

@@ -1,6 +1,8 @@
-//! Strict JSON: bytes in, a value without duplicate members and of bounded depth out (RFC 8259, RFC 7515 §5.2).
+//! Strict JSON: bytes in, a value without duplicate members and of bounded depth out (RFC 8259, RFC 7515
+//! §5.2).
 //!
-//! `{"a":1}` is accepted; `{"a":1,"a":2}`, trailing bytes, a byte order mark and text that isn't UTF-8 are not.
+//! `{"a":1}` is accepted; `{"a":1,"a":2}`, trailing bytes, a byte order mark and text that isn't UTF-8 are
+//! not.
 
 pub mod check;
 pub mod text;
@@ -15,7 +17,8 @@ use std::fmt;
 pub use check::{Bounds, Fault, check};
 pub use text::Text;
 
-/// A JSON value whose texts are those of the document, where they need no unescaping: reading one allocates for arrays and objects alone.
+/// A JSON value whose texts are those of the document, where they need no unescaping: reading one allocates
+/// for arrays and objects alone.
 #[derive(Debug)]
 pub enum View<'a> {
     /// `null`.
@@ -192,7 +195,8 @@ impl<'de> Visitor<'de> for Strict {
     }
 }
 
-/// Most names that are compared one by one as they come. Many, which a client may send, are sorted when all are there.
+/// Most names that are compared one by one as they come. Many, which a client may send, are sorted when all
+/// are there.
 const FEW: usize = 16;
 
 struct Name;

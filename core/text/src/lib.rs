@@ -1,5 +1,6 @@
-//! What others wrote, read strictly: bytes in; values, paths, hosts and scopes out that mean one thing to every reader. And what policy and decision
-//! both need to compare texts: hashes, lists in order. Nothing here knows a rule of the gateway.
+//! What others wrote, read strictly: bytes in; values, paths, hosts and scopes out that mean one thing to
+//! every reader. And what policy and decision both need to compare texts: hashes, lists in order. Nothing
+//! here knows a rule of the gateway.
 
 #![warn(missing_docs)]
 

@@ -1,16 +1,18 @@
-//! Names as sloppy readers take them: trimmed, without case, with what can't be seen left out and look-alikes of letters read as those. Text in, a
-//! key out, by which two names that such a reader takes for one are found to be the same.
+//! Names as sloppy readers take them: trimmed, without case, with what can't be seen left out and look-alikes
+//! of letters read as those. Text in, a key out, by which two names that such a reader takes for one are
+//! found to be the same.
 //!
 //! `Purge ` and `purge` have one key; `ｐurge` (full width) has none, for it isn't printable ASCII.
 
-/// The key of a name, trimmed and in lower case; `None` where it isn't printable ASCII: what readers make of that (NFKC, accents, zero-width
-/// characters) has no end.
+/// The key of a name, trimmed and in lower case; `None` where it isn't printable ASCII: what readers make of
+/// that (NFKC, accents, zero-width characters) has no end.
 pub fn folded(name: &str) -> Option<String> {
     let is_printable = name.bytes().all(|byte| matches!(byte, 0x20..=0x7e));
     is_printable.then(|| name.trim_matches(' ').to_ascii_lowercase())
 }
 
-/// What a sloppy reader makes of a character: the ASCII one that it looks like, by NFKC, case folding or best fit; `None`: nothing.
+/// What a sloppy reader makes of a character: the ASCII one that it looks like, by NFKC, case folding or best
+/// fit; `None`: nothing.
 pub fn plain(c: char) -> Option<char> {
     let code = u32::from(c);
     let from = |start: u32, first: char| char::from_u32(u32::from(first) + (code - start)).unwrap_or(c);

@@ -1,8 +1,9 @@
-//! The request target: bytes in, a path that can be judged and forwarded out, or a refusal (contract §1.1, §1.2; RFC 3986 §3.3, §6.2.2).
+//! The request target: bytes in, a path that can be judged and forwarded out, or a refusal (contract §1.1,
+//! §1.2; RFC 3986 §3.3, §6.2.2).
 //!
-//! Each byte has one spelling: what may stand as it is (`pchar`) does, all else is escaped. `/%61dmin%3Ax` becomes `/admin:x`, and `/{id}` becomes
-//! `/%7Bid%7D`; `/a/%2e%2e/b`, `/a//b`, `/a%2fb` and `/a.` are refused, because a server behind us may read them as another path than the one
-//! that was judged.
+//! Each byte has one spelling: what may stand as it is (`pchar`) does, all else is escaped. `/%61dmin%3Ax`
+//! becomes `/admin:x`, and `/{id}` becomes `/%7Bid%7D`; `/a/%2e%2e/b`, `/a//b`, `/a%2fb` and `/a.` are
+//! refused, because a server behind us may read them as another path than the one that was judged.
 
 use crate::bytes;
 
@@ -26,11 +27,13 @@ pub enum PathFault {
     DotSegment,
     /// `//`.
     EmptySegment,
-    /// A character that servers read differently: backslash, `;`, `#`, control characters, bytes outside ASCII.
+    /// A character that servers read differently: backslash, `;`, `#`, control characters, bytes outside
+    /// ASCII.
     Character,
     /// A broken escape, or one of a character that servers read differently.
     Escape,
-    /// A segment that Windows, or whoever trims names, reads as another: blanks at its ends, a dot at its end, `:$`.
+    /// A segment that Windows, or whoever trims names, reads as another: blanks at its ends, a dot at its
+    /// end, `:$`.
     Lookalike,
 }
 

@@ -25,8 +25,8 @@ impl Scopes {
             }
             return Self::new(once);
         }
-        // The signature isn't verified yet: whoever forges a token may name thousands, and looking through all for each would cost a hundred
-        // times what the signature does.
+        // The signature isn't verified yet: whoever forges a token may name thousands, and looking through
+        // all for each would cost a hundred times what the signature does.
         let mut is_first = vec![true; names.len()];
         let places = places(names.clone());
         for ((name, _), (next, at)) in places.iter().zip(places.iter().skip(1)) {

@@ -1,6 +1,6 @@
-//! The authorization endpoint (RFC 6749 §4.1, PKCE S256 required): `ask` checks the request and shows the consent
-//! page, `decide` takes the click. Until the redirect URI is known to be the client's, a fault is shown here and never
-//! redirected (RFC 6749 §4.1.2.1).
+//! The authorization endpoint (RFC 6749 §4.1, PKCE S256 required): `ask` checks the request and shows the
+//! consent page, `decide` takes the click. Until the redirect URI is known to be the client's, a fault is
+//! shown here and never redirected (RFC 6749 §4.1.2.1).
 
 use super::consent;
 use super::error::{Kind, OAuthError};

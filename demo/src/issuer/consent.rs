@@ -1,5 +1,5 @@
-//! The consent page: who asks, where the answer goes, and what for; the user is chosen there, and the scopes. What the click
-//! says is read here, too. Everything that came from outside is escaped.
+//! The consent page: who asks, where the answer goes, and what for; the user is chosen there, and the scopes.
+//! What the click says is read here, too. Everything that came from outside is escaped.
 
 use super::params::Params;
 use super::store::Grant;
@@ -10,18 +10,19 @@ use axum::response::{IntoResponse, Response};
 const USERS: [&str; 2] = ["ann", "bob"];
 pub(super) const DEFAULT_SUBJECT: &str = "ann";
 
-/// The scopes of the demo's tools: they can be chosen also where the client didn't ask for them, since some clients never
-/// ask. The token answer says what was granted (RFC 6749 §3.3).
+/// The scopes of the demo's tools: they can be chosen also where the client didn't ask for them, since some
+/// clients never ask. The token answer says what was granted (RFC 6749 §3.3).
 const SCOPES: [&str; 3] = ["tool:read", "tool:write", "admin"];
 /// A checkbox's name is this and the scope: a parameter may come but once.
 const CHOSEN: &str = "scope:";
 
-/// No script at all, and no frame around it: a click here must be the user's. There is no `form-action`, since browsers
-/// apply it to the redirect that follows the form, too.
+/// No script at all, and no frame around it: a click here must be the user's. There is no `form-action`,
+/// since browsers apply it to the redirect that follows the form, too.
 const POLICY: &str = "default-src 'none'; style-src 'unsafe-inline'; frame-ancestors 'none'; base-uri 'none'";
 
-/// The page's address goes to nobody else. Not `no-referrer`: under that a browser says `Origin: null` when it posts the form
-/// (Fetch, "append a request `Origin` header"), as any foreign page could have it say, and the guard refuses the click.
+/// The page's address goes to nobody else. Not `no-referrer`: under that a browser says `Origin: null` when
+/// it posts the form (Fetch, "append a request `Origin` header"), as any foreign page could have it say, and
+/// the guard refuses the click.
 const REFERRER: &str = "same-origin";
 
 /// What the page offers for a request: what was asked for, ticked, then what else there is.
@@ -39,8 +40,8 @@ pub(super) fn narrowed(grant: &mut Grant, form: &Params) {
     }
 }
 
-/// A name may have signs that turn what follows it round (U+202E), and the host with it: `bdi` keeps it to itself. The
-/// checkboxes are a group with a name, so that who hears the page is told what they are for.
+/// A name may have signs that turn what follows it round (U+202E), and the host with it: `bdi` keeps it to
+/// itself. The checkboxes are a group with a name, so that who hears the page is told what they are for.
 pub(super) fn page(client: &str, redirect_uri: &str, scopes: &[String], request: &str) -> Response {
     let host = redirect_uri.parse::<Uri>().ok().and_then(|uri| uri.authority().map(ToString::to_string));
     let scopes: String = offered(scopes).map(|(scope, asked)| checkbox(scope, asked)).collect();

@@ -1,4 +1,5 @@
-//! Every answer that isn't a success, as RFC 6749 §5.2 and RFC 7591 §3.2.2 want it: a code and one sentence in JSON.
+//! Every answer that isn't a success, as RFC 6749 §5.2 and RFC 7591 §3.2.2 want it: a code and one sentence
+//! in JSON.
 
 use axum::http::{StatusCode, header};
 use axum::response::{IntoResponse, Response};

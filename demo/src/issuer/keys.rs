@@ -1,4 +1,5 @@
-//! The signing keys: the newest signs, all are published, so that tokens of the key before it stay good (overlap).
+//! The signing keys: the newest signs, all are published, so that tokens of the key before it stay good
+//! (overlap).
 
 use base64::Engine;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;

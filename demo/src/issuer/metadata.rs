@@ -1,5 +1,5 @@
-//! The documents that clients and gateways discover (RFC 8414, OpenID Connect Discovery 1.0 §3), the JWK set, and the
-//! rotation of keys on request.
+//! The documents that clients and gateways discover (RFC 8414, OpenID Connect Discovery 1.0 §3), the JWK set,
+//! and the rotation of keys on request.
 
 use super::error::OAuthError;
 use super::keys::FreshKey;

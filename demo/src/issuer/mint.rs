@@ -1,6 +1,6 @@
-//! `/mint`: a token for whoever asks, as in the original's demo. `sub`, `scope`, `aud` (comma list), `ttl` (seconds,
-//! negative for one that has expired) have defaults; every other parameter becomes a claim of that name
-//! (`org_id=org_1`). From the query, a form, or a JSON object, whose values keep their types.
+//! `/mint`: a token for whoever asks, as in the original's demo. `sub`, `scope`, `aud` (comma list), `ttl`
+//! (seconds, negative for one that has expired) have defaults; every other parameter becomes a claim of that
+//! name (`org_id=org_1`). From the query, a form, or a JSON object, whose values keep their types.
 
 use super::error::{Kind, OAuthError};
 use super::params::Params;

@@ -1,6 +1,6 @@
-//! The demo issuer: what a real identity provider does, as small as it can be. Tokens on request (`/mint`), keys and
-//! their rotation, authorization code with PKCE (RFC 6749, 7636), resource indicators (RFC 8707), dynamic registration
-//! (RFC 7591), metadata (RFC 8414). Everything is forgotten when it stops.
+//! The demo issuer: what a real identity provider does, as small as it can be. Tokens on request (`/mint`),
+//! keys and their rotation, authorization code with PKCE (RFC 6749, 7636), resource indicators (RFC 8707),
+//! dynamic registration (RFC 7591), metadata (RFC 8414). Everything is forgotten when it stops.
 
 mod keys;
 mod store;
@@ -58,14 +58,14 @@ impl Issuer {
         self
     }
 
-    /// Makes a 2048-bit key and listens on 127.0.0.1 at `port`, or at a free port for 0. The issuer identifier is the
-    /// address, without a trailing slash.
+    /// Makes a 2048-bit key and listens on 127.0.0.1 at `port`, or at a free port for 0. The issuer
+    /// identifier is the address, without a trailing slash.
     pub async fn start(self, port: u16) -> io::Result<Running> {
         self.start_on(server::HERE, port).await
     }
 
-    /// The same on another address: in a container. The identifier stays the one on loopback, and so does the only name that it answers
-    /// under.
+    /// The same on another address: in a container. The identifier stays the one on loopback, and so does the
+    /// only name that it answers under.
     pub async fn start_on(self, bind: IpAddr, port: u16) -> io::Result<Running> {
         let keys = KeyRing::generate().await?;
         server::start(bind, port, |url| {
@@ -110,8 +110,8 @@ impl Shared {
     }
 }
 
-/// Documents and endpoints that a client in a browser calls from another origin carry CORS; `/mint`, `/rotate` and the
-/// consent page must not be reachable that way.
+/// Documents and endpoints that a client in a browser calls from another origin carry CORS; `/mint`,
+/// `/rotate` and the consent page must not be reachable that way.
 fn router(state: Shared) -> Router {
     let open = Router::new()
         .route("/.well-known/jwks.json", get(metadata::jwks))

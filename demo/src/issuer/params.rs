@@ -1,5 +1,5 @@
-//! Request parameters (query or form) in, single values out. RFC 6749 §3.1: none may come twice, an empty one counts
-//! as absent; only RFC 8707's `resource` may repeat.
+//! Request parameters (query or form) in, single values out. RFC 6749 §3.1: none may come twice, an empty one
+//! counts as absent; only RFC 8707's `resource` may repeat.
 
 use super::error::{Kind, OAuthError};
 use axum::extract::Query;

@@ -1,5 +1,6 @@
-//! Dynamic client registration (RFC 7591): metadata in, a public client out. Redirect URIs must be `https` or point at
-//! this machine; everything else that a client asks for is answered with what it gets (§3.2.1 allows that).
+//! Dynamic client registration (RFC 7591): metadata in, a public client out. Redirect URIs must be `https` or
+//! point at this machine; everything else that a client asks for is answered with what it gets (§3.2.1 allows
+//! that).
 
 use super::error::{Kind, OAuthError};
 use super::guard::is_loopback;
@@ -15,8 +16,8 @@ use serde_json::{Map, Value, json};
 const MAX_REDIRECT_URIS: usize = 10;
 const MAX_URI: usize = 2048;
 const MAX_NAME: usize = 200;
-/// Cursor's, which belongs to its app on this machine (RFC 8252 §7.1). No other scheme is accepted: what a scheme opens is
-/// for the machine to say, and `javascript:` is one, too.
+/// Cursor's, which belongs to its app on this machine (RFC 8252 §7.1). No other scheme is accepted: what a
+/// scheme opens is for the machine to say, and `javascript:` is one, too.
 const OF_APPS: [&str; 1] = ["cursor://anysphere.cursor-mcp/oauth/callback"];
 
 /// The members that matter here; RFC 7591 §2 wants unknown ones ignored.
@@ -87,7 +88,8 @@ fn client(wanted: Wanted) -> Result<Client, OAuthError> {
 fn is_acceptable(text: &str) -> bool {
     let Ok(uri) = text.parse::<Uri>() else { return false };
     let (Some(scheme), Some(authority)) = (uri.scheme_str(), uri.authority()) else { return false };
-    // `http::Uri` drops a fragment in silence, and user information can disguise the host on the consent page.
+    // `http::Uri` drops a fragment in silence, and user information can disguise the host on the consent
+    // page.
     let plain = text.len() <= MAX_URI && !text.contains('#') && !authority.as_str().contains('@');
     let of_web = scheme == "https" || (scheme == "http" && is_loopback(authority.host()));
     plain && (of_web || OF_APPS.contains(&text))

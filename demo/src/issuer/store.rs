@@ -1,5 +1,5 @@
-//! What the issuer remembers: clients, pending consents, codes and refresh tokens, each in a map that is bounded in
-//! number and in time, so that no flood of registrations grows it.
+//! What the issuer remembers: clients, pending consents, codes and refresh tokens, each in a map that is
+//! bounded in number and in time, so that no flood of registrations grows it.
 
 use std::collections::{HashMap, VecDeque};
 use std::time::{Duration, Instant};
@@ -56,7 +56,8 @@ impl Default for Store {
             consents: Bounded::new(1000, Duration::from_secs(600)),
             codes: Bounded::new(1000, Duration::from_secs(60)),
             refresh: Bounded::new(10_000, day),
-            // Outlives every refresh token whose family it names, unless ten thousand consents are revoked in a day.
+            // Outlives every refresh token whose family it names, unless ten thousand consents are revoked in
+            // a day.
             revoked: Bounded::new(10_000, day),
         }
     }
@@ -108,7 +109,8 @@ impl<V> Bounded<V> {
 
     pub(super) fn take(&mut self, key: &str, now: Instant) -> Option<V> {
         let lifetime = self.lifetime;
-        // Its place in `order` stays until its time is over; a removed key there is removed again for nothing.
+        // Its place in `order` stays until its time is over; a removed key there is removed again for
+        // nothing.
         let (value, since) = self.entries.remove(key)?;
         (now.duration_since(since) < lifetime).then_some(value)
     }

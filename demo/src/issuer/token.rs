@@ -1,5 +1,6 @@
-//! The token endpoint (RFC 6749 §4.1.3 and §6): a code with its PKCE verifier, or a refresh token, in; an access token
-//! and the next refresh token out. Codes and refresh tokens work once; a second use ends every token of that consent.
+//! The token endpoint (RFC 6749 §4.1.3 and §6): a code with its PKCE verifier, or a refresh token, in; an
+//! access token and the next refresh token out. Codes and refresh tokens work once; a second use ends every
+//! token of that consent.
 
 use super::error::{Kind, OAuthError};
 use super::params::Params;

@@ -1,4 +1,5 @@
-//! The tools' descriptors. Which scopes they need isn't said here: the gateway's policy says it, and writes it into the list.
+//! The tools' descriptors. Which scopes they need isn't said here: the gateway's policy says it, and writes
+//! it into the list.
 
 use super::Descriptors;
 use rmcp::model::{JsonObject, MetaObject, Tool, ToolAnnotations};

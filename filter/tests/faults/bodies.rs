@@ -1,5 +1,5 @@
-//! The same for requests whose body is judged and answers that are cut down: no body without its permit, nothing of an answer that its
-//! caller must not see, in both host modes, with keys and before there are any.
+//! The same for requests whose body is judged and answers that are cut down: no body without its permit,
+//! nothing of an answer that its caller must not see, in both host modes, with keys and before there are any.
 
 use super::*;
 
@@ -69,7 +69,8 @@ impl Life {
         std::thread::spawn(move || life.live(fault)).join().unwrap()
     }
 
-    /// The same over a host that was changed: whether it has ended the stream by itself, how many records there are, and what was done to it after that.
+    /// The same over a host that was changed: whether it has ended the stream by itself, how many records
+    /// there are, and what was done to it after that.
     pub fn run_with(
         &self,
         fault: Option<(usize, Fault)>,

@@ -1,5 +1,6 @@
-//! A host that is done with a stream inside a call of ours, and has it logged, or logged and deleted, before the call comes back: nothing panics, the record is
-//! written once, and nothing of the stream is touched any more.
+//! A host that is done with a stream inside a call of ours, and has it logged, or logged and deleted, before
+//! the call comes back: nothing panics, the record is written once, and nothing of the stream is touched any
+//! more.
 
 use super::bodies::{Life, answers, requests};
 use super::host::{Call, ENDINGS};

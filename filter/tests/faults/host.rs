@@ -1,5 +1,5 @@
-//! A host in memory: it keeps headers, shared data and queues as Envoy does, and fails where a test says so. It stands under the SDK, as
-//! the very symbols that Envoy exports to the module.
+//! A host in memory: it keeps headers, shared data and queues as Envoy does, and fails where a test says so.
+//! It stands under the SDK, as the very symbols that Envoy exports to the module.
 
 #![allow(unsafe_code, reason = "the other side of the proxy-wasm ABI is a C interface, too")]
 #![allow(clippy::unwrap_used, reason = "a test")]
@@ -70,7 +70,8 @@ pub struct Host {
     pub reset: bool,
     /// Whether a held request was let go.
     pub continued: bool,
-    /// At which call the host is done with the request and has it logged inside that call, and whether deleted, too.
+    /// At which call the host is done with the request and has it logged inside that call, and whether
+    /// deleted, too.
     pub ends_inside: Option<(Call, bool)>,
     /// It has.
     pub ended: bool,

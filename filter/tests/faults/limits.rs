@@ -1,4 +1,5 @@
-//! The same while a rate limit service is asked: whatever fails, nothing passes that it refused, or that nobody counted where a rule says so.
+//! The same while a rate limit service is asked: whatever fails, nothing passes that it refused, or that
+//! nobody counted where a rule says so.
 
 use super::*;
 
@@ -65,7 +66,8 @@ fn run(mode: &'static str, says: Says, keys_first: bool, fault: Option<(usize, F
         let asked = host(|host| {
             assert!(!(host.continued && host.asked.is_empty()) || mode == "allow" || fault.is_some());
             host.grpc_answer = Some(says.message().to_vec());
-            // The root's, whoever asked; but where the host says that the root is chosen, and hasn't chosen it, which no filter can see.
+            // The root's, whoever asked; but where the host says that the root is chosen, and hasn't chosen
+            // it, which no filter can see.
             let lies = matches!(fault, Some((_, Fault::Nothing)));
             assert!(host.asked.is_empty() || host.grpc_owner == ROOT || lies, "{fault:?}");
             u32::try_from(host.asked.len()).unwrap()
@@ -125,7 +127,8 @@ fn whatever_call_fails_nothing_passes_that_was_not_counted() {
     assert!(passed > 50, "most faults are survived: {passed}");
 }
 
-/// The SDK keeps a note of each call until its answer; a request that is gone must not be found by it, nor kept.
+/// The SDK keeps a note of each call until its answer; a request that is gone must not be found by it, nor
+/// kept.
 #[test]
 fn an_answer_to_a_request_that_is_gone_finds_nobody() {
     let life = || {

@@ -1,5 +1,6 @@
-//! The filter over a host that fails: at every call in turn, in every way. Never a panic (it would end this process, as it ends the VM), and
-//! never a request that passes without its permit, or with a client's own identity.
+//! The filter over a host that fails: at every call in turn, in every way. Never a panic (it would end this
+//! process, as it ends the VM), and never a request that passes without its permit, or with a client's own
+//! identity.
 
 #![allow(unsafe_code, reason = "the module's exports are a C interface")]
 #![allow(clippy::unwrap_used, reason = "a test")]
@@ -263,7 +264,8 @@ fn whatever_call_fails_in_whatever_way_nothing_panics_and_nothing_passes_unjudge
             assert!(calls > 20);
             for fault in (0..calls).flat_map(|at| FAULTS.map(|fault| (at, fault))) {
                 let outcome = run("/v1/%78", token, keys_first, Some(fault));
-                // A call that claims to have worked, and hasn't, is a lie that no filter can see: only then may an edit be missing.
+                // A call that claims to have worked, and hasn't, is a lie that no filter can see: only then
+                // may an edit be missing.
                 let lied = fault.1 == Fault::Nothing;
                 match outcome.upstream {
                     None => {}
@@ -303,7 +305,8 @@ fn whatever_call_fails_in_shadow_mode_no_impostor_passes() {
     assert!(passed > 300, "most faults are survived: {passed}");
 }
 
-/// Memory has an end: as many requests as may wait do, the next is told to come again, and a place that is free again is taken.
+/// Memory has an end: as many requests as may wait do, the next is told to come again, and a place that is
+/// free again is taken.
 #[test]
 fn only_so_many_requests_wait_for_keys() {
     let life = || {
@@ -328,7 +331,8 @@ fn only_so_many_requests_wait_for_keys() {
     std::thread::spawn(life).join().unwrap();
 }
 
-/// What is allowed is handed to the host at a tick, and when the plugin goes: none is lost, and none is told twice.
+/// What is allowed is handed to the host at a tick, and when the plugin goes: none is lost, and none is told
+/// twice.
 #[test]
 fn what_was_allowed_is_counted_once_at_a_tick_or_at_the_end() {
     let life = || {

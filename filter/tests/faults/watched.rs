@@ -1,5 +1,5 @@
-//! The same for bodies that are only watched: whatever fails, every chunk passes at once and as it came, no impostor passes, and the record never
-//! allows what enforcing wouldn't.
+//! The same for bodies that are only watched: whatever fails, every chunk passes at once and as it came, no
+//! impostor passes, and the record never allows what enforcing wouldn't.
 
 use super::*;
 use serde_json::Value;

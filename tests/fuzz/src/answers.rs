@@ -1,7 +1,9 @@
-//! The target of the answer filter. In: bytes, which are a question, its caller, and an upstream's answer in chunks. Out: a panic where the client would see what
-//! it must not, or wouldn't see what it may (contract §12, decisions 0012 and 0013).
+//! The target of the answer filter. In: bytes, which are a question, its caller, and an upstream's answer in
+//! chunks. Out: a panic where the client would see what it must not, or wouldn't see what it may (contract
+//! §12, decisions 0012 and 0013).
 //!
-//! Six bytes of settings, which are letters in seeds, and one that is passed over; then the answer's text, with the fragments of `answers/fragments.rs`.
+//! Six bytes of settings, which are letters in seeds, and one that is passed over; then the answer's text,
+//! with the fragments of `answers/fragments.rs`.
 
 mod fragments;
 mod question;

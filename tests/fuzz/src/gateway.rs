@@ -1,5 +1,6 @@
-//! The core as the filter drives it (`core/driver/src/stream`), without a host: a request's headers and body in, the exchange and what was decided out. Keys are
-//! there, and a signature is good where it says so itself: what is fuzzed is what comes after that.
+//! The core as the filter drives it (`core/driver/src/stream`), without a host: a request's headers and body
+//! in, the exchange and what was decided out. Keys are there, and a signature is good where it says so
+//! itself: what is fuzzed is what comes after that.
 
 use crate::routes::{ROUTES, Route};
 use crate::rules::{KINDS, Kind, OPEN_METHODS, Rule, Scopes};

@@ -1,8 +1,9 @@
-//! What the fuzz targets check. In: bytes, which stand for a request or an answer. Out: nothing, or a panic where the core breaks a promise that a second,
-//! straightforward reading of the same bytes holds it to.
+//! What the fuzz targets check. In: bytes, which stand for a request or an answer. Out: nothing, or a panic
+//! where the core breaks a promise that a second, straightforward reading of the same bytes holds it to.
 //!
-//! [`answers`] and [`requests`] are the targets, [`gateway`] is the core as the filter drives it. What the promises are held against stands on its own: the
-//! rules as a table ([`rules`]), the most lenient reader of JSON ([`loose`]) and of event streams ([`stream`]).
+//! [`answers`] and [`requests`] are the targets, [`gateway`] is the core as the filter drives it. What the
+//! promises are held against stands on its own: the rules as a table ([`rules`]), the most lenient reader of
+//! JSON ([`loose`]) and of event streams ([`stream`]).
 
 use std::env;
 use std::sync::OnceLock;

@@ -1,7 +1,9 @@
-//! JSON as the most lenient of readers takes it. In: a text. Out: a tree in which members may be there twice, and of what breaks off as much as was there.
+//! JSON as the most lenient of readers takes it. In: a text. Out: a tree in which members may be there twice,
+//! and of what breaks off as much as was there.
 //!
-//! Words may be anything, escapes nobody has agreed on are read all the same, commas may be missing or too many. A second reading beside the core's: it shares
-//! nothing with it, and it may find more than any real reader does.
+//! Words may be anything, escapes nobody has agreed on are read all the same, commas may be missing or too
+//! many. A second reading beside the core's: it shares nothing with it, and it may find more than any real
+//! reader does.
 
 /// A value.
 #[derive(Debug, Clone, PartialEq, Eq)]

@@ -1,8 +1,9 @@
-//! The target of the request side. In: bytes, which are a request with its caller. Out: a panic where the gateway forwards what some server could read as something
-//! that the caller may not, or refuses what everybody reads alike and the caller may (contract §1, §7, §12; decision 0013).
+//! The target of the request side. In: bytes, which are a request with its caller. Out: a panic where the
+//! gateway forwards what some server could read as something that the caller may not, or refuses what
+//! everybody reads alike and the caller may (contract §1, §7, §12; decision 0013).
 //!
-//! Three bytes of settings, which are letters in seeds, and one that is passed over; then the request's text: method and target, headers, an empty line, the body, with
-//! the fragments of `requests/fragments.rs`.
+//! Three bytes of settings, which are letters in seeds, and one that is passed over; then the request's text:
+//! method and target, headers, an empty line, the body, with the fragments of `requests/fragments.rs`.
 
 mod fragments;
 mod wire;

@@ -1,5 +1,5 @@
-//! The routes that both targets work with, as a table. In: a method and a path in segments. Out: what the policy of [`crate::gateway`] is written from, and the
-//! first route that fits.
+//! The routes that both targets work with, as a table. In: a method and a path in segments. Out: what the
+//! policy of [`crate::gateway`] is written from, and the first route that fits.
 
 use crate::rules::{Rule, WIDE};
 

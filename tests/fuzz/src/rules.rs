@@ -1,5 +1,5 @@
-//! The rules that both targets work with, as a table: in: a name and a caller's scopes; out: what the policy of [`crate::gateway`] is written from, and by
-//! looking through the table what is allowed.
+//! The rules that both targets work with, as a table: in: a name and a caller's scopes; out: what the policy
+//! of [`crate::gateway`] is written from, and by looking through the table what is allowed.
 
 use serde_json::{Map, Value, json};
 
@@ -162,7 +162,8 @@ impl Kind {
         }
     }
 
-    /// Whether no reader takes the name for a listed one, which it isn't. What nobody has listed matters where that is allowed.
+    /// Whether no reader takes the name for a listed one, which it isn't. What nobody has listed matters
+    /// where that is allowed.
     fn is_one_spelling(self, name: &str) -> bool {
         let is_listed = |name: &str| self.table().iter().any(|(listed, _)| *listed == name);
         let is_ascii = name.bytes().all(|byte| (0x20..0x7f).contains(&byte));

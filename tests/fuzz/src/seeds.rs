@@ -1,4 +1,5 @@
-//! The committed seeds keep their promises in an ordinary test run, too. In: the files of `seeds`. Out: the checks of the targets, run over each.
+//! The committed seeds keep their promises in an ordinary test run, too. In: the files of `seeds`. Out: the
+//! checks of the targets, run over each.
 
 use std::path::PathBuf;
 use std::{env, fs};

@@ -1,5 +1,6 @@
-//! Event streams (WHATWG HTML §9.2.6), from the whole text: what is there in, its events out. Read once as the standard says, and once as readers do that
-//! split lines wherever Unicode ends one, and look at names without case and blanks.
+//! Event streams (WHATWG HTML §9.2.6), from the whole text: what is there in, its events out. Read once as
+//! the standard says, and once as readers do that split lines wherever Unicode ends one, and look at names
+//! without case and blanks.
 
 /// A line with its end.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

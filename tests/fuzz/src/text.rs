@@ -1,5 +1,6 @@
-//! Texts out of a fuzzer's bytes: bytes in, a text out. ASCII stands for itself, so that seeds can be read; from 0x80 on each byte is a fragment of what the
-//! texts are made of, so that one changed byte is a whole member, line or name.
+//! Texts out of a fuzzer's bytes: bytes in, a text out. ASCII stands for itself, so that seeds can be read;
+//! from 0x80 on each byte is a fragment of what the texts are made of, so that one changed byte is a whole
+//! member, line or name.
 
 /// The next byte stands for itself.
 const RAW: u8 = 0xff;

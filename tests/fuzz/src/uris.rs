@@ -1,5 +1,6 @@
-//! What servers make of a URI. In: a URI as it is written. Out: all that they may take it for: decoded, normalised by the standard's reader, without its query,
-//! in lower case, with slashes and dots as file systems read them.
+//! What servers make of a URI. In: a URI as it is written. Out: all that they may take it for: decoded,
+//! normalised by the standard's reader, without its query, in lower case, with slashes and dots as file
+//! systems read them.
 
 use crate::rules::{Kind, Rule};
 
@@ -17,7 +18,8 @@ pub fn readings(uri: &str) -> Vec<String> {
     all
 }
 
-/// Whether a caller may use a resource, whoever reads its URI. What has no rule in another reading is nothing there.
+/// Whether a caller may use a resource, whoever reads its URI. What has no rule in another reading is nothing
+/// there.
 pub fn allows(uri: &str, may: &dyn Fn(Rule) -> bool) -> bool {
     let rule = |uri: &str| Kind::Resource.rule(uri);
     rule(uri).is_some_and(may) && readings(uri).iter().all(|uri| rule(uri).is_none_or(may))
@@ -56,7 +58,8 @@ pub fn decoded(text: &str) -> String {
     String::from_utf8_lossy(&out).into_owned()
 }
 
-/// In lower case, slashes the one way, without parameters, dots, and what a file system drops at the ends of names.
+/// In lower case, slashes the one way, without parameters, dots, and what a file system drops at the ends of
+/// names.
 pub fn resolved(uri: &str) -> String {
     let uri =
         uri.trim_matches(|c: char| c.is_whitespace() || c.is_control()).to_lowercase().replace('\\', "/");
@@ -72,7 +75,8 @@ pub fn segments(path: &str) -> Vec<String> {
     let mut out: Vec<String> = Vec::new();
     for segment in path.to_lowercase().replace('\\', "/").split('/') {
         let segment = segment.split([';', '\0']).next().unwrap_or_default();
-        // A stream of a file is the file; a colon alone is part of a name (`/root:/a.txt:/children`), which Windows doesn't open at all.
+        // A stream of a file is the file; a colon alone is part of a name (`/root:/a.txt:/children`), which
+        // Windows doesn't open at all.
         let end = segment.find(":$").and_then(|_| segment.find(':'));
         let segment = segment.get(..end.unwrap_or(segment.len())).unwrap_or_default();
         match segment.trim() {

@@ -80,7 +80,8 @@ fn change(client: &mut Value, name: &str, value: &Value) {
     }
 }
 
-/// "Security Controls for Third-Party Applications": ownership and mode never change, and few properties may be set at all.
+/// "Security Controls for Third-Party Applications": ownership and mode never change, and few properties may
+/// be set at all.
 fn stays_strict(client: &Value, members: &Map<String, Value>) -> Result<(), Answer> {
     let refused = |why: String| Err(Answer::refused(400, &why, "invalid_body"));
     for fixed in ["is_first_party", "third_party_security_mode"] {

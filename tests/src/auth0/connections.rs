@@ -1,4 +1,5 @@
-//! `GET /api/v2/connections`, `GET` and `PATCH /api/v2/connections/{id}`, and the clients of a connection by their own endpoints.
+//! `GET /api/v2/connections`, `GET` and `PATCH /api/v2/connections/{id}`, and the clients of a connection by
+//! their own endpoints.
 
 use super::answer::{Answer, Outcome};
 use super::request::Request;

@@ -1,7 +1,8 @@
-//! `GET` and `POST /api/v2/client-grants`, `GET` and `PATCH /api/v2/client-grants/{id}`, and the APIs that they are for.
+//! `GET` and `POST /api/v2/client-grants`, `GET` and `PATCH /api/v2/client-grants/{id}`, and the APIs that
+//! they are for.
 //!
-//! A client may have two grants for one API, one of each `subject_type` ("Application Access to APIs: Client Grants"); without a
-//! word it is `client`. More is a conflict.
+//! A client may have two grants for one API, one of each `subject_type` ("Application Access to APIs: Client
+//! Grants"); without a word it is `client`. More is a conflict.
 
 use super::answer::{Answer, Outcome};
 use super::request::Request;

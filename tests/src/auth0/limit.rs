@@ -1,5 +1,5 @@
-//! The rate limit: a bucket that starts full, is refilled at each full second, and never holds more than the burst ("Rate Limit Use
-//! Cases: Requests per second example"). `x-ratelimit-reset` is that next full second.
+//! The rate limit: a bucket that starts full, is refilled at each full second, and never holds more than the
+//! burst ("Rate Limit Use Cases: Requests per second example"). `x-ratelimit-reset` is that next full second.
 
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 

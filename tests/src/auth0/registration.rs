@@ -1,8 +1,9 @@
 //! Dynamic client registration: `POST /oidc/register` and the log event that tells of it.
 //!
-//! The documentation names the event's type (`sapi`) and its description ("Dynamic client registration") where it tells how to
-//! monitor registrations, and gives the schema of every `sapi` event. The members of `details` are as in published samples of
-//! other `sapi` events ("Create a client"). No published sample of this very event was found: its path and status aren't certain.
+//! The documentation names the event's type (`sapi`) and its description ("Dynamic client registration")
+//! where it tells how to monitor registrations, and gives the schema of every `sapi` event. The members of
+//! `details` are as in published samples of other `sapi` events ("Create a client"). No published sample of
+//! this very event was found: its path and status aren't certain.
 
 use super::answer::{Answer, Outcome};
 use super::tenant::{SecurityMode, Tenant, id};
@@ -45,7 +46,8 @@ impl Tenant {
     }
 }
 
-/// What is asked for and allowed; without a wish `authorization_code`, and in permissive mode what any client is given.
+/// What is asked for and allowed; without a wish `authorization_code`, and in permissive mode what any client
+/// is given.
 fn grant_types(metadata: &Value, strict: bool) -> Value {
     match (metadata["grant_types"].as_array(), strict) {
         (Some(asked), true) => {

@@ -1,4 +1,5 @@
-//! The tenant's state, and which operation a call is: limits first, then the token, its scopes, and the operation.
+//! The tenant's state, and which operation a call is: limits first, then the token, its scopes, and the
+//! operation.
 
 use super::answer::{Answer, Outcome};
 use super::faults::{Fault, Faults};

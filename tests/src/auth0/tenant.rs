@@ -15,7 +15,8 @@ pub enum SecurityMode {
     Permissive,
 }
 
-/// The ways to the clients of a connection ("Migrate Enabled Client Management to Dedicated Connection Endpoints").
+/// The ways to the clients of a connection ("Migrate Enabled Client Management to Dedicated Connection
+/// Endpoints").
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum EnabledClients {
     /// The member `enabled_clients` of a connection, and `/connections/{id}/clients`.

@@ -1,4 +1,5 @@
-//! The token endpoint for client credentials ("Get Management API Access Tokens for Production"), and what becomes of the tokens.
+//! The token endpoint for client credentials ("Get Management API Access Tokens for Production"), and what
+//! becomes of the tokens.
 
 use super::answer::{Answer, Outcome};
 use super::request::Request;

@@ -1,4 +1,5 @@
-//! Stands in for `limitador-server` in the containers' test: the same arguments, the same limits file, the same protocol.
+//! Stands in for `limitador-server` in the containers' test: the same arguments, the same limits file, the
+//! same protocol.
 
 use clap::Parser;
 use gatewaystack_tests::{LimitService, Manner};

@@ -1,4 +1,5 @@
-//! The stand-in of Auth0 answers as Auth0's documentation says, and fails as it is told to. No Envoy is needed here.
+//! The stand-in of Auth0 answers as Auth0's documentation says, and fails as it is told to. No Envoy is
+//! needed here.
 
 mod faults;
 mod operations;

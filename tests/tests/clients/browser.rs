@@ -1,5 +1,6 @@
-//! The demo's consent page in a real browser: what a person sees there, clicks or types, and what the client has then. The script
-//! (`tests/node/clients/consent_page.mjs`) has a person for each test, and finds each control by its role and its label.
+//! The demo's consent page in a real browser: what a person sees there, clicks or types, and what the client
+//! has then. The script (`tests/node/clients/consent_page.mjs`) has a person for each test, and finds each
+//! control by its role and its label.
 
 use super::scene::scene;
 use super::scripts::node;
@@ -24,13 +25,15 @@ async fn person(name: &str) -> Value {
     got["steps"].take()
 }
 
-/// The browser's requests are these alone: a page loads nothing, neither from its own server nor from elsewhere.
+/// The browser's requests are these alone: a page loads nothing, neither from its own server nor from
+/// elsewhere.
 fn asked_for(steps: &Value, requests: &[&str]) {
     assert_eq!(steps["the page asked for"], json!(requests), "{steps:#}");
     assert_eq!(steps["this machine was asked for"], json!(requests), "{steps:#}");
 }
 
-/// What the client is told with a code. The page's address, which has the client's challenge in it, is the issuer's alone.
+/// What the client is told with a code. The page's address, which has the client's challenge in it, is the
+/// issuer's alone.
 fn allowed() -> Value {
     json!({ "code": "a code", "state": "ours", "iss": "the issuer's", "referrer": null })
 }

@@ -101,7 +101,8 @@ async fn step_up(url: &str, challenge: &str, connection: &Connection) {
 }
 
 async fn goes_all_the_way(lifecycle: ClientLifecycleMode, version: &str) {
-    // Built together with the sidecar, reqwest has TLS without a provider of its cryptography, and won't start without one.
+    // Built together with the sidecar, reqwest has TLS without a provider of its cryptography, and won't
+    // start without one.
     let _ = rustls::crypto::ring::default_provider().install_default();
     let scene = scene().await;
     let nobody = AuthorizationManager::new(scene.url.as_str()).await.unwrap();

@@ -1,5 +1,5 @@
-//! The clients that aren't in Rust: a script each (`tests/node/clients`, `tests/python`), which tells what each step gave and which
-//! requests were made.
+//! The clients that aren't in Rust: a script each (`tests/node/clients`, `tests/python`), which tells what
+//! each step gave and which requests were made.
 
 use super::scene::scene;
 use super::table::{KEEPS, LOSES, went};
@@ -36,7 +36,8 @@ async fn python(arguments: &[&str]) -> Value {
     told(command).await
 }
 
-/// The whole way was gone; `version` is the protocol's that it ended up with, `writers` what it sees with the right to write.
+/// The whole way was gone; `version` is the protocol's that it ended up with, `writers` what it sees with the
+/// right to write.
 fn went_all_the_way(got: &Value, version: &str, writers: &str) {
     let steps = &got["steps"];
     assert_eq!(steps["error"], Value::Null, "{got:#}");
@@ -77,7 +78,8 @@ clients! {
     fastmcp_goes_all_the_way: "pypi fastmcp", python ["fastmcp", "auto"], "2026-07-28", WRITERS;
 }
 
-/// It reads the list before each call. So it never asks for what the list hides: its user signs in anew, for more.
+/// It reads the list before each call. So it never asks for what the list hides: its user signs in anew, for
+/// more.
 async fn inspector_goes_as_far_as_it_can(era: &str, version: &str) {
     let scene = scene().await;
     let got = node(&["inspector.mjs", &scene.url, era]).await;

@@ -33,7 +33,8 @@ pub fn hadolint(file: &str) -> String {
     String::from_utf8(output.stdout).unwrap() + &String::from_utf8_lossy(&output.stderr)
 }
 
-/// What Compose makes of `docker-compose.yml` and these arguments. `.env` is the example, in a copy of what the files name.
+/// What Compose makes of `docker-compose.yml` and these arguments. `.env` is the example, in a copy of what
+/// the files name.
 pub fn compose_config(arguments: &[&str]) -> Value {
     let folder = tempfile::tempdir().unwrap();
     for file in

@@ -1,5 +1,6 @@
-//! The images that `docker-compose.yml` names: ours from programs that are built, by the Dockerfile that users have, and the public
-//! ones from their registry, or, where none is in reach, stand-ins under their names.
+//! The images that `docker-compose.yml` names: ours from programs that are built, by the Dockerfile that
+//! users have, and the public ones from their registry, or, where none is in reach, stand-ins under their
+//! names.
 
 use super::docker::{Docker, TAG, output, root};
 use gatewaystack_tests::gateway::from_environment;

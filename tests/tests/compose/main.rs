@@ -1,8 +1,10 @@
-//! `docker-compose.yml` as it stands, in a real Docker engine: it serves the README's walk and the demo's guide, each service
-//! comes back when it is killed, nothing unverified is answered meanwhile, and nothing is left at the end. And the files themselves:
-//! Dockerfiles, and each way to put the compose files together. And the image that has all in one.
+//! `docker-compose.yml` as it stands, in a real Docker engine: it serves the README's walk and the demo's
+//! guide, each service comes back when it is killed, nothing unverified is answered meanwhile, and nothing is
+//! left at the end. And the files themselves: Dockerfiles, and each way to put the compose files together.
+//! And the image that has all in one.
 //!
-//! `cargo xtask test --all` runs them and sets what they need: an engine, Compose, hadolint, the programs of the images.
+//! `cargo xtask test --all` runs them and sets what they need: an engine, Compose, hadolint, the programs of
+//! the images.
 
 mod docker;
 mod images;
@@ -112,7 +114,8 @@ fn compose_starts_what_serves_the_walk_recovers_and_leaves_nothing() {
     println!("one container, from its start to a served request: {:.1} s", one::check(&docker).as_secs_f64());
 }
 
-/// A crash, as far as the engine can see: a `docker kill` would be an operator's wish, after which it starts nothing again.
+/// A crash, as far as the engine can see: a `docker kill` would be an operator's wish, after which it starts
+/// nothing again.
 fn killed(docker: &Docker, asking: &Asking, service: &str) {
     let before = docker.inspect(service);
     let watch = Watch::begin(asking);
@@ -132,7 +135,8 @@ fn killed(docker: &Docker, asking: &Asking, service: &str) {
     );
 }
 
-/// A second `up` writes the bootstrap anew, and what runs keeps running: a part that then starts alone still fits the others.
+/// A second `up` writes the bootstrap anew, and what runs keeps running: a part that then starts alone still
+/// fits the others.
 fn again(docker: &Docker, asking: &Asking) {
     let before = docker.inspect("envoy")["Id"].clone();
     docker.compose(&["up", "--detach", "--wait", "--pull", "never", "--no-build"]);

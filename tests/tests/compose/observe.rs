@@ -1,5 +1,6 @@
-//! What the profile `observe` reads: each target of `deploy/observe/prometheus.yml` answers in the project's network, each metric that
-//! `deploy/observe/dashboard.json` shows is among what they answer, and Envoy shows nothing else there.
+//! What the profile `observe` reads: each target of `deploy/observe/prometheus.yml` answers in the project's
+//! network, each metric that `deploy/observe/dashboard.json` shows is among what they answer, and Envoy shows
+//! nothing else there.
 
 use super::docker::{Docker, output, root};
 use serde_json::Value;
@@ -64,7 +65,8 @@ fn name(line: &str) -> &str {
     line.split(['{', ' ']).next().unwrap_or_default()
 }
 
-/// The metrics of an expression: what begins as ours or Envoy's, and isn't a label (`envoy_http_conn_manager_prefix=`).
+/// The metrics of an expression: what begins as ours or Envoy's, and isn't a label
+/// (`envoy_http_conn_manager_prefix=`).
 fn metrics(expression: &str) -> Vec<String> {
     let is_part = |c: char| c.is_ascii_alphanumeric() || c == '_';
     let mut found = Vec::new();

@@ -1,4 +1,5 @@
-//! The image `gateway`, started as `deploy/fly` has it: one container that serves, is nobody, and ends when it is told to or when its Envoy does.
+//! The image `gateway`, started as `deploy/fly` has it: one container that serves, is nobody, and ends when
+//! it is told to or when its Envoy does.
 
 use super::docker::{Docker, output, root};
 use super::images;
@@ -63,7 +64,8 @@ fn start(docker: &Docker, image: &str) {
         NAME,
         "--cap-drop=ALL",
         "--security-opt=no-new-privileges:true",
-        // Nobody is asked: the names of the policy are made up, and Envoy listens when it knows about each whether it can be had.
+        // Nobody is asked: the names of the policy are made up, and Envoy listens when it knows about each
+        // whether it can be had.
         "--dns=127.0.0.1",
         "--env=PORT=8080",
         "--env=PUBLIC_URL=https://gateway.example.com",

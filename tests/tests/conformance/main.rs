@@ -1,5 +1,6 @@
-//! The official conformance suite (`@modelcontextprotocol/conformance`) in every era that it knows: once against a server made with the
-//! official SDK, once against the same server behind the gateway. What the server does right must be right behind the gateway.
+//! The official conformance suite (`@modelcontextprotocol/conformance`) in every era that it knows: once
+//! against a server made with the official SDK, once against the same server behind the gateway. What the
+//! server does right must be right behind the gateway.
 //!
 //! `cargo xtask test --all` runs it, and makes the tables in `docs/mcp-support.md` of what it wrote down.
 
@@ -63,7 +64,8 @@ impl Server {
     }
 }
 
-/// The gateway in front of the server, and the hop that has the token. Clients know them by the hop's address.
+/// The gateway in front of the server, and the hop that has the token. Clients know them by the hop's
+/// address.
 struct Behind {
     url: String,
     _hop: Hop,
@@ -110,7 +112,8 @@ fn hold_to_file(era: &str, who: &str, checks: &Checks) {
     assert_eq!(failed, expected.keys().collect::<Vec<_>>(), "{era} {who}: {checks:#?}");
 }
 
-/// Identical, or better, but for what stands in the file. A check that only fails (`…-jsonrpc-id`) isn't there when it is good.
+/// Identical, or better, but for what stands in the file. A check that only fails (`…-jsonrpc-id`) isn't
+/// there when it is good.
 fn hold_to_server(era: &str, who: &str, direct: &Checks, behind: &Checks) {
     let expected = expected(era, who);
     for (name, seen) in direct.iter().filter(|(name, _)| !expected.contains_key(name)) {

@@ -1,4 +1,5 @@
-//! The units of `deploy/systemd`: systemd's own check, and the very commands that they hold, run one after the other as systemd would.
+//! The units of `deploy/systemd`: systemd's own check, and the very commands that they hold, run one after
+//! the other as systemd would.
 
 use super::places::{read, root};
 use gatewaystack_tests::gateway::from_environment;

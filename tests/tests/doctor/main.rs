@@ -1,4 +1,5 @@
-//! `gatewaystack doctor`: a token, what is asked of it, and what it must say; with an issuer whose keys it fetches as the filter does.
+//! `gatewaystack doctor`: a token, what is asked of it, and what it must say; with an issuer whose keys it
+//! fetches as the filter does.
 
 mod mcp;
 
@@ -47,7 +48,8 @@ fn ask(token: &str, args: &[&str]) -> Question {
     }
 }
 
-/// The tests' moment, in Unix seconds: what is told of a token's times must not depend on how long a test takes.
+/// The tests' moment, in Unix seconds: what is told of a token's times must not depend on how long a test
+/// takes.
 const NOW: u64 = 1_790_000_000;
 
 fn token() -> token::Token {

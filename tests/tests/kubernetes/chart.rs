@@ -42,7 +42,8 @@ pub fn policy(case: &str) -> Value {
     values(case)["policy"].take()
 }
 
-/// What each target of a case has to get, by the name of its object: the policy, and what `gatewaystack merge` makes of it and an override.
+/// What each target of a case has to get, by the name of its object: the policy, and what `gatewaystack
+/// merge` makes of it and an override.
 pub fn policies(case: &str) -> Vec<(String, Value)> {
     let values = values(case);
     let base = &values["policy"];

@@ -1,5 +1,6 @@
-//! A mesh's proxy: what Istio and Envoy Gateway make of the chart's objects, in a bootstrap for the real Envoy. What they leave to Envoy stays
-//! as the chart has it; only the filter's code, which their agents fetch, is a file here, and the issuer's cluster leads to the tests' issuer.
+//! A mesh's proxy: what Istio and Envoy Gateway make of the chart's objects, in a bootstrap for the real
+//! Envoy. What they leave to Envoy stays as the chart has it; only the filter's code, which their agents
+//! fetch, is a file here, and the issuer's cluster leads to the tests' issuer.
 
 mod bootstrap;
 
@@ -22,7 +23,8 @@ fn the_policy_is_handed_on_as_it_is_with_the_clusters_that_the_chart_makes() {
     }
 }
 
-/// Its configuration is this policy, but for the names of clusters; these lead to what the proxies of its namespace see.
+/// Its configuration is this policy, but for the names of clusters; these lead to what the proxies of its
+/// namespace see.
 fn is_handed_on(case: &str, objects: &Objects, name: &str, policy: &Value) {
     let mut got = configuration(&filter_of(objects, name));
     for (at, issuer) in policy["issuers"].as_array().unwrap().iter().enumerate() {

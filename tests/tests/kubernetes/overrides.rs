@@ -1,4 +1,5 @@
-//! The chart's `overrides`: the same rules as `gatewaystack merge`, and never two filters before one workload.
+//! The chart's `overrides`: the same rules as `gatewaystack merge`, and never two filters before one
+//! workload.
 
 use super::chart::{Objects, file, helm, root, text, yaml};
 use gatewaystack::merge::{DEFAULT, MEMBERS, OF_ROUTES};

@@ -1,5 +1,6 @@
-//! An own gateway's pod, container by container on this machine: the commands, variables and files are those of the Deployment; only the
-//! folders that are mounted lie elsewhere, and the images' programs are those that were built here.
+//! An own gateway's pod, container by container on this machine: the commands, variables and files are those
+//! of the Deployment; only the folders that are mounted lie elsewhere, and the images' programs are those
+//! that were built here.
 
 use super::chart::{Objects, file, text, yaml};
 use gatewaystack_tests::gateway::from_environment;

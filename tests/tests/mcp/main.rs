@@ -1,5 +1,6 @@
-//! MCP requests through the real Envoy, over HTTP/1.1 and HTTP/2, with headers held and without (contract §12): whoever may calls, and nothing
-//! of a request that is refused reaches the upstream but, where Envoy can't hold them, its headers.
+//! MCP requests through the real Envoy, over HTTP/1.1 and HTTP/2, with headers held and without (contract
+//! §12): whoever may calls, and nothing of a request that is refused reaches the upstream but, where Envoy
+//! can't hold them, its headers.
 
 mod bodies;
 mod eras;
@@ -61,7 +62,8 @@ impl Stage {
         ask.send(http, self.gateway.address()).await
     }
 
-    /// Sends what must be refused: nothing of it arrives, or its headers alone, with the identity of the caller or none.
+    /// Sends what must be refused: nothing of it arrives, or its headers alone, with the identity of the
+    /// caller or none.
     async fn refused(&self, http: Http, ask: Ask, what: &str) -> Response {
         let before = self.upstream.seen().len();
         let bearer = ask.headers.iter().any(|(n, _)| n == "authorization");

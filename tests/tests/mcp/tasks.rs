@@ -1,4 +1,5 @@
-//! Tasks through the real Envoy, in every worker: the answer that makes one ties it to its caller and to its tool's rule before a byte of it is here.
+//! Tasks through the real Envoy, in every worker: the answer that makes one ties it to its caller and to its
+//! tool's rule before a byte of it is here.
 
 use super::*;
 use gatewaystack_tests::scripted::{Step, answer, chunked_answer, chunked_head, chunks, json_answer};

@@ -1,4 +1,5 @@
-//! Shadow mode: bodies reach the upstream at once and as they came, and the records say what enforcing would have decided about them.
+//! Shadow mode: bodies reach the upstream at once and as they came, and the records say what enforcing would
+//! have decided about them.
 
 use super::*;
 use std::cell::Cell;

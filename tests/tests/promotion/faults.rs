@@ -1,4 +1,5 @@
-//! Faults on the way: a registration that was queued is promoted in the end, whatever happened in between, and as if nothing had.
+//! Faults on the way: a registration that was queued is promoted in the end, whatever happened in between,
+//! and as if nothing had.
 
 use super::*;
 use gatewaystack::webhook::event::Registration;

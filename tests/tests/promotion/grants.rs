@@ -2,7 +2,8 @@
 
 use super::*;
 
-/// What it is called, what is there (kind and scopes), and what there is then: the scopes that users get, how many grants, how many changes.
+/// What it is called, what is there (kind and scopes), and what there is then: the scopes that users get, how
+/// many grants, how many changes.
 type Row =
     (&'static str, Option<(&'static str, &'static [&'static str])>, &'static [&'static str], usize, usize);
 

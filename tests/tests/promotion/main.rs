@@ -1,5 +1,5 @@
-//! Contract §9.4 and §9.5 against the stand-in of Auth0: who is promoted, to what, and what happens when Auth0 says no or nothing. No Envoy
-//! is needed here.
+//! Contract §9.4 and §9.5 against the stand-in of Auth0: who is promoted, to what, and what happens when
+//! Auth0 says no or nothing. No Envoy is needed here.
 
 mod grants;
 mod refusals;
@@ -55,7 +55,8 @@ async fn first_party(ways: EnabledClients) -> (Auth0, Arc<Promoter>) {
     (auth0, promoter)
 }
 
-/// Asserts that the client is what a promotion makes of it, and that nothing which it became on the way was wrong.
+/// Asserts that the client is what a promotion makes of it, and that nothing which it became on the way was
+/// wrong.
 fn assert_promoted(auth0: &Auth0, client_id: &str, is_first_party: bool, what: &str) {
     let client = auth0.client(client_id);
     assert_eq!(client["app_type"], "regular_web", "{what}: {client}");

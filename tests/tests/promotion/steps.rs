@@ -148,7 +148,8 @@ async fn two_writers_of_the_one_list_end_with_everybody_on_it() {
     };
     let by_turns = ids.iter().enumerate().map(|(n, id)| promote(if n % 2 == 0 { &one } else { &other }, id));
     futures(by_turns).await;
-    // A write of the one may take away what the other has seen already: such a list can't do better. A repetition mends it.
+    // A write of the one may take away what the other has seen already: such a list can't do better. A
+    // repetition mends it.
     for id in &ids {
         one.promote(id).await.unwrap();
         assert_promoted(&auth0, id, true, "two writers");

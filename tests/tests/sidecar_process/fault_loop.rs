@@ -1,4 +1,5 @@
-//! Nothing is lost and nothing doubled: a stream of events, a provider with faults, and a sidecar that is killed again and again.
+//! Nothing is lost and nothing doubled: a stream of events, a provider with faults, and a sidecar that is
+//! killed again and again.
 
 use super::*;
 use std::collections::VecDeque;
@@ -23,8 +24,8 @@ impl Random {
     }
 }
 
-/// As Auth0's log stream: a few events a call, sent again until somebody says that they were taken. Spread over the kills, however long either
-/// takes.
+/// As Auth0's log stream: a few events a call, sent again until somebody says that they were taken. Spread
+/// over the kills, however long either takes.
 async fn stream(sidecar: Address, events: Vec<Value>, sent: Arc<AtomicUsize>, kills: Arc<AtomicUsize>) {
     let mut random = Random(SEED ^ 1);
     let (total, mut waiting) = (events.len(), VecDeque::from(events));
@@ -135,7 +136,8 @@ fn begun_again(auth0: &Auth0, clients: &[String]) -> usize {
     clients.iter().filter(|id| looks.get(id.as_str()).is_some_and(|count| *count > 1)).count()
 }
 
-/// Those that may be are promoted, with one grant; the others are parked and were never touched; and no write left a wrong state.
+/// Those that may be are promoted, with one grant; the others are parked and were never touched; and no write
+/// left a wrong state.
 async fn assert_everybody_once(auth0: &Auth0, clients: &[String], sidecar: &Sidecar) {
     let mut refused = 0;
     for id in clients {

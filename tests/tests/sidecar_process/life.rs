@@ -120,7 +120,8 @@ async fn a_data_folder_that_cannot_be_written_stops_the_start_and_says_so() {
     let said = String::from_utf8(got.stderr).unwrap();
     assert_eq!(got.status.code(), Some(1), "{said}");
     assert!(said.starts_with("DATA_DIR: can't use "), "{said}");
-    // A folder of somebody else's. Only root can become nobody; anybody else is somebody who can't write there already.
+    // A folder of somebody else's. Only root can become nobody; anybody else is somebody who can't write
+    // there already.
     let locked = below_a_file.folder().join("locked");
     std::fs::create_dir(&locked).unwrap();
     let open = |mode| std::fs::Permissions::from_mode(mode);

@@ -1,4 +1,5 @@
-//! The real sidecar as a process: killed, told to stop, starved of a disk, and asked by its own commands. No Envoy is needed here.
+//! The real sidecar as a process: killed, told to stop, starved of a disk, and asked by its own commands. No
+//! Envoy is needed here.
 
 mod fault_loop;
 mod life;

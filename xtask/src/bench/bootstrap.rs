@@ -1,5 +1,5 @@
-//! Bootstraps. In: what `gatewaystack render` made, a chain's setup and its fragment of `chains/`. Out: the chain's bootstrap, as JSON,
-//! which Envoy takes for YAML.
+//! Bootstraps. In: what `gatewaystack render` made, a chain's setup and its fragment of `chains/`. Out: the
+//! chain's bootstrap, as JSON, which Envoy takes for YAML.
 
 use std::{fs, path::Path};
 
@@ -51,8 +51,8 @@ impl Bootstrap {
         fs::write(file, self.0.to_string()).context("the bootstrap")
     }
 
-    /// Makes it the chain's. `expects_success`: the answers that Envoy gives stand for an upstream's, which its rules for its own answers
-    /// (`local_reply_config`) don't see.
+    /// Makes it the chain's. `expects_success`: the answers that Envoy gives stand for an upstream's, which
+    /// its rules for its own answers (`local_reply_config`) don't see.
     pub fn set_up(&mut self, setup: &Setup, values: &Values<'_>, expects_success: bool) -> Result<()> {
         let ours = matches!(setup.filters, Filters::Ours);
         if expects_success || !ours {

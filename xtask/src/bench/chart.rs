@@ -1,5 +1,5 @@
-//! The report as a picture. In: the results. Out: an SVG with a bar for the CPU time of each essential chain, its spread over the rounds, and
-//! ours told apart from the others.
+//! The report as a picture. In: the results. Out: an SVG with a bar for the CPU time of each essential chain,
+//! its spread over the rounds, and ours told apart from the others.
 
 use std::fmt::Write;
 

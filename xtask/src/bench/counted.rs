@@ -1,8 +1,9 @@
-//! `cargo xtask bench --counted`. In: the sources. Out: how many instructions a request costs the whole Envoy in each chain, by valgrind's
-//! callgrind: a table on standard output, `counted.md` and `counted.json` in `target/bench/`.
+//! `cargo xtask bench --counted`. In: the sources. Out: how many instructions a request costs the whole Envoy
+//! in each chain, by valgrind's callgrind: a table on standard output, `counted.md` and `counted.json` in
+//! `target/bench/`.
 //!
-//! Unlike CPU time this is the same beside every neighbour, to within a few percent. What it can't see is the kernel's work, and that
-//! instructions differ in what they take.
+//! Unlike CPU time this is the same beside every neighbour, to within a few percent. What it can't see is the
+//! kernel's work, and that instructions differ in what they take.
 
 use std::{
     fmt::Write as _,
@@ -31,9 +32,11 @@ use crate::{process::Stop, progress::Step, run::output, workspace::Workspace};
 const WARM_UP: u64 = 1_000;
 /// Requests between switching the count on and what is counted.
 const SETTLE: u64 = 50;
-/// Requests that are counted: so many that Envoy's timers and the one under way when the count ends don't weigh.
+/// Requests that are counted: so many that Envoy's timers and the one under way when the count ends don't
+/// weigh.
 const COUNTED: u64 = 500;
-/// Load goes on for so long, again and again until there were enough: under valgrind everything takes many times as long.
+/// Load goes on for so long, again and again until there were enough: under valgrind everything takes many
+/// times as long.
 const ROUND: Duration = Duration::from_secs(2);
 
 /// Where the counts of a chain's Envoy go: callgrind adds a number to the name for each dump.
@@ -105,7 +108,8 @@ fn count(stand: &mut Stand<'_>, chain: &'static Chain, tokens: &Tokens) -> Resul
     Ok(Counted { chain, instructions })
 }
 
-/// At least so many requests; how many there were. One connection: how requests meet in time makes no difference then.
+/// At least so many requests; how many there were. One connection: how requests meet in time makes no
+/// difference then.
 fn load(stop: &Stop, running: &Running, least: u64) -> Result<u64> {
     let Chain { name, load, status, .. } = running.chain;
     let url = format!("http://{}{}", running.address, load.path);
@@ -118,7 +122,8 @@ fn load(stop: &Stop, running: &Running, least: u64) -> Result<u64> {
     Ok(requests)
 }
 
-/// A command to callgrind in the process, and what it says. (`callgrind_control` says the same, but never that it failed.)
+/// A command to callgrind in the process, and what it says. (`callgrind_control` says the same, but never
+/// that it failed.)
 fn control(running: &Running, command: &str) -> Result<String> {
     let process = running.processes.first().context("no process")?;
     let mut vgdb = Command::new("vgdb");

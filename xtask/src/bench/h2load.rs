@@ -1,5 +1,5 @@
-//! Load over HTTP/2 without TLS by `h2load`. In: a URL, headers, a time, the expected status. Out: requests, throughput and latencies; an error
-//! when any answer had another status.
+//! Load over HTTP/2 without TLS by `h2load`. In: a URL, headers, a time, the expected status. Out: requests,
+//! throughput and latencies; an error when any answer had another status.
 
 use std::{fs, path::Path, process::Command, time::Duration};
 

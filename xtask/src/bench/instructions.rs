@@ -1,6 +1,7 @@
-//! `bench --instructions`. In: the core's hot functions (`bench/hot`), and `bench/instructions.json`, which has what each cost when it was last
-//! accepted. Out: a table; a failure where one costs over 5 % more. Instructions are counted by valgrind's callgrind, so the machine's noise
-//! isn't in them; they are those of this processor's family, not of WebAssembly.
+//! `bench --instructions`. In: the core's hot functions (`bench/hot`), and `bench/instructions.json`, which
+//! has what each cost when it was last accepted. Out: a table; a failure where one costs over 5 % more.
+//! Instructions are counted by valgrind's callgrind, so the machine's noise isn't in them; they are those of
+//! this processor's family, not of WebAssembly.
 
 use std::{collections::BTreeMap, env::consts::ARCH, fmt::Write as _, fs, path::Path, process::Command};
 

@@ -1,6 +1,8 @@
-//! How much memory counters take. In: the stand. Out: the resident memory of the gateway's Envoy, idle, and after a million counters.
+//! How much memory counters take. In: the stand. Out: the resident memory of the gateway's Envoy, idle, and
+//! after a million counters.
 //!
-//! Each request counts under 64 rules, so that 15,626 users have a million counters. The table has room for 655,360; more make others go.
+//! Each request counts under 64 rules, so that 15,626 users have a million counters. The table has room for
+//! 655,360; more make others go.
 
 use std::time::Duration;
 

@@ -1,4 +1,5 @@
-//! What the bench needs besides the gateway. In: the sources. Out: its servers, optimised as a product would be, and the empty filter.
+//! What the bench needs besides the gateway. In: the sources. Out: its servers, optimised as a product would
+//! be, and the empty filter.
 
 use std::path::PathBuf;
 

@@ -1,5 +1,5 @@
-//! A curve as a picture. In: the curve. Out: an SVG with CPU time, latency and resident memory side by side. Counts are on a logarithmic axis, all
-//! else begins at zero.
+//! A curve as a picture. In: the curve. Out: an SVG with CPU time, latency and resident memory side by side.
+//! Counts are on a logarithmic axis, all else begins at zero.
 
 use std::fmt::Write as _;
 

@@ -1,4 +1,5 @@
-//! Policies of our chains, from `chains/`. In: which one, and the upstream's port. Out: the text of a `gateway.yaml`.
+//! Policies of our chains, from `chains/`. In: which one, and the upstream's port. Out: the text of a
+//! `gateway.yaml`.
 
 use serde_json::{Map, Value, json};
 

@@ -1,4 +1,5 @@
-//! A chain that runs. In: tokens and a time. Out: whether it answers as it must, and what a round of load costs.
+//! A chain that runs. In: tokens and a time. Out: whether it answers as it must, and what a round of load
+//! costs.
 
 use std::{fs, fs::OpenOptions, net::SocketAddr, path::PathBuf, time::Duration};
 
@@ -15,7 +16,8 @@ use super::{
 };
 use crate::http::{Request, Response};
 
-/// Requests before the first round: so many that the filter's code has been compiled for speed and every cache is filled.
+/// Requests before the first round: so many that the filter's code has been compiled for speed and every
+/// cache is filled.
 pub const WARM_UP: u64 = 300;
 
 pub struct Running {
@@ -43,8 +45,8 @@ impl Running {
         self.ask(tokens.one(load.bearer), *status).map(drop)
     }
 
-    /// Whether the chain does what it is compared for, so that none is cheap because it does nothing: who judges refuses a request without a
-    /// token, and tells of a limit; who filters shows no more than it may.
+    /// Whether the chain does what it is compared for, so that none is cheap because it does nothing: who
+    /// judges refuses a request without a token, and tells of a limit; who filters shows no more than it may.
     pub fn verify(&self, tokens: &Tokens) -> Result<()> {
         let Chain { name, load, setup, status, hides, .. } = self.chain;
         let answer = self.ask(tokens.one(load.bearer), *status)?;
@@ -101,7 +103,8 @@ impl Running {
         }
     }
 
-    /// Where every token should be new to our filter: an error where it knew more than a few of so many, since it knew `before`.
+    /// Where every token should be new to our filter: an error where it knew more than a few of so many,
+    /// since it knew `before`.
     pub fn check_known(&self, before: u64, requests: u64) -> Result<()> {
         // A few were asked for before the round, and are told only now.
         let known = self.known()?.saturating_sub(before);

@@ -1,5 +1,6 @@
-//! `cargo xtask bench --scale`. In: the sources. Out: how CPU time, latency and memory of the gateway's Envoy grow with tokens and users, with
-//! routes, with issuers: tables on standard output; `scale-routes.json`, `.md` and `.svg` and so on in `target/bench/`.
+//! `cargo xtask bench --scale`. In: the sources. Out: how CPU time, latency and memory of the gateway's Envoy
+//! grow with tokens and users, with routes, with issuers: tables on standard output; `scale-routes.json`,
+//! `.md` and `.svg` and so on in `target/bench/`.
 //!
 //! Each point is an Envoy of its own that has served nothing else.
 
@@ -141,7 +142,8 @@ fn median(samples: &[Sample]) -> Option<Sample> {
     })
 }
 
-/// As many tokens as there are users. Those that the filter remembers are all sent once before; more than that are new each time anyway.
+/// As many tokens as there are users. Those that the filter remembers are all sent once before; more than
+/// that are new each time anyway.
 fn distinct(stand: &mut Stand<'_>, chain: &'static Chain, count: usize, tokens: &Tokens) -> Result<Sample> {
     let step = Step::begin(chain.name, "signing tokens");
     let file =

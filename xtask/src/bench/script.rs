@@ -1,6 +1,8 @@
-//! A Lua script for `wrk`. In: a load, its tokens, the status that every answer must have. Out: the script's text.
+//! A Lua script for `wrk`. In: a load, its tokens, the status that every answer must have. Out: the script's
+//! text.
 //!
-//! Where all requests are the same, `wrk` sends them without running any Lua. Where they differ, all are made before the first one is sent.
+//! Where all requests are the same, `wrk` sends them without running any Lua. Where they differ, all are made
+//! before the first one is sent.
 
 use std::{fmt::Write as _, path::Path};
 
@@ -48,7 +50,8 @@ fn quote(text: &str) -> String {
     json!(text).to_string()
 }
 
-/// One token after the other, going on where the round before has ended: from the first one again, the filter would still know them.
+/// One token after the other, going on where the round before has ended: from the first one again, the filter
+/// would still know them.
 const TURNS: &str = r#"
 local requests = {}
 at = 0

@@ -1,5 +1,5 @@
-//! What runs during the bench: the upstream, which is the issuer, too, and an Envoy for each chain. In: the parts and the chains. Out: all of
-//! them running, each answering as it must.
+//! What runs during the bench: the upstream, which is the issuer, too, and an Envoy for each chain. In: the
+//! parts and the chains. Out: all of them running, each answering as it must.
 
 use std::{
     cell::RefCell,

@@ -1,4 +1,5 @@
-//! The report as Markdown. In: the results. Out: a table of the chains, one of the ratios with their targets, one of the memory.
+//! The report as Markdown. In: the results. Out: a table of the chains, one of the ratios with their targets,
+//! one of the memory.
 
 use std::fmt::Write;
 

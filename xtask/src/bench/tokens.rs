@@ -1,5 +1,5 @@
-//! The tokens of a run. In: the program that signs them, the issuer's port. Out: one that is known, more than the filter remembers, and as many
-//! that nobody signed; the lists also in files, for `wrk`.
+//! The tokens of a run. In: the program that signs them, the issuer's port. Out: one that is known, more than
+//! the filter remembers, and as many that nobody signed; the lists also in files, for `wrk`.
 
 use std::{
     fs,
@@ -13,8 +13,8 @@ use anyhow::{Context, Result, ensure};
 use super::chain::Bearer;
 use crate::run::output;
 
-/// A filter remembers at most 2 × 4,096 tokens (`core/src/token_cache.rs`): asked in turn, each of these has been forgotten when it comes
-/// again, though 64 connections may swap some.
+/// A filter remembers at most 2 × 4,096 tokens (`core/src/token_cache.rs`): asked in turn, each of these has
+/// been forgotten when it comes again, though 64 connections may swap some.
 const NEW: usize = 8_500;
 
 pub struct Tokens {

@@ -1,5 +1,5 @@
-//! Load over HTTP/1.1 by `wrk`. In: a URL, a script, a time, the expected status. Out: requests, throughput and latencies; an error when any
-//! answer had another status.
+//! Load over HTTP/1.1 by `wrk`. In: a URL, a script, a time, the expected status. Out: requests, throughput
+//! and latencies; an error when any answer had another status.
 
 use std::{path::Path, process::Command, time::Duration};
 

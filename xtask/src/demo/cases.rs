@@ -1,4 +1,5 @@
-//! The examples of the original's README, in its order: what it says, what we answer, and the reason for each deviation.
+//! The examples of the original's README, in its order: what it says, what we answer, and the reason for each
+//! deviation.
 
 use anyhow::Result;
 

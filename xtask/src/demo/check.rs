@@ -1,5 +1,5 @@
-//! `demo --check`. In: the cases, the demo's guide and the README's walk. Out: original, expected and got of each on standard output, and
-//! `docs/parity.md` with its badge.
+//! `demo --check`. In: the cases, the demo's guide and the README's walk. Out: original, expected and got of
+//! each on standard output, and `docs/parity.md` with its badge.
 
 use anyhow::{Context, Result, bail};
 
@@ -17,8 +17,8 @@ use crate::{
     workspace::Workspace,
 };
 
-/// What the second gateway has of its own: the original's ways where ours differ by default, and a limit that is soon
-/// reached.
+/// What the second gateway has of its own: the original's ways where ours differ by default, and a limit that
+/// is soon reached.
 const AS_THE_ORIGINAL: [(&str, &str); 5] = [
     ("PRM_REQUIRE_TOKEN", "true"),
     ("CHALLENGE_SCOPE", "all"),
@@ -27,7 +27,8 @@ const AS_THE_ORIGINAL: [(&str, &str); 5] = [
     ("RATE_LIMIT_MAX", "5"),
 ];
 
-/// Walks through all cases and writes the document. A document that changes is a failure, too: it has to be committed.
+/// Walks through all cases and writes the document. A document that changes is a failure, too: it has to be
+/// committed.
 pub fn check(workspace: &Workspace) -> Result<Suite> {
     let built = build(workspace)?;
     let (place, second) = (Place::free()?, Place::free()?);

@@ -1,5 +1,6 @@
-//! `demo/README.md`, the demo's guide. In: the document. Out: for `cargo xtask demo` the commands of the sections that it
-//! tells of; for `--check` each of its shell blocks run, and what it printed held against the block below.
+//! `demo/README.md`, the demo's guide. In: the document. Out: for `cargo xtask demo` the commands of the
+//! sections that it tells of; for `--check` each of its shell blocks run, and what it printed held against
+//! the block below.
 
 use std::process::Command;
 

@@ -1,5 +1,5 @@
-//! `docs/parity.md` and the badge `docs/parity.json`. In: the cases, and how many the gateway answered as they say. Out: both; the same findings give the
-//! same bytes.
+//! `docs/parity.md` and the badge `docs/parity.json`. In: the cases, and how many the gateway answered as
+//! they say. Out: both; the same findings give the same bytes.
 
 use std::path::Path;
 

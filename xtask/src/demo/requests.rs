@@ -1,4 +1,5 @@
-//! The requests of the original's README, which `gatewaystack compare` and `smoke` send, too: one file in, each by its name out.
+//! The requests of the original's README, which `gatewaystack compare` and `smoke` send, too: one file in,
+//! each by its name out.
 
 use std::collections::BTreeMap;
 

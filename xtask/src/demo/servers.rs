@@ -1,5 +1,5 @@
-//! What stands around the demo's gateway: the issuer with the MCP server, the Apps connector and the echo server. In: ports.
-//! Out: all running, and the policy and variables that make a gateway use them.
+//! What stands around the demo's gateway: the issuer with the MCP server, the Apps connector and the echo
+//! server. In: ports. Out: all running, and the policy and variables that make a gateway use them.
 
 use std::{
     fs,
@@ -117,8 +117,8 @@ pub fn free_ports<const N: usize>() -> Result<[u16; N]> {
     Ok(ports)
 }
 
-/// A port that nobody has now, below the range from which systems take the ports of outgoing connections (32768 on Linux): one of
-/// those could have it by the time it is used.
+/// A port that nobody has now, below the range from which systems take the ports of outgoing connections
+/// (32768 on Linux): one of those could have it by the time it is used.
 fn free() -> std::io::Result<TcpListener> {
     let random = RandomState::new().build_hasher().finish();
     let ports = (0..200u64).map(|n| 10_000 + random.wrapping_add(n * 7) % 22_000);

@@ -1,5 +1,5 @@
-//! Questions to the running demo. In: a request as the README's curl would send it. Out: the parts of the answer that the
-//! README speaks of, as one line without ports and times.
+//! Questions to the running demo. In: a request as the README's curl would send it. Out: the parts of the
+//! answer that the README speaks of, as one line without ports and times.
 
 use std::{net::SocketAddr, thread};
 
@@ -67,7 +67,8 @@ impl Walk {
         Ok(request.send(to)?)
     }
 
-    /// The JSON-RPC request of this name, to the demo. An answer that comes as an event stream has its message as its body.
+    /// The JSON-RPC request of this name, to the demo. An answer that comes as an event stream has its
+    /// message as its body.
     pub fn rpc(&self, name: &str) -> Result<Response> {
         let mut response = self.named_of_demo(name)?;
         let text = String::from_utf8_lossy(&response.body).into_owned();

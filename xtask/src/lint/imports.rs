@@ -74,7 +74,8 @@ struct Imports<'a> {
 }
 
 impl Imports<'_> {
-    /// Notes the file that a path leads to, where it is another one of the package. The root is none: it only says what there is.
+    /// Notes the file that a path leads to, where it is another one of the package. The root is none: it only
+    /// says what there is.
     fn note(&mut self, path: &[String]) {
         let mut rest = path;
         let mut at = self.module.clone();

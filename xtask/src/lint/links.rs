@@ -1,5 +1,5 @@
-//! Links of the documents. In: the Markdown files of the root and of `docs/`. Out: every relative link, and every path in
-//! backticks, that leads to nothing.
+//! Links of the documents. In: the Markdown files of the root and of `docs/`. Out: every relative link, and
+//! every path in backticks, that leads to nothing.
 
 use std::{
     collections::BTreeSet,
@@ -72,7 +72,8 @@ fn references(text: &str, top: &BTreeSet<String>) -> Vec<(usize, Reference)> {
         }
         let mut parts = line.split('`');
         let mut prose = parts.next().unwrap_or_default().to_owned();
-        // Between backticks is every second part; what a link's text has in backticks is cut out of the prose.
+        // Between backticks is every second part; what a link's text has in backticks is cut out of the
+        // prose.
         while let Some(code) = parts.next() {
             found.extend(repository_path(code, top).map(|path| (index + 1, Reference::Path(path))));
             prose += parts.next().unwrap_or_default();

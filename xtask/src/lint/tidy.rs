@@ -12,6 +12,9 @@ use super::shown;
 /// Where every Rust file opens with what goes in and what comes out.
 const SOURCES: [&str; 8] = ["core", "filter", "sidecar", "xtask", "demo", "bench", "tests/src", "tests/fuzz"];
 
+/// A line of a comment has at most so many characters.
+const COLUMNS: usize = 110;
+
 pub fn check(root: &Path) -> Result<Vec<String>> {
     let mut complaints = Vec::new();
     for folder in SOURCES {
@@ -28,6 +31,15 @@ pub fn check(root: &Path) -> Result<Vec<String>> {
     for folder in SOURCES.iter().chain(&["tests/tests"]) {
         for path in files(&root.join(folder), "rs")? {
             let text = fs::read_to_string(&path).with_context(|| shown(root, &path))?;
+            for (at, line) in text.lines().enumerate() {
+                if line.trim_start().starts_with("//") && line.chars().count() > COLUMNS {
+                    complaints.push(format!(
+                        "{}:{}: a comment has at most {COLUMNS} columns",
+                        shown(root, &path),
+                        at + 1
+                    ));
+                }
+            }
             // Split, so that this file isn't one of those.
             if text.contains(concat!("env!(\"CARGO_", "MANIFEST_DIR\")")) {
                 complaints.push(format!(

@@ -1,7 +1,8 @@
-//! Mutants that may survive. In: `docs/mutants.md`, and mutants as cargo-mutants names them. Out: which of them are listed there, and what of the list isn't true.
+//! Mutants that may survive. In: `docs/mutants.md`, and mutants as cargo-mutants names them. Out: which of
+//! them are listed there, and what of the list isn't true.
 //!
-//! An entry is one line: ``- `FILE`: `WHAT` at `SOURCE`: WHY``, where SOURCE is the line that is changed, with [`HERE`] at the place: numbers of lines would be wrong after
-//! each change of the file.
+//! An entry is one line: ``- `FILE`: `WHAT` at `SOURCE`: WHY``, where SOURCE is the line that is changed,
+//! with [`HERE`] at the place: numbers of lines would be wrong after each change of the file.
 
 use std::collections::{BTreeMap, BTreeSet};
 

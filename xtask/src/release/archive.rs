@@ -1,4 +1,5 @@
-//! Archives that are the same each time: names in order, one time, nobody's files. In: files and folders. Out: a `.tar.gz`.
+//! Archives that are the same each time: names in order, one time, nobody's files. In: files and folders.
+//! Out: a `.tar.gz`.
 
 use std::{
     fs,

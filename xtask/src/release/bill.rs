@@ -1,5 +1,6 @@
-//! Bills of materials. In: a package and the target that it is built for. Out: CycloneDX 1.5 as JSON: each package that is linked in, with its licence and
-//! its hash, and the hash of what was built; no time but the commit's and no folder of this machine.
+//! Bills of materials. In: a package and the target that it is built for. Out: CycloneDX 1.5 as JSON: each
+//! package that is linked in, with its licence and its hash, and the hash of what was built; no time but the
+//! commit's and no folder of this machine.
 
 use std::{
     fs,

@@ -1,5 +1,5 @@
-//! A copy of the sources in a folder of its own, with a name that no other has. In: what git tracks, as it is now. Out: the folder, until it is
-//! dropped.
+//! A copy of the sources in a folder of its own, with a name that no other has. In: what git tracks, as it is
+//! now. Out: the folder, until it is dropped.
 
 use std::{env, fs, path::PathBuf, process, process::Command};
 

@@ -1,4 +1,5 @@
-//! What is released. In: the workspace's manifest and git. Out: the version, the commit's time, and whether the tree is that of the commit.
+//! What is released. In: the workspace's manifest and git. Out: the version, the commit's time, and whether
+//! the tree is that of the commit.
 
 use std::process::Command;
 

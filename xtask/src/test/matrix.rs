@@ -1,5 +1,5 @@
-//! The core of the end-to-end suite against each supported Envoy. In: the releases of `envoy/versions.yaml`. Out: a table, release by
-//! release; a release that can't be downloaded or fails a test fails the whole.
+//! The core of the end-to-end suite against each supported Envoy. In: the releases of `envoy/versions.yaml`.
+//! Out: a table, release by release; a release that can't be downloaded or fails a test fails the whole.
 
 use std::{fmt::Write as _, path::Path, process::Command};
 
@@ -16,7 +16,8 @@ use crate::{
     workspace::Workspace,
 };
 
-/// The tests of what another Envoy could do otherwise. What runs in the filter alone, or in the sidecar, is the same everywhere.
+/// The tests of what another Envoy could do otherwise. What runs in the filter alone, or in the sidecar, is
+/// the same everywhere.
 const CORE: &[(&str, &str)] = &[
     ("first_light", "a request through everything"),
     ("tokens", "Envoy's signature verification, and how it joins headers"),
@@ -40,7 +41,8 @@ const CORE: &[(&str, &str)] = &[
 /// The least that shows each of Envoy's parts at work, in seconds.
 const BRIEF: &[&str] = &["first_light", "held", "records", "upgrades", "reload"];
 
-/// Parts of names of tests that take long and say little about an Envoy: their many rows differ in what the filter decides alone.
+/// Parts of names of tests that take long and say little about an Envoy: their many rows differ in what the
+/// filter decides alone.
 const LEFT_OUT: &[&str] = &[
     "a_million_counters",
     "a_list_that_cannot_be_cut_down",

@@ -1,5 +1,5 @@
-//! `docs/mcp-support.md` and the badge `docs/conformance.json`. In: what the tests of one run wrote to `target/support`, and the list of expected failures.
-//! Out: both; the same findings give the same bytes.
+//! `docs/mcp-support.md` and the badge `docs/conformance.json`. In: what the tests of one run wrote to
+//! `target/support`, and the list of expected failures. Out: both; the same findings give the same bytes.
 
 use std::{
     collections::{BTreeMap, BTreeSet},

@@ -17,12 +17,13 @@ pub struct Tally {
 }
 
 impl Suite {
-    /// Reads what nextest or cargo's own runner closes with. A runner that failed without a failed test (it didn't
-    /// compile, say) counts as one failure.
+    /// Reads what nextest or cargo's own runner closes with. A runner that failed without a failed test (it
+    /// didn't compile, say) counts as one failure.
     pub fn read(text: &str, succeeded: bool) -> Self {
         let lines: Vec<String> = text.lines().map(plain).collect();
         let mut suite = Self::default();
-        // nextest closes once, and shows indented what failed tests have printed: their own closing lines, too.
+        // nextest closes once, and shows indented what failed tests have printed: their own closing lines,
+        // too.
         let summary =
             lines.iter().rfind(|line| line.trim_start().starts_with("Summary [") && line.contains(" run: "));
         match summary {

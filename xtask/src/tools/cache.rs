@@ -1,5 +1,5 @@
-//! The user's cache folder, `$XDG_CACHE_HOME/gatewaystack` or `~/.cache/gatewaystack`, which outlives clones. In: a name
-//! that holds the version, and how to fill a folder. Out: the filled folder, whole or not at all.
+//! The user's cache folder, `$XDG_CACHE_HOME/gatewaystack` or `~/.cache/gatewaystack`, which outlives clones.
+//! In: a name that holds the version, and how to fill a folder. Out: the filled folder, whole or not at all.
 
 use std::{
     env, fs,
@@ -10,8 +10,8 @@ use std::{
 
 use anyhow::{Context, Result};
 
-/// The folder `name` of the cache, filled by `fill` where it isn't there yet. Two processes don't fill it at once, and a
-/// process that is ended in the middle leaves nothing that counts as installed.
+/// The folder `name` of the cache, filled by `fill` where it isn't there yet. Two processes don't fill it at
+/// once, and a process that is ended in the middle leaves nothing that counts as installed.
 pub fn install(name: &str, fill: impl FnOnce(&Path) -> Result<()>) -> Result<PathBuf> {
     install_below(&folder()?, name, fill)
 }

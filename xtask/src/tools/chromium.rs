@@ -1,5 +1,5 @@
-//! A browser for the tests. `$GATEWAYSTACK_CHROMIUM`, else `chromium` on `PATH`, else Debian's package. Out: the program's
-//! absolute path.
+//! A browser for the tests. `$GATEWAYSTACK_CHROMIUM`, else `chromium` on `PATH`, else Debian's package. Out:
+//! the program's absolute path.
 
 use std::{
     env,

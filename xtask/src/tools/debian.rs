@@ -1,5 +1,5 @@
-//! Programs that Debian has. In: a program and its package. Out: the program is on `PATH`, installed where we may, else one line
-//! that says what to install.
+//! Programs that Debian has. In: a program and its package. Out: the program is on `PATH`, installed where we
+//! may, else one line that says what to install.
 
 use std::process::Command;
 

@@ -1,5 +1,5 @@
-//! What the tests of `docker-compose.yml` need. In: the sources. Out: a Docker engine, Compose and hadolint (from PyPI), the
-//! programs that the images hold, and a Debian to make stand-ins of.
+//! What the tests of `docker-compose.yml` need. In: the sources. Out: a Docker engine, Compose and hadolint
+//! (from PyPI), the programs that the images hold, and a Debian to make stand-ins of.
 
 mod debootstrap;
 mod engine;

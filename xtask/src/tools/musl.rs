@@ -1,5 +1,5 @@
-//! Programs that need no library of the machine that they run on. In: the sources. Out: the folder with the programs, built with musl for this
-//! machine's architecture.
+//! Programs that need no library of the machine that they run on. In: the sources. Out: the folder with the
+//! programs, built with musl for this machine's architecture.
 
 use std::{env, path::PathBuf, process::Command};
 
@@ -12,7 +12,8 @@ use crate::{
     workspace::{Workspace, on_path},
 };
 
-/// Always together, since one build gives both the same features: what the images hold, the tests run and a release has are the same bytes.
+/// Always together, since one build gives both the same features: what the images hold, the tests run and a
+/// release has are the same bytes.
 const PACKAGES: [&str; 2] = ["gatewaystack", "gatewaystack-demo"];
 
 /// rustc's name of what they are built for.

@@ -1,4 +1,5 @@
-//! The test runner. `cargo nextest` where it is there, else installed once; where that fails, plain `cargo test`.
+//! The test runner. `cargo nextest` where it is there, else installed once; where that fails, plain `cargo
+//! test`.
 
 use std::{path::PathBuf, process::Command};
 
@@ -28,7 +29,8 @@ pub fn runner() -> Runner {
 }
 
 impl Runner {
-    /// The arguments of cargo that run these test binaries of a package, without the tests whose names contain one of `left_out`.
+    /// The arguments of cargo that run these test binaries of a package, without the tests whose names
+    /// contain one of `left_out`.
     pub fn binaries(&self, command: &mut Command, package: &str, names: &[&str], left_out: &[&str]) {
         match self {
             Self::Nextest(folder) => {
@@ -47,8 +49,8 @@ impl Runner {
         command.arg("--").args(left_out.iter().flat_map(|part| ["--skip", *part]));
     }
 
-    /// The arguments of cargo that run the workspace's tests, or those whose name contains `filter`; with `ignored` also
-    /// those that are left out otherwise.
+    /// The arguments of cargo that run the workspace's tests, or those whose name contains `filter`; with
+    /// `ignored` also those that are left out otherwise.
     pub fn arguments(&self, command: &mut Command, filter: Option<&str>, ignored: bool) {
         match self {
             Self::Nextest(folder) => {

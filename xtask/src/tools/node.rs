@@ -1,5 +1,6 @@
-//! Packages of Node for the tests. In: a `package-lock.json`: that of `tests/node` (a foreign issuer, foreign clients), or that of
-//! `tests/schemas` (what the Helm chart is held against). Out: a `node_modules` folder in the cache, by the lock's content.
+//! Packages of Node for the tests. In: a `package-lock.json`: that of `tests/node` (a foreign issuer, foreign
+//! clients), or that of `tests/schemas` (what the Helm chart is held against). Out: a `node_modules` folder
+//! in the cache, by the lock's content.
 
 use std::{
     fs,

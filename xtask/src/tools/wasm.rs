@@ -1,4 +1,5 @@
-//! The filter as WebAssembly. In: the sources. Out: `target/gatewaystack.wasm`, and the targets that rustup has.
+//! The filter as WebAssembly. In: the sources. Out: `target/gatewaystack.wasm`, and the targets that rustup
+//! has.
 
 use std::{fs, os::unix::fs::PermissionsExt, path::PathBuf, process::Command};
 
@@ -16,7 +17,8 @@ pub const WASI: &str = "wasm32-wasip1";
 /// The bare target: the core needs nothing of a host.
 pub const UNKNOWN: &str = "wasm32-unknown-unknown";
 
-/// The largest module that is built, in bytes. Each worker of each Envoy compiles it, and a mesh loads it over the network.
+/// The largest module that is built, in bytes. Each worker of each Envoy compiles it, and a mesh loads it
+/// over the network.
 const LARGEST: u64 = 1_000_000;
 
 /// Adds the WebAssembly targets that are missing from the pinned toolchain.
@@ -35,7 +37,8 @@ pub fn targets(workspace: &Workspace) -> Result<()> {
     Ok(())
 }
 
-/// Builds the filter as it is shipped and gives its path. What the tests run are the bytes that a release has.
+/// Builds the filter as it is shipped and gives its path. What the tests run are the bytes that a release
+/// has.
 pub fn filter(workspace: &Workspace) -> Result<PathBuf> {
     targets(workspace)?;
     let step = Step::begin("filter", "building for wasm32-wasip1");

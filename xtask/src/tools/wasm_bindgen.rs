@@ -1,5 +1,5 @@
-//! The runner for tests on `wasm32-unknown-unknown`, in Node. In: the version of `wasm-bindgen` in `Cargo.lock`, which
-//! must be the runner's own. Out: the runner's path.
+//! The runner for tests on `wasm32-unknown-unknown`, in Node. In: the version of `wasm-bindgen` in
+//! `Cargo.lock`, which must be the runner's own. Out: the runner's path.
 
 use std::path::PathBuf;
 

@@ -1,5 +1,5 @@
-//! Refused calls by route, tool, decision and reason. A tool's name comes from a client; those that are counted under their names are the
-//! policy's, so that the set is closed:
+//! Refused calls by route, tool, decision and reason. A tool's name comes from a client; those that are
+//! counted under their names are the policy's, so that the set is closed:
 //!
 //! | label `tool` | what |
 //! |---|---|
@@ -8,8 +8,9 @@
 //! | `unlisted` | a tool that the route doesn't list, however it is called |
 //! | `(batch)` | a batch with calls of tools in it, which is refused as a whole |
 //!
-//! What a tool's own rule is the reason of is there from the start: Prometheus sees no growth in a counter that begins with its first value. The rest
-//! is made at its first use, since a thousand tools with all reasons would be eighty thousand statistics that stay at zero.
+//! What a tool's own rule is the reason of is there from the start: Prometheus sees no growth in a counter
+//! that begins with its first value. The rest is made at its first use, since a thousand tools with all
+//! reasons would be eighty thousand statistics that stay at zero.
 
 use super::names::{Kind, Names, label};
 use crate::command::Statistic;
@@ -69,7 +70,8 @@ impl Tools {
                 all.unnamed += usize::from(left == 0);
                 left = left.saturating_sub(1);
                 all.prepare(place, is_watched, &OF_LISTED, names);
-                // Names that were cut need not stand in the order of whole ones, and may be alike, as their labels are then.
+                // Names that were cut need not stand in the order of whole ones, and may be alike, as their
+                // labels are then.
                 match named.binary_search_by(|(other, _)| other.as_str().cmp(name)) {
                     Ok(_) => {}
                     Err(at) => named.insert(at, (name.to_owned(), place)),

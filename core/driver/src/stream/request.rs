@@ -49,8 +49,8 @@ impl Transition<'_> {
         self.copy(0, true);
         if let Some(cap) = self.cap() {
             if self.stream.came.keys {
-                // Where Envoy goes on with all of a request at once and trailers are part of it, it loses the body (1.40): an upstream
-                // would get an empty one.
+                // Where Envoy goes on with all of a request at once and trailers are part of it, it loses the
+                // body (1.40): an upstream would get an empty one.
                 return self.fail();
             }
             self.judge_body(cap, false);

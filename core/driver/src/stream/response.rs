@@ -1,4 +1,5 @@
-//! The upstream's answer, where it must not be shown as it is: headers held or corrected, the body read whole or event by event, as the core says.
+//! The upstream's answer, where it must not be shown as it is: headers held or corrected, the body read whole
+//! or event by event, as the core says.
 
 use super::response_state::ResponseState;
 use super::transition::Transition;
@@ -286,7 +287,8 @@ impl Transition<'_> {
         }
     }
 
-    /// Replaces what there is of the body. A host that holds less than we know of ends the stream while it does so.
+    /// Replaces what there is of the body. A host that holds less than we know of ends the stream while it
+    /// does so.
     fn replace(&mut self, bytes: Vec<u8>) {
         self.stream.replacing = true;
         self.out.push(Command::Replace(bytes));

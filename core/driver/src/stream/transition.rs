@@ -103,7 +103,8 @@ impl Transition<'_> {
         if let Phase::Reading(cap) = self.stream.phase { Some(cap) } else { None }
     }
 
-    /// Runs one transition of the exchange in the world as it is now. Without a clock no token can be judged: the request is refused.
+    /// Runs one transition of the exchange in the world as it is now. Without a clock no token can be judged:
+    /// the request is refused.
     pub(super) fn decide(&mut self, transition: impl FnOnce(Exchange, &World<'_>) -> Judged) -> Decision {
         self.decide_at(self.view.now_ns(), transition, Exchange::fault)
     }
@@ -204,7 +205,8 @@ impl Transition<'_> {
                 self.stream.phase = Phase::Passing;
                 Action::Continue
             }
-            // Shadow mode never refuses, not even for a fault of ours; what spoofs an identity must go all the same, in the query, too.
+            // Shadow mode never refuses, not even for a fault of ours; what spoofs an identity must go all
+            // the same, in the query, too.
             Decision::Observe(Observed { edits, watch }) => {
                 let must = !edits.remove.is_empty() || edits.path.is_some();
                 self.out.push(Command::Edit { edits, must });

@@ -17,7 +17,8 @@ impl Exchange {
             && (is_new || session.ends && session.id.is_some())
     }
 
-    /// Keeps whose the session is that an answer names, or that it ends. Where that can't be kept: the answer instead.
+    /// Keeps whose the session is that an answer names, or that it ends. Where that can't be kept: the answer
+    /// instead.
     pub fn on_session(&mut self, world: &World<'_>, status: u16, id: Option<&[u8]>) -> Option<Reply> {
         let (pipeline, session) = self.in_session()?;
         let route = world.policy.routes.get(pipeline.route.0)?;

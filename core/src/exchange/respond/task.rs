@@ -1,4 +1,5 @@
-//! Tasks, by the answers that make them (`mcp/tasks.rs`): the one that a call of a tool was given is its caller's before the answer goes on.
+//! Tasks, by the answers that make them (`mcp/tasks.rs`): the one that a call of a tool was given is its
+//! caller's before the answer goes on.
 
 use crate::exchange::state::{Exchange, Forwarded};
 use crate::mcp::session::Holder;
@@ -13,7 +14,8 @@ impl Exchange {
         self.pipeline().is_some_and(|pipeline| pipeline.task().is_some())
     }
 
-    /// Keeps whose the task is that the answer makes. Where that can't be, or it was another's: the answer instead.
+    /// Keeps whose the task is that the answer makes. Where that can't be, or it was another's: the answer
+    /// instead.
     pub fn on_task(&mut self, world: &World<'_>) -> Option<Reply> {
         let Self::Forwarded(Forwarded { facts, pipeline: Some(pipeline), .. }) = self else { return None };
         let TaskTap { tool, id, .. } = pipeline.take_task()?;

@@ -1,4 +1,5 @@
-//! What is judged more than once, and what ties: counted once, refused for now and not for good, and the tighter of two limits shown.
+//! What is judged more than once, and what ties: counted once, refused for now and not for good, and the
+//! tighter of two limits shown.
 
 use super::*;
 use crate::authenticate::authenticate;
@@ -80,7 +81,8 @@ fn a_fetch_that_failed_refuses_a_new_key_for_now_and_not_for_good() {
     let got = ask(&mut gate);
     assert_eq!((got.status(), gate.record["reason"].as_str()), (503, Some("key_pending")));
     gate.now_ms += 30_000;
-    // Nobody waits twice for an issuer that is away, even where that was found out after another fetch would be worth it.
+    // Nobody waits twice for an issuer that is away, even where that was found out after another fetch would
+    // be worth it.
     let Got::Held(held) = ask(&mut gate) else { panic!() };
     gate.now_ms += 30_000;
     assert_eq!(gate.resume(*held, Fetched::Failed).status(), 503);
@@ -175,7 +177,8 @@ fn of_two_shared_limits_the_one_that_decided_is_shown_and_of_equals_the_longer_o
     }
 }
 
-/// A file in shadow mode: a request that an enforced route has as it stands isn't only watched, though an observed route would have it if case were ignored.
+/// A file in shadow mode: a request that an enforced route has as it stands isn't only watched, though an
+/// observed route would have it if case were ignored.
 #[test]
 fn what_an_enforced_route_has_as_it_stands_is_enforced_whatever_else_it_resembles() {
     let policy =
@@ -188,7 +191,8 @@ fn what_an_enforced_route_has_as_it_stands_is_enforced_whatever_else_it_resemble
     assert_eq!(gate.send("GET", "/Both/x", &[]).status(), 200, "the observed route's own");
 }
 
-/// Only what a server could take for an enforced route's own is enforced with it: its path, but for case. What no route has, by its method or host, has the file's mode.
+/// Only what a server could take for an enforced route's own is enforced with it: its path, but for case.
+/// What no route has, by its method or host, has the file's mode.
 #[test]
 fn what_has_no_route_has_the_files_mode_though_an_enforced_route_has_its_path() {
     let route =

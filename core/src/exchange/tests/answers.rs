@@ -135,7 +135,8 @@ fn where_the_policy_has_origins_an_upstream_says_nothing_of_them() {
     }
 }
 
-/// Where headers can't be held, an upstream may answer before the body is judged: browsers get our word on origins then, too, and its addresses lead back.
+/// Where headers can't be held, an upstream may answer before the body is judged: browsers get our word on
+/// origins then, too, and its addresses lead back.
 #[test]
 fn an_answer_before_the_body_is_judged_has_our_word_on_origins() {
     let (ours, other) = ("https://app.example.com", "https://gateway.example.com");

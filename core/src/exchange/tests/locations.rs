@@ -1,4 +1,5 @@
-//! Addresses in an upstream's answer: what names the upstream, or lacks the prefix that was stripped, leads back to us.
+//! Addresses in an upstream's answer: what names the upstream, or lacks the prefix that was stripped, leads
+//! back to us.
 
 use super::*;
 use crate::decision::{Decision, Wait};
@@ -233,7 +234,8 @@ fn an_upstreams_challenge_names_our_document() {
     }
 }
 
-/// However long a challenge is and whatever is in it, it is looked through once, and doesn't grow by much. (A million of blanks once would have taken hours.)
+/// However long a challenge is and whatever is in it, it is looked through once, and doesn't grow by much. (A
+/// million of blanks once would have taken hours.)
 #[test]
 fn a_long_challenge_takes_its_length_and_grows_by_little() {
     let gate = stage();

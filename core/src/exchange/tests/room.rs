@@ -8,7 +8,8 @@ use wasm_bindgen_test::wasm_bindgen_test as test;
 
 const MIB: usize = 1024 * 1024;
 
-/// The exchange of a forwarded request whose answer is cut down: a list of tools, and a caller's own elements.
+/// The exchange of a forwarded request whose answer is cut down: a list of tools, and a caller's own
+/// elements.
 fn forwarded(gate: &mut Gate, path: &str) -> Exchange {
     let auth = format!("Bearer {}", token().mint());
     let headers = [("authorization", auth.as_str())];
@@ -33,7 +34,8 @@ fn forwarded(gate: &mut Gate, path: &str) -> Exchange {
 
 #[test]
 fn no_more_of_an_answer_is_held_than_the_host_takes_or_the_policy_says() {
-    // The policy's cap, whether headers can be held, and how much is: a host that can't be told takes a mebibyte.
+    // The policy's cap, whether headers can be held, and how much is: a host that can't be told takes a
+    // mebibyte.
     for (cap, hold_headers, expect) in
         [(4 * MIB, true, 4 * MIB), (4 * MIB, false, MIB), (4096, true, 4096), (4096, false, 4096)]
     {

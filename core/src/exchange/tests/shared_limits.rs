@@ -84,7 +84,8 @@ impl ReadRequest {
     }
 }
 
-/// A `RateLimitResponse`: its code, and (code, known, remaining, reset) of each limit. Of several at once it knows nothing.
+/// A `RateLimitResponse`: its code, and (code, known, remaining, reset) of each limit. Of several at once it
+/// knows nothing.
 pub(super) fn said(code: u64, limits: &[(u64, bool, u64, u64)]) -> Vec<u8> {
     let mut message = Vec::new();
     protobuf::number(&mut message, 1, code);
@@ -125,7 +126,8 @@ fn the_service_is_asked_by_the_rules_names_and_learns_nobodys() {
     }));
     second.publish(1, &[&key_a()]);
     assert_eq!(asks(&mut second, &token()).1.limits, ann.limits[..1]);
-    // The same user is the same key on every gateway; another has another; without a tenant its limit doesn't apply.
+    // The same user is the same key on every gateway; another has another; without a tenant its limit doesn't
+    // apply.
     let (_, again) = asks(&mut shared("deny"), &token());
     assert_eq!(again.limits, ann.limits[..1]);
     let (_, bob) = asks(&mut gate, &token().sub("bob"));

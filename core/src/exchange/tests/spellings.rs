@@ -46,7 +46,8 @@ fn a_method_has_one_spelling_and_connect_and_trace_none() {
     }
 }
 
-/// A route is found by the method: one that can't be told belongs to any, whatever else is wrong with the request.
+/// A route is found by the method: one that can't be told belongs to any, whatever else is wrong with the
+/// request.
 #[test]
 fn no_spelling_of_a_method_goes_around_an_enforced_route_of_a_shadow_file() {
     let policy = json!({"mode": "shadow", "routes": [
@@ -106,7 +107,8 @@ fn a_byte_of_a_path_has_one_spelling() {
     assert!(got.edits().rerouted);
 }
 
-/// Windows ends a name before its dots and spaces, and opens a stream of the same file by what follows a colon.
+/// Windows ends a name before its dots and spaces, and opens a stream of the same file by what follows a
+/// colon.
 #[test]
 fn a_path_that_windows_reads_as_another_does_not_fall_to_a_broader_route() {
     let mut gate = gate(json!({"routes": [

@@ -18,8 +18,8 @@ struct Good {
     signature: Vec<u8>,
 }
 
-/// A line each: bits of the modulus, exponent, modulus, text, signature; keys of `openssl genpkey -pkeyopt rsa_keygen_pubexp:…`, signatures of
-/// `openssl dgst -sha256 -sign`.
+/// A line each: bits of the modulus, exponent, modulus, text, signature; keys of `openssl genpkey -pkeyopt
+/// rsa_keygen_pubexp:…`, signatures of `openssl dgst -sha256 -sign`.
 fn good() -> Vec<Good> {
     include_str!("good.txt").lines().map(read).collect()
 }

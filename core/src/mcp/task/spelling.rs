@@ -1,18 +1,23 @@
-//! How a task's id may be spelled: an id in, whether all readers read the same, and what the sloppiest of them takes it for, out.
+//! How a task's id may be spelled: an id in, whether all readers read the same, and what the sloppiest of
+//! them takes it for, out.
 //!
-//! `+017` and `17` are one to a server that counts, `URN:UUID:…` and the UUID's bare digits to one that parses; `t 1` is refused.
+//! `+017` and `17` are one to a server that counts, `URN:UUID:…` and the UUID's bare digits to one that
+//! parses; `t 1` is refused.
 
-/// From this length on, ids that differ by case alone are one: nobody gives out both, and there are servers that take one for the other.
+/// From this length on, ids that differ by case alone are one: nobody gives out both, and there are servers
+/// that take one for the other.
 const LONG: usize = 16;
 /// Digits of a UUID.
 const UUID: usize = 32;
 
-/// Whether an id is visible ASCII, as servers make them. What readers make of anything else (blanks, NULs, accents, other digits, what can't be seen) has no end.
+/// Whether an id is visible ASCII, as servers make them. What readers make of anything else (blanks, NULs,
+/// accents, other digits, what can't be seen) has no end.
 pub fn is_plain(id: &str) -> bool {
     !id.is_empty() && id.bytes().all(|byte| byte.is_ascii_graphic())
 }
 
-/// What servers take an id for that compare without case or as numbers, or read a UUID in any of its forms: in another spelling a task is the same.
+/// What servers take an id for that compare without case or as numbers, or read a UUID in any of its forms:
+/// in another spelling a task is the same.
 pub fn read_loosely(id: &str) -> String {
     let lower = id.to_ascii_lowercase();
     if let Some(value) = uuid(&lower).or_else(|| number(id)) {
@@ -21,7 +26,8 @@ pub fn read_loosely(id: &str) -> String {
     if id.len() < LONG { id.to_owned() } else { lower }
 }
 
-/// A UUID's value, as a reader finds it that drops what may stand around its digits and between them, and then takes 32 characters for a number (Python's does).
+/// A UUID's value, as a reader finds it that drops what may stand around its digits and between them, and
+/// then takes 32 characters for a number (Python's does).
 fn uuid(lower: &str) -> Option<String> {
     let bare = lower.replace("urn:", "").replace("uuid:", "");
     let bare: String = bare.chars().filter(|c| !matches!(c, '{' | '}' | '(' | ')' | '-')).collect();
@@ -33,7 +39,8 @@ fn uuid(lower: &str) -> Option<String> {
     Some(["uuid:", &digits].concat())
 }
 
-/// An integer's value, as it is written without a sign, zeros before it and what some languages have between digits.
+/// An integer's value, as it is written without a sign, zeros before it and what some languages have between
+/// digits.
 fn number(id: &str) -> Option<String> {
     value(id.strip_prefix('+').unwrap_or(id), |byte| byte.is_ascii_digit())
 }

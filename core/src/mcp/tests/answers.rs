@@ -1,4 +1,5 @@
-//! Answers whatever was asked for: a list by its form, what flows, what is too large for the host, and other charsets.
+//! Answers whatever was asked for: a list by its form, what flows, what is too large for the host, and other
+//! charsets.
 
 use super::lists::{listing, names, shown, tools};
 use super::*;

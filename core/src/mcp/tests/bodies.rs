@@ -293,7 +293,8 @@ fn headers_of_older_eras_allow_nothing() {
     }
 }
 
-/// A good token's call is refused with the body, where the headers can wait for it: headers that disagree with it come first.
+/// A good token's call is refused with the body, where the headers can wait for it: headers that disagree
+/// with it come first.
 #[test]
 fn what_the_headers_refuse_needs_no_body_and_what_they_allow_does() {
     headers_refuse(true);
@@ -351,7 +352,8 @@ fn where_headers_leave_early_they_say_who_calls_and_the_body_still_decides() {
     assert_eq!((post(&mut gate, "list_notes"), post(&mut gate, "add_note")), (200, 403));
 }
 
-/// The identity has left with the headers: a token that wasn't good then isn't good for the body, whatever has changed since.
+/// The identity has left with the headers: a token that wasn't good then isn't good for the body, whatever
+/// has changed since.
 #[test]
 fn headers_that_left_without_an_identity_are_followed_by_no_body() {
     let mut gate =
@@ -379,7 +381,8 @@ fn forged() -> String {
     format!("{head}.{start}{flipped}{}", &end[1..])
 }
 
-/// Whom no token vouches for gets an answer before a byte of a body that couldn't change it, and little room for one that could.
+/// Whom no token vouches for gets an answer before a byte of a body that couldn't change it, and little room
+/// for one that could.
 #[test]
 fn a_body_is_read_only_where_it_can_change_the_answer() {
     let headers = |token: Option<&str>| {

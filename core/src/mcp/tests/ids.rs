@@ -1,4 +1,5 @@
-//! Errors carry the id of the call that they answer, wherever it could be read, and the version that the body alone names.
+//! Errors carry the id of the call that they answer, wherever it could be read, and the version that the body
+//! alone names.
 
 use super::*;
 #[cfg(target_arch = "wasm32")]
@@ -210,7 +211,8 @@ fn a_refusal_says_what_is_wrong_with_a_body() {
     }
 }
 
-/// Of a body that another reader accepts the id is the same; of any other it is looked for without end or harm.
+/// Of a body that another reader accepts the id is the same; of any other it is looked for without end or
+/// harm.
 #[cfg(not(target_arch = "wasm32"))]
 mod by_another_reader {
     use crate::json::{self, Bounds};

@@ -309,7 +309,8 @@ fn a_list_hides_under_no_other_id_message_or_stream() {
             );
         }
     }
-    // A stream that is opened by GET carries whatever the server says, answers that are taken up again among it.
+    // A stream that is opened by GET carries whatever the server says, answers that are taken up again among
+    // it.
     let auth = format!("Bearer {reader}");
     let (got, mut stream) = gate.open("/mcp", &[("authorization", &auth)]);
     assert_eq!(got.status(), 200);

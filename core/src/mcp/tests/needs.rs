@@ -48,7 +48,8 @@ fn every_operation_needs_the_routes_own_scopes_too() {
     }
 }
 
-/// No scope helps where nothing is allowed, and none is needed where all is: the challenge asks for none, not even the route's.
+/// No scope helps where nothing is allowed, and none is needed where all is: the challenge asks for none, not
+/// even the route's.
 #[test]
 fn a_challenge_asks_for_no_scope_that_would_not_help() {
     let mut gate = scoped(&json!({"scopes": ["base"]}));

@@ -1,4 +1,5 @@
-//! A task is its caller's, and follows the rule of the tool that made it; what nobody knows of is left to `mcp.tasks`.
+//! A task is its caller's, and follows the rule of the tool that made it; what nobody knows of is left to
+//! `mcp.tasks`.
 
 mod answers;
 mod attacks;
@@ -189,8 +190,8 @@ fn the_task_of_a_public_tool_is_as_open_as_the_tool_until_somebody_has_signed_in
     }
 }
 
-/// Only what makes a task does so, and only where every reader finds the same one.
-/// A server that gives an id to two: what the one was given must not become the other's, nor the other's the one's.
+/// Only what makes a task does so, and only where every reader finds the same one. A server that gives an id
+/// to two: what the one was given must not become the other's, nor the other's the one's.
 #[test]
 fn an_id_that_two_were_given_is_nobodys() {
     let (ann, ben) = (ann(), ben());
@@ -212,7 +213,8 @@ fn an_id_that_two_were_given_is_nobodys() {
     }
 }
 
-/// Servers compare without case, trim, and read a UUID in many forms: in another spelling a task is still its caller's.
+/// Servers compare without case, trim, and read a UUID in many forms: in another spelling a task is still its
+/// caller's.
 #[test]
 fn an_id_in_another_spelling_is_the_same_task() {
     let uuid = "786512e2-9e0d-44bd-8f29-789f320fe840";

@@ -221,7 +221,8 @@ fn keys_that_come_while_a_body_passes_decide_about_it() {
     }
 }
 
-/// By its spelling Envoy could take it for the other route's: it is enforced, and its headers are held where they can be.
+/// By its spelling Envoy could take it for the other route's: it is enforced, and its headers are held where
+/// they can be.
 #[test]
 fn a_call_that_could_be_an_enforced_routes_is_not_only_watched() {
     let routes =

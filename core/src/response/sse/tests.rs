@@ -1,4 +1,5 @@
-//! Events in every cut and form, with a cut that takes the word "secret" out of lists and can't read what isn't JSON.
+//! Events in every cut and form, with a cut that takes the word "secret" out of lists and can't read what
+//! isn't JSON.
 
 use super::*;
 #[cfg(target_arch = "wasm32")]

@@ -1,7 +1,9 @@
-//! JSON read strictly, and nothing built from it: bytes in, the same text as a [`Text`] out, or what is wrong with it (RFC 8259). Memory grows by the
-//! names of the objects that are open alone, so that a body of many small values takes no more than itself.
+//! JSON read strictly, and nothing built from it: bytes in, the same text as a [`Text`] out, or what is wrong
+//! with it (RFC 8259). Memory grows by the names of the objects that are open alone, so that a body of many
+//! small values takes no more than itself.
 //!
-//! `{"a":[1e999,"\ud800"]}` is accepted, since nobody is asked for these values yet; `{"a":1,"a":2}`, `{"\ud800":1}`, `[01]` and trailing bytes are not.
+//! `{"a":[1e999,"\ud800"]}` is accepted, since nobody is asked for these values yet; `{"a":1,"a":2}`,
+//! `{"\ud800":1}`, `[01]` and trailing bytes are not.
 
 use super::text::{Text, unescape};
 use crate::{bytes, sorted};
@@ -81,7 +83,8 @@ struct Reader<'t> {
     names: Vec<Cow<'t, str>>,
 }
 
-/// Most names that are compared one by one as they come. Many, which a client may send, are sorted when all are there.
+/// Most names that are compared one by one as they come. Many, which a client may send, are sorted when all
+/// are there.
 const FEW: usize = 16;
 
 /// What stands in a string as it is; bytes from 0x80 on, too, since the text is UTF-8.

@@ -109,7 +109,8 @@ impl<'t> Scanner<'t> {
     }
 }
 
-/// By arithmetic on all eight bytes at once: a byte that is zero after the exclusive or borrows from its highest bit.
+/// By arithmetic on all eight bytes at once: a byte that is zero after the exclusive or borrows from its
+/// highest bit.
 fn has_quote_or_backslash(word: [u8; 8]) -> bool {
     const ONES: u64 = u64::MAX / 0xff;
     let word = u64::from_ne_bytes(word);

@@ -1,4 +1,5 @@
-//! Members and items of a JSON text that was checked ([`super::check`]), found where they are wanted: nothing is built for what nobody asks for.
+//! Members and items of a JSON text that was checked ([`super::check`]), found where they are wanted: nothing
+//! is built for what nobody asks for.
 
 use super::scan::Scanner;
 use std::borrow::Cow;
@@ -85,7 +86,8 @@ impl<'t> Text<'t> {
     }
 }
 
-/// The text of a string as it is written in a checked document; `None`: it is none, or has half of a surrogate pair.
+/// The text of a string as it is written in a checked document; `None`: it is none, or has half of a
+/// surrogate pair.
 pub fn string(text: &str) -> Option<Cow<'_, str>> {
     let inner = text.strip_prefix('"')?.strip_suffix('"')?;
     if inner.contains('\\') { unescape(inner).map(Cow::Owned) } else { Some(Cow::Borrowed(inner)) }

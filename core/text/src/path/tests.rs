@@ -100,7 +100,8 @@ proptest! {
             prop_assert_eq!(&again.path, &once.path);
             prop_assert!(!again.changed);
             prop_assert!(!once.path.contains("//") && !once.path.split('/').any(|s| s.ends_with('.')));
-            // Each byte has one spelling: decoding all, and encoding what may not stand there, comes to the same.
+            // Each byte has one spelling: decoding all, and encoding what may not stand there, comes to the
+            // same.
             let decoded = decoded(once.path.as_bytes());
             prop_assert_eq!(spelled(&decoded), once.path.clone());
             prop_assert_eq!(decoded, self::decoded(target.split(|b| *b == b'?').next().unwrap()));

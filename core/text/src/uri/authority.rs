@@ -3,7 +3,8 @@
 use super::escape::is_unreserved;
 use std::net::{Ipv4Addr, Ipv6Addr};
 
-/// `default_port`: that of a scheme whose hosts are the Internet's; without one a host is whatever the server says.
+/// `default_port`: that of a scheme whose hosts are the Internet's; without one a host is whatever the server
+/// says.
 pub fn is_good(authority: &str, default_port: Option<u16>) -> bool {
     let Some((host, port)) = host_and_port(authority) else { return false };
     // No user either: `@` is in no host.

@@ -26,7 +26,8 @@ pub enum UriFault {
     Authority,
     /// `.` or `..`.
     DotSegment,
-    /// Nothing where something must be: `//` in the path of a file, an empty query or fragment, `http://a` without its `/`.
+    /// Nothing where something must be: `//` in the path of a file, an empty query or fragment, `http://a`
+    /// without its `/`.
     Empty,
 }
 
@@ -111,7 +112,8 @@ fn is_scheme(text: &str) -> bool {
 /// RFC 3986 §2: unreserved, reserved, and the sign of escapes.
 static CHARACTERS: [bool; 256] = bytes::set(b"-._~:/?#[]@!$&'()*+,;=%", true);
 
-/// What isn't ASCII is judged in both its spellings; only letters and digits may stand so, and none of those that look like ASCII.
+/// What isn't ASCII is judged in both its spellings; only letters and digits may stand so, and none of those
+/// that look like ASCII.
 fn check_characters(text: &str) -> Result<(), UriFault> {
     let is_good = |c: char| match u8::try_from(c) {
         Ok(byte) if byte.is_ascii() => bytes::all_in(&CHARACTERS, &[byte]),

@@ -13,8 +13,8 @@ pub(super) fn is_unreserved(byte: u8) -> bool {
     byte.is_ascii_alphanumeric() || b"-._~".contains(&byte)
 }
 
-/// What a server that decodes reads: escapes of reserved characters as those, an escaped backslash as the slash that many take it for, and what
-/// isn't ASCII in its other spelling. `None`: the same.
+/// What a server that decodes reads: escapes of reserved characters as those, an escaped backslash as the
+/// slash that many take it for, and what isn't ASCII in its other spelling. `None`: the same.
 pub fn decoded(uri: &str) -> Option<String> {
     let mut out = String::with_capacity(uri.len());
     let mut rest = uri.as_bytes();

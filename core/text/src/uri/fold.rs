@@ -1,5 +1,5 @@
-//! URIs as sloppy servers take them: without case, without what stands twice or can be left out, decoded. Text in, a key out; two URIs that such a
-//! server takes for one have the same.
+//! URIs as sloppy servers take them: without case, without what stands twice or can be left out, decoded.
+//! Text in, a key out; two URIs that such a server takes for one have the same.
 
 use super::escape::escape;
 use crate::names::plain;

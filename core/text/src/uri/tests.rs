@@ -302,7 +302,8 @@ proptest! {
         let is_whole = |start: &&str| !start.ends_with('%') && !start.ends_with("%2");
         if let Some(start) = text.get(..cut).filter(is_whole).filter(|start| !start.ends_with([' ', '.', ':', '0'])) {
             let (whole, start) = (folded(&text), folded_start(start));
-            // A rule's beginning is followed by one character or more, which a slash or blank alone may not be.
+            // A rule's beginning is followed by one character or more, which a slash or blank alone may not
+            // be.
             prop_assert!(whole.starts_with(start.trim_end_matches('/')), "{} {}", whole, start);
         }
     }

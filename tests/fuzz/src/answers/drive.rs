@@ -1,4 +1,5 @@
-//! An answer through the core, as `core/driver/src/stream/response.rs` takes it there: its text in, what the client sees of it out.
+//! An answer through the core, as `core/driver/src/stream/response.rs` takes it there: its text in, what the
+//! client sees of it out.
 
 use crate::gateway::Gateway;
 use gatewaystack_core::exchange::Exchange;

@@ -1,5 +1,6 @@
-//! What becomes of an answer that everybody reads alike. In: its JSON, as `serde_json` has it. Out: the same after the rules, and a panic where the client sees
-//! something else. What readers differ about is `found.rs`'s.
+//! What becomes of an answer that everybody reads alike. In: its JSON, as `serde_json` has it. Out: the same
+//! after the rules, and a panic where the client sees something else. What readers differ about is
+//! `found.rs`'s.
 
 use super::Case;
 use super::drive::{End, Seen};

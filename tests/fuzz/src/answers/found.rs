@@ -1,5 +1,5 @@
-//! Nobody finds a list with what the caller may not use. In: what a client sees. Out: a panic where the most lenient reader finds a name in a list that the
-//! caller isn't shown by the rules.
+//! Nobody finds a list with what the caller may not use. In: what a client sees. Out: a panic where the most
+//! lenient reader finds a name in a list that the caller isn't shown by the rules.
 
 use super::Case;
 use super::drive::Seen;

@@ -1,4 +1,5 @@
-//! Questions whose answers are fuzzed. In: a question and who asks it. Out: what the core says of the request.
+//! Questions whose answers are fuzzed. In: a question and who asks it. Out: what the core says of the
+//! request.
 
 use crate::gateway::{Caller, Gateway, Judged};
 use crate::rules::Kind;

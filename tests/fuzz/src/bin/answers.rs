@@ -1,4 +1,5 @@
-//! The fuzz target of the answer filter. In: libFuzzer's arguments, and the bytes that it makes. Out: nothing, or the end of the process at a broken promise.
+//! The fuzz target of the answer filter. In: libFuzzer's arguments, and the bytes that it makes. Out:
+//! nothing, or the end of the process at a broken promise.
 
 #![cfg_attr(fuzzing, no_main)]
 

@@ -1,5 +1,6 @@
-//! Calls in a body. In: a body, who sends it and by which route. Out: whether the caller may what `serde_json` finds in it, where everybody reads that alike; and a
-//! panic where a forwarded body has a call, to any reader, that its caller may not.
+//! Calls in a body. In: a body, who sends it and by which route. Out: whether the caller may what
+//! `serde_json` finds in it, where everybody reads that alike; and a panic where a forwarded body has a call,
+//! to any reader, that its caller may not.
 
 use super::Case;
 use crate::loose::{self, Loose, folded, values};

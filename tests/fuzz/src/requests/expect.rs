@@ -1,4 +1,5 @@
-//! What is decided about a request that everybody reads alike. In: a request. Out: whether it must pass; nothing where readers may differ.
+//! What is decided about a request that everybody reads alike. In: a request. Out: whether it must pass;
+//! nothing where readers may differ.
 
 use super::target::plain_segments;
 use super::{Case, Speaks, body};

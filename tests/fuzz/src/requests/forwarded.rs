@@ -1,5 +1,5 @@
-//! What is forwarded means one thing, and that is allowed. In: a request and the edits of its permit. Out: a panic where a server could read method, path, query,
-//! headers or body as something that the caller may not.
+//! What is forwarded means one thing, and that is allowed. In: a request and the edits of its permit. Out: a
+//! panic where a server could read method, path, query, headers or body as something that the caller may not.
 
 use super::target::{parameters, readings, sloppy_name, spelled};
 use super::{Case, body};

@@ -1,12 +1,13 @@
-//! Paths and queries as servers read them. In: a target's parts. Out: the one spelling of a path, all that it may be read as, and the names in a query as the
-//! sloppiest server has them.
+//! Paths and queries as servers read them. In: a target's parts. Out: the one spelling of a path, all that it
+//! may be read as, and the names in a query as the sloppiest server has them.
 
 use crate::uris::{decoded, segments};
 
 /// What stands in a path as it is (RFC 3986 `pchar`, without parameters).
 const PLAIN: &str = "-._~!$&'()*+,=:@";
 
-/// The one spelling of a path, where it has one that nobody reads in another way: decode all, look at the segments, escape what must be.
+/// The one spelling of a path, where it has one that nobody reads in another way: decode all, look at the
+/// segments, escape what must be.
 pub fn spelled(path: &str) -> Option<String> {
     let rest = path.strip_prefix('/')?;
     let mut out = String::new();
@@ -61,7 +62,8 @@ pub fn parameters(query: &str) -> impl Iterator<Item = &str> {
     query.split(['&', ';']).filter(|parameter| !parameter.is_empty())
 }
 
-/// A parameter's name as sloppy servers have it: decoded in all ways, without what they drop, up to what they end it at.
+/// A parameter's name as sloppy servers have it: decoded in all ways, without what they drop, up to what they
+/// end it at.
 pub fn sloppy_name(parameter: &str) -> String {
     let name = parameter.split('=').next().unwrap_or_default().replace('+', " ");
     let name = decoded(&unicode(&name));

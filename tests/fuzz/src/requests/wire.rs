@@ -1,4 +1,5 @@
-//! A request as Envoy shows it to the filter. In: a text. Out: its parts, with what the host's codecs wouldn't let pass left out.
+//! A request as Envoy shows it to the filter. In: a text. Out: its parts, with what the host's codecs
+//! wouldn't let pass left out.
 
 use crate::gateway::Caller;
 use serde_json::Value;

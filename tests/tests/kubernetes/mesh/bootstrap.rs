@@ -20,7 +20,8 @@ pub struct Filter {
     access_log: (String, Option<String>),
 }
 
-/// The format that MeshConfig has to have, as the documents and the chart's notes say it, and the requests that the chart's Telemetry is for.
+/// The format that MeshConfig has to have, as the documents and the chart's notes say it, and the requests
+/// that the chart's Telemetry is for.
 fn mesh_log(objects: &Objects, name: &str) -> (String, Option<String>) {
     let format = r#""{\"status\":%RESPONSE_CODE%%FILTER_STATE(wasm.gatewaystack:PLAIN)%}\n""#;
     let line = format!("logFormat: {{ text: {format} }}");
@@ -84,7 +85,8 @@ fn wasm_plugin(plugin: &Value, access_log: (String, Option<String>)) -> Filter {
     }
 }
 
-/// As Istio's pilot puts an EnvoyFilter's patches in, and its agent then changes the code and takes its own variables out.
+/// As Istio's pilot puts an EnvoyFilter's patches in, and its agent then changes the code and takes its own
+/// variables out.
 fn envoy_filter(filter: &Value, access_log: (String, Option<String>)) -> Filter {
     let patches = filter["spec"]["configPatches"].as_array().unwrap();
     let of = |kind: &str| -> &Value {

@@ -1,7 +1,8 @@
 //! A Docker engine: the one that runs already, else Debian's, started for us alone.
 //!
-//! Ours has its own folders below `target`, and network and mounts that only it and its containers see: no rule of the machine's
-//! firewall changes, none of the machine's ports is taken, and nothing is left when it ends.
+//! Ours has its own folders below `target`, and network and mounts that only it and its containers see: no
+//! rule of the machine's firewall changes, none of the machine's ports is taken, and nothing is left when it
+//! ends.
 
 use std::{
     fs,

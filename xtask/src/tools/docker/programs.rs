@@ -1,5 +1,5 @@
-//! What the images hold. In: the sources. Out: a folder with the programs (without libraries), the filter and the roots of TLS,
-//! as `deploy/images/Dockerfile` takes it for `PROGRAMS=prebuilt`.
+//! What the images hold. In: the sources. Out: a folder with the programs (without libraries), the filter and
+//! the roots of TLS, as `deploy/images/Dockerfile` takes it for `PROGRAMS=prebuilt`.
 
 use std::{fs, path::PathBuf};
 

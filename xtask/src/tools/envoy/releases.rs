@@ -1,5 +1,5 @@
-//! Which Envoys are supported. In: `envoy/versions.yaml`, built into the binary. Out: the releases, the default, and those of the short
-//! form of the matrix.
+//! Which Envoys are supported. In: `envoy/versions.yaml`, built into the binary. Out: the releases, the
+//! default, and those of the short form of the matrix.
 
 use anyhow::{Context, Result};
 use serde::Deserialize;

@@ -79,7 +79,8 @@ fn a_request_that_belongs_to_a_task_is_judged_as_what_asks_for_it() {
     }
 }
 
-/// What a notification names is another's, or not: a client may have made a task for a request of the server's.
+/// What a notification names is another's, or not: a client may have made a task for a request of the
+/// server's.
 #[test]
 fn notifications_and_answers_name_no_task_of_anothers() {
     for (mut gate, _, others) in modes() {
