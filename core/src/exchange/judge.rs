@@ -41,7 +41,7 @@ pub(super) enum Entry<'a> {
 pub(super) fn begin(world: &World<'_>, headers: Headers) -> Judged {
     go_on(
         world,
-        HeldRequest { facts: DecisionRecord::default(), headers, known: Findings::default() },
+        HeldRequest { facts: Box::default(), headers, known: Findings::default() },
         Entry::Start,
     )
 }

@@ -48,7 +48,7 @@ pub(super) fn observe(
 /// Refuses what can't be judged; in shadow mode it passes without what clients say of themselves.
 pub(super) fn refuse_unparsed(
     world: &World<'_>,
-    mut facts: DecisionRecord,
+    mut facts: Box<DecisionRecord>,
     headers: Pairs<'_>,
     fault: RequestFault,
 ) -> Judged {
@@ -89,7 +89,7 @@ fn mcp_route<'p>(
     }
 }
 
-pub(super) fn passed(facts: DecisionRecord) -> Exchange {
+pub(super) fn passed(facts: Box<DecisionRecord>) -> Exchange {
     Exchange::Forwarded(Forwarded {
         facts,
         response: Vec::new(),

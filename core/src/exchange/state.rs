@@ -33,7 +33,7 @@ pub enum Exchange {
     /// The request has passed.
     Forwarded(Forwarded),
     /// We have answered.
-    Replied(DecisionRecord),
+    Replied(Box<DecisionRecord>),
 }
 
 /// A request that is held.
@@ -80,7 +80,7 @@ pub(super) struct Uncounted {
 /// A request that will be judged again, and what is known of it.
 #[derive(Debug)]
 pub struct HeldRequest {
-    pub(super) facts: DecisionRecord,
+    pub(super) facts: Box<DecisionRecord>,
     pub(super) headers: Headers,
     pub(super) known: Findings,
 }
@@ -98,7 +98,7 @@ pub(super) struct Findings {
 #[derive(Debug)]
 pub struct Forwarded {
     /// For the record.
-    pub facts: DecisionRecord,
+    pub facts: Box<DecisionRecord>,
     /// Headers to set in the answer.
     pub response: ResponseHeaders,
     /// Whether what it says of origins is taken out of it before.
@@ -147,12 +147,12 @@ impl Exchange {
     }
 
     /// The same, taken out.
-    pub(super) fn into_facts(self) -> DecisionRecord {
+    pub(super) fn into_facts(self) -> Box<DecisionRecord> {
         match self {
             Self::Forwarded(forwarded) => forwarded.facts,
             Self::Replied(facts) => facts,
             Self::Waiting(Waiting { held, .. }) | Self::Watched(held) => held.facts,
-            Self::New => DecisionRecord::default(),
+            Self::New => Box::default(),
         }
     }
 
