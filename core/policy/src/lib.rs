@@ -17,6 +17,7 @@
 pub mod error;
 pub mod policy;
 pub mod index;
+pub mod bounds;
 pub mod raw;
 mod form;
 mod structure;

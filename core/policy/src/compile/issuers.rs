@@ -1,12 +1,11 @@
 //! Issuers: whom we trust, where their keys are, and how their users are told apart (contract §2).
 
 use super::common::{self, Errors};
+use crate::bounds::{self, Span};
 use crate::policy::{HttpUrl, Issuer, JwksSource};
 use crate::raw::{RawDuration, RawIssuer, RawPolicy};
 use crate::values::{duration, name, url};
 use gatewaystack_text::hash;
-
-const MAX_ISSUERS: usize = 100;
 
 /// Compiles `issuers`.
 pub fn compile(raw: &RawPolicy, errors: &mut Errors) -> Vec<Issuer> {
@@ -14,8 +13,9 @@ pub fn compile(raw: &RawPolicy, errors: &mut Errors) -> Vec<Issuer> {
     if list.is_empty() {
         errors.push("issuers", "expected at least one issuer with `issuer` and `audiences`");
     }
-    if list.len() > MAX_ISSUERS {
-        errors.push("issuers", format!("expected at most {MAX_ISSUERS} issuers"));
+    let most = bounds::ISSUERS.most;
+    if list.len() > most {
+        errors.push("issuers", format!("expected at most {most} issuers"));
     }
     let insecure = raw.allow_insecure_jwks.unwrap_or(false);
     let compiled: Vec<Issuer> =
@@ -29,10 +29,10 @@ fn one(at: usize, raw: &RawIssuer, insecure: bool, errors: &mut Errors) -> Issue
     let path = format!("issuers[{at}]");
     let (issuer, base) = identifier(raw, &path, errors);
     let mut timing = Timing { path: &path, errors };
-    let refresh_ms = timing.ms("refresh", raw.refresh.as_ref(), 300_000, 30_000, 3_600_000);
-    let max_stale_ms =
-        timing.ms("max_stale", raw.max_stale.as_ref(), 86_400_000, refresh_ms, 30 * 86_400_000);
-    let leeway_s = timing.ms("leeway", raw.leeway.as_ref(), 60_000, 0, 300_000).div_ceil(1_000);
+    let refresh_ms = timing.ms("refresh", raw.refresh.as_ref(), 300_000, bounds::REFRESH_MS);
+    let stale = Span { least: refresh_ms, ..bounds::MAX_STALE_MS };
+    let max_stale_ms = timing.ms("max_stale", raw.max_stale.as_ref(), 86_400_000, stale);
+    let leeway_s = timing.ms("leeway", raw.leeway.as_ref(), 60_000, bounds::LEEWAY_MS).div_ceil(1_000);
     let jwks = match &raw.jwks_uri {
         Some(text) => {
             JwksSource::Uri(jwks_uri(text, &path, insecure, errors).unwrap_or_else(|| base.clone()))
@@ -65,9 +65,9 @@ struct Timing<'a> {
 }
 
 impl Timing<'_> {
-    fn ms(&mut self, member: &str, raw: Option<&RawDuration>, default: u64, min: u64, max: u64) -> u64 {
+    fn ms(&mut self, member: &str, raw: Option<&RawDuration>, default: u64, allowed: Span) -> u64 {
         let given = raw.and_then(|d| {
-            self.errors.keep(format!("{}.{member}", self.path), duration::within(&d.0, min, max))
+            self.errors.keep(format!("{}.{member}", self.path), duration::within(&d.0, allowed))
         });
         given.unwrap_or(default)
     }

@@ -2,6 +2,7 @@
 
 use super::common::Errors;
 use super::routes;
+use crate::bounds;
 use crate::policy::LimitService;
 use crate::raw::{RawPolicy, RawRateLimitService};
 use crate::values::{duration, name};
@@ -9,8 +10,8 @@ use gatewaystack_text::hash;
 
 /// What its name is in the service's own configuration where the policy says nothing.
 const DOMAIN: &str = "gatewaystack";
-/// Longest time that a request may be held for an answer, and the default.
-const TIMEOUTS_MS: (u64, u64) = (5_000, 100);
+/// How long a request is held for an answer where the policy says nothing.
+const TIMEOUT_MS: u64 = 100;
 
 /// Compiles `rate_limit_service`; a limit over machines needs one.
 pub fn compile(raw: &RawPolicy, errors: &mut Errors) -> Option<LimitService> {
@@ -53,7 +54,7 @@ fn service(raw: &RawRateLimitService, errors: &mut Errors) -> LimitService {
     let domain = raw.domain.clone().unwrap_or_else(|| DOMAIN.to_owned());
     errors.keep("rate_limit_service.domain", name::check_cluster(&domain));
     let timeout = raw.timeout.as_ref().and_then(|timeout| {
-        errors.keep("rate_limit_service.timeout", duration::within(&timeout.0, 1, TIMEOUTS_MS.0))
+        errors.keep("rate_limit_service.timeout", duration::within(&timeout.0, bounds::SERVICE_TIMEOUT_MS))
     });
-    LimitService { cluster, url, domain, timeout_ms: timeout.unwrap_or(TIMEOUTS_MS.1) }
+    LimitService { cluster, url, domain, timeout_ms: timeout.unwrap_or(TIMEOUT_MS) }
 }

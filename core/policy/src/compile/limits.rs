@@ -1,6 +1,7 @@
 //! Rate limits (contract §6): the policy's rules, or without any 600 requests a minute per user and 300 failures per address.
 
 use super::common::Errors;
+use crate::bounds;
 use crate::overlap;
 use crate::policy::limits::{FAILURES_MAX, USER_MAX};
 use crate::policy::{AddressRange, LimitKey, Pattern, RateLimit, Route, SharedLimit};
@@ -8,8 +9,6 @@ use crate::raw::{RawBy, RawFailureMode, RawOn, RawPolicy, RawRateLimit};
 use crate::values::{duration, name, pattern};
 use std::net::IpAddr;
 
-const MAX_RULES: usize = 64;
-const MAX_WINDOW_MS: u64 = 30 * 86_400_000;
 /// Windows that every rate limit service counts in, with their names.
 const SHARED_WINDOWS: [(u64, &str); 4] =
     [(1_000, "1s"), (60_000, "1m"), (3_600_000, "1h"), (86_400_000, "1d")];
@@ -17,8 +16,9 @@ const SHARED_WINDOWS: [(u64, &str); 4] =
 /// Compiles `rate_limits`; `routes` are all, built-in and own.
 pub fn compile(raw: &RawPolicy, routes: &[Route], errors: &mut Errors) -> Vec<RateLimit> {
     let Some(list) = &raw.rate_limits else { return defaults() };
-    if list.len() > MAX_RULES {
-        errors.push("rate_limits", format!("expected at most {MAX_RULES} rules"));
+    let most = bounds::RATE_LIMITS.most;
+    if list.len() > most {
+        errors.push("rate_limits", format!("expected at most {most} rules"));
     }
     let mut limits: Vec<RateLimit> = Vec::new();
     for (at, raw) in list.iter().enumerate() {
@@ -49,7 +49,7 @@ fn defaults() -> Vec<RateLimit> {
 
 fn one(raw: &RawRateLimit, path: &str, routes: &[Route], errors: &mut Errors) -> RateLimit {
     let max = match raw.max {
-        Some(max @ 1..=4_294_967_295) => u32::try_from(max).unwrap_or(u32::MAX),
+        Some(max) if bounds::REQUESTS.takes(max) => u32::try_from(max).unwrap_or(u32::MAX),
         Some(_) => {
             errors.push(format!("{path}.max"), "expected a number of requests from 1 to 4294967295");
             1
@@ -60,9 +60,7 @@ fn one(raw: &RawRateLimit, path: &str, routes: &[Route], errors: &mut Errors) ->
         }
     };
     let window_ms = match &raw.window {
-        Some(window) => {
-            errors.keep(format!("{path}.window"), duration::within(&window.0, 100, MAX_WINDOW_MS))
-        }
+        Some(window) => errors.keep(format!("{path}.window"), duration::within(&window.0, bounds::WINDOW_MS)),
         None => {
             errors.push(format!("{path}.window"), "required: a duration such as \"60s\"");
             None

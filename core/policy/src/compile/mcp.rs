@@ -1,6 +1,7 @@
 //! MCP routes (docs/policy.md, `routes[].mcp`; contract §12): rules by tool, prompt and resource in, compiled ones out.
 
 use super::common::{self, Errors};
+use crate::bounds;
 use crate::policy::{
     BodyCaps, ChallengeMode, Keys, Mcp, McpRule, McpRules, Pattern, ScopeRule, Sessions, Tasks,
 };
@@ -11,11 +12,8 @@ use gatewaystack_text::{names, sorted};
 use serde_json::Value;
 use std::collections::BTreeMap;
 
-/// The largest body that is read, and the largest answer that is filtered.
+/// The largest body that is read, and the largest answer that is filtered, where the policy says nothing.
 const MAX_BODY: u64 = 1_048_576;
-const LARGEST_BODY: u64 = 64 * 1_048_576;
-/// Names of one map.
-const MAX_RULES: usize = 10_000;
 const MAX_NAME: usize = 1_024;
 
 /// Methods that have a rule of their own by what they name: `lazy_auth` can't open them.
@@ -127,8 +125,9 @@ fn rules(
         rules.allow_unlisted = unlisted(&Value::from(word), beside_path, errors);
     }
     let list = raw.into_iter().flatten();
-    if raw.is_some_and(|map| map.len() > MAX_RULES) {
-        errors.push(path, format!("expected at most {MAX_RULES} names"));
+    let most = bounds::RULES.most;
+    if raw.is_some_and(|map| map.len() > most) {
+        errors.push(path, format!("expected at most {most} names"));
     }
     for (name, value) in list {
         let path = format!("{path}.{name}");
@@ -295,10 +294,11 @@ fn origins(policy: &RawPolicy, raw: &RawMcp, path: &str, errors: &mut Errors) ->
 /// A cap on what is read, in bytes.
 pub fn cap(given: Option<u64>, path: &str, errors: &mut Errors) -> usize {
     let bytes = given.unwrap_or(MAX_BODY);
-    if !(1_024..=LARGEST_BODY).contains(&bytes) {
-        errors.push(path, format!("expected 1024 to {LARGEST_BODY} bytes"));
+    let bounds::Span { least, most } = bounds::BODY_BYTES;
+    if !bounds::BODY_BYTES.takes(bytes) {
+        errors.push(path, format!("expected {least} to {most} bytes"));
     }
-    usize::try_from(bytes.min(LARGEST_BODY)).unwrap_or(usize::MAX)
+    usize::try_from(bytes.min(most)).unwrap_or(usize::MAX)
 }
 
 /// What this route's own metadata document advertises (contract §4).

@@ -14,6 +14,7 @@ pub mod scope_prefix;
 mod webhook;
 
 use super::Place;
+use super::bounds;
 use super::error::ConfigError;
 use super::policy::{
     AuditSubject, ChallengeScope, Cors, HttpUrl, Identity, Metadata, Policy, Route, Verifier,
@@ -28,7 +29,6 @@ use serde_json::Value;
 
 /// How long a body may take.
 const BODY_TIMEOUT_MS: u64 = 300_000;
-const MAX_BODY_TIMEOUT_MS: u64 = 3_600_000;
 
 /// Compiles `raw`; `folded` is the JSON that it was read from, which names the revision.
 pub fn compile(raw: &mut RawPolicy, folded: &Value, place: Place) -> (Policy, Vec<ConfigError>) {
@@ -36,7 +36,7 @@ pub fn compile(raw: &mut RawPolicy, folded: &Value, place: Place) -> (Policy, Ve
     let scope_prefix = scope_prefix::find(raw, &mut errors);
     scope_prefix::complete(raw, &scope_prefix);
     let raw = &*raw;
-    if raw.version.is_some_and(|v| v != 1) {
+    if raw.version.is_some_and(|v| !bounds::VERSION.takes(v)) {
         errors.push("version", "expected 1: this version of GatewayStack reads no other form");
     }
     let mode = mode(raw.mode);
@@ -101,7 +101,7 @@ pub fn compile(raw: &mut RawPolicy, folded: &Value, place: Place) -> (Policy, Ve
 fn body_timeout(raw: &RawPolicy, errors: &mut Errors) -> u64 {
     let given = raw.body_timeout.as_ref();
     let given =
-        given.and_then(|d| errors.keep("body_timeout", duration::within(&d.0, 1_000, MAX_BODY_TIMEOUT_MS)));
+        given.and_then(|d| errors.keep("body_timeout", duration::within(&d.0, bounds::BODY_TIMEOUT_MS)));
     given.unwrap_or(BODY_TIMEOUT_MS)
 }
 

@@ -3,6 +3,7 @@
 
 use super::common::Errors;
 use super::routes;
+use crate::bounds;
 use crate::policy::{Own, Promotion, Records};
 use crate::raw::{RawListen, RawPolicy, RawRecords};
 use crate::values::name;
@@ -64,7 +65,7 @@ fn records(raw: &RawPolicy, errors: &mut Errors) -> Records {
 
 fn trusted_hops(listen: &RawListen, errors: &mut Errors) -> u32 {
     let hops = listen.trusted_hops.unwrap_or(0);
-    if hops > 32 {
+    if !bounds::TRUSTED_HOPS.takes(hops) {
         errors.push("listen.trusted_hops", "expected the number of proxies in front, from 0 to 32");
     }
     u32::try_from(hops).unwrap_or(0)
@@ -76,11 +77,10 @@ fn connections_per_address(listen: &RawListen, errors: &mut Errors) -> Option<u3
     if cap > 0 && listen.trusted_hops.unwrap_or(0) > 0 {
         errors.push(path, "expected 0 with `trusted_hops`: all connections are the proxies', which have to count their clients'");
     }
-    let cap = u32::try_from(cap).ok();
-    if cap.is_none_or(|cap| cap > 1_000_000) {
+    if !bounds::CONNECTIONS.takes(cap) {
         errors.push(path, "expected a number of connections from 1 to 1000000, or 0 for any number");
     }
-    cap
+    u32::try_from(cap).ok()
 }
 
 fn tls(listen: &RawListen, errors: &mut Errors) -> Option<(String, String)> {

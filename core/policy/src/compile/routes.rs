@@ -2,6 +2,7 @@
 
 use super::common::{self, Errors};
 use super::{builtins, mcp};
+use crate::bounds;
 use crate::overlap;
 use crate::policy::{
     Access, BodyCaps, Issuer, IssuerId, Mcp, Mode, Pattern, ResponseFilter, Route, ScopeRule,
@@ -10,11 +11,9 @@ use crate::raw::{RawAccess, RawAudience, RawOnMissing, RawPolicy, RawRoute, RawU
 use crate::values::{duration, name, pattern, url};
 use gatewaystack_text::sorted;
 
-const MAX_ROUTES: usize = 10_000;
 /// Time to response headers where neither route nor policy says one (contract §7).
 const TIMEOUT_MS: u64 = 5_000;
 const MCP_TIMEOUT_MS: u64 = 60_000;
-const MAX_TIMEOUT_MS: u64 = 3_600_000;
 
 /// Compiles `routes`.
 pub fn compile(
@@ -25,11 +24,12 @@ pub fn compile(
     errors: &mut Errors,
 ) -> Vec<Route> {
     let list = raw.routes.as_deref().unwrap_or_default();
-    if list.len() > MAX_ROUTES {
-        errors.push("routes", format!("expected at most {MAX_ROUTES} routes"));
+    let most = bounds::ROUTES.most;
+    if list.len() > most {
+        errors.push("routes", format!("expected at most {most} routes"));
     }
     let timeout =
-        raw.timeout.as_ref().and_then(|d| errors.keep("timeout", duration::within(&d.0, 0, MAX_TIMEOUT_MS)));
+        raw.timeout.as_ref().and_then(|d| errors.keep("timeout", duration::within(&d.0, bounds::TIMEOUT_MS)));
     let around = Around { raw, built_in, issuers, mode, timeout_ms: timeout.unwrap_or(TIMEOUT_MS) };
     list.iter().enumerate().map(|(at, route)| around.one(at, route, errors)).collect()
 }
@@ -131,7 +131,7 @@ impl Around<'_> {
         let given = raw
             .timeout
             .as_ref()
-            .and_then(|d| errors.keep(format!("{path}.timeout"), duration::within(&d.0, 0, MAX_TIMEOUT_MS)));
+            .and_then(|d| errors.keep(format!("{path}.timeout"), duration::within(&d.0, bounds::TIMEOUT_MS)));
         given.unwrap_or(if raw.mcp.is_some() { MCP_TIMEOUT_MS } else { self.timeout_ms })
     }
 }

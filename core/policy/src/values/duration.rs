@@ -1,10 +1,18 @@
 //! Durations: `500ms`, `60s`, `5m`, `24h`, `2d` in, milliseconds out. `0` needs no unit.
 
-/// Milliseconds of `text`, which must lie within `min` and `max` (milliseconds).
+use crate::bounds::Span;
+
+/// Milliseconds of `text`, which must be among `allowed` (milliseconds).
 ///
 /// # Errors
 /// What was expected.
-pub fn within(text: &str, min: u64, max: u64) -> Result<u64, String> {
+#[inline(always)]
+pub fn within(text: &str, allowed: Span) -> Result<u64, String> {
+    between(text, allowed.least, allowed.most)
+}
+
+// Two numbers, since a struct would be passed by memory at each of ten places.
+fn between(text: &str, min: u64, max: u64) -> Result<u64, String> {
     let expected =
         || format!("expected a duration from {} to {}, such as \"60s\" or \"5m\"", show(min), show(max));
     let ms = parse(text).ok_or_else(expected)?;
