@@ -117,10 +117,7 @@ enum Command {
         /// What differs, one after the other
         #[arg(required = true, value_name = "OVERRIDE")]
         overrides: Vec<PathBuf>,
-        /// What overrides can't touch, with commas; an empty text locks nothing. Without it: version, mode,
-        /// routes[].mode, hold_headers, verifier, case, environment, issuers, allow_insecure_jwks, identity,
-        /// rate_limits, rate_limit_service, audit
-        #[arg(long, value_name = "MEMBERS")]
+        #[arg(long, value_name = "MEMBERS", help = locked_help())]
         locked: Option<String>,
         /// Variables to fold in for the check, as a dotenv file; they aren't printed
         #[arg(long, value_name = "FILE")]
@@ -179,6 +176,11 @@ enum Command {
     /// exit 0 where nothing does but what is allowed
     #[command(after_help = compare::EXAMPLES)]
     Compare(compare::Arguments),
+}
+
+fn locked_help() -> String {
+    let names = merge::default_names().join(", ");
+    format!("What overrides can't touch, with commas; an empty text locks nothing. Without it: {names}")
 }
 
 const MERGE_RULES: &str = "\

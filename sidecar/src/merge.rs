@@ -14,7 +14,7 @@ use serde_json::Value;
 use std::io::Write as _;
 use std::path::{Path, PathBuf};
 
-pub use locked::{DEFAULT, Locked, MEMBERS, OF_ROUTES};
+pub use locked::{Locked, MEMBERS, OF_ROUTES, default_names};
 pub use rules::{Merged, merge};
 
 /// The merged policy as JSON, which is YAML, too.
@@ -28,11 +28,13 @@ pub fn run(
     env_file: Option<&Path>,
     host: Option<Host>,
 ) -> Result<String, Vec<Fault>> {
-    let names: Vec<&str> = match locked {
-        Some(names) => names.split(',').map(str::trim).filter(|name| !name.is_empty()).collect(),
-        None => DEFAULT.to_vec(),
+    let locked = match locked {
+        Some(names) => {
+            let names = names.split(',').map(str::trim).filter(|name| !name.is_empty());
+            Locked::new(names).map_err(|e| vec![Fault::text(e)])?
+        }
+        None => Locked::by_default(),
     };
-    let locked = Locked::new(names).map_err(|e| vec![Fault::text(e)])?;
     let files: Vec<&Path> = [base].into_iter().chain(overrides.iter().map(PathBuf::as_path)).collect();
     let (documents, source) = read(&files, env_file)?;
     let found = judge(&documents, &locked, &source, host);

@@ -18,6 +18,7 @@ pub mod error;
 pub mod policy;
 pub mod index;
 pub mod bounds;
+pub mod reference;
 pub mod raw;
 mod form;
 mod structure;

@@ -8,6 +8,8 @@
 
 use gatewaystack_core::config::error::ConfigError;
 use gatewaystack_core::config::policy::Policy;
+use gatewaystack_core::config::raw::{RawPolicy, RawRoute};
+use gatewaystack_core::config::reference::{Reader, Section};
 use serde_json::Value;
 
 /// Where the filter runs, and with it where its policy is kept.
@@ -28,10 +30,6 @@ const ANNOTATIONS: usize = 256 * 1024;
 const ROOM: usize = 8 * 1024;
 /// What Envoy buffers of a body where nobody says otherwise.
 const BUFFER: usize = 1024 * 1024;
-
-/// Members that `render` and the sidecar read (*own* in docs/policy.md).
-const OWN: [&str; 5] = ["listen", "sidecar", "upstreams", "timeout", "webhook"];
-const OWN_IN_ROUTES: [&str; 3] = ["upstream", "strip_prefix", "timeout"];
 
 /// Whether the policy fits. `written` is the file's length.
 ///
@@ -77,8 +75,8 @@ pub fn warnings(host: Host, source: &Value, policy: &Policy) -> Vec<ConfigError>
         return all;
     }
     let unread = "is read by an own gateway alone; here routes and upstreams are the proxies'";
-    let top = OWN.iter().filter(|name| source.get(name).is_some());
-    all.extend(top.map(|name| ConfigError::new(*name, unread)));
+    let top = own(&RawPolicy::SECTION).filter(|name| source.get(name).is_some());
+    all.extend(top.map(|name| ConfigError::new(name, unread)));
     if source.pointer("/audit/to").is_some() {
         all.push(ConfigError::new(
             "audit.to",
@@ -87,7 +85,7 @@ pub fn warnings(host: Host, source: &Value, policy: &Policy) -> Vec<ConfigError>
     }
     let routes = source.get("routes").and_then(Value::as_array);
     for (at, route) in routes.into_iter().flatten().enumerate() {
-        let members = OWN_IN_ROUTES.iter().filter(|name| route.get(name).is_some());
+        let members = own(&RawRoute::SECTION).filter(|name| route.get(name).is_some());
         all.extend(members.map(|name| ConfigError::new(format!("routes[{at}].{name}"), unread)));
     }
     if source.get("rate_limit_service").is_some_and(|service| service.get("cluster").is_none()) {
@@ -101,6 +99,12 @@ pub fn warnings(host: Host, source: &Value, policy: &Policy) -> Vec<ConfigError>
         all.extend(unbuffered(source));
     }
     all
+}
+
+/// The members of a section that an own gateway alone reads.
+fn own(section: &'static Section) -> impl Iterator<Item = &'static str> {
+    let own = section.members.iter().filter(|member| member.facts.reader == Reader::Own);
+    own.map(|member| member.name)
 }
 
 /// Caps over what the proxies buffer: a WasmPlugin can't change that, an EnvoyFilter does.

@@ -2,93 +2,35 @@
 //! override's routes.
 
 use gatewaystack_core::config::error::ConfigError;
+use gatewaystack_core::config::raw::{self, RawPolicy, RawRoute};
 use serde_json::{Map, Value};
 
-/// What is locked where nobody says otherwise: who is trusted and how that is verified, what backends are
-/// told, what is recorded, and whether anything is refused at all. `deploy/helm/values.yaml` has the same
-/// list.
-pub const DEFAULT: [&str; 13] = [
-    "version",
-    "mode",
-    "routes[].mode",
-    "hold_headers",
-    "verifier",
-    "case",
-    "environment",
-    "issuers",
-    "allow_insecure_jwks",
-    "identity",
-    "rate_limits",
-    "rate_limit_service",
-    "audit",
-];
-
 /// The members of a policy.
-pub const MEMBERS: [&str; 30] = [
-    "version",
-    "mode",
-    "hold_headers",
-    "body_timeout",
-    "verifier",
-    "case",
-    "environment",
-    "public_url",
-    "public_hosts",
-    "resource",
-    "realm",
-    "scopes_supported",
-    "tool_scopes",
-    "hidden_scopes",
-    "challenge_scope",
-    "metadata",
-    "builtin",
-    "listen",
-    "sidecar",
-    "cors",
-    "issuers",
-    "allow_insecure_jwks",
-    "upstreams",
-    "timeout",
-    "routes",
-    "identity",
-    "rate_limits",
-    "rate_limit_service",
-    "audit",
-    "webhook",
-];
+pub const MEMBERS: &[&str] = RawPolicy::NAMES;
 
 /// The members of a route.
-pub const OF_ROUTES: [&str; 20] = [
-    "path",
-    "methods",
-    "hosts",
-    "access",
-    "hides",
-    "issuers",
-    "audiences",
-    "audience",
-    "users_only",
-    "scopes",
-    "any_scope",
-    "forward_authorization",
-    "mode",
-    "upgrade",
-    "upstream",
-    "strip_prefix",
-    "aliases",
-    "timeout",
-    "response_filter",
-    "mcp",
-];
+pub const OF_ROUTES: &[&str] = RawRoute::NAMES;
+
+/// What is locked where nobody says otherwise: who is trusted and how that is verified, what backends are told,
+/// what is recorded, and whether anything is refused at all. `cargo xtask docs` writes the same into
+/// `deploy/helm/values.yaml`.
+pub fn default_names() -> Vec<String> {
+    raw::locks().collect()
+}
 
 /// The lists that are joined: a lock of one lets overrides add to it.
-pub const LISTS: [&str; 2] = ["routes", "rate_limits"];
+pub const LISTS: [&str; 2] = raw::JOINED;
 
 /// Members that overrides can't touch.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Locked(Vec<String>);
 
 impl Locked {
+    /// What is locked where nobody says otherwise.
+    pub fn by_default() -> Self {
+        Self(default_names())
+    }
+
     /// Reads the names.
     ///
     /// # Errors

@@ -1,0 +1,46 @@
+//! One of `issuers`.
+
+use super::words::RawDuration;
+use crate::bounds;
+use crate::form::{Form, Members, Reading};
+use crate::reference::*;
+use serde_json::Value;
+
+raw! {
+    /// `issuers[]`
+    RawIssuer at "issuers[]" {
+        /// The identifier, byte for byte as in `iss`.
+        issuer: String = both("https://tenant.eu.auth0.com/").text(URL).required_or("AUTH_ISSUER"),
+        /// One of them has to be in `aud`.
+        audiences: Vec<String> = both("[\"https://gateway.example.com/api\"]")
+            .count(bounds::SOME).text(plain(2_048)).required_or("AUTH_AUDIENCE"),
+        /// Where the keys are.
+        jwks_uri: String = both("https://tenant.eu.auth0.com/.well-known/jwks.json").text(URL)
+            .means("discovered"),
+        /// The Envoy cluster to fetch them through; a mesh has to name one.
+        jwks_cluster: String = both("\"outbound|443||tenant.eu.auth0.com\"").text(CLUSTER)
+            .means("made by `render`"),
+        /// How often keys are fetched; `Cache-Control: max-age` counts within the same range.
+        refresh: RawDuration = filter("10m").within(bounds::REFRESH_MS).is("5m"),
+        /// How long keys are used that can't be fetched anew; not less than `refresh`.
+        max_stale: RawDuration = filter("6h").within(bounds::MAX_STALE_MS).is("24h"),
+        /// By which clocks may differ.
+        leeway: RawDuration = filter("30s").within(bounds::LEEWAY_MS).is("60s"),
+        /// The claim that says who it is.
+        user_claim: String = filter("oid").text(plain(256)).is("sub"),
+        /// The claim that says of which tenant.
+        tenant_claim: String = filter("tid").text(plain(256)).is("org_id"),
+        /// The claims that scopes are in.
+        scope_claims: Vec<String> = filter("[scp, roles]").count(bounds::SOME).text(plain(256))
+            .is("[scope, scp, scopes, permissions]"),
+        /// Those that this issuer may grant; others are dropped.
+        scopes: Vec<String> = filter("[\"tool:read\"]").text(SCOPE).means("any"),
+        /// What scopes begin with where they are asked for (`api://APP/` of Entra).
+        scope_prefix: String = both("\"api://66666666-7777-8888-9999-000000000000/\"").text(SCOPE),
+        /// Those that may act; others are refused.
+        tenants: Vec<String> = filter("[acme, globex]").count(bounds::SOME).text(plain(512)).means("any"),
+        /// Put before user and tenant, so that no issuer can name another's users.
+        user_prefix: String = filter("\"partner|\"").text(plain(64))
+            .means("none for the first issuer, required for others"),
+    }
+}

@@ -1,0 +1,69 @@
+//! The small objects that the filter reads: metadata, built-in routes, CORS, identity, records.
+
+use super::words::{RawRecords, RawServe, RawSubject};
+use crate::bounds;
+use crate::form::{Form, Members, Reading};
+use crate::reference::*;
+use serde_json::Value;
+
+raw! {
+    /// `metadata`
+    RawMetadata at "metadata" {
+        /// Who answers at `/.well-known/oauth-protected-resource`.
+        serve: RawServe = both("filter").is_in("sidecar", "filter"),
+        /// 401 without a token, as the original did.
+        require_token: bool = both("true").is("false"),
+    }
+}
+
+raw! {
+    /// `builtin`
+    RawBuiltin at "builtin" {
+        /// `/health` and `/health/auth0`.
+        health: bool = both("false").is_in("true", "false"),
+        /// The documents at `/.well-known/…`.
+        metadata: bool = both("false").is("true"),
+        /// The webhook's paths.
+        webhook: bool = both("false").is_in("true", "false"),
+        /// `/`, `/protected`, `/protected/ping`, `/protected/echo` and `/writer-only`.
+        demo_routes: bool = both("true").is("false"),
+        /// `/__test__/echo`, with `demo_routes`.
+        test_routes: bool = both("true").is("false"),
+        /// What the demo's routes for reading need.
+        read_scopes: Vec<String> = filter("[read]").count(bounds::SOME).text(SCOPE).is("[\"tool:read\"]"),
+        /// What the demo's routes for writing need.
+        write_scopes: Vec<String> = filter("[write]").count(bounds::SOME).text(SCOPE).is("[\"tool:write\"]"),
+    }
+}
+
+raw! {
+    /// `cors`
+    RawCors at "cors" {
+        /// Exact origins, or `*` alone.
+        origins: Vec<String> = both("[\"https://app.example.com\"]").text(ORIGIN).is("[]"),
+        /// Whether pages may send cookies; not with `*`.
+        credentials: bool = filter("true").is("false"),
+    }
+}
+
+raw! {
+    /// `identity`
+    RawIdentity at "identity" {
+        /// Where the upstream finds the user: `X-…`, or a name with `user`, `account`, `principal` … in it.
+        user_header: String = both("X-Acme-User").text(HEADER).is("X-User-Id"),
+        /// Where it finds the tenant.
+        tenant_header: String = filter("X-Acme-Tenant").text(HEADER).is("X-Tenant-Id"),
+        /// A query parameter for the user, too.
+        user_query: String = filter("userId").text(QUERY),
+    }
+}
+
+raw! {
+    /// `audit`
+    RawAudit at "audit" {
+        /// `hash`: records have a keyed hash instead of the user.
+        subject: RawSubject = filter("hash").is("plain"),
+        /// Where the records go: a file in the sidecar's folder, Envoy's standard output, or both.
+        to: Vec<RawRecords> = own("[file, stdout]").count(bounds::SOME).is("[file]"),
+    }
+}

@@ -1,0 +1,49 @@
+//! Members that are one of some words, and durations: text in, the word out.
+
+use crate::form::{Form, Reading};
+use crate::reference::{Described, Shape};
+use serde_json::Value;
+
+words!(/** `mode` */ RawMode { Enforce, Shadow });
+words!(/** `verifier` */ RawVerifier { Auto, Native, Portable });
+words!(/** `case` */ RawCase { Insensitive, Sensitive });
+words!(/** `challenge_scope` */ RawChallengeScope { Operation, All });
+words!(/** `metadata.serve` */ RawServe { Sidecar, Filter });
+words!(/** `routes[].access` */ RawAccess { Public, Token });
+words!(/** `routes[].hides` */ RawHides { Allowed });
+words!(/** `routes[].audience` */ RawAudience { Issuer, Strict });
+words!(/** `routes[].aliases` */ RawAliases { Allowed, Strict });
+words!(/** `routes[].upgrade[]` */ RawUpgrade { Websocket });
+words!(/** `rate_limits[].by` */ RawBy { User, Tenant, Address });
+words!(/** `rate_limits[].on` */ RawOn { Failures, All });
+words!(/** `rate_limits[].scope` */ RawLimitScope { Global });
+words!(/** `rate_limits[].failure_mode` */ RawFailureMode { Allow, Deny });
+words!(/** `audit.to[]` */ RawRecords { File, Stdout });
+words!(/** `audit.subject` */ RawSubject { Plain, Hash });
+words!(/** `mcp.challenge_mode` */ RawChallengeMode { Http, Meta, Auto });
+words!(/** `mcp.sessions` */ RawSessions { Bind, Pass });
+words!(/** `mcp.tasks` */ RawTasks { Allow, Deny });
+words!(/** `response_filter.on_missing` */ RawOnMissing { Refuse, Keep });
+
+/// A duration as written: `5m`, `500ms`; a bare `0` too.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct RawDuration(pub String);
+
+impl Form for RawDuration {
+    fn read(value: &Value, reading: &mut Reading) -> Option<Self> {
+        match value {
+            Value::String(text) => Some(Self(text.clone())),
+            _ => match value.as_u64() {
+                Some(number) => Some(Self(number.to_string())),
+                None => {
+                    reading.mismatch(value, "a duration such as \"500ms\", \"60s\", \"5m\" or \"24h\"");
+                    None
+                }
+            },
+        }
+    }
+}
+
+impl Described for RawDuration {
+    const SHAPE: Shape = Shape::Duration;
+}
