@@ -5,7 +5,7 @@ use std::{ffi::OsString, path::PathBuf, process::ExitCode};
 use anyhow::Result;
 use clap::{Parser, Subcommand, ValueEnum};
 
-use crate::{bench, demo, fuzz, lint, mutants, process::become_program, release, test, up};
+use crate::{bench, demo, docs, fuzz, lint, mutants, process::become_program, release, test, up};
 
 /// The project's commands. Each one fetches or builds what it needs and keeps it in the user's cache folder.
 #[derive(Parser)]
@@ -32,7 +32,9 @@ enum Command {
     /// Change what decides in the core, one small thing at a time, and list the changes that none of its
     /// tests notices; hours for all
     Mutants(MutantsArguments),
-    /// Format, clippy, dependencies, links, tidiness, workflows
+    /// Write what is made of the policy's members: tables of docs/policy.md, JSON Schemas, the chart's list of locks
+    Docs(DocsArguments),
+    /// Format, clippy, dependencies, generated documents, links, tidiness, workflows
     Lint,
     /// Build what a release consists of, the same bytes each time: filter, programs, chart, bills of
     /// materials, checksums
@@ -151,6 +153,13 @@ pub struct MutantsArguments {
     pub jobs: u32,
 }
 
+#[derive(clap::Args)]
+pub struct DocsArguments {
+    /// Write nothing; name the files that aren't what the sources say, and fail where there is one
+    #[arg(long)]
+    pub check: bool,
+}
+
 /// What `bench --scale` lets grow.
 #[derive(Clone, Copy, PartialEq, Eq, ValueEnum)]
 pub enum Growing {
@@ -184,6 +193,7 @@ impl Cli {
             Command::Bench(arguments) => bench::run(&arguments),
             Command::Fuzz(arguments) => fuzz::run(&arguments),
             Command::Mutants(arguments) => mutants::run(&arguments),
+            Command::Docs(arguments) => docs::run(&arguments),
             Command::Lint => lint::run(),
             Command::Release(arguments) => release::run(&arguments),
             Command::Launch { parent, ask, words } => {

@@ -10,6 +10,7 @@ use std::{path::Path, process::ExitCode};
 use anyhow::{Result, bail};
 
 use crate::{
+    docs,
     progress::Step,
     run::run as succeed,
     test::DECIDING,
@@ -27,10 +28,11 @@ const CARGO_DENY: CargoTool<'static> =
 pub fn run() -> Result<ExitCode> {
     let workspace = Workspace::find()?;
     wasm::targets(&workspace)?;
-    let steps: [(&str, &dyn Fn() -> Result<()>); 7] = [
+    let steps: [(&str, &dyn Fn() -> Result<()>); 8] = [
         ("format", &|| succeed(workspace.cargo().args(["fmt", "--all", "--check"]))),
         ("clippy", &|| clippy(&workspace)),
         ("dependencies", &|| dependencies(&workspace)),
+        ("documents", &|| docs::check(&workspace.root)),
         ("workflows", &|| workflows(&workspace)),
         ("imports", &|| report(&imports::check(&workspace.root)?)),
         ("links", &|| report(&links::check(&workspace.root)?)),

@@ -16,6 +16,7 @@ mod test;
 mod bench;
 mod fuzz;
 mod mutants;
+mod docs;
 mod lint;
 mod release;
 

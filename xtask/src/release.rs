@@ -4,8 +4,9 @@
 //! | file | what |
 //! |---|---|
 //! | `gatewaystack-VERSION.wasm` | the filter |
-//! | `gatewaystack-VERSION-TARGET.tar.gz` | the program without libraries, the filter, the units of systemd |
+//! | `gatewaystack-VERSION-TARGET.tar.gz` | the program without libraries, the filter, the schema, the units of systemd |
 //! | `gatewaystack-VERSION.tgz` | the Helm chart, under the name that Helm gives it |
+//! | `gatewaystack-VERSION.schema.json` | the JSON Schema of `gateway.yaml`, for editors; the archive has it, too |
 //! | `….cdx.json` | what the filter, and what the program is made of, as CycloneDX |
 //! | `SHA256SUMS` | for `sha256sum --check` |
 
@@ -37,7 +38,9 @@ use crate::{
 
 const SUMS: &str = "SHA256SUMS";
 /// What goes beside the program and the filter.
-const WITH_THEM: [&str; 4] = ["LICENSE", "CHANGELOG.md", ".env.example", "deploy/systemd"];
+const WITH_THEM: [&str; 5] = ["LICENSE", "CHANGELOG.md", ".env.example", SCHEMA, "deploy/systemd"];
+/// Of a policy.
+const SCHEMA: &str = "envoy/gateway.schema.json";
 
 pub fn run(arguments: &ReleaseArguments) -> Result<ExitCode> {
     let workspace = Workspace::find()?;
@@ -114,6 +117,8 @@ impl Release<'_> {
             nameless(&remapped, built)?;
         }
         copy(&filter, &self.folder.join(format!("gatewaystack-{version}.wasm")))?;
+        let schema = self.folder.join(format!("gatewaystack-{version}.schema.json"));
+        copy(&self.workspace.root.join(SCHEMA), &schema)?;
         self.programs(&filter, &program)?;
         self.chart()?;
         self.bills(&hash(&filter)?, &hash(&program)?)?;

@@ -1,0 +1,24 @@
+//! The schema of the chart's values: a part of it is a policy's, and one is about the names that may be
+//! locked. In: the schema, the rest of which is written by hand. Out: the schema with these parts.
+
+use anyhow::{Context, Result};
+use serde_json::{Value, json};
+
+use super::{between, json, locks, schema};
+
+/// Where the definitions stand, all in one, so that whoever reads the rest can leave them out.
+const ROOT: &str = "#/definitions/written/definitions";
+const LOCKED: &str = "\n    \"locked\": {";
+const BEGIN: &str = "\n    \"written\": ";
+
+pub fn written(before: &str) -> Result<String> {
+    let definitions = json!({
+        "$comment": "By `cargo xtask docs`, out of core/policy/src/raw.rs",
+        "definitions": schema::definitions(ROOT)?,
+    });
+    let text = json::text(&definitions, 4, BEGIN.len());
+    let text = between(before, BEGIN, "\n  }\n}\n", &text)?;
+    let pattern = Value::from(locks::pattern()).to_string();
+    let (head, rest) = text.split_once(LOCKED).context("no value `locked`")?;
+    Ok(format!("{head}{LOCKED}{}", between(rest, "\"pattern\": ", "\n", &pattern)?))
+}
