@@ -44,6 +44,16 @@ fn validate(folder: &Path, arguments: &[&str], variables: &[(&str, &str)]) {
     assert!(!words.contains("[warning]"), "{arguments:?}: {words}");
 }
 
+/// Envoy reads the files that a policy names, which nobody has but the reader of the example.
+fn certificate(folder: &Path) -> [String; 2] {
+    let made = rcgen::generate_simple_self_signed(["files.example.com".to_owned()]).unwrap();
+    [("tls.crt", made.cert.pem()), ("tls.key", made.signing_key.serialize_pem())].map(|(name, text)| {
+        let file = folder.join(name);
+        std::fs::write(&file, text).unwrap();
+        file.to_str().unwrap().to_owned()
+    })
+}
+
 #[test]
 fn envoy_accepts_every_example() {
     let examples = Path::new(&std::env::var_os("CARGO_MANIFEST_DIR").unwrap()).join("../envoy/examples");
@@ -55,7 +65,10 @@ fn envoy_accepts_every_example() {
         assert!(checked.status.success(), "{file}: {}", String::from_utf8_lossy(&checked.stderr));
         assert!(!String::from_utf8_lossy(&checked.stdout).contains("warning:"), "{file}");
         let folder = tempfile::tempdir().unwrap();
-        validate(folder.path(), &["--policy", file], &[]);
+        let files = certificate(folder.path());
+        let is_https = std::fs::read_to_string(file).unwrap().contains("cert_file:");
+        let variables = [("TLS_CERT_FILE", files[0].as_str()), ("TLS_KEY_FILE", files[1].as_str())];
+        validate(folder.path(), &["--policy", file], if is_https { &variables } else { &[] });
         seen += 1;
     }
     assert!(seen >= 4, "only {seen} examples");

@@ -1,6 +1,6 @@
 //! Helm: value files in, objects out.
 
-use gatewaystack::merge::{DEFAULT, Locked, merge};
+use gatewaystack::merge::{Locked, merge};
 use gatewaystack_tests::gateway::from_environment;
 use serde_json::Value;
 use std::process::{Command, Output};
@@ -47,7 +47,7 @@ pub fn policy(case: &str) -> Value {
 pub fn policies(case: &str) -> Vec<(String, Value)> {
     let values = values(case);
     let base = &values["policy"];
-    let locked = Locked::new(DEFAULT).unwrap();
+    let locked = Locked::by_default();
     let overrides = values["overrides"].as_array().into_iter().flatten();
     let merged = |policies: &[Value]| merge(base, policies, &locked).unwrap().value;
     if values["mode"] == "gateway" {

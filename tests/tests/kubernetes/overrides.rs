@@ -2,7 +2,7 @@
 //! workload.
 
 use super::chart::{Objects, file, helm, root, text, yaml};
-use gatewaystack::merge::{DEFAULT, MEMBERS, OF_ROUTES};
+use gatewaystack::merge::{MEMBERS, OF_ROUTES, default_names};
 use gatewaystack_tests::gateway::from_environment;
 use serde_json::{Value, json};
 use std::process::{Command, Output};
@@ -80,7 +80,7 @@ fn the_command_prints_what_the_chart_renders() {
 #[ignore = "Helm and schemas: cargo xtask test --all fetches them"]
 fn the_same_is_locked_where_nobody_says_otherwise() {
     let values = std::fs::read_to_string(root().join("deploy/helm/values.yaml")).unwrap();
-    assert_eq!(yaml(&values)[0]["locked"], json!(DEFAULT));
+    assert_eq!(yaml(&values)[0]["locked"], json!(default_names()));
     let schema = std::fs::read_to_string(root().join("deploy/helm/values.schema.json")).unwrap();
     let schema: Value = serde_json::from_str(&schema).unwrap();
     let pattern = format!("^({}|routes\\[\\]\\.({}))$", MEMBERS.join("|"), OF_ROUTES.join("|"));
