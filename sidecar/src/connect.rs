@@ -1,8 +1,10 @@
 //! For containers, where each part has a loopback of its own: variables in, the address to connect to out.
 //!
-//! `STATS_PORT` is where Envoy serves its statistics to other containers. `SIDECAR_HOST` says under which name Envoy finds the sidecar, which listens there. `CONNECT_TO` says where the servers are that
-//! the configuration calls loopback: `127.0.0.1:5051=demo:5051`, a comma list. Only the connection goes elsewhere; URL and
-//! `Host` stay as configured, so that an issuer has the one name that its tokens and the user's browser know it by.
+//! `STATS_PORT` is where Envoy serves its statistics to other containers. `SIDECAR_HOST` says under which
+//! name Envoy finds the sidecar, which listens there. `CONNECT_TO` says where the servers are that the
+//! configuration calls loopback: `127.0.0.1:5051=demo:5051`, a comma list. Only the connection goes
+//! elsewhere; URL and `Host` stay as configured, so that an issuer has the one name that its tokens and the
+//! user's browser know it by.
 
 use gatewaystack_core::config::Environment;
 use gatewaystack_core::config::error::ConfigError;
@@ -80,7 +82,8 @@ pub fn sidecar_host(env: &Environment) -> Result<String, ConfigError> {
     }
 }
 
-/// The port of the listener that serves Envoy's statistics alone, at `/stats/prometheus`; none where nothing is said.
+/// The port of the listener that serves Envoy's statistics alone, at `/stats/prometheus`; none where nothing
+/// is said.
 ///
 /// # Errors
 /// What was expected of the variable.

@@ -1,4 +1,5 @@
-//! An issuer's keys, found and read by the very code that the filter runs: for `check --online`, `doctor` and `/health/auth0`.
+//! An issuer's keys, found and read by the very code that the filter runs: for `check --online`, `doctor` and
+//! `/health/auth0`.
 
 use crate::fetch;
 use gatewaystack_core::config::policy::{HttpUrl, Issuer, JwksSource};
@@ -134,8 +135,9 @@ pub async fn fetch(issuer: &Issuer) -> Result<Keys, Trouble> {
     Ok(Keys { url, usable: keys.len(), skipped: skipped(&document), reachable: true })
 }
 
-/// What the issuer's own discovery document, where it has one, calls it: the configured issuer, but for a slash at the end maybe, which its
-/// tokens may differ by, too (`Some` then). Any other slip refuses every token.
+/// What the issuer's own discovery document, where it has one, calls it: the configured issuer, but for a
+/// slash at the end maybe, which its tokens may differ by, too (`Some` then). Any other slip refuses every
+/// token.
 ///
 /// # Errors
 /// It names another issuer.
@@ -166,7 +168,8 @@ async fn named(base: &str) -> Option<String> {
     None
 }
 
-/// Where an issuer's document of this name may be: below its path, and before it (RFC 8414 §3.1), where it has one.
+/// Where an issuer's document of this name may be: below its path, and before it (RFC 8414 §3.1), where it
+/// has one.
 pub fn documents(issuer: &str, name: &str) -> Vec<String> {
     let base = issuer.strip_suffix('/').unwrap_or(issuer);
     let mut urls = vec![format!("{base}/.well-known/{name}")];

@@ -1,14 +1,15 @@
-//! `gatewaystack launch`, for us alone: a program in, and out that program in our place, which ends when whoever started us does. Envoy would go on
-//! without its parent, and under a policy that nobody renews.
+//! `gatewaystack launch`, for us alone: a program in, and out that program in our place, which ends when
+//! whoever started us does. Envoy would go on without its parent, and under a policy that nobody renews.
 //!
-//! The wish is kept over `exec`, so that no code has to run between fork and exec. The kernel drops it for a program with set-user-ID or with
-//! capabilities of its file.
+//! The wish is kept over `exec`, so that no code has to run between fork and exec. The kernel drops it for a
+//! program with set-user-ID or with capabilities of its file.
 
 use std::ffi::OsString;
 use std::path::Path;
 use std::process::Command;
 
-/// `program`, which ends with us. Call this on the thread that lasts: it is a thread whose end the kernel tells of.
+/// `program`, which ends with us. Call this on the thread that lasts: it is a thread whose end the kernel
+/// tells of.
 pub fn ends_with_us(program: &Path) -> Command {
     if !cfg!(target_os = "linux") {
         return Command::new(program);

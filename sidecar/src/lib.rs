@@ -1,6 +1,6 @@
-//! The companion of the filter: it writes Envoy's bootstrap from a policy and an environment (`render`), checks policies
-//! (`check`), merges them (`merge`), compares two gateways (`compare`), answers what a filter can't (`serve`), starts both and Envoy (`run`), and promotes new clients at Auth0
-//! (`webhook`).
+//! The companion of the filter: it writes Envoy's bootstrap from a policy and an environment (`render`),
+//! checks policies (`check`), merges them (`merge`), compares two gateways (`compare`), answers what a filter
+//! can't (`serve`), starts both and Envoy (`run`), and promotes new clients at Auth0 (`webhook`).
 
 pub mod settings;
 pub mod render;

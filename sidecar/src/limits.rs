@@ -1,5 +1,5 @@
-//! The configuration of a rate limit service for a policy's limits over machines: the policy says each limit once, and this says it again in
-//! the service's own form.
+//! The configuration of a rate limit service for a policy's limits over machines: the policy says each limit
+//! once, and this says it again in the service's own form.
 //!
 //! - `envoyproxy`: <https://github.com/envoyproxy/ratelimit>, a file of its configuration folder
 //! - `limitador`: <https://github.com/Kuadrant/limitador>, its limits file

@@ -1,4 +1,5 @@
-//! The log: JSON lines on standard error, which a service manager keeps. Nothing that is logged holds a secret: those have a type of their own.
+//! The log: JSON lines on standard error, which a service manager keeps. Nothing that is logged holds a
+//! secret: those have a type of their own.
 
 use tracing_subscriber::filter::LevelFilter;
 

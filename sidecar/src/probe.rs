@@ -1,5 +1,6 @@
-//! Questions to an identity provider on behalf of whoever asks us: one at a time, the answer kept for a while, in a task of its own. A caller
-//! that goes away ends nothing, so whoever calls and hangs up again and again has the provider asked no more often than anybody else.
+//! Questions to an identity provider on behalf of whoever asks us: one at a time, the answer kept for a
+//! while, in a task of its own. A caller that goes away ends nothing, so whoever calls and hangs up again and
+//! again has the provider asked no more often than anybody else.
 
 use std::future::Future;
 use std::sync::{Arc, Mutex, PoisonError};
@@ -20,7 +21,8 @@ impl<T> Default for Probe<T> {
 }
 
 impl<T: Send + Sync + 'static> Probe<T> {
-    /// The last answer while it is `fresh`, else a new one, made from the last. `None`: it broke off, which only a fault of ours does.
+    /// The last answer while it is `fresh`, else a new one, made from the last. `None`: it broke off, which
+    /// only a fault of ours does.
     pub async fn answer<F>(
         &self,
         fresh: impl Fn(&T) -> Duration,

@@ -1,5 +1,6 @@
-//! Refusals for people: decision records in, one line for each that refused on standard output out. The records are the file's, which Envoy writes and
-//! which is the buffer: who reads our output slowly holds up nothing but these lines.
+//! Refusals for people: decision records in, one line for each that refused on standard output out. The
+//! records are the file's, which Envoy writes and which is the buffer: who reads our output slowly holds up
+//! nothing but these lines.
 //!
 //! `2026-11-29T22:58:01.123456Z 403 deny insufficient_scope POST /v1/notes route=/v1/* sub=ann tenant=acme`
 
@@ -53,7 +54,8 @@ impl Refusals {
     }
 }
 
-/// What a file gets, line by line, under whatever name it was opened: rotation moves it away and makes a new one.
+/// What a file gets, line by line, under whatever name it was opened: rotation moves it away and makes a new
+/// one.
 struct Tail {
     path: PathBuf,
     open: Option<(File, u64)>,

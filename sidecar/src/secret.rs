@@ -13,8 +13,8 @@ impl Secret {
         &self.0
     }
 
-    /// Whether `shown` is this secret. Digests are compared, so that neither the length nor the first difference shows in the time
-    /// that it takes. Nothing equals an empty secret.
+    /// Whether `shown` is this secret. Digests are compared, so that neither the length nor the first
+    /// difference shows in the time that it takes. Nothing equals an empty secret.
     pub fn is(&self, shown: &[u8]) -> bool {
         let (own, shown) = (Sha256::digest(self.0.as_bytes()), Sha256::digest(shown));
         let differences = own.iter().zip(shown.iter()).fold(0u8, |sum, (a, b)| sum | (a ^ b));

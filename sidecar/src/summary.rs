@@ -1,4 +1,5 @@
-//! What a policy opens, denies and limits, in three lines that people read at a check and at a start: a policy in, lines out.
+//! What a policy opens, denies and limits, in three lines that people read at a check and at a start: a
+//! policy in, lines out.
 
 use gatewaystack_core::config::policy::{Access, LimitKey, Mcp, McpRule, McpRules, Policy, RateLimit, Route};
 

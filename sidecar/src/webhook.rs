@@ -1,4 +1,5 @@
-//! Client promotion (contract §9): Auth0's log stream tells of a new client, and the client becomes one that a user can sign in with.
+//! Client promotion (contract §9): Auth0's log stream tells of a new client, and the client becomes one that
+//! a user can sign in with.
 //!
 //! ```text
 //! Envoy ─► route ── secret, event ──► queue (SQLite: on the disk before the answer)

@@ -1,4 +1,5 @@
-//! Every example under `envoy/`, and the environment alone, through `gatewaystack render` and `envoy --mode validate`.
+//! Every example under `envoy/`, and the environment alone, through `gatewaystack render` and `envoy --mode
+//! validate`.
 //!
 //! `cargo xtask test` sets `ENVOY_BIN` and `GATEWAYSTACK_WASM`.
 #![allow(

@@ -32,7 +32,8 @@ enum Command {
     /// Change what decides in the core, one small thing at a time, and list the changes that none of its
     /// tests notices; hours for all
     Mutants(MutantsArguments),
-    /// Write what is made of the policy's members: tables of docs/policy.md, JSON Schemas, the chart's list of locks
+    /// Write what is made of the policy's members: tables of docs/policy.md, JSON Schemas, the chart's list
+    /// of locks
     Docs(DocsArguments),
     /// Format, clippy, dependencies, generated documents, links, tidiness, workflows
     Lint,

@@ -1,5 +1,5 @@
-//! `cargo xtask up`, as an operator starts it: it says when it is ready, brings back a part that dies, stops when told to, and tells
-//! every error of a bad configuration.
+//! `cargo xtask up`, as an operator starts it: it says when it is ready, brings back a part that dies, stops
+//! when told to, and tells every error of a bad configuration.
 #![allow(
     clippy::unwrap_used,
     clippy::panic,

@@ -1,7 +1,8 @@
 //! Values of the raw policy: JSON in, a value or an error with its path out.
 //!
-//! Not serde's derive: that writes a visitor for each type and each source, which came to a sixth of the filter's module for
-//! what runs once. The errors are in serde's words, which operators know from other tools.
+//! Not serde's derive: that writes a visitor for each type and each source, which came to a sixth of the
+//! filter's module for what runs once. The errors are in serde's words, which operators know from other
+//! tools.
 
 use super::error::ConfigError;
 use serde_json::Value;
@@ -12,11 +13,12 @@ const MAX_ERRORS: usize = 100;
 
 /// A value of the raw policy.
 pub trait Form: Sized {
-    /// Reads `value`, which is at the place that `reading` knows; notes what is wrong there. `None`: it is something else.
+    /// Reads `value`, which is at the place that `reading` knows; notes what is wrong there. `None`: it is
+    /// something else.
     fn read(value: &Value, reading: &mut Reading) -> Option<Self>;
 
-    /// What a list holds instead of an element that is something else, so that the others keep their places. Without it the
-    /// list isn't read at all.
+    /// What a list holds instead of an element that is something else, so that the others keep their places.
+    /// Without it the list isn't read at all.
     fn stand_in() -> Option<Self> {
         None
     }
@@ -75,7 +77,8 @@ impl Reading {
         self.path.truncate(around);
     }
 
-    /// Reads an object; `false` where it is something else. What is `null` was told of already, and counts as absent.
+    /// Reads an object; `false` where it is something else. What is `null` was told of already, and counts as
+    /// absent.
     pub fn object(&mut self, value: &Value, into: &mut dyn Members) -> bool {
         let Value::Object(members) = value else {
             self.mismatch(value, "an object");
@@ -95,7 +98,8 @@ impl Reading {
     /// Reads one of `words`, which are its variants' names: the place among them.
     pub fn word(&mut self, value: &Value, variants: &[&str]) -> Option<usize> {
         let mut words = variants.iter().map(|variant| variant.to_ascii_lowercase());
-        // As serde reads variants: a text, or an object whose one member is the variant, which has nothing in it.
+        // As serde reads variants: a text, or an object whose one member is the variant, which has nothing in
+        // it.
         let (text, content) = match value {
             Value::String(text) => (text, None),
             Value::Object(members) => {
@@ -120,8 +124,8 @@ impl Reading {
         None
     }
 
-    /// Notes each member that is `null`. An empty member is a mistake more often than a wish: `tenants:` with nothing after it
-    /// must not mean "any tenant".
+    /// Notes each member that is `null`. An empty member is a mistake more often than a wish: `tenants:` with
+    /// nothing after it must not mean "any tenant".
     pub fn nulls(&mut self, value: &Value) {
         match value {
             Value::Object(members) => {

@@ -1,12 +1,14 @@
-//! Which routes a path can match: the policy's routes in, an index out that finds the few by a path's segments.
+//! Which routes a path can match: the policy's routes in, an index out that finds the few by a path's
+//! segments.
 //!
-//! What each request asks of a policy is `#[inline]`, here and in [`crate::policy`]: so it is compiled with the code that asks, for speed, while
-//! all else in this crate is compiled for size.
+//! What each request asks of a policy is `#[inline]`, here and in [`crate::policy`]: so it is compiled with
+//! the code that asks, for speed, while all else in this crate is compiled for size.
 
 use crate::policy::parts::Pattern;
 use gatewaystack_text::sorted::sorted;
 
-/// Which routes a path can match at all: by its first two segments, case ignored. So a path meets few routes, however many there are.
+/// Which routes a path can match at all: by its first two segments, case ignored. So a path meets few routes,
+/// however many there are.
 #[derive(Debug, Clone, Default)]
 pub struct Index {
     /// Routes that name both, by the two and then in the policy's order.

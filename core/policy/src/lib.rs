@@ -5,12 +5,13 @@
 //!                   ▲ environment (fold)                 └────────► every ConfigError
 //! ```
 //!
-//! `{"issuers":[{"issuer":"https://idp.example/","audiences":["api"]}]}` is accepted; a member that nobody knows, a
-//! member given twice, a `null`, and whatever isn't part of this version are not: a policy that isn't fully understood is
-//! not loaded.
+//! `{"issuers":[{"issuer":"https://idp.example/","audiences":["api"]}]}` is accepted; a member that nobody
+//! knows, a member given twice, a `null`, and whatever isn't part of this version are not: a policy that
+//! isn't fully understood is not loaded.
 //!
-//! This crate is built for size, and each function of the standard library that is used for one type once comes whole into the filter's module: so
-//! nothing here takes members out of a map, splices lists, collects into maps, or prints floats or JSON values.
+//! This crate is built for size, and each function of the standard library that is used for one type once
+//! comes whole into the filter's module: so nothing here takes members out of a map, splices lists, collects
+//! into maps, or prints floats or JSON values.
 
 #![warn(missing_docs)]
 
@@ -58,8 +59,8 @@ enum Place {
 /// The deepest nesting of a policy; the outermost object is 1.
 const MAX_DEPTH: usize = 32;
 
-/// Loads a gateway's policy (JSON) with the environment folded in. Without a policy the environment alone gives the
-/// original's routes.
+/// Loads a gateway's policy (JSON) with the environment folded in. Without a policy the environment alone
+/// gives the original's routes.
 ///
 /// # Errors
 /// Everything that is wrong, each with its path or the name of its variable.
@@ -70,7 +71,8 @@ pub fn load(policy: Option<&[u8]>, env: Option<&Environment>) -> Result<Policy, 
     compile_folded(folded, Place::Gateway).map(|(policy, _)| policy)
 }
 
-/// Loads the filter's configuration. `env`, its VM's environment, counts only where the policy says `environment: true`.
+/// Loads the filter's configuration. `env`, its VM's environment, counts only where the policy says
+/// `environment: true`.
 ///
 /// # Errors
 /// As [`load`]; an empty configuration is one, too.
@@ -87,8 +89,8 @@ pub fn load_filter(policy: Option<&[u8]>, env: Option<&Environment>) -> Result<P
     compile_folded(folded, Place::Filter).map(|(policy, _)| policy)
 }
 
-/// Folds the environment into a policy: what comes out is what the filter loads, with each member whose default differs
-/// between a gateway and a mesh written out.
+/// Folds the environment into a policy: what comes out is what the filter loads, with each member whose
+/// default differs between a gateway and a mesh written out.
 ///
 /// # Errors
 /// As [`load`]: what comes out has been compiled once.

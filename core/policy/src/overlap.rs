@@ -1,5 +1,5 @@
-//! How two path patterns lie to each other: whether one request path could match both, and whether one takes all that the
-//! other matches.
+//! How two path patterns lie to each other: whether one request path could match both, and whether one takes
+//! all that the other matches.
 
 use super::policy::Pattern;
 

@@ -21,13 +21,15 @@ pub struct Policy {
     pub mode: Mode,
     /// Whether the host can hold headers back while a body is read.
     pub hold_headers: bool,
-    /// How long a body may take that is held until it can be judged, in milliseconds, where its caller is known.
+    /// How long a body may take that is held until it can be judged, in milliseconds, where its caller is
+    /// known.
     pub body_timeout_ms: u64,
     /// Which signature verifier the filter uses.
     pub verifier: Verifier,
     /// Whether paths that differ by case alone are told apart (`case: sensitive`).
     pub case_sensitive: bool,
-    /// Scheme and authority under which clients see us, without a trailing slash: `https://gateway.example.com`.
+    /// Scheme and authority under which clients see us, without a trailing slash:
+    /// `https://gateway.example.com`.
     pub public_url: String,
     /// Further hosts under which clients may see us, in their configured spelling and port.
     pub public_hosts: Vec<String>,
@@ -35,7 +37,8 @@ pub struct Policy {
     pub resource: String,
     /// `realm` of the challenge.
     pub realm: String,
-    /// `scopes_supported` of the root metadata document: sorted, hidden and OpenID's `offline_access` left out.
+    /// `scopes_supported` of the root metadata document: sorted, hidden and OpenID's `offline_access` left
+    /// out.
     pub scopes_supported: Vec<String>,
     /// Scopes that no document and no `challenge_scope: all` shows.
     pub hidden_scopes: Vec<String>,
@@ -45,7 +48,8 @@ pub struct Policy {
     pub metadata: Metadata,
     /// Origins that browsers may call from.
     pub cors: Cors,
-    /// What a scope begins with (`api://APP/`), in rules and documents; a token's may lack it. Empty: nothing.
+    /// What a scope begins with (`api://APP/`), in rules and documents; a token's may lack it. Empty:
+    /// nothing.
     pub scope_prefix: String,
     /// Trusted issuers; [`IssuerId`] is the index.
     pub issuers: Vec<Issuer>,
@@ -69,13 +73,15 @@ const LEAST_BUFFER: usize = 1_048_576;
 const BUFFER_ROOM: usize = 65_536;
 
 impl Policy {
-    /// What a host that holds headers is told to hold of a body: the largest that a rule reads, and some more.
+    /// What a host that holds headers is told to hold of a body: the largest that a rule reads, and some
+    /// more.
     pub fn buffer_bytes(&self) -> usize {
         let caps = self.routes.iter().flat_map(|route| [route.reads.request, route.reads.answer]).flatten();
         caps.max().unwrap_or(0).max(LEAST_BUFFER).saturating_add(BUFFER_ROOM)
     }
 
-    /// The longest text that may take a body's place: a host that holds less ends the stream over it. One that can't hold headers was told nothing.
+    /// The longest text that may take a body's place: a host that holds less ends the stream over it. One
+    /// that can't hold headers was told nothing.
     pub fn answer_room(&self) -> usize {
         if self.hold_headers { self.buffer_bytes() } else { LEAST_BUFFER }
     }
@@ -191,7 +197,8 @@ pub struct Route {
     pub hosts: Vec<String>,
     /// Public or with a token.
     pub access: Access,
-    /// Whether it is meant that this public route takes requests of a later one that needs a token (`hides: allowed`).
+    /// Whether it is meant that this public route takes requests of a later one that needs a token (`hides:
+    /// allowed`).
     pub hides: bool,
     /// Issuers whose tokens are good here; `None`: all.
     pub issuers: Option<Vec<IssuerId>>,
@@ -228,7 +235,8 @@ pub struct Route {
 }
 
 impl Route {
-    /// Whether an answer that names its upstream is made to lead back to us. What is only watched stays as it is, and what we serve knows who we are.
+    /// Whether an answer that names its upstream is made to lead back to us. What is only watched stays as it
+    /// is, and what we serve knows who we are.
     pub fn leads_back(&self) -> bool {
         self.mode == Mode::Enforce && self.builtin.is_none()
     }
@@ -320,7 +328,8 @@ pub struct Own {
     pub tls: Option<(String, String)>,
     /// Proxies in front whose `X-Forwarded-For` is believed.
     pub trusted_hops: u32,
-    /// Connections that one address may have at once, where no proxy is in front; 0: any number; `None`: a part of all.
+    /// Connections that one address may have at once, where no proxy is in front; 0: any number; `None`: a
+    /// part of all.
     pub connections_per_address: Option<u32>,
     /// Envoy's admin port on loopback; 0: any free one.
     pub admin_port: u16,

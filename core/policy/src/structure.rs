@@ -1,5 +1,5 @@
-//! Form: a JSON value in, the raw policy and every error of form out. Each member that doesn't fit is reported with its path and
-//! counts as absent, so that one run shows all.
+//! Form: a JSON value in, the raw policy and every error of form out. Each member that doesn't fit is
+//! reported with its path and counts as absent, so that one run shows all.
 
 use super::error::ConfigError;
 use super::form::{Form as _, Reading};

@@ -39,11 +39,7 @@ pub(super) enum Entry<'a> {
 }
 
 pub(super) fn begin(world: &World<'_>, headers: Headers) -> Judged {
-    go_on(
-        world,
-        HeldRequest { facts: Box::default(), headers, known: Findings::default() },
-        Entry::Start,
-    )
+    go_on(world, HeldRequest { facts: Box::default(), headers, known: Findings::default() }, Entry::Start)
 }
 
 pub(super) fn go_on(world: &World<'_>, held: HeldRequest, entry: Entry<'_>) -> Judged {

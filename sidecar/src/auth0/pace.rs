@@ -1,6 +1,7 @@
-//! Auth0's rate limit, respected before it is hit: each answer says how many calls are left (`x-ratelimit-remaining`) and when there are more
-//! (`x-ratelimit-reset`, Unix seconds). Calls wait for their turn while those under way could use up what is left; after a 429 all wait for
-//! `Retry-After` or the reset, and then one goes first.
+//! Auth0's rate limit, respected before it is hit: each answer says how many calls are left
+//! (`x-ratelimit-remaining`) and when there are more (`x-ratelimit-reset`, Unix seconds). Calls wait for
+//! their turn while those under way could use up what is left; after a 429 all wait for `Retry-After` or the
+//! reset, and then one goes first.
 
 use reqwest::header::HeaderMap;
 use std::sync::{Mutex, PoisonError};

@@ -1,4 +1,5 @@
-//! What we read of Auth0's objects; all other members stay theirs. A member that is null is as one that is absent.
+//! What we read of Auth0's objects; all other members stay theirs. A member that is null is as one that is
+//! absent.
 
 use serde::{Deserialize, Deserializer};
 
@@ -22,8 +23,8 @@ pub struct Client {
 }
 
 impl Client {
-    /// Whether this client is a third-party one for ever ("Security Controls for Third-Party Applications"): since April 2026 dynamic
-    /// registration makes such ones, unless the tenant is in permissive mode.
+    /// Whether this client is a third-party one for ever ("Security Controls for Third-Party Applications"):
+    /// since April 2026 dynamic registration makes such ones, unless the tenant is in permissive mode.
     pub fn is_strict(&self) -> bool {
         self.third_party_security_mode.as_deref() == Some("strict")
             || self.client_id.starts_with(STRICT_PREFIX)

@@ -1,4 +1,5 @@
-//! `check --host`: a policy as it is written in; what the place where it is kept can't take, and what nobody reads there, out.
+//! `check --host`: a policy as it is written in; what the place where it is kept can't take, and what nobody
+//! reads there, out.
 //!
 //! | place | what it takes at most | whose limit |
 //! |---|---|---|

@@ -72,7 +72,8 @@ pub fn takes_hosts(earlier: &Route, later: &Route) -> bool {
         || (!later.hosts.is_empty() && later.hosts.iter().all(|h| earlier.hosts.contains(h)))
 }
 
-/// Whether a route may reach the endpoint of an MCP route by a path below it. Where a prefix is stripped, that is an error.
+/// Whether a route may reach the endpoint of an MCP route by a path below it. Where a prefix is stripped,
+/// that is an error.
 fn takes_below(route: &Route, mcp: &Route) -> bool {
     let below = Pattern { segments: mcp.pattern.segments.clone(), rest: true };
     mcp.mcp.is_some()

@@ -1,5 +1,5 @@
-//! `WWW-Authenticate`: its value in, each scheme with the names of its parameters out (RFC 9110 §11.6.1). No value: realms are for people, and URLs are
-//! each side's own.
+//! `WWW-Authenticate`: its value in, each scheme with the names of its parameters out (RFC 9110 §11.6.1). No
+//! value: realms are for people, and URLs are each side's own.
 
 use std::collections::BTreeSet;
 

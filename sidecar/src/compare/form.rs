@@ -1,4 +1,5 @@
-//! Reading a file of cases: values in, what they should be or an error with its path out. All errors are kept, up to a hundred.
+//! Reading a file of cases: values in, what they should be or an error with its path out. All errors are
+//! kept, up to a hundred.
 
 use gatewaystack_core::config::error::ConfigError;
 use serde_json::{Map, Value};

@@ -1,4 +1,5 @@
-//! The headers that matter to a client: an answer's headers in, what is compared of each out. Values that change from answer to answer are left out.
+//! The headers that matter to a client: an answer's headers in, what is compared of each out. Values that
+//! change from answer to answer are left out.
 
 use super::challenge;
 use super::mask::Mask;

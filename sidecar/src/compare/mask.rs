@@ -1,4 +1,5 @@
-//! What a report may show of an answer: text in; text without tokens and control characters, of a bounded length, out.
+//! What a report may show of an answer: text in; text without tokens and control characters, of a bounded
+//! length, out.
 
 const MAX_SHOWN: usize = 200;
 const HIDDEN: &str = "[token]";

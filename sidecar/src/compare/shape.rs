@@ -1,6 +1,7 @@
 //! The shape of JSON: a document in, each member's path with the types that its values have out. No value.
 //!
-//! A path is a JSON pointer (RFC 6901) in which `*` stands for all elements of a list, whose shapes are one; a member named `*` is `~2`.
+//! A path is a JSON pointer (RFC 6901) in which `*` stands for all elements of a list, whose shapes are one;
+//! a member named `*` is `~2`.
 
 use super::mask::Mask;
 use gatewaystack_core::json;
@@ -67,7 +68,8 @@ pub fn is_pointer(path: &str) -> bool {
     path.is_empty() || (path.starts_with('/') && path.split('/').skip(1).all(escapes))
 }
 
-/// Where two shapes differ: the path, and what each has there. What is below a member that one side doesn't have isn't told again.
+/// Where two shapes differ: the path, and what each has there. What is below a member that one side doesn't
+/// have isn't told again.
 pub fn differences(a: &Shape, b: &Shape) -> Vec<(String, Option<String>, Option<String>)> {
     let paths: BTreeSet<&String> = a.keys().chain(b.keys()).collect();
     let differs = |path: &&String| {

@@ -1,4 +1,5 @@
-//! What to change, by the record's reason: where the identity provider is Auth0, in its words. `docs/troubleshooting.md` says more.
+//! What to change, by the record's reason: where the identity provider is Auth0, in its words.
+//! `docs/troubleshooting.md` says more.
 
 /// The advice.
 pub fn advice(reason: &str, auth0: bool) -> &'static str {

@@ -1,4 +1,5 @@
-//! What the Management API says of our own set-up: token, its scopes, the connection's level, and the grants of clients that were promoted.
+//! What the Management API says of our own set-up: token, its scopes, the connection's level, and the grants
+//! of clients that were promoted.
 
 use crate::auth0::Trouble;
 use crate::auth0::types::Grant;
@@ -87,7 +88,8 @@ impl Findings {
     }
 }
 
-/// Whether clients that were promoted before a scope was added have been left behind. The newest hundred grants tell.
+/// Whether clients that were promoted before a scope was added have been left behind. The newest hundred
+/// grants tell.
 async fn grants(promoter: &Promoter, rules: &Promotion) -> Option<String> {
     let path =
         format!("/client-grants?audience={}&subject_type=user&per_page=100&page=0", encoded(&rules.audience));

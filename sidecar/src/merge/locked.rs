@@ -11,8 +11,8 @@ pub const MEMBERS: &[&str] = RawPolicy::NAMES;
 /// The members of a route.
 pub const OF_ROUTES: &[&str] = RawRoute::NAMES;
 
-/// What is locked where nobody says otherwise: who is trusted and how that is verified, what backends are told,
-/// what is recorded, and whether anything is refused at all. `cargo xtask docs` writes the same into
+/// What is locked where nobody says otherwise: who is trusted and how that is verified, what backends are
+/// told, what is recorded, and whether anything is refused at all. `cargo xtask docs` writes the same into
 /// `deploy/helm/values.yaml`.
 pub fn default_names() -> Vec<String> {
     raw::locks().collect()

@@ -1,10 +1,11 @@
-//! What an override's route lets through that the base's wouldn't: the compiled routes in; a warning for each route that comes before one of another
-//! document, takes requests of it, and asks less.
+//! What an override's route lets through that the base's wouldn't: the compiled routes in; a warning for each
+//! route that comes before one of another document, takes requests of it, and asks less.
 
 use gatewaystack_core::config::overlap::overlaps;
 use gatewaystack_core::config::policy::{Access, McpRule, McpRules, Mode, Pattern, Policy, Route, ScopeRule};
 
-/// Pairs of places in `routes`, with what the first asks less than the second. `document` says where a route comes from.
+/// Pairs of places in `routes`, with what the first asks less than the second. `document` says where a route
+/// comes from.
 pub fn weaker(policy: &Policy, document: impl Fn(usize) -> usize) -> Vec<(usize, usize, String)> {
     let routes: Vec<&Route> = policy.routes.iter().filter(|route| route.builtin.is_none()).collect();
     let mut found = Vec::new();
@@ -21,7 +22,8 @@ pub fn weaker(policy: &Policy, document: impl Fn(usize) -> usize) -> Vec<(usize,
     found
 }
 
-/// Whether some request fits both, for a server that may not tell upper from lower case unless the policy says that it does.
+/// Whether some request fits both, for a server that may not tell upper from lower case unless the policy
+/// says that it does.
 fn meet(a: &Route, b: &Route, case_sensitive: bool) -> bool {
     let folded = |pattern: &Pattern| {
         let fold = |segment: &Option<String>| match segment {

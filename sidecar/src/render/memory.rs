@@ -1,4 +1,5 @@
-//! How much memory Envoy may take: `MEMORY_LIMIT` or this process's own limit in; the heap at which load is shed, and the connections that fit, out.
+//! How much memory Envoy may take: `MEMORY_LIMIT` or this process's own limit in; the heap at which load is
+//! shed, and the connections that fit, out.
 
 use gatewaystack_core::config::Environment;
 use gatewaystack_core::config::error::ConfigError;
@@ -27,7 +28,8 @@ pub struct Memory {
 }
 
 impl Memory {
-    /// By the variable, else by the limit that this process runs under (one container, or a systemd unit's `MemoryMax`).
+    /// By the variable, else by the limit that this process runs under (one container, or a systemd unit's
+    /// `MemoryMax`).
     ///
     /// # Errors
     /// The variable isn't an amount of memory, or too little.
@@ -49,7 +51,8 @@ impl Memory {
         }
     }
 
-    /// A client's connection and the one to its server are two files; without a file for the second, every request fails.
+    /// A client's connection and the one to its server are two files; without a file for the second, every
+    /// request fails.
     fn of(limit: u64, files: Option<u64>) -> Self {
         let heap = limit / 5 * 4;
         let fit = files.map_or(MOST_CONNECTIONS, |files| (files.saturating_sub(OTHER_FILES) / 2).max(100));

@@ -62,8 +62,8 @@ pub fn chosen(folded: &Value) -> Result<Environment, ConfigError> {
     Ok(new.collect())
 }
 
-/// A port of `host` that nobody has now. Below the range from which systems take the ports of outgoing connections (32768 on Linux): one of
-/// those could have it by the time it is used.
+/// A port of `host` that nobody has now. Below the range from which systems take the ports of outgoing
+/// connections (32768 on Linux): one of those could have it by the time it is used.
 pub fn free(host: &str) -> std::io::Result<TcpListener> {
     let random = RandomState::new().build_hasher().finish();
     let ports = (0..200u64).map(|n| 10_000 + random.wrapping_add(n * 7) % 22_000);

@@ -1,5 +1,5 @@
-//! Variables that are nearly ours: names in, an error for each that was probably meant as one that is read. A limit under a name that nobody reads
-//! is no limit.
+//! Variables that are nearly ours: names in, an error for each that was probably meant as one that is read. A
+//! limit under a name that nobody reads is no limit.
 //!
 //! | name | `PORTT`, `RATE_LIMT_MAX` | `MODEL`, `HOST`, `PATH` |
 //! |---|---|---|

@@ -1,4 +1,5 @@
-//! Who may be promoted (contract §9.4): anybody can register a client, so its name and each of its redirect URIs must be known.
+//! Who may be promoted (contract §9.4): anybody can register a client, so its name and each of its redirect
+//! URIs must be known.
 
 /// Why a client is not one of those that we know.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -35,7 +36,8 @@ fn is_name(pattern: &str, name: &str) -> bool {
     }
 }
 
-/// Byte for byte; `*` is one segment of letters, digits, `-`, `.`, `_` and `~`: nothing that a server could read as another path.
+/// Byte for byte; `*` is one segment of letters, digits, `-`, `.`, `_` and `~`: nothing that a server could
+/// read as another path.
 fn is_redirect(pattern: &str, uri: &str) -> bool {
     let Some(start) = pattern.strip_suffix('*') else { return uri == pattern };
     let Some(segment) = uri.strip_prefix(start) else { return false };

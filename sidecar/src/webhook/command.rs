@@ -1,4 +1,5 @@
-//! `gatewaystack webhook list | retry`: the parked promotions of a data folder, whether or not the sidecar runs.
+//! `gatewaystack webhook list | retry`: the parked promotions of a data folder, whether or not the sidecar
+//! runs.
 
 use super::queue::{self, Parked, Queue};
 use crate::clock::{now_ms, rfc3339};

@@ -1,5 +1,5 @@
-//! What frames the events of a body: bytes in, the text of each event out, also where one of them isn't JSON that is read. Nothing is understood here
-//! but strings and brackets (RFC 8259 §2).
+//! What frames the events of a body: bytes in, the text of each event out, also where one of them isn't JSON
+//! that is read. Nothing is understood here but strings and brackets (RFC 8259 §2).
 //!
 //! `[{"a":"\ud800"},{"b":1}]` is two events, of which the first is bad; `[{"a":]}]` can't be divided.
 
@@ -98,7 +98,8 @@ fn divide(text: &[u8], separator: u8) -> Option<Vec<&[u8]>> {
     Some(parts)
 }
 
-/// Where the string (0x22 is its mark) or the brackets end with which `text` begins; of anything else the whole text.
+/// Where the string (0x22 is its mark) or the brackets end with which `text` begins; of anything else the
+/// whole text.
 fn end_of_value(text: &[u8]) -> Option<usize> {
     if !matches!(text.first(), Some(0x22 | b'[' | b'{')) {
         return Some(text.len());

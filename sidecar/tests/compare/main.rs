@@ -1,4 +1,5 @@
-//! `gatewaystack compare` between two small servers: what it finds, what it lets pass, what it sends and what it never shows.
+//! `gatewaystack compare` between two small servers: what it finds, what it lets pass, what it sends and what
+//! it never shows.
 #![allow(
     clippy::unwrap_used,
     clippy::panic,

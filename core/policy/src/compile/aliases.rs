@@ -1,5 +1,6 @@
-//! Two paths to one place: a route that strips a prefix may reach at its upstream what another route protects by other rules. Routes in; an error for
-//! each such pair out, or what a route with `aliases: strict` is judged by.
+//! Two paths to one place: a route that strips a prefix may reach at its upstream what another route protects
+//! by other rules. Routes in; an error for each such pair out, or what a route with `aliases: strict` is
+//! judged by.
 
 use super::common::Errors;
 use crate::overlap;
@@ -69,7 +70,8 @@ pub fn compile(
     }
 }
 
-/// Whether what arrives by one route is another's, or lies below an MCP endpoint, which many servers have at every path below it, too.
+/// Whether what arrives by one route is another's, or lies below an MCP endpoint, which many servers have at
+/// every path below it, too.
 fn reaches(place: &Place, other: &Route, theirs: &Place) -> bool {
     let below = Pattern { segments: theirs.pattern.segments.clone(), rest: true };
     overlap::overlaps(&place.pattern, &theirs.pattern)

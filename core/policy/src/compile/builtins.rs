@@ -1,5 +1,6 @@
-//! The built-in routes (contract §5), in front of the policy's: one route a path, so that another method is a 405. Only
-//! the demo routes whose access depends on the method would need two; there are none.
+//! The built-in routes (contract §5), in front of the policy's: one route a path, so that another
+//! method is a 405. Only the demo routes whose access depends on the method would need two; there are
+//! none.
 
 use super::common::{self, Errors};
 use crate::policy::{Access, BodyCaps, Builtin, Metadata, Mode, Pattern, Route, ScopeRule};
@@ -15,7 +16,8 @@ pub struct Groups<'a> {
     pub metadata: &'a Metadata,
 }
 
-/// What the paths of the group `builtin.<member>` begin with, for the error of a policy route that could match one.
+/// What the paths of the group `builtin.<member>` begin with, for the error of a policy route that could
+/// match one.
 pub fn member_of(name: &str) -> &'static str {
     match name {
         "/health" | "/health/auth0" => "health",

@@ -1,4 +1,5 @@
-//! What several parts of the policy are compiled with: the list of errors, and members that stand in more than one place.
+//! What several parts of the policy are compiled with: the list of errors, and members that stand in more
+//! than one place.
 
 use crate::error::ConfigError;
 use crate::policy::Mode;
@@ -62,8 +63,8 @@ pub(super) fn scopes(list: Option<&[String]>, path: &str, errors: &mut Errors) -
     list.to_vec()
 }
 
-/// `scopes` with those that are advertised anyhow, without the hidden ones and without `offline_access`, which is a client's business with
-/// the identity provider; sorted.
+/// `scopes` with those that are advertised anyhow, without the hidden ones and without `offline_access`,
+/// which is a client's business with the identity provider; sorted.
 pub(super) fn advertised(raw: &RawPolicy, mut scopes: Vec<String>) -> Vec<String> {
     let default = ["openid", "email", "profile"].map(str::to_owned);
     scopes.extend(raw.scopes_supported.clone().unwrap_or_else(|| default.to_vec()));

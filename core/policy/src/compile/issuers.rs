@@ -119,7 +119,8 @@ fn jwks_uri(text: &str, path: &str, insecure: bool, errors: &mut Errors) -> Opti
     None
 }
 
-/// Where nothing is said the name tells the place: under another policy it can't lead elsewhere while this one is still in use.
+/// Where nothing is said the name tells the place: under another policy it can't lead elsewhere while this
+/// one is still in use.
 fn jwks_cluster(raw: &RawIssuer, jwks: &JwksSource, path: &str, errors: &mut Errors) -> String {
     match &raw.jwks_cluster {
         Some(cluster) => {
@@ -180,7 +181,8 @@ fn duplicates(list: &[Issuer], errors: &mut Errors) {
     }
 }
 
-/// No issuer may mint another's users: every one but the first has a prefix, and none is the beginning of another.
+/// No issuer may mint another's users: every one but the first has a prefix, and none is the beginning of
+/// another.
 fn prefixes(list: &[RawIssuer], errors: &mut Errors) {
     let prefix = |raw: &RawIssuer| raw.user_prefix.clone().unwrap_or_default();
     for (at, issuer) in list.iter().enumerate() {

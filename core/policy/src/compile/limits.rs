@@ -1,4 +1,5 @@
-//! Rate limits (contract §6): the policy's rules, or without any 600 requests a minute per user and 300 failures per address.
+//! Rate limits (contract §6): the policy's rules, or without any 600 requests a minute per user and 300
+//! failures per address.
 
 use super::common::Errors;
 use crate::bounds;
@@ -80,7 +81,8 @@ fn one(raw: &RawRateLimit, path: &str, routes: &[Route], errors: &mut Errors) ->
     rule
 }
 
-/// A limit over machines. Its name tells the service's operator what it is; where a part of the requests alone counts, a hash tells it from others.
+/// A limit over machines. Its name tells the service's operator what it is; where a part of the requests
+/// alone counts, a hash tells it from others.
 fn shared(
     raw: &RawRateLimit,
     rule: &RateLimit,

@@ -1,4 +1,5 @@
-//! MCP routes (docs/policy.md, `routes[].mcp`; contract §12): rules by tool, prompt and resource in, compiled ones out.
+//! MCP routes (docs/policy.md, `routes[].mcp`; contract §12): rules by tool, prompt and resource in, compiled
+//! ones out.
 
 use super::common::{self, Errors};
 use crate::bounds;

@@ -1,5 +1,5 @@
-//! Meaning: the raw policy in, the compiled one and every error of meaning out. Where a part is wrong, the rest is compiled
-//! with a stand-in; a policy with any error is never used.
+//! Meaning: the raw policy in, the compiled one and every error of meaning out. Where a part is wrong, the
+//! rest is compiled with a stand-in; a policy with any error is never used.
 
 mod aliases;
 mod builtins;
@@ -144,7 +144,8 @@ fn realm(raw: &RawPolicy, errors: &mut Errors) -> String {
     realm
 }
 
-/// What the root document advertises (contract §4): what is advertised anyhow, and the scopes of all routes and their tools.
+/// What the root document advertises (contract §4): what is advertised anyhow, and the scopes of all routes
+/// and their tools.
 fn scopes_supported(raw: &RawPolicy, routes: &[Route], errors: &mut Errors) -> Vec<String> {
     scopes(raw.scopes_supported.as_deref(), "scopes_supported", errors);
     scopes(raw.tool_scopes.as_deref(), "tool_scopes", errors);
@@ -195,7 +196,8 @@ fn identity(raw: &RawPolicy, errors: &mut Errors) -> Identity {
     Identity { user_header, tenant_header, user_query: section.user_query }
 }
 
-/// FNV-1a over the value with its members in order, so that one policy has one revision wherever it is loaded.
+/// FNV-1a over the value with its members in order, so that one policy has one revision wherever it is
+/// loaded.
 fn revision(value: &Value) -> u64 {
     match value {
         Value::Object(members) => {

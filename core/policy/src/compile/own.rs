@@ -1,5 +1,5 @@
-//! The members that `render` and the sidecar read (marked *own* in docs/policy.md). The filter checks them, too: a policy that
-//! one part refuses, no part loads.
+//! The members that `render` and the sidecar read (marked *own* in docs/policy.md). The filter checks them,
+//! too: a policy that one part refuses, no part loads.
 
 use super::common::Errors;
 use super::routes;

@@ -1,4 +1,5 @@
-//! The policy's routes (docs/policy.md, `routes[]`): each compiled on its own, then held against the built-in ones.
+//! The policy's routes (docs/policy.md, `routes[]`): each compiled on its own, then held against the built-in
+//! ones.
 
 use super::common::{self, Errors};
 use super::{builtins, mcp};

@@ -1,5 +1,6 @@
-//! `issuers[].scope_prefix`: a policy in whose scopes some lack the prefix in, the same with it in each out. Entra names a scope `api://APP/read` where
-//! it is asked for, and `read` in its tokens: the whole name is what rules, documents and challenges have, and what a token's scope is read as.
+//! `issuers[].scope_prefix`: a policy in whose scopes some lack the prefix in, the same with it in each out.
+//! Entra names a scope `api://APP/read` where it is asked for, and `read` in its tokens: the whole name is
+//! what rules, documents and challenges have, and what a token's scope is read as.
 
 use super::common::Errors;
 use crate::raw::{RawMcp, RawPolicy};

@@ -50,8 +50,8 @@ impl Folded {
         Self { value, errors: Vec::new(), origins: Origins::default() }
     }
 
-    /// Writes out what would mean something else in a mesh: there the built-in groups are off, the filter serves the
-    /// metadata, headers aren't held, and the filter may read its VM's environment.
+    /// Writes out what would mean something else in a mesh: there the built-in groups are off, the filter
+    /// serves the metadata, headers aren't held, and the filter may read its VM's environment.
     pub(crate) fn written_out(mut self) -> Self {
         for (path, default) in [
             ("version", json!(1)),
@@ -90,8 +90,8 @@ impl Folded {
         self.origins.variables.insert(path.to_owned(), variable.to_owned());
     }
 
-    /// The place of a member, made where absent. `None` where something else than an object is in the way, which is an
-    /// error of its own.
+    /// The place of a member, made where absent. `None` where something else than an object is in the way,
+    /// which is an error of its own.
     #[cold]
     pub(super) fn slot(&mut self, path: &str) -> Option<&mut Value> {
         path.split('.').try_fold(&mut self.value, |around, name| {

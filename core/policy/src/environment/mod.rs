@@ -1,8 +1,8 @@
 //! The environment (contract §11): a policy and variables in, the policy with the variables folded in out.
 //!
-//! A variable becomes a member of the policy, so that each fact is checked in one place and the filter sees what the
-//! variables said; where the member is wrong, the error names the variable as the operator wrote it. What had no member
-//! got one: `docs/decisions/0001-policy-members-for-the-environment.md`.
+//! A variable becomes a member of the policy, so that each fact is checked in one place and the filter sees
+//! what the variables said; where the member is wrong, the error names the variable as the operator wrote it.
+//! What had no member got one: `docs/decisions/0001-policy-members-for-the-environment.md`.
 
 mod folded;
 mod issuer;

@@ -1,4 +1,5 @@
-//! The variables of the own gateway: where it listens, its sidecar, its webhook, and the labels that only the sidecar reads.
+//! The variables of the own gateway: where it listens, its sidecar, its webhook, and the labels that only the
+//! sidecar reads.
 
 use super::folded::Folded;
 use super::reader::Reader;
@@ -66,7 +67,8 @@ fn half_of_tls(folded: &mut Folded) {
     }
 }
 
-/// What has no member: the sidecar reads it from the environment itself, and the form is checked here with all the rest.
+/// What has no member: the sidecar reads it from the environment itself, and the form is checked here with
+/// all the rest.
 fn labels(reader: &mut Reader<'_>) {
     reader.word("LOG_LEVEL", &["trace", "debug", "info", "warn", "error", "off"]);
     for (names, max) in
@@ -80,7 +82,8 @@ fn labels(reader: &mut Reader<'_>) {
     }
 }
 
-/// The demo's issuer signs for anybody: it may only be seen from this machine, by every name and on every address.
+/// The demo's issuer signs for anybody: it may only be seen from this machine, by every name and on every
+/// address.
 pub fn demo_stays_here(reader: &mut Reader<'_>, folded: &Folded) {
     let text = |section: Option<&Value>| section.and_then(Value::as_str).map(str::to_owned);
     let seen_as = text(folded.value.get("public_url")).unwrap_or_else(|| "http://localhost:8080".to_owned());

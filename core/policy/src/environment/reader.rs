@@ -1,5 +1,5 @@
-//! Variables: names in order of preference in, the value and the name that it was found under out. An empty variable counts
-//! as absent, as in dotenv files.
+//! Variables: names in order of preference in, the value and the name that it was found under out. An empty
+//! variable counts as absent, as in dotenv files.
 
 use crate::Environment;
 use crate::error::ConfigError;

@@ -1,5 +1,5 @@
-//! Routes from variables: the proxy prefix, the scopes of the original's routes, and `TOOL_SCOPE_ALLOWLIST_JSON`. They stand
-//! before the policy's: a variable wins over the policy.
+//! Routes from variables: the proxy prefix, the scopes of the original's routes, and
+//! `TOOL_SCOPE_ALLOWLIST_JSON`. They stand before the policy's: a variable wins over the policy.
 
 use super::folded::Folded;
 use super::reader::Reader;
@@ -143,8 +143,8 @@ struct Entry {
     path: String,
 }
 
-/// The routes of `TOOL_SCOPE_ALLOWLIST_JSON`. A scope opens each of its entries, so an entry's route takes any of the scopes
-/// whose entries hold it; a narrower entry comes before a broader one.
+/// The routes of `TOOL_SCOPE_ALLOWLIST_JSON`. A scope opens each of its entries, so an entry's route takes
+/// any of the scopes whose entries hold it; a narrower entry comes before a broader one.
 fn allowlist(reader: &mut Reader<'_>) -> Vec<Value> {
     let Some((_, text)) = reader.text(&[ALLOWLIST]) else { return Vec::new() };
     let entries = match entries(text) {

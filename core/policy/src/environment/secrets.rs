@@ -1,4 +1,5 @@
-//! Secrets: checked for form here, read by the sidecar alone, and never part of a policy. No message shows one.
+//! Secrets: checked for form here, read by the sidecar alone, and never part of a policy. No message shows
+//! one.
 
 use super::reader::Reader;
 

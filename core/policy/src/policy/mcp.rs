@@ -13,7 +13,8 @@ pub struct Mcp {
     pub prompts: McpRules,
     /// Rules by URI.
     pub resources: McpRules,
-    /// Methods that are open without a token, `initialize` and `notifications/initialized` among them; empty: none is.
+    /// Methods that are open without a token, `initialize` and `notifications/initialized` among them; empty:
+    /// none is.
     pub lazy_auth: Vec<String>,
     /// Whether anything on the route may do without a token.
     pub opens: bool,
@@ -61,8 +62,8 @@ impl McpRules {
         found.or_else(|| self.patterns.iter().find(|(start, _)| fits(start))).map(|(_, rule)| rule)
     }
 
-    /// Whether a sloppy server takes `name` for one that has a rule of its own, which isn't the rule that `name` has. `key`: its folded form;
-    /// `None`: it has none, and could be anything.
+    /// Whether a sloppy server takes `name` for one that has a rule of its own, which isn't the rule that
+    /// `name` has. `key`: its folded form; `None`: it has none, and could be anything.
     #[inline]
     pub fn is_mistakable(&self, name: &str, key: Option<&str>) -> bool {
         if self.named.binary_search_by(|(other, _)| other.as_str().cmp(name)).is_ok() {
@@ -73,7 +74,8 @@ impl McpRules {
             return true;
         }
         let begins = |text: &str, start: &str| text.strip_prefix(start).is_some_and(|rest| !rest.is_empty());
-        // Servers that open files drop a query. Whoever has a rule for queries has a pattern that takes them in.
+        // Servers that open files drop a query. Whoever has a rule for queries has a pattern that takes them
+        // in.
         let bare = key.split('?').next().unwrap_or(key);
         let is_meant = |bare: &str| {
             self.patterns.iter().any(|(start, _)| start.len() >= bare.len() && begins(name, start))
@@ -131,7 +133,8 @@ pub enum Sessions {
     Pass,
 }
 
-/// Who may ask for tasks. One that is known to have been made by a tool follows that tool's rule in any case but the last.
+/// Who may ask for tasks. One that is known to have been made by a tool follows that tool's rule in any case
+/// but the last.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Tasks {
     /// Whoever has a token, where nobody knows which tool made them.

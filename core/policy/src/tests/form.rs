@@ -1,4 +1,5 @@
-//! One row per way in which a member has another form: the error's words, as they have been from the first version on.
+//! One row per way in which a member has another form: the error's words, as they have been from the first
+//! version on.
 
 use super::*;
 #[cfg(target_arch = "wasm32")]

@@ -1,4 +1,5 @@
-//! Other spellings in a policy: of URIs, which are errors that name the right one, and of paths, which mean the same.
+//! Other spellings in a policy: of URIs, which are errors that name the right one, and of paths, which mean
+//! the same.
 
 use super::*;
 #[cfg(target_arch = "wasm32")]

@@ -1,5 +1,5 @@
-//! Path patterns: `/v1/users/*/notes`, `/v1/tools/*` in, segments out, in the normal form that requests are matched in
-//! (contract §1.2). A pattern that no request could match is an error.
+//! Path patterns: `/v1/users/*/notes`, `/v1/tools/*` in, segments out, in the normal form that requests are
+//! matched in (contract §1.2). A pattern that no request could match is an error.
 
 use crate::policy::Pattern;
 
@@ -19,7 +19,8 @@ pub fn parse(text: &str) -> Result<(Pattern, String), String> {
         return Err("expected no slash after *: /a/* is everything below /a".to_owned());
     }
     let mut segments: Vec<Option<String>> = Vec::new();
-    // Escapes hide no slash, so that both have the same segments. An escaped star is a character like any other.
+    // Escapes hide no slash, so that both have the same segments. An escaped star is a character like any
+    // other.
     for (given, normal) in text.split('/').zip(path.split('/')).skip(1).filter(|(given, _)| !given.is_empty())
     {
         match given {

@@ -1,5 +1,5 @@
-//! URLs, hosts and origins (RFC 3986 §3, RFC 6454 §7): text in, its parts out. Only what a fetch needs: no user
-//! information, no fragment, ASCII only.
+//! URLs, hosts and origins (RFC 3986 §3, RFC 6454 §7): text in, its parts out. Only what a fetch needs: no
+//! user information, no fragment, ASCII only.
 
 use crate::policy::HttpUrl;
 use std::net::{IpAddr, Ipv6Addr};

@@ -1,5 +1,6 @@
-//! The client grant: which scopes of the API the client may ask a user for. Auth0 has two kinds, one for users that sign in and one for
-//! machines ("Application Access to APIs: Client Grants"); an agent needs the first.
+//! The client grant: which scopes of the API the client may ask a user for. Auth0 has two kinds, one for
+//! users that sign in and one for machines ("Application Access to APIs: Client Grants"); an agent needs the
+//! first.
 
 use super::{Before, Promoter, Stop, is_id, unexpected};
 use crate::auth0::types::Grant;
