@@ -6,7 +6,7 @@
 /// How a token is shown: another scheme (DPoP, RFC 9449 §7.1) has its place here.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Scheme {
-    /// Whoever has the token may use it (RFC 6750).
+    /// Anyone who has the token may use it (RFC 6750).
     Bearer,
 }
 
@@ -78,7 +78,7 @@ impl<'a> Credential<'a> {
 /// Reads one header value, except for a token that can be left unread.
 ///
 /// # Errors
-/// As [`parse`], but for the form of a token that is left unread.
+/// As [`parse`], except for the form of a token that is left unread.
 pub fn peek(value: Option<&[u8]>) -> Presented<'_> {
     let token = value.and_then(|value| value.strip_prefix(b"Bearer "));
     let plain =

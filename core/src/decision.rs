@@ -101,7 +101,7 @@ impl Permit {
         &self.response
     }
 
-    /// The same, for whoever keeps it until the response is here.
+    /// The same, for anyone who keeps it until the response is here.
     pub(crate) fn take_response(&mut self) -> ResponseHeaders {
         std::mem::take(&mut self.response)
     }

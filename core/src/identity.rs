@@ -3,7 +3,7 @@
 use crate::bytes;
 use crate::path::push_escape;
 
-/// What stands in a header as it is.
+/// What is in a header as it is.
 static PLAIN: [bool; 256] = bytes::set(b"!\"#$&'()*+,-./:;<=>?@[\\]^_`{|}~", true);
 
 /// A user or tenant as a header value: every byte outside 0x21–0x7E, and `%`, percent-encoded.

@@ -78,7 +78,7 @@ impl<'a> Way<'a> {
     /// All values of a header, where one of them changes.
     fn changed(&self, name: &str, headers: Pairs<'_>) -> Option<Vec<String>> {
         let values = headers.iter().filter(|(n, _)| *n == name.as_bytes());
-        // What isn't text is no address of anybody's, nor what stands beside it.
+        // What isn't text is no address of anybody's, nor is what is next to it.
         let values: Vec<&str> =
             values.map(|(_, value)| std::str::from_utf8(value).ok()).collect::<Option<_>>()?;
         let change = |value: &str| match name {
@@ -108,7 +108,7 @@ impl<'a> Way<'a> {
         }
     }
 
-    /// Whose address it is, scheme and authority as they stand there, and the path with what follows it;
+    /// Whose address it is, scheme and authority as they are, and the path with what follows it;
     /// `None`: another server's, a path that depends on the request's, or no reference.
     fn read<'t>(&self, text: &'t str) -> Option<(Whose, &'t str, &'t str)> {
         if !text.bytes().all(|b| b.is_ascii_graphic()) {
@@ -206,7 +206,7 @@ fn is_same((a, port_a): (&str, u16), (b, port_b): (&str, u16)) -> bool {
     plain(a) == plain(b) && (port_a == port_b || usual(port_a) && usual(port_b))
 }
 
-/// What stands before the value of a parameter, the value as it stands there, and what follows it.
+/// What is before the value of a parameter, the value as it is, and what follows it.
 fn parameter<'t>(text: &'t str, name: &str) -> Option<(&'t str, &'t str, &'t str)> {
     let mut rest = text;
     while !rest.is_empty() {

@@ -36,7 +36,7 @@ pub fn strip(query: &str, name: &str) -> Option<String> {
     removed.then_some(out)
 }
 
-/// Adds `name=user` at the end, the user percent-encoded but for unreserved bytes.
+/// Adds `name=user` at the end, the user percent-encoded except for unreserved bytes.
 pub fn append(query: &str, name: &str, user: &str) -> String {
     let mut out = String::with_capacity(query.len() + name.len() + user.len() + 2);
     out.push_str(query);
@@ -52,7 +52,7 @@ pub fn append(query: &str, name: &str, user: &str) -> String {
 fn is_impostor(parameter: &str, name: &str) -> bool {
     let raw = parameter.split('=').next().unwrap_or_default();
     let text = String::from_utf8_lossy(&decode(raw)).into_owned();
-    // Servers trim what stands before a name; NUL and control characters, too, which `plain` leaves out.
+    // Servers trim what is before a name; NUL and control characters, too, which `plain` leaves out.
     let seen = text
         .trim_start_matches(|c| matches!(names::plain(c), None | Some(' ' | char::REPLACEMENT_CHARACTER)));
     // They read `userId[]`, `userId.x` and `userId%00` as `userId`, and leave out what is no character.
@@ -67,7 +67,7 @@ fn is_impostor(parameter: &str, name: &str) -> bool {
     cut.eq_ignore_ascii_case(name) || (name.contains('_') && in_php(&whole).eq_ignore_ascii_case(name))
 }
 
-/// A name as PHP keeps it: up to the brackets of an array, with `_` for what can't stand in one of its
+/// A name as PHP keeps it: up to the brackets of an array, with `_` for what can't be in one of its
 /// variables.
 fn in_php(name: &str) -> String {
     let end = name.find('[').filter(|at| name.get(*at..).is_some_and(|rest| rest.contains(']')));
@@ -94,7 +94,7 @@ fn decode(text: &str) -> Vec<u8> {
             None => *byte,
         };
         match out.last_mut() {
-            // `C1 B5` is `75`, to whoever doesn't look twice.
+            // `C1 B5` is `75`, to anyone who doesn't look twice.
             Some(lead @ (0xc0 | 0xc1)) if value & 0xc0 == 0x80 => *lead = (*lead & 1) << 6 | value & 0x3f,
             _ => out.push(value),
         }

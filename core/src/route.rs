@@ -117,7 +117,7 @@ fn first(policy: &Policy, method: &str, host: &str, segments: &[&str]) -> Match 
     wrong_method.map_or(Match::None, Match::WrongMethod)
 }
 
-/// Whether an enforced route has this path but for its case, which some servers ignore, or (`exact`) as it
+/// Whether an enforced route has this path except for its case, which some servers ignore, or (`exact`) as it
 /// is.
 pub fn has_enforced(policy: &Policy, path: &str, exact: bool) -> bool {
     let segments = segments(path);
@@ -127,7 +127,7 @@ pub fn has_enforced(policy: &Policy, path: &str, exact: bool) -> bool {
     })
 }
 
-/// Whether a path leads, its prefix stripped, to where an enforced route leads, but for its case.
+/// Whether a path leads, its prefix stripped, to where an enforced route leads, except for its case.
 pub fn reaches_enforced(policy: &Policy, path: &str) -> bool {
     let segments = segments(path);
     let mut stripping =

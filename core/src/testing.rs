@@ -247,7 +247,7 @@ impl Gate {
         })
     }
 
-    /// Sends a request with these headers beside method, path and host.
+    /// Sends a request with these headers in addition to method, path and host.
     pub fn send(&mut self, method: &str, path: &str, headers: &[(&str, &str)]) -> Got {
         let bytes: Vec<(&[u8], &[u8])> = headers.iter().map(|(n, v)| (n.as_bytes(), v.as_bytes())).collect();
         self.send_bytes(method, path.as_bytes(), &bytes)
@@ -303,7 +303,7 @@ impl Gate {
         self.got(judged)
     }
 
-    /// Sends a POST with a body: what came of it in the end, and the exchange where it was forwarded.
+    /// Sends a POST with a body: its result in the end, and the exchange where it was forwarded.
     pub fn post(&mut self, path: &str, headers: &[(&str, &str)], body: &[u8]) -> (Got, Exchange) {
         self.post_body(path, headers, Some(body))
     }
@@ -354,7 +354,7 @@ impl Gate {
         self.world(|world| exchange.fault(world)).exchange
     }
 
-    /// Opens a stream: what came of it, and the exchange where it was forwarded.
+    /// Opens a stream: the result, and the exchange where it was forwarded.
     pub fn open(&mut self, path: &str, headers: &[(&str, &str)]) -> (Got, Exchange) {
         self.exchange("GET", path, headers)
     }

@@ -44,14 +44,14 @@ impl Lists {
 }
 
 // SAFETY: a block that is handed out has the size and alignment of its list, which are at least the layout's,
-// and stands in no list until it is freed; the layout that frees it leads to the same list.
+// and is in no list until it is freed; the layout that frees it leads to the same list.
 unsafe impl GlobalAlloc for Lists {
     unsafe fn alloc(&self, layout: Layout) -> *mut u8 {
         let Some((list, block)) = self.of(layout) else {
             // SAFETY: the caller's promises are the standard allocator's.
             return unsafe { System.alloc(layout) };
         };
-        // SAFETY: there is one thread, and no reference into the cell outlives a statement; what stands in a
+        // SAFETY: there is one thread, and no reference into the cell outlives a statement; what is in a
         // list is a block that nobody has.
         unsafe {
             match NonNull::new(*list.get()) {

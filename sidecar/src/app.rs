@@ -2,7 +2,7 @@
 //! loopback, or where `SIDECAR_HOST` says; Envoy sends it what the filter has judged, with the verified user
 //! in the identity header.
 //!
-//! `routes.rs` is the table of its pages; each page is in a file beside it, and sees the state in its
+//! `routes.rs` is the table of its pages; each page is in a file next to it, and sees the state in its
 //! signature alone. The identity routes (`demo.rs`) answer only to Envoy, which shows a secret made by
 //! `render`: another process on this machine could name any user.
 
@@ -125,8 +125,8 @@ impl App {
     }
 }
 
-/// What the sidecar runs in. Whoever asks for something of the queue waits for one of a few threads: a crowd
-/// on a busy machine would make one each.
+/// What the sidecar runs in. Anyone who asks for something of the queue waits for one of a few threads: a
+/// crowd on a busy machine would make one each.
 ///
 /// # Errors
 /// The system has no threads for it.

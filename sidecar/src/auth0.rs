@@ -136,7 +136,7 @@ impl Management {
         let body = if reply.status < 400 {
             parse(&reply.body)
         } else {
-            // Whoever refuses a token may repeat it, and what is refused is logged.
+            // Anyone who refuses a token may repeat it, and what is refused is logged.
             parse(String::from_utf8_lossy(&reply.body).replace(token, "…").as_bytes())
         };
         Ok((reply.status, limits, body))

@@ -59,7 +59,7 @@ enum Command {
     },
     /// The whole gateway, where one container or one service is all there is: renders, starts Envoy, and
     /// answers what `serve` does. SIGHUP: reads the configuration anew and goes over to it; a bad one changes
-    /// nothing. When a part ends, all do: whoever started it starts it again
+    /// nothing. When a part ends, all do: what started it starts it again
     Run {
         #[command(flatten)]
         configuration: Configuration,
@@ -91,8 +91,8 @@ enum Command {
     Check {
         /// The policy: YAML or JSON
         file: PathBuf,
-        /// Variables to fold in, as a dotenv file; those of the process win (but for a mesh, where nobody has
-        /// them)
+        /// Variables to fold in, as a dotenv file; those of the process win (except for a mesh, where nobody
+        /// has them)
         #[arg(long, value_name = "FILE")]
         env_file: Option<PathBuf>,
         /// Where the filter runs: also says what that place can't take

@@ -1,5 +1,5 @@
 //! `GET /health/auth0` (contract §5): whether the identity provider can be used as it is configured, and what
-//! to do where it can't. What was found is kept for a few seconds, so that whoever probes us doesn't probe
+//! to do where it can't. What was found is kept for a few seconds, so that anyone who probes us doesn't probe
 //! the provider as often ([`crate::probe`]).
 
 mod management;
@@ -19,7 +19,7 @@ use std::time::{Duration, Instant};
 const KEYS_FRESH: Duration = Duration::from_secs(5);
 /// The Management API has a rate limit, which promotions need.
 const MANAGEMENT_FRESH: Duration = Duration::from_secs(30);
-/// A probe takes no longer: whoever asks us doesn't wait for ever, either.
+/// A probe takes no longer: anyone who asks us doesn't wait for ever, either.
 const PATIENCE: Duration = Duration::from_secs(12);
 
 /// Probes, and what they found last.

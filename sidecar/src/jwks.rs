@@ -135,7 +135,7 @@ pub async fn fetch(issuer: &Issuer) -> Result<Keys, Trouble> {
     Ok(Keys { url, usable: keys.len(), skipped: skipped(&document), reachable: true })
 }
 
-/// What the issuer's own discovery document, where it has one, calls it: the configured issuer, but for a
+/// What the issuer's own discovery document, where it has one, calls it: the configured issuer, except for a
 /// slash at the end maybe, which its tokens may differ by, too (`Some` then). Any other slip refuses every
 /// token.
 ///

@@ -1,5 +1,5 @@
 //! `gatewaystack launch`, for us alone: a program in, and out that program in our place, which ends when
-//! whoever started us does. Envoy would go on without its parent, and under a policy that nobody renews.
+//! our parent does. Envoy would go on without its parent, and under a policy that nobody renews.
 //!
 //! The wish is kept over `exec`, so that no code has to run between fork and exec. The kernel drops it for a
 //! program with set-user-ID or with capabilities of its file.

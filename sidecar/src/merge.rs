@@ -20,7 +20,7 @@ pub use rules::{Merged, merge};
 /// The merged policy as JSON, which is YAML, too.
 ///
 /// # Errors
-/// Every error, of the merge or of what came of it.
+/// Every error, of the merge or of the result.
 pub fn run(
     base: &Path,
     overrides: &[PathBuf],

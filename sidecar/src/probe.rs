@@ -1,6 +1,6 @@
-//! Questions to an identity provider on behalf of whoever asks us: one at a time, the answer kept for a
-//! while, in a task of its own. A caller that goes away ends nothing, so whoever calls and hangs up again and
-//! again has the provider asked no more often than anybody else.
+//! Questions to an identity provider on behalf of anyone who asks us: one at a time, the answer kept for a
+//! while, in a task of its own. A caller that goes away ends nothing, so anyone who calls and hangs up again
+//! and again has the provider asked no more often than anybody else.
 
 use std::future::Future;
 use std::sync::{Arc, Mutex, PoisonError};

@@ -3,7 +3,7 @@
 //! else which part has ended.
 //!
 //! SIGHUP has the configuration read and rendered anew: Envoy and sidecar go over to it while they run, and a
-//! bad one changes nothing. No part is started again alone: whoever started us does that, and all begin
+//! bad one changes nothing. No part is started again alone: what started us does that, and all begin
 //! afresh.
 
 mod configured;

@@ -43,7 +43,7 @@ pub async fn post_json(address: &str, path: &str, headers: &[(&str, &str)], body
 }
 
 /// Sends bytes and reads one answer, to its end. (Envoy keeps an early answer's connection open for a second,
-/// so that the client can read it: whoever waits for the close waits that long.)
+/// so that the client can read it: anyone who waits for the close waits that long.)
 pub async fn raw(address: &str, request: &[u8]) -> Response {
     over(TcpStream::connect(address).await.unwrap(), request).await
 }

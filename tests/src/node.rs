@@ -15,7 +15,7 @@ impl Scripts {
     pub fn of(name: &str) -> Self {
         let folder = tempfile::tempdir().unwrap();
         symlink(modules(), folder.path().join("node_modules")).unwrap();
-        // Node looks for a module's packages beside the module.
+        // Node looks for a module's packages next to the module.
         let sources = crate::sources().join("node").join(name);
         for entry in std::fs::read_dir(sources).unwrap() {
             let entry = entry.unwrap();

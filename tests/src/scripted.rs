@@ -174,7 +174,7 @@ async fn serve(stream: TcpStream, inner: Arc<Inner>) {
         }
     }
     let _ = write.shutdown().await;
-    // Whoever closes with bytes unread resets, and the answer may be lost.
+    // Anyone who closes with bytes unread resets, and the answer may be lost.
     let _ = tokio::time::timeout(Duration::from_secs(2), reader).await;
 }
 

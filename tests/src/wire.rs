@@ -120,7 +120,7 @@ impl Ask {
             Http::One => {
                 let stream = TcpStream::connect(address).await.unwrap();
                 stream.set_nodelay(true).unwrap();
-                // Whoever closes its half has left, to Envoy: it stays open until the answer is there.
+                // Anyone who closes its half has left, to Envoy: it stays open until the answer is there.
                 let (read, mut write) = stream.into_split();
                 let (answer, _) = tokio::join!(
                     client::over(tokio::io::join(read, tokio::io::sink()), b""),

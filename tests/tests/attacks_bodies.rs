@@ -66,7 +66,7 @@ fn attack(
     })
 }
 
-/// One body of up to a mebibyte, but for its last byte.
+/// One body of up to a mebibyte, except for its last byte.
 async fn begin(sender: SendRequest<Bytes>, path: &str, token: Option<String>, begun: Arc<AtomicUsize>) {
     let mut request =
         http::Request::post(format!("http://gateway.test{path}")).header("content-type", "application/json");

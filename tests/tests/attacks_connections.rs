@@ -1,5 +1,5 @@
-//! Connections that hold a place and ask for nothing: each has an end, those in use outlive them, whoever
-//! asks meanwhile is answered, and one address can't take them all.
+//! Connections that hold a place and ask for nothing: each has an end, those in use outlive them, a caller
+//! that asks meanwhile is answered, and one address can't take them all.
 //!
 //! What is shipped is a minute, or ten seconds for a handshake: each test looks for that in the bootstrap,
 //! and has less of it.
@@ -267,7 +267,7 @@ async fn standing(gateway: &Gateway, count: u64) {
     .await;
 }
 
-/// Twenty thousand fit beside a few of everybody else's; fewer, where this process may not have as many
+/// Twenty thousand fit next to a few of everybody else's; fewer, where this process may not have as many
 /// files.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn while_thousands_of_connections_say_nothing_whoever_asks_is_answered() {
@@ -387,7 +387,7 @@ async fn one_address_can_not_take_the_connections_of_others() {
         (gateway.stat(&["gatewaystack_connections_refused_total"]).await == 20).then_some(())
     })
     .await;
-    // Whoever has room is served, over connections that he has and over new ones.
+    // Anyone who has room is served, over connections that he has and over new ones.
     let mut other = connect(OTHER, gateway.address().parse().unwrap()).await;
     assert_eq!(status(&mut other).await, Some(200));
     let mut served = 0;

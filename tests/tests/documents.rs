@@ -52,7 +52,7 @@ fn shown(literal: &str) -> String {
     out + rest
 }
 
-/// The core's texts, out of the functions that make them: whoever adds a variant adds its text there.
+/// The core's texts, out of the functions that make them: anyone who adds a variant adds its text there.
 fn of_core() -> BTreeSet<String> {
     let source = read("core/src/refusal/description.rs");
     let mut found = BTreeSet::new();

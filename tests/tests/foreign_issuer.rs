@@ -21,7 +21,7 @@ impl ForeignIssuer {
         let modules = std::env::var_os("GATEWAYSTACK_NODE_MODULES");
         let modules = modules.expect("GATEWAYSTACK_NODE_MODULES is not set: run by `cargo xtask test`");
         let folder = tempfile::tempdir().unwrap();
-        // Node looks for a module's packages beside the module, wherever NODE_PATH points.
+        // Node looks for a module's packages next to the module, wherever NODE_PATH points.
         symlink(modules, folder.path().join("node_modules")).unwrap();
         let script = folder.path().join("provider.mjs");
         std::fs::copy(gatewaystack_tests::sources().join("node/provider.mjs"), &script).unwrap();

@@ -1,5 +1,5 @@
-//! Keys: rotated, missing, unknown, stale. The gateway keeps serving whoever is good, and asks the issuer as
-//! little as it can.
+//! Keys: rotated, missing, unknown, stale. The gateway keeps serving good callers, and asks the issuer
+//! as little as it can.
 
 use gatewaystack_tests::issuer::Mood;
 use gatewaystack_tests::*;
@@ -96,7 +96,7 @@ async fn keys_rotate_under_load_without_one_valid_request_refused() {
         })
         .collect();
     eventually("load", || async { (upstream.seen().len() > 50).then_some(()) }).await;
-    // The new key is published beside the old one, and signs from now on.
+    // The new key is published next to the old one, and signs from now on.
     issuer.set_keys(vec![key_b(), key_a()]);
     let before = upstream.seen().len();
     eventually("load with the new key", || async { (upstream.seen().len() > before + 200).then_some(()) })

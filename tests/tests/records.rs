@@ -1,4 +1,4 @@
-//! One decision record a request, whoever decided it; no secret in it, nor in the log.
+//! One decision record a request, no matter who decided it; no secret in it, nor in the log.
 
 use gatewaystack_tests::*;
 use serde_json::json;

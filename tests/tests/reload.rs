@@ -33,7 +33,7 @@ fn named_by(header: &str) -> impl Fn(&Value) -> bool {
     move |seen| seen["headers"][header] == json!(["load"])
 }
 
-/// A file as Envoy's discovery wants it replaced: written beside, and moved into place.
+/// A file as Envoy's discovery wants it replaced: written next to it, and moved into place.
 fn replace(file: &Path, content: impl AsRef<[u8]>) {
     let beside = file.with_extension("new");
     fs::write(&beside, content).unwrap();

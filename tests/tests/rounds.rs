@@ -209,7 +209,7 @@ async fn whatever_part_dies_nothing_passes_unverified() {
             "sidecar" => kill(&mut sites[site].sidecar),
             _ => redis.kill(),
         }
-        // Whoever is left serves.
+        // Anyone who is left serves.
         let before = served(other);
         let what = format!("the other gateway's answers without {part}");
         eventually(&what, || async { (served(other) > before + 20).then_some(()) }).await;

@@ -1,5 +1,5 @@
-//! Contract §9 row by row, as Auth0's log stream and whoever pretends to be it see it: Envoy, the filter and
-//! the sidecar together.
+//! Contract §9 row by row, as Auth0's log stream and anyone who pretends to be it see it: Envoy, the filter
+//! and the sidecar together.
 
 use gatewaystack_tests::auth0::{MANAGEMENT_CLIENT, MANAGEMENT_SECRET};
 use gatewaystack_tests::sidecar::WEBHOOK_SECRET;

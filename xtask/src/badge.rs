@@ -1,4 +1,4 @@
-//! Badges and the documents beside them. In: what the tests found. Out: a file in the form of a shields.io
+//! Badges and the documents next to them. In: what the tests found. Out: a file in the form of a shields.io
 //! endpoint; the same findings give the same bytes.
 
 use std::{fs, path::Path};

@@ -1,4 +1,4 @@
-//! `cargo xtask bench`. In: the sources. Out: what the gateway costs beside the same Envoy without the
+//! `cargo xtask bench`. In: the sources. Out: what the gateway costs compared with the same Envoy without the
 //! filter, with its own filters, with a service: a table on standard output; `report.json`, `report.md` and
 //! `report.svg` in `target/bench/`.
 //!

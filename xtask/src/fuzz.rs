@@ -215,7 +215,7 @@ fn host(workspace: &Workspace) -> Result<String> {
 struct Said {
     /// Its last words about coverage.
     state: String,
-    /// All else, but for what is always there.
+    /// All else, except for what is always there.
     text: String,
 }
 

@@ -37,7 +37,7 @@ use crate::{
 };
 
 const SUMS: &str = "SHA256SUMS";
-/// What goes beside the program and the filter.
+/// What goes next to the program and the filter.
 const WITH_THEM: [&str; 5] = ["LICENSE", "CHANGELOG.md", ".env.example", SCHEMA, "deploy/systemd"];
 /// Of a policy.
 const SCHEMA: &str = "envoy/gateway.schema.json";
@@ -161,7 +161,7 @@ impl Release<'_> {
     fn bills(&self, filter: &str, program: &str) -> Result<()> {
         let tool = bill::tool()?;
         let step = Step::begin("bills of materials", "writing");
-        // The tool writes beside the manifests: not into the reader's tree.
+        // The tool writes next to the manifests: not into the reader's tree.
         let checkout = Checkout::make(self.workspace)?;
         let target = musl::target();
         let filter = Subject { package: "filter", target: WASI, hash: filter };

@@ -1,5 +1,5 @@
-//! What all workers of a gateway share: nothing of it changes, but for the cells of the table, which are safe
-//! to change at once.
+//! What all workers of a gateway share: nothing of it changes, except for the cells of the table, which are
+//! safe to change at once.
 
 use gatewaystack_core::config;
 use gatewaystack_core::config::policy::{self, Policy};

@@ -280,7 +280,8 @@ pub struct ResponseFilter {
     pub keep_missing: bool,
 }
 
-/// The built-in routes (contract §5). All are served by the sidecar, but for metadata with `serve: filter`.
+/// The built-in routes (contract §5). All are served by the sidecar, except for metadata with `serve:
+/// filter`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Builtin {
     /// `/` and `/health`: public.

@@ -1,8 +1,8 @@
 //! The policy as it is written: names and forms, nothing of the meaning. Every member is optional here,
 //! unknown ones are errors; [`crate::compile`] says what is required and what fits together.
 //!
-//! Beside each member stands what the reference, the schemas and the lists of members say about it
-//! ([`crate::reference`]): whoever changes it runs `cargo xtask docs`.
+//! Next to each member stands what the reference, the schemas and the lists of members say about it
+//! ([`crate::reference`]): anyone who changes it runs `cargo xtask docs`.
 
 #[macro_use]
 mod macros;
@@ -55,7 +55,7 @@ raw! {
             .means("the first audience"),
         /// `realm` of challenges.
         realm: String = filter("billing").text(REALM).is("mcp"),
-        /// Advertised beside those that routes and tools name.
+        /// Advertised in addition to those that routes and tools name.
         scopes_supported: Vec<String> = both("[openid]").text(SCOPE).is("[openid, email, profile]"),
         /// Advertised, and granted to promoted clients; they allow nothing (`TOOL_SCOPES`).
         tool_scopes: Vec<String> = both("[\"tool:read\"]").text(SCOPE).is("[]"),
@@ -69,7 +69,7 @@ raw! {
         builtin: RawBuiltin = both("{ webhook: false }").is("{}"),
         /// Where the gateway listens.
         listen: RawListen = own("{ bind: 0.0.0.0, port: 8443 }").is("{}"),
-        /// The process beside Envoy.
+        /// The process next to Envoy.
         sidecar: RawSidecar = own("{ data_dir: /var/lib/gatewaystack }").is("{}"),
         /// Which pages of other origins may call.
         cors: RawCors = both("{ origins: [\"https://app.example.com\"] }").is("{}"),

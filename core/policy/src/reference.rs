@@ -1,4 +1,4 @@
-//! What is said about the members of a policy: the form of the data that stands beside each of them in
+//! What is said about the members of a policy: the form of the data that stands next to each of them in
 //! [`crate::raw`]. `cargo xtask docs` makes the reference and the schemas of it, and the sidecar the lists of
 //! members that it needs.
 //!

@@ -226,7 +226,7 @@ fn is_public_document(world: &World<'_>, route: Option<(RouteId, &Route)>) -> bo
     }
 }
 
-/// What is permitted goes to the upstream, but for the metadata documents that we serve.
+/// What is permitted goes to the upstream, except for the metadata documents that we serve.
 fn forward_or_answer(
     world: &World<'_>,
     case: &Case<'_>,

@@ -103,7 +103,7 @@ impl<'a> McpRoute<'a> {
         self.mcp.tasks != Tasks::Deny && operation.call().is_some_and(lacks)
     }
 
-    /// Finds out who made the tasks that an operation names, by whoever calls.
+    /// Finds out who made the tasks that an operation names, by the caller.
     fn find_tasks(
         &self,
         world: &World<'_>,

@@ -67,7 +67,7 @@ pub enum Arrival<'a> {
     Body(Option<&'a [u8]>),
 }
 
-/// A request that would pass but for the limits over machines.
+/// A request that would pass without the limits over machines.
 #[derive(Debug)]
 pub(super) struct Uncounted {
     pub principal: Arc<Principal>,
@@ -216,7 +216,7 @@ impl Exchange {
         }
     }
 
-    /// The host can't take what was to stand in the answer's place, and ends the stream itself.
+    /// The host can't take what was to take the answer's place, and ends the stream itself.
     pub fn lose_answer(&mut self) {
         if let Self::Forwarded(Forwarded { facts, .. }) = self {
             facts.refuse(&Refusal::NotFilterable);

@@ -101,7 +101,7 @@ pub fn parse(document: &[u8]) -> Result<KeySet, DocumentFault> {
 /// A member of a document that was skipped: its `kid`, where it is a text, and why.
 pub type Skipped = (Option<String>, &'static str);
 
-/// The members of a document that were skipped, for whoever explains them; 16 at most.
+/// The members of a document that were skipped, for anyone who explains them; 16 at most.
 pub fn skipped(document: &[u8]) -> Vec<Skipped> {
     let value = json::parse(document.get(..MAX_DOCUMENT).unwrap_or(document), MAX_DEPTH).unwrap_or_default();
     let members = value.get("keys").and_then(Value::as_array).into_iter().flatten();

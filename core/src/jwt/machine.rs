@@ -42,7 +42,7 @@ fn is_entras(claims: &Members<'_>) -> bool {
         && !claims.contains_key("scp")
 }
 
-/// The grant as a text, maybe with others beside it, or as a list.
+/// The grant as a text, maybe with others next to it, or as a list.
 fn grants_to_clients(gty: &View<'_>) -> bool {
     let is_it = |text: &str| {
         let spelled = |name: &str| text.split(' ').any(|grant| grant.eq_ignore_ascii_case(name));

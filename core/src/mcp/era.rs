@@ -9,7 +9,7 @@ pub enum Era {
     V2025_06_18,
     /// As before.
     V2025_11_25,
-    /// Stateless: method and name stand in headers, too.
+    /// Stateless: method and name are in headers, too.
     V2026_07_28,
 }
 
@@ -36,7 +36,7 @@ impl Era {
         SUPPORTED.iter().find(|(name, _)| *name == version).map(|(_, era)| *era)
     }
 
-    /// Whether method and name stand in headers.
+    /// Whether method and name are in headers.
     pub fn has_headers(self) -> bool {
         self >= Self::V2026_07_28
     }

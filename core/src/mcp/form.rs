@@ -143,7 +143,7 @@ impl Scan {
         !self.is_broken() && !self.may_be_list() && self.seen.is_other && self.seen.is_plain()
     }
 
-    /// Whether its result has what a task's id stands in.
+    /// Whether its result has what a task's id is in.
     pub fn names_task(&self) -> bool {
         self.seen.names_task
     }

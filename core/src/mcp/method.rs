@@ -32,9 +32,9 @@ const KNOWN: [&str; 28] = [
     "tools/list",
 ];
 
-/// Whether no server takes `method` for another one: visible ASCII, and not a known method but for its case
-/// and for what stands between its letters. There are servers that look a handler up by a name that they make
-/// of a method.
+/// Whether no server takes `method` for another one: visible ASCII, and not a known method except for its
+/// case and for what stands between its letters. There are servers that look a handler up by a name that they
+/// make of a method.
 pub fn is_unmistakable(method: &str) -> bool {
     let is_visible = !method.is_empty() && method.bytes().all(|b| b.is_ascii_graphic());
     // Most are known as they are.

@@ -134,7 +134,7 @@ pub fn of_task<'a>(mcp: &'a Mcp, method: &str, task: &Task) -> Need<'a> {
         (Maker::Tool(name), _) => by_rule(&mcp.tools, name),
         (Maker::Unlisted, _) => unruled(&mcp.tools),
         (Maker::Unknown, Tasks::Allow) => of_method(mcp, method),
-        // Whoever signs in may find it to be his.
+        // Anyone who signs in may find it to be his.
         (Maker::Another, Tasks::Allow) => Need::Token(NO_SCOPES),
     }
 }

@@ -47,7 +47,7 @@ pub enum Whose<T> {
     Another,
 }
 
-/// What two were given is nobody's: nobody's hash, but for a chance of one in 2^64.
+/// What two were given is nobody's: nobody's hash, except for a chance of one in 2^64.
 const NOBODY: u64 = 0;
 
 #[derive(Debug, Clone, Copy)]

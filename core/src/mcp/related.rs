@@ -2,7 +2,7 @@
 //! in, the version and the tasks that it names out.
 //!
 //! A message belongs to a task by `_meta["io.modelcontextprotocol/related-task"]` (MCP 2025-11-25 Tasks):
-//! servers make what it causes a part of the task, and give its answers to whoever asks for that.
+//! servers make what it causes a part of the task, and give its answers to anyone who asks for that.
 
 use super::id;
 use super::strict::{BodyFault, is_lookalike, string};

@@ -16,9 +16,9 @@
 //! ```
 //!
 //! Each rule is a descriptor of one entry: the rule's name, and a hash of issuer and user (or tenant), so
-//! that the service, and whoever reads its store, learns nobody's name. Where there are several, one of all
-//! entries goes before them: Limitador's limits can't look further than the first, and envoyproxy/ratelimit
-//! finds no limit for that one.
+//! that the service, and anyone who reads its store, learns nobody's name. Where there are several, one of
+//! all entries goes before them: Limitador's limits can't look further than the first, and
+//! envoyproxy/ratelimit finds no limit for that one.
 
 use super::{LimitState, applies};
 use crate::config::policy::{Issuer, LimitKey, LimitService, Policy, RateLimit, Route, SharedLimit};

@@ -66,7 +66,7 @@ fn a_connection_may_name_only_what_stays_with_the_connection() {
     }
 }
 
-/// `ſ` is an `s` to whoever ignores the case of all letters, as Envoy's routes do.
+/// `ſ` is an `s` to anyone who ignores the case of all letters, as Envoy's routes do.
 #[test]
 fn a_host_is_ascii() {
     let identity =

@@ -222,7 +222,7 @@ impl<'de> Visitor<'de> for Name {
     }
 }
 
-/// What stands in a JSON string as it is.
+/// What is in a JSON string as it is.
 static PLAIN: [bool; 256] = bytes::set(b" !#$%&'()*+,-./:;<=>?@[]^_`{|}~", true);
 
 /// Writes a number in decimal.

@@ -32,7 +32,7 @@ pub enum PathFault {
     Character,
     /// A broken escape, or one of a character that servers read differently.
     Escape,
-    /// A segment that Windows, or whoever trims names, reads as another: blanks at its ends, a dot at its
+    /// A segment that Windows, or anyone who trims names, reads as another: blanks at its ends, a dot at its
     /// end, `:$`.
     Lookalike,
 }
@@ -70,7 +70,7 @@ fn split(target: &[u8]) -> Result<(&[u8], Option<String>), PathFault> {
     }
 }
 
-/// What stands in a path as it is, and is never refused: `pchar` without `;`, and the slash.
+/// What is in a path as it is, and is never refused: `pchar` without `;`, and the slash.
 static PLAIN: [bool; 256] = bytes::set(b"/-._~!$&'()*+,=:@", true);
 
 /// The same without what must be looked at twice.

@@ -25,7 +25,7 @@ impl Scopes {
             }
             return Self::new(once);
         }
-        // The signature isn't verified yet: whoever forges a token may name thousands, and looking through
+        // The signature isn't verified yet: anyone who forges a token may name thousands, and looking through
         // all for each would cost a hundred times what the signature does.
         let mut is_first = vec![true; names.len()];
         let places = places(names.clone());

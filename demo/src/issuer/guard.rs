@@ -1,6 +1,6 @@
-//! Who may call what: the issuer hands out tokens to whoever asks, so a web page must not be able to ask for
-//! its visitor. A page gets no answer through DNS rebinding (`Host` must be loopback), and none of `/mint`,
-//! `/rotate` and the consent decision from another origin.
+//! Who may call what: the issuer hands out tokens to anyone who asks, so a web page must not be able to ask
+//! for its visitor. A page gets no answer through DNS rebinding (`Host` must be loopback), and none of
+//! `/mint`, `/rotate` and the consent decision from another origin.
 
 use super::Shared;
 use super::error::{Kind, OAuthError};

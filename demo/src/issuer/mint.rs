@@ -1,4 +1,4 @@
-//! `/mint`: a token for whoever asks, as in the original's demo. `sub`, `scope`, `aud` (comma list), `ttl`
+//! `/mint`: a token for anyone who asks, as in the original's demo. `sub`, `scope`, `aud` (comma list), `ttl`
 //! (seconds, negative for one that has expired) have defaults; every other parameter becomes a claim of that
 //! name (`org_id=org_1`). From the query, a form, or a JSON object, whose values keep their types.
 

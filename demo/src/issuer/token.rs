@@ -56,7 +56,7 @@ fn by_code(issuer: &Shared, params: &Params, client_id: &str) -> Result<Grant, O
         };
         return Err(replayed(&mut store, family));
     };
-    // Spent by whoever shows it, also where the rest is wrong: a guess at the verifier gets one try.
+    // Spent by anyone who shows it, also where the rest is wrong: a guess at the verifier gets one try.
     store.codes.replace(code, Once::Used { family: pending.grant.family.clone() }, now());
     let Pending { grant, redirect_uri: expected, code_challenge, .. } = pending;
     if grant.client_id != client_id || expected != redirect_uri {

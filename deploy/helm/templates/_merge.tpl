@@ -1,6 +1,6 @@
 {{/*
 Overrides, by the rules of `gatewaystack merge`: objects are merged member by member, anything else replaces, `null` takes out; `routes` come before
-the base's, `rate_limits` after them, and `{ replace: [ … ] }` takes the place of such a list; what is locked stays, but for `mode: enforce`. Tests hold
+the base's, `rate_limits` after them, and `{ replace: [ … ] }` takes the place of such a list; what is locked stays, except for `mode: enforce`. Tests hold
 the two together.
 */}}
 

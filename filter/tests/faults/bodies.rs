@@ -32,7 +32,7 @@ pub struct Seen {
     kept: bool,
 }
 
-/// A task's id, which stands in answers alone.
+/// A task's id, which is in answers alone.
 const TASK: &str = "of-whoami";
 
 fn call(name: &str) -> Vec<u8> {

@@ -47,7 +47,7 @@ fn a_number_that_can_not_be_read_is_refused() {
     }
 }
 
-/// Whoever can't be counted stays: requests are judged all the same.
+/// Anyone who can't be counted stays: requests are judged all the same.
 #[test]
 fn whatever_call_fails_nothing_panics_and_no_connection_is_closed_without_need() {
     for fault in (0..40).flat_map(|at| FAULTS.map(|fault| (at, fault))) {

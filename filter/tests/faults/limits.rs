@@ -66,8 +66,8 @@ fn run(mode: &'static str, says: Says, keys_first: bool, fault: Option<(usize, F
         let asked = host(|host| {
             assert!(!(host.continued && host.asked.is_empty()) || mode == "allow" || fault.is_some());
             host.grpc_answer = Some(says.message().to_vec());
-            // The root's, whoever asked; but where the host says that the root is chosen, and hasn't chosen
-            // it, which no filter can see.
+            // The root's, no matter who asked; but where the host says that the root is chosen, and hasn't
+            // chosen it, which no filter can see.
             let lies = matches!(fault, Some((_, Fault::Nothing)));
             assert!(host.asked.is_empty() || host.grpc_owner == ROOT || lies, "{fault:?}");
             u32::try_from(host.asked.len()).unwrap()

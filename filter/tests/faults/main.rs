@@ -64,7 +64,7 @@ struct Fixture {
     token: String,
 }
 
-/// The tests' moment, in Unix seconds: the host's clock stands there until a test moves it.
+/// The tests' moment, in Unix seconds: the host's clock stays there until a test moves it.
 const NOW: u64 = 1_790_000_000;
 
 /// One key for all tests: making one is slow.
@@ -171,7 +171,7 @@ fn fetch() {
         proxy_on_http_call_response(ROOT, sent, 2, fixture().jwks.len(), 0);
     }
     proxy_on_tick(ROOT);
-    // Whoever waits in vain is let go after a time.
+    // Anyone who waits in vain is let go after a time.
     host(|host| host.now_ns += 60_000_000_000);
     proxy_on_tick(ROOT);
 }

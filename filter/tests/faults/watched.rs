@@ -281,7 +281,7 @@ fn only_so_much_is_copied_at_once() {
         open(REQUEST + 3);
         assert_eq!(end(REQUEST + 2), "body_unread");
         assert_eq!(end(REQUEST + 3), "body_malformed");
-        // Whoever leaves makes room, too.
+        // Anyone who leaves makes room, too.
         open(REQUEST + 4);
         assert_eq!(record(REQUEST + 4)["shadow"]["reason"], "body_unread");
         open(REQUEST + 5);

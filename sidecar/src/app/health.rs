@@ -44,11 +44,11 @@ pub struct Provider {
     pub health: Health,
     /// Its registrations.
     pub queue: Option<Queue>,
-    /// What whoever asks must show; `None`: anybody may ask.
+    /// What anyone who asks must show; `None`: anybody may ask.
     pub secret: Option<Secret>,
 }
 
-/// `GET /health/auth0`, hidden from whoever doesn't show the secret, where there is one.
+/// `GET /health/auth0`, hidden from anyone who doesn't show the secret, where there is one.
 pub async fn health_auth0(State(provider): State<Arc<Provider>>, headers: HeaderMap) -> Reply {
     if let Some(secret) = &provider.secret {
         let one = |name: &str| headers.get(name).map(|value| value.as_bytes());

@@ -42,7 +42,7 @@ impl Relay {
         Self { issuer, authorization_server: Probe::default(), openid_configuration: Probe::default() }
     }
 
-    /// The document, from memory or from the issuer. Whoever asks meanwhile waits for the one fetch.
+    /// The document, from memory or from the issuer. Anyone who asks meanwhile waits for the one fetch.
     async fn document(&self, kept: &Probe<Document>, paths: [&'static str; 2]) -> Option<Arc<Document>> {
         let fresh = |document: &Document| if document.is_some() { FRESH } else { FAILED };
         let ask = |_| {

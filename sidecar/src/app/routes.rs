@@ -1,6 +1,6 @@
 //! The routes table. In: the policy, which says what is on, and what each page is given. Out: a router.
 //!
-//! To add a page, write it in a file beside this one: a function of the request, and of the state that it
+//! To add a page, write it in a file next to this one: a function of the request, and of the state that it
 //! needs. Its row in the table gives it that state, and nothing else. Envoy leads to it where the policy has
 //! a built-in route for it (`core/policy/src/compile/builtins.rs`).
 
@@ -37,7 +37,7 @@ pub struct States {
 /// Whether it is on, its path, and its page by method.
 type Row<'a> = (bool, &'a str, MethodRouter);
 
-/// The pages of the groups that are on, and what whoever starts the sidecar asks: `/health`, `/ready` and
+/// The pages of the groups that are on, and what anyone who starts the sidecar asks: `/health`, `/ready` and
 /// `/metrics`, the last two never routed from outside.
 pub fn router(policy: &Arc<Policy>, states: States) -> Router {
     let States { labels, measured, provider, identity, webhook, relay } = states;

@@ -144,7 +144,7 @@ fn read(body: &Value, asked: Instant) -> Option<Token> {
     Some(Token { text: text.into(), scopes: scopes.split(' ').map(str::to_owned).collect(), ends })
 }
 
-/// What can stand in a header.
+/// What can be in a header.
 fn is_token(text: &str) -> bool {
     !text.is_empty() && text.bytes().all(|b| b.is_ascii_graphic())
 }

@@ -126,7 +126,7 @@ fn unbuffered(source: &Value) -> impl Iterator<Item = ConfigError> {
     })
 }
 
-/// As it stands in the object's JSON: in an EnvoyFilter as a text, its quotes escaped.
+/// As it is in the object's JSON: in an EnvoyFilter as a text, its quotes escaped.
 fn in_object(host: Host, policy: &Value) -> usize {
     let text = policy.to_string();
     let held = policy.get("hold_headers") == Some(&Value::Bool(true));

@@ -12,7 +12,7 @@ const MAX_LINES: usize = 200;
 #[derive(Debug, Clone)]
 pub struct Allow {
     pub what: Allowed,
-    /// Shown beside what it allows.
+    /// Shown next to what it allows.
     pub why: String,
 }
 

@@ -9,7 +9,7 @@ use gatewaystack_core::mcp::json_rpc;
 use gatewaystack_core::mcp::strict::BodyFault;
 use serde_json::json;
 
-/// The last version whose calls stand in the body alone.
+/// The last version whose calls are in the body alone.
 pub const VERSION: &str = "2025-11-25";
 
 /// What is called.

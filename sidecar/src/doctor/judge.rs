@@ -243,7 +243,7 @@ fn from_refusal(refusal: &Refusal) -> Refused {
 
 fn from_reply(reply: &Reply, reason: &'static str) -> Refused {
     let body: Value = serde_json::from_str(&reply.body).unwrap_or_default();
-    // On an MCP route the same stands in a JSON-RPC error.
+    // On an MCP route the same is in a JSON-RPC error.
     let data = body.pointer("/error/data").unwrap_or(&body);
     let message = body.pointer("/error/message").or_else(|| body.get("error_description"));
     let text = |value: Option<&Value>| value.and_then(Value::as_str).unwrap_or_default().to_owned();

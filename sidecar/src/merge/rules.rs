@@ -1,6 +1,6 @@
 //! The rules, as a function of values alone: a base policy, overrides and what they can't touch in; one
 //! policy and where its lists come from out. The chart has the same rules in
-//! `deploy/helm/templates/_merge.tpl`; `cases.yaml` beside this file holds the two together.
+//! `deploy/helm/templates/_merge.tpl`; `cases.yaml` next to this file holds the two together.
 //!
 //! 1. A member that the override doesn't name stays as the base has it.
 //! 2. Objects are merged member by member; anything else replaces what the base has; `null` takes it out (RFC

@@ -83,7 +83,7 @@ fn asks_less(route: &Route, other: &Route) -> Vec<&'static str> {
     .collect()
 }
 
-/// Whether whoever meets `rule` meets `other`, too.
+/// Whether anyone who meets `rule` meets `other`, too.
 fn is_stricter(rule: &ScopeRule, other: &ScopeRule) -> bool {
     let has = |scope: &String| rule.all.contains(scope) || rule.any == [scope.as_str()];
     let has_all = other.all.iter().all(has);

@@ -165,7 +165,7 @@ fn discovery(host: &str, issuer: bool) -> (&'static str, Option<&'static str>) {
     }
 }
 
-/// An address is no SNI (RFC 6066 §3), and stands in certificates as an address.
+/// An address is no SNI (RFC 6066 §3), and is in certificates as an address.
 fn tls(host: &str) -> Tls {
     if host.parse::<IpAddr>().is_ok() {
         Tls { sni: None, san_type: "IP_ADDRESS" }

@@ -54,8 +54,8 @@ pub fn make(folder: &Path) -> Result<(), String> {
     builder.create(folder).map_err(|e| format!("can't make {}: {e}", folder.display()))
 }
 
-/// Written beside and moved into place: a reader never sees half a file, and the file's mode is ours from its
-/// beginning.
+/// Written next to it and moved into place: a reader never sees half a file, and the file's mode is ours from
+/// its beginning.
 pub fn private(file: &Path, content: &[u8]) -> Result<(), String> {
     let failed = |e: std::io::Error| format!("can't write {}: {e}", file.display());
     let mut beside = file.as_os_str().to_owned();

@@ -1,5 +1,5 @@
 //! A gateway that takes a new policy or a new filter while it runs. What [`super::render`] takes in, and out
-//! a bootstrap without listener and clusters, which stand in files that Envoy watches (`dynamic_resources`:
+//! a bootstrap without listener and clusters, which are in files that Envoy watches (`dynamic_resources`:
 //! LDS and CDS from the file system).
 //!
 //! The listener goes over as a whole, filter and routes together: were the filter alone replaced, its routes
@@ -76,7 +76,7 @@ fn split(rendered: &Rendered, folder: &Path) -> Result<Split, String> {
     let names = name_by_content(&mut clusters, &rendered.policy_json);
     listeners.iter_mut().for_each(|listener| rename(listener, &names));
     for listener in &mut listeners {
-        // Nothing says which of the two files Envoy reads first; each cluster that is named here stands in
+        // Nothing says which of the two files Envoy reads first; each cluster that is named here is in
         // the other.
         let routes = listener
             .pointer_mut("/filter_chains/0/filters")

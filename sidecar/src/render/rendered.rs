@@ -50,7 +50,7 @@ pub struct Rendered {
 }
 
 impl Rendered {
-    /// One line for whoever starts Envoy and the sidecar.
+    /// One line for anyone who starts Envoy and the sidecar.
     pub fn summary(&self) -> Value {
         json!({
             "listen": self.listen, "sidecar": self.sidecar, "admin": self.admin, "health": self.health, "tls": self.tls,

@@ -7,7 +7,7 @@ use gatewaystack_core::config::policy::{HttpUrl, Mode, Pattern, Policy, Route as
 use serde::Serialize;
 use std::fmt::Write as _;
 
-/// The sidecar answers from memory, but for the relays, which fetch.
+/// The sidecar answers from memory, except for the relays, which fetch.
 const SIDECAR_TIMEOUT_MS: u64 = 15_000;
 
 /// So many paths become one regular expression at most: RE2 reads a request's path once for all of them,

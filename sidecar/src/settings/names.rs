@@ -9,7 +9,7 @@ use gatewaystack_core::config::Environment;
 use gatewaystack_core::config::environment::SECRETS;
 use gatewaystack_core::config::error::ConfigError;
 
-/// All that some part reads, but for the secrets. A test holds it to the sources and to `.env.example`.
+/// All that some part reads, except for the secrets. A test holds it to the sources and to `.env.example`.
 const READ: &[&str] = &[
     "ADMIN_PORT",
     "ALLOW_INSECURE_JWKS",

@@ -1,4 +1,4 @@
-//! What was tried, and what came of it: rows in; a table for people or JSON for programs out.
+//! What was tried, and the result: rows in; a table for people or JSON for programs out.
 
 use serde_json::{Value, json};
 use std::fmt::Write as _;

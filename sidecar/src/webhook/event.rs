@@ -76,8 +76,8 @@ fn is_registration(event: &Value) -> bool {
     })
 }
 
-/// Whoever sends bad registrations makes events, too; they have no client to promote, and must not fill the
-/// list of parked ones.
+/// Anyone who sends bad registrations makes events, too; they have no client to promote, and must not fill
+/// the list of parked ones.
 fn has_failed(event: &Value) -> bool {
     let kind = event.get("type").and_then(Value::as_str).unwrap_or_default();
     let status = event.pointer("/details/response/statusCode").and_then(Value::as_u64);
@@ -117,7 +117,7 @@ fn client_id(event: &Value) -> Option<String> {
     is_client_id(&named).then_some(named)
 }
 
-/// What can stand in a path of the Management API without meaning something else.
+/// What can be in a path of the Management API without meaning something else.
 pub fn is_client_id(text: &str) -> bool {
     (1..=64).contains(&text.len())
         && text.bytes().all(|b| b.is_ascii_alphanumeric() || matches!(b, b'_' | b'-'))

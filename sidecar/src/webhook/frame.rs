@@ -79,7 +79,7 @@ fn logs(object: &[u8]) -> Result<Option<&[u8]>, Unframed> {
     Ok(found)
 }
 
-/// The parts of a text between separators that stand in no string and no bracket.
+/// The parts of a text between separators that are in no string and no bracket.
 fn divide(text: &[u8], separator: u8) -> Option<Vec<&[u8]>> {
     let (mut parts, mut start, mut at) = (Vec::new(), 0, 0);
     while let Some(byte) = text.get(at) {

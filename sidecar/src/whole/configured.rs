@@ -140,7 +140,7 @@ impl Configured {
         &self.reloadable.rendered.admin
     }
 
-    /// One line for whoever started us.
+    /// One line for anyone who started us.
     pub fn summary(&self) -> Value {
         self.reloadable.rendered.summary()
     }

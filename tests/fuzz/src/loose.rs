@@ -2,7 +2,7 @@
 //! and of what breaks off as much as was there.
 //!
 //! Words may be anything, escapes nobody has agreed on are read all the same, commas may be missing or too
-//! many. A second reading beside the core's: it shares nothing with it, and it may find more than any real
+//! many. A second reading next to the core's: it shares nothing with it, and it may find more than any real
 //! reader does.
 
 /// A value.

@@ -99,7 +99,8 @@ fn refused(case: &Case, reply: &Reply) {
     }
 }
 
-/// Whether a text has a part of a token in it, but for short ones, which may stand there for another reason.
+/// Whether a text has a part of a token in it, except for short ones, which may stand there for another
+/// reason.
 fn tells(text: &str, token: &str) -> bool {
     token.split(['.', ' ']).any(|part| part.len() > 20 && text.contains(part))
 }

@@ -8,9 +8,9 @@ use serde_json::{Map, Value, json};
 pub enum Rule {
     /// Anybody.
     Public,
-    /// Whoever has a token with all of these scopes.
+    /// Anyone who has a token with all of these scopes.
     All(&'static [&'static str]),
-    /// Whoever has a token with one of these scopes.
+    /// Anyone who has a token with one of these scopes.
     Any(&'static [&'static str]),
 }
 
@@ -43,7 +43,7 @@ const TOOLS: &[(&str, Rule)] = &[
     ("wide", Rule::Any(WIDE)),
 ];
 
-/// Beside these a token is enough.
+/// Next to these a token is enough.
 const PROMPTS: &[(&str, Rule)] =
     &[("hello", Rule::Public), ("report", Rule::All(&["read"])), ("secret", Rule::All(&["admin"]))];
 
@@ -154,7 +154,7 @@ impl Kind {
         self.is_one_spelling(name) && self.rule(name).is_some_and(|rule| rule.allows(scopes))
     }
 
-    /// Whether a list shows it: whoever hasn't signed in sees all that there are rules for.
+    /// Whether a list shows it: anyone who hasn't signed in sees all that there are rules for.
     pub fn shows(self, name: &str, scopes: Scopes) -> bool {
         match scopes {
             Some(_) => self.allows(name, scopes),

@@ -18,8 +18,8 @@ pub fn readings(uri: &str) -> Vec<String> {
     all
 }
 
-/// Whether a caller may use a resource, whoever reads its URI. What has no rule in another reading is nothing
-/// there.
+/// Whether a caller may use a resource, no matter who reads its URI. What has no rule in another reading is
+/// nothing there.
 pub fn allows(uri: &str, may: &dyn Fn(Rule) -> bool) -> bool {
     let rule = |uri: &str| Kind::Resource.rule(uri);
     rule(uri).is_some_and(may) && readings(uri).iter().all(|uri| rule(uri).is_none_or(may))
@@ -70,7 +70,7 @@ pub fn resolved(uri: &str) -> String {
     format!("{scheme}:{slashes}{}", segments(rest).join("/"))
 }
 
-/// The segments of a path in lower case, as whoever resolves it has them.
+/// The segments of a path in lower case, as anyone who resolves it has them.
 pub fn segments(path: &str) -> Vec<String> {
     let mut out: Vec<String> = Vec::new();
     for segment in path.to_lowercase().replace('\\', "/").split('/') {

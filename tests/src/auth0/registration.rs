@@ -72,7 +72,7 @@ fn registered(client: &Value) -> Answer {
     Answer::json(201, body)
 }
 
-/// The event as a log stream posts it: `log_id` beside `data`, and within.
+/// The event as a log stream posts it: `log_id` next to `data`, and within.
 fn event(metadata: &Value, client: &Value) -> Value {
     let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
     let log_id = format!("900{:020}{:033}", now.as_nanos(), number());

@@ -133,7 +133,7 @@ pub const GRANT: &[(&str, Kind)] = &[
     ("allow_all_scopes", Or(&Bool)),
 ];
 
-/// The body's members, if it is as the schema says. `at` is what stands before their names in a message.
+/// The body's members, if it is as the schema says. `at` is what is before their names in a message.
 pub fn members<'a>(
     body: &'a Value,
     schema: &[(&str, Kind)],

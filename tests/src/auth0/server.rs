@@ -97,7 +97,7 @@ async fn exchange(
     if let Some(how) = cut_off {
         let _ = cut.send(how).await;
     }
-    // Until the connection is cut, or whoever asked gives up.
+    // Until the connection is cut, or anyone who asked gives up.
     std::future::pending().await
 }
 

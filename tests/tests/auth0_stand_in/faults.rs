@@ -2,7 +2,7 @@
 
 use super::*;
 
-/// How the bucket is filled is a test beside it, with the time given.
+/// How the bucket is filled is a test next to it, with the time given.
 #[tokio::test]
 async fn a_call_over_the_limit_is_told_when_to_come_again() {
     let auth0 = Auth0::start().await;

@@ -112,7 +112,7 @@ fn hold_to_file(era: &str, who: &str, checks: &Checks) {
     assert_eq!(failed, expected.keys().collect::<Vec<_>>(), "{era} {who}: {checks:#?}");
 }
 
-/// Identical, or better, but for what stands in the file. A check that only fails (`…-jsonrpc-id`) isn't
+/// Identical, or better, except for what is in the file. A check that only fails (`…-jsonrpc-id`) isn't
 /// there when it is good.
 fn hold_to_server(era: &str, who: &str, direct: &Checks, behind: &Checks) {
     let expected = expected(era, who);

@@ -1,6 +1,6 @@
-//! What `docs/deploy` has people copy: each policy is good with the variables beside it, each variable is one
-//! that the gateway reads, and each place asks the port that the gateway has. The services themselves are out
-//! of reach here; the container is started by `tests/tests/compose`.
+//! What `docs/deploy` has people copy: each policy is good with the variables next to it, each variable is
+//! one that the gateway reads, and each place asks the port that the gateway has. The services themselves are
+//! out of reach here; the container is started by `tests/tests/compose`.
 
 mod places;
 mod units;

@@ -23,7 +23,7 @@ fn the_policy_is_handed_on_as_it_is_with_the_clusters_that_the_chart_makes() {
     }
 }
 
-/// Its configuration is this policy, but for the names of clusters; these lead to what the proxies of its
+/// Its configuration is this policy, except for the names of clusters; these lead to what the proxies of its
 /// namespace see.
 fn is_handed_on(case: &str, objects: &Objects, name: &str, policy: &Value) {
     let mut got = configuration(&filter_of(objects, name));

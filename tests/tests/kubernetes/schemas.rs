@@ -11,7 +11,7 @@ use std::process::{Command, Stdio};
 /// What is wrong with each object, by its schema (`tests/schemas/validate.mjs`).
 fn complaints(objects: &[Value]) -> Vec<Vec<String>> {
     let folder = tempfile::tempdir().unwrap();
-    // Node looks for a module's packages beside the module.
+    // Node looks for a module's packages next to the module.
     symlink(from_environment("GATEWAYSTACK_SCHEMAS"), folder.path().join("node_modules")).unwrap();
     let script = folder.path().join("validate.mjs");
     std::fs::copy(root().join("tests/schemas/validate.mjs"), &script).unwrap();

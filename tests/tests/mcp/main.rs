@@ -1,6 +1,6 @@
 //! MCP requests through the real Envoy, over HTTP/1.1 and HTTP/2, with headers held and without (contract
-//! §12): whoever may calls, and nothing of a request that is refused reaches the upstream but, where Envoy
-//! can't hold them, its headers.
+//! §12): a caller that may, calls, and nothing of a request that is refused reaches the upstream but, where
+//! Envoy can't hold them, its headers.
 
 mod bodies;
 mod eras;
@@ -164,7 +164,7 @@ async fn headers_and_body_that_disagree_never_pass() {
                 let ask = two.clone().header("mcp-session-id", "a").header(name, "help");
                 stage.check_refused(http, ask, (400, -32600), name).await;
             }
-            // These are refused by their headers alone: beside the probes nothing arrived in either mode.
+            // These are refused by their headers alone: next to the probes nothing arrived in either mode.
             assert_eq!(stage.upstream.seen().len() - before, 4);
             let unknown = post("/mcp", call("help")).header("mcp-protocol-version", "2024-11-05");
             let got = stage.refused(http, unknown, "version").await;

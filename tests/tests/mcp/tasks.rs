@@ -96,7 +96,7 @@ async fn a_task_follows_the_rule_of_its_tool_for_its_caller_alone() {
     }
 }
 
-/// Whoever has read the event may ask at once, of any worker.
+/// Anyone who has read the event may ask at once, of any worker.
 #[tokio::test]
 async fn a_task_is_kept_before_the_event_that_names_it_is_here() {
     for held in [true, false] {

@@ -6,7 +6,7 @@ use std::cell::Cell;
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 
 const CAP: usize = 2_048;
-/// One era whose calls stand in their bodies alone, and the one whose headers name them, too.
+/// One era whose calls are in their bodies alone, and the one whose headers name them, too.
 const BOTH_FORMS: [&str; 2] = ["2025-06-18", NEWEST];
 
 /// A gateway that only watches.

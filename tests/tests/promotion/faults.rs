@@ -112,7 +112,7 @@ async fn an_outage_is_waited_out_with_ever_longer_pauses() {
     eventually("the first tries", || async { (auth0.calls().len() >= 2).then_some(()) }).await;
     auth0.clear_faults();
     running.finished("the end of the outage").await;
-    // A failed token endpoint is asked by nobody for two seconds, whoever waits.
+    // A failed token endpoint is asked by nobody for two seconds, no matter who waits.
     let asked = token_calls(&auth0);
     let pauses = asked.windows(2).map(|two| two[1].duration_since(two[0]).unwrap());
     assert!(
@@ -163,7 +163,7 @@ async fn a_token_endpoint_that_asks_for_patience_gets_it() {
     auth0.set_retry_after(Some(4));
     assert!(matches!(promoter.promote(&id).await, Err(Stop::Later(_))));
     auth0.set_token_rate(100, 100);
-    // Whoever asks meanwhile, and however often.
+    // Anyone who asks meanwhile, and however often.
     eventually("the promotion", || async { promoter.promote(&id).await.ok() }).await;
     let asked = token_calls(&auth0);
     let pause = asked[1].duration_since(asked[0]).unwrap();

@@ -46,7 +46,7 @@ async fn stream(sidecar: Address, events: Vec<Value>, sent: Arc<AtomicUsize>, ki
     }
 }
 
-/// Where to post; the sidecar itself belongs to whoever kills it.
+/// Where to post; the sidecar itself belongs to the one that kills it.
 struct Address(String);
 
 impl Address {

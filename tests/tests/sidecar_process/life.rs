@@ -1,4 +1,4 @@
-//! Start and stop, the commands beside it, what it says, and what it weighs.
+//! Start and stop, the commands next to it, what it says, and what it weighs.
 
 use super::*;
 use gatewaystack_tests::auth0::MANAGEMENT_SECRET;

@@ -1,4 +1,4 @@
-//! All chains. Each of ours stands beside what it is compared with.
+//! All chains. Each of ours is next to what it is compared with.
 
 use super::{
     bootstrap::{EMPTY, EXT_AUTHZ, NATIVE, NATIVE_CACHED, NATIVE_MINIMUM, NATIVE_MINIMUM_CACHED},

@@ -47,7 +47,7 @@ pub enum Policy {
     Counters,
 }
 
-/// What stands before the router.
+/// What is before the router.
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub enum Filters {
     Ours,

@@ -2,7 +2,7 @@
 //! in each chain, by valgrind's callgrind: a table on standard output, `counted.md` and `counted.json` in
 //! `target/bench/`.
 //!
-//! Unlike CPU time this is the same beside every neighbour, to within a few percent. What it can't see is the
+//! Unlike CPU time this is the same with every neighbour, to within a few percent. What it can't see is the
 //! kernel's work, and that instructions differ in what they take.
 
 use std::{

@@ -7,7 +7,7 @@ use super::{sample::Sample, scale::Curve};
 
 const WIDTH: f64 = 860.0;
 const HEIGHT: f64 = 230.0;
-/// Of a panel: its width, its height, the room for the figures beside it.
+/// Of a panel: its width, its height, the room for the figures next to it.
 const PANEL: (f64, f64) = (210.0, 140.0);
 /// From a panel to the next.
 const STEP: f64 = 280.0;

@@ -1,4 +1,4 @@
-//! The README's walk, as it stands there. In: the README and where the demo runs. Out: each command that ends
+//! The README's walk, as it is. In: the README and where the demo runs. Out: each command that ends
 //! in a comment, with the line that it promises there and the line that it printed.
 
 use std::{fs, path::Path, process::Command};

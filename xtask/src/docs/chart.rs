@@ -6,7 +6,7 @@ use serde_json::{Value, json};
 
 use super::{between, json, locks, schema};
 
-/// Where the definitions stand, all in one, so that whoever reads the rest can leave them out.
+/// Where the definitions stand, all in one, so that anyone who reads the rest can leave them out.
 const ROOT: &str = "#/definitions/written/definitions";
 const LOCKED: &str = "\n    \"locked\": {";
 const BEGIN: &str = "\n    \"written\": ";

@@ -113,7 +113,7 @@ impl Writer {
         if self.told == Told::Form {
             return Ok(form);
         }
-        // Beside `$ref` draft 7 has nothing else.
+        // Next to `$ref` draft 7 has nothing else.
         let mut written =
             if form.get("$ref").is_some() { object(json!({ "allOf": [form] })) } else { object(form) };
         written.insert("description".to_owned(), json!(described(member)));

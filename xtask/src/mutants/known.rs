@@ -40,7 +40,7 @@ impl Mutant {
         Ok(Self { file: file.to_owned(), what: what.to_owned(), place: place.trim().to_owned() })
     }
 
-    /// The entry that lists it, but for the reason.
+    /// The entry that lists it, except for the reason.
     pub fn line(&self) -> String {
         format!("- `{}`: `{}` at `{}`: WHY", self.file, self.what, self.place)
     }

@@ -13,7 +13,7 @@ use anyhow::{Context, Result};
 use super::{copy, remove};
 use crate::{run::output, workspace::is_program};
 
-/// An archive that is being filled: its only folder, beside what it will become.
+/// An archive that is being filled: its only folder, next to what it will become.
 pub struct Archive<'a> {
     folder: &'a Path,
     name: &'a str,

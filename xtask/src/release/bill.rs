@@ -35,7 +35,7 @@ pub fn of(tool: &Path, checkout: &Checkout, source: &Source, subject: &Subject<'
     let root = checkout.workspace().root;
     let folder = root.join(subject.package);
     let mut command = Command::new(tool);
-    // It writes beside each manifest of the workspace.
+    // It writes next to each manifest of the workspace.
     command.args([
         "cyclonedx",
         "--quiet",

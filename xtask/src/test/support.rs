@@ -36,7 +36,7 @@ are judged `tasks/get`, `tasks/result`, `tasks/update`, `tasks/cancel`, `taskIds
   kept before the answer goes on; an answer whose task can't be kept isn't shown.
 - *What isn't known*: tasks of batches, of answers that another gateway passed, that were resumed by GET or are longer than `max_body` (as an event: than half of it), ids over 256 bytes or with anything but visible ASCII, tasks from before the gateway was started, and those asked for longest ago of
   some 160,000. They are refused (403) where any tool needs scopes of its own, else a token is enough; so are `tasks/list`, which names none, and methods about tasks that the specification doesn't have. `tasks: allow` lets
-  them pass to whoever has a token, `tasks: deny` refuses every task, and what has the server make one (`params.task`); since 2026-07-28 servers make them unasked, too, and nobody may ask for those.
+  them pass to anyone who has a token, `tasks: deny` refuses every task, and what has the server make one (`params.task`); since 2026-07-28 servers make them unasked, too, and nobody may ask for those.
   Behind more than one gateway, `Mcp-Name` (2026-07-28) has the task's id, to send what asks for a task where its call went.
 - *Another caller's*: as one that isn't known, and with `tasks: allow` no task of theirs (400, -32602). An id that a server gives to two callers, or for two tools, is nobody's from then on, and the second answer isn't shown. Ids are
   the same in upper and lower case from 16 characters on, integers by their value (`017`, `+17`), and UUIDs in any form. One that isn't visible ASCII is refused (400). Routes of one path with other `hosts` have ids of their own.

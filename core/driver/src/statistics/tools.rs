@@ -70,7 +70,7 @@ impl Tools {
                 all.unnamed += usize::from(left == 0);
                 left = left.saturating_sub(1);
                 all.prepare(place, is_watched, &OF_LISTED, names);
-                // Names that were cut need not stand in the order of whole ones, and may be alike, as their
+                // Names that were cut need not be in the order of whole ones, and may be alike, as their
                 // labels are then.
                 match named.binary_search_by(|(other, _)| other.as_str().cmp(name)) {
                     Ok(_) => {}

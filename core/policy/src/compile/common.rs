@@ -1,4 +1,4 @@
-//! What several parts of the policy are compiled with: the list of errors, and members that stand in more
+//! What several parts of the policy are compiled with: the list of errors, and members that are in more
 //! than one place.
 
 use crate::error::ConfigError;

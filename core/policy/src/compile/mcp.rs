@@ -76,7 +76,7 @@ pub fn compile(
     (mcp, BodyCaps { request: most, answer: most })
 }
 
-/// Whether whoever has a token may use each tool: then a task says no more than its caller may know.
+/// Whether anyone who has a token may use each tool: then a task says no more than its caller may know.
 fn are_alike(tools: &McpRules) -> bool {
     tools.all().all(|rule| *rule == McpRule::Public || *rule == McpRule::Token(ScopeRule::default()))
 }

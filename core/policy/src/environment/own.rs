@@ -102,7 +102,7 @@ pub fn demo_stays_here(reader: &mut Reader<'_>, folded: &Folded) {
             "expected loopback hosts alone with DEMO_MODE=true, such as localhost:8080",
         );
     }
-    // A container's port is published by whoever starts it: on loopback, as docker-compose.yml does.
+    // A container's port is published by those who start it: on loopback, as docker-compose.yml does.
     let is_container = reader.text(&["SIDECAR_HOST"]).is_some()
         || reader.boolean(&["IN_CONTAINER"]).is_some_and(|(_, on)| on);
     let bind = text(folded.value.get("listen").and_then(|listen| listen.get("bind")));

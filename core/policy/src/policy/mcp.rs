@@ -74,8 +74,8 @@ impl McpRules {
             return true;
         }
         let begins = |text: &str, start: &str| text.strip_prefix(start).is_some_and(|rest| !rest.is_empty());
-        // Servers that open files drop a query. Whoever has a rule for queries has a pattern that takes them
-        // in.
+        // Servers that open files drop a query. Anyone who has a rule for queries has a pattern that takes
+        // them in.
         let bare = key.split('?').next().unwrap_or(key);
         let is_meant = |bare: &str| {
             self.patterns.iter().any(|(start, _)| start.len() >= bare.len() && begins(name, start))
@@ -111,7 +111,7 @@ impl McpRules {
 pub enum McpRule {
     /// Anybody.
     Public,
-    /// Whoever has a good token with these scopes.
+    /// Anyone who has a good token with these scopes.
     Token(ScopeRule),
 }
 
@@ -129,7 +129,7 @@ pub enum ChallengeMode {
 pub enum Sessions {
     /// The caller's that got it.
     Bind,
-    /// Whoever's knows its id.
+    /// Anyone's who knows its id.
     Pass,
 }
 
@@ -137,7 +137,7 @@ pub enum Sessions {
 /// but the last.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Tasks {
-    /// Whoever has a token, where nobody knows which tool made them.
+    /// Anyone who has a token, where nobody knows which tool made them.
     Allow,
     /// Nobody, where nobody knows which tool made them.
     Known,

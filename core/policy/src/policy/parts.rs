@@ -1,4 +1,4 @@
-//! Parts of a policy that stand in more than one place.
+//! Parts of a policy that are in more than one place.
 
 use gatewaystack_text::scopes::Scopes;
 

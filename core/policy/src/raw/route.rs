@@ -24,7 +24,7 @@ raw! {
         /// Whose tokens are good here.
         issuers: Vec<String> = filter("[\"https://tenant.eu.auth0.com/\"]").count(bounds::SOME).text(ISSUER)
             .means("all"),
-        /// Good here beside the issuer's.
+        /// Good here in addition to the issuer's.
         audiences: Vec<String> = filter("[\"https://admin.example.com\"]").text(plain(2_048)).is("[]"),
         /// `strict`: only the route's own audiences count.
         audience: RawAudience = filter("strict").is("issuer"),
@@ -32,7 +32,7 @@ raw! {
         users_only: bool = filter("true").is("false"),
         /// All of these are needed. Without them any good token passes.
         scopes: Vec<String> = filter("[\"tool:read\"]").text(SCOPE).is("[]"),
-        /// One of these is needed, beside `scopes`.
+        /// One of these is needed, in addition to `scopes`.
         any_scope: Vec<String> = filter("[admin, owner]").count(bounds::SOME).text(SCOPE),
         /// Whether the token travels on.
         forward_authorization: bool = filter("true").is("false"),

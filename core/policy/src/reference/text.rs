@@ -40,7 +40,7 @@ pub const fn plain(most: usize) -> Text {
 pub const FILE: Text = plain(usize::MAX);
 /// A scope-token (RFC 6749 §3.3).
 pub const SCOPE: Text = form("scope", r"^[\x21\x23-\x5b\x5d-\x7e]+$").up_to(256);
-/// What stands in a quoted-string.
+/// What is in a quoted-string.
 pub const REALM: Text = form("text", r"^[\x20\x21\x23-\x5b\x5d-\x7e]+$").up_to(128);
 /// The name of an upstream, or of a cluster.
 pub const CLUSTER: Text = form("name", r"^[\x21\x23-\x26\x28-\x5b\x5d-\x7e]+$").up_to(256);

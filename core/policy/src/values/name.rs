@@ -24,7 +24,7 @@ pub fn check_text(text: &str, max: usize) -> Result<(), String> {
     }
 }
 
-/// Checks a text that stands in a quoted-string of a header.
+/// Checks a text that is in a quoted-string of a header.
 ///
 /// # Errors
 /// What was expected.

@@ -116,7 +116,7 @@ fn of_two_limits_with_as_much_left_the_longer_one_is_shown() {
             assert_eq!(shown, (Some("1"), Some("90")), "{one} {other} {windows:?}");
         }
     }
-    // Over both: whoever comes back after the shorter is refused again.
+    // Over both: anyone who comes back after the shorter is refused again.
     for windows in [["30s", "90s"], ["90s", "30s"]] {
         let mut gate = with(&windows.map(|window| limit("address", window)));
         let mut ask = || gate.send("GET", "/open", &[]);
@@ -191,7 +191,7 @@ fn what_an_enforced_route_has_as_it_stands_is_enforced_whatever_else_it_resemble
     assert_eq!(gate.send("GET", "/Both/x", &[]).status(), 200, "the observed route's own");
 }
 
-/// Only what a server could take for an enforced route's own is enforced with it: its path, but for case.
+/// Only what a server could take for an enforced route's own is enforced with it: its path, except for case.
 /// What no route has, by its method or host, has the file's mode.
 #[test]
 fn what_has_no_route_has_the_files_mode_though_an_enforced_route_has_its_path() {

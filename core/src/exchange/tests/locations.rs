@@ -122,7 +122,7 @@ fn other_addresses_stay() {
         ("/v1/notes", "ftp://app:8080/notes"),
         ("/v1/notes", "mailto:a@app:8080"),
         ("/v1/notes", "///notes"),
-        // Another server on our host: an identity provider beside us.
+        // Another server on our host: an identity provider next to us.
         ("/v1/notes", "https://gateway.example.com:9443/login"),
         ("/v1/notes", "https://other.example.com:1/login"),
         ("/v1/notes", "https://other.example.com/login"),

@@ -65,7 +65,7 @@ impl<'a> Finder<'a> {
         Some(rule.map_or(Maker::Unlisted, |name| Maker::Tool(name.to_owned())))
     }
 
-    /// What was made without a token belongs to whoever knows its id, signed in or not.
+    /// What was made without a token belongs to anyone who knows its id, signed in or not.
     fn owners(&self) -> Vec<(u64, Option<&'a str>)> {
         let nobody = Holder { principal: None, ..self.holder };
         let callers = [Some(self.holder), self.holder.principal.map(|_| nobody)];

@@ -1,4 +1,4 @@
-//! What an operation needs beside its own rule: the route's scopes, whatever it is.
+//! What an operation needs in addition to its own rule: the route's scopes, whatever it is.
 
 use super::lists::{listing, shown, tools};
 use super::*;
@@ -91,7 +91,7 @@ fn what_is_no_list_is_not_told_how_to_be_cached() {
         assert_eq!(shown(&gate, &mut exchange, "text/event-stream", &event), Ok(event), "{result}");
         assert_eq!(shown(&gate, &mut exchange, "application/json", &answer), Ok(answer), "{result}");
     }
-    // Beside a list that was asked for, all that comes is looked at.
+    // Next to a list that was asked for, all that comes is looked at.
     let mut exchange = listing(&mut gate, NEWEST, Some(&reader()), "tools/list");
     for result in ["{}", "{\"a\":1}", "[]", "1", "null"] {
         let answer = format!("{{\"jsonrpc\":\"2.0\",\"id\":8,\"result\":{result}}}");
@@ -104,7 +104,7 @@ fn what_is_no_list_is_not_told_how_to_be_cached() {
     assert!(got.contains("\"cacheScope\":\"private\""), "{got}");
 }
 
-/// Alone it needs a token: so it does beside what needs none.
+/// Alone it needs a token: so it does next to what needs none.
 #[test]
 fn an_answer_to_the_server_needs_a_token_in_a_batch_too() {
     let answer = json!({"jsonrpc": "2.0", "id": 3, "result": {"action": "accept"}});

@@ -277,7 +277,7 @@ fn good_uris_follow_their_rules_in_every_method_that_names_one() {
         for era in [LEGACY[0], LEGACY[2], NEWEST] {
             for body in calls(uri) {
                 assert_eq!(ask(&mut gate, era, &reader, &body).status(), by_reader, "{era} {body}");
-                // An escaped slash is allowed by whoever may do both.
+                // An escaped slash is allowed by anyone who may do both.
                 assert_eq!(ask(&mut gate, era, &admin, &body).status(), 200, "{era} {body}");
             }
         }

@@ -87,7 +87,7 @@ struct Reader<'t> {
 /// are there.
 const FEW: usize = 16;
 
-/// What stands in a string as it is; bytes from 0x80 on, too, since the text is UTF-8.
+/// What is in a string as it is; bytes from 0x80 on, too, since the text is UTF-8.
 static PLAIN: [bool; 256] = plain();
 
 const fn plain() -> [bool; 256] {

@@ -100,7 +100,7 @@ proptest! {
             prop_assert_eq!(&again.path, &once.path);
             prop_assert!(!again.changed);
             prop_assert!(!once.path.contains("//") && !once.path.split('/').any(|s| s.ends_with('.')));
-            // Each byte has one spelling: decoding all, and encoding what may not stand there, comes to the
+            // Each byte has one spelling: decoding all, and encoding what may not be there, comes to the
             // same.
             let decoded = decoded(once.path.as_bytes());
             prop_assert_eq!(spelled(&decoded), once.path.clone());
@@ -130,7 +130,7 @@ fn decoded(path: &[u8]) -> Vec<u8> {
     out
 }
 
-/// RFC 3986 §3.3, as it stands there.
+/// RFC 3986 §3.3, as it is.
 #[cfg(not(target_arch = "wasm32"))]
 fn spelled(bytes: &[u8]) -> String {
     let pchar = |b: u8| b.is_ascii_alphanumeric() || b"-._~!$&'()*+,=:@/".contains(&b);

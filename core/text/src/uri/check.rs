@@ -71,7 +71,7 @@ fn check_uri(text: &str) -> Result<(), UriFault> {
     Ok(())
 }
 
-/// The path, where what stands before it is good.
+/// The path, where what is before it is good.
 fn path<'a>(scheme: &str, hierarchy: &'a str, special: Option<u16>) -> Result<&'a str, UriFault> {
     let authority =
         hierarchy.strip_prefix("//").map(|rest| rest.split_at(rest.find('/').unwrap_or(rest.len())));
@@ -132,7 +132,7 @@ fn check_escapes(text: &str) -> Result<(), UriFault> {
             continue;
         }
         let (value, after) = escape(rest).filter(|_| is_upper(rest)).ok_or(UriFault::Escape)?;
-        // Whoever decodes twice reads an escaped escape as what that stands for.
+        // Anyone who decodes twice reads an escaped escape as what that stands for.
         let is_double = value == b'%' && escape(after).is_some();
         if is_unreserved(value) || value.is_ascii_control() || is_double {
             return Err(UriFault::Escape);

@@ -1,4 +1,4 @@
-//! The one spelling of a URI that was written otherwise, for whoever is to be told.
+//! The one spelling of a URI that was written otherwise, for anyone who is to be told.
 
 use super::check::{Form, check};
 use super::escape::{escape, is_unreserved};

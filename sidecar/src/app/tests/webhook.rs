@@ -51,7 +51,7 @@ async fn the_secret_is_asked_for_before_anything_else() {
     }
     let twice = call(Method::POST, PATH).header("x-webhook-secret", HOOK).header("x-webhook-secret", HOOK);
     assert_eq!(twice.body("{}").send(&app).await.0, StatusCode::UNAUTHORIZED);
-    // Whoever doesn't know the secret isn't told what else is wrong.
+    // Anyone who doesn't know the secret isn't told what else is wrong.
     let large = call(Method::POST, PATH).body(vec![b' '; (1 << 20) + 1]);
     assert_eq!(large.send(&app).await.0, StatusCode::UNAUTHORIZED);
 }

@@ -14,7 +14,7 @@ const USER: &str = "user";
 impl Promoter {
     /// Makes the grant, or widens the one that is there.
     pub(super) async fn grant(&self, client_id: &str, before: Before) -> Result<(), Stop> {
-        // Who was touched has one already, most likely: whoever looks first writes nothing then.
+        // Who was touched has one already, most likely: anyone who looks first writes nothing then.
         if before == Before::Touched
             && let Some(grant) = self.find_grant(client_id).await?
         {

@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 /// How long a connection that promotions can use is known.
 const FRESH: Duration = Duration::from_secs(10);
 
-/// What was found last, and when. One that can't be used isn't kept: whoever mends it tries again at once.
+/// What was found last, and when. One that can't be used isn't kept: anyone who mends it tries again at once.
 #[derive(Default)]
 pub struct KnownConnection(Option<(Instant, Connection)>);
 

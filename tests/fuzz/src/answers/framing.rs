@@ -1,5 +1,5 @@
 //! What becomes of an event stream. In: an upstream's stream and what the client sees. Out: a panic where an
-//! event that is no list, or a line beside it, isn't the same byte for byte, where a list isn't as the rules
+//! event that is no list, or a line next to it, isn't the same byte for byte, where a list isn't as the rules
 //! leave it, or where a comment waits for nothing.
 
 use super::Case;

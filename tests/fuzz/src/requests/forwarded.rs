@@ -45,7 +45,7 @@ fn is_method(method: &str) -> bool {
         && !["CONNECT", "TRACE"].contains(&method)
 }
 
-/// Whether the caller may send something by this route: to an MCP route whoever has what a call needs.
+/// Whether the caller may send something by this route: to an MCP route anyone who has what a call needs.
 fn may_enter(case: &Case, route: &Route) -> bool {
     case.wire.has_own_token() || route.mcp.is_some() || route.rule.allows(case.caller.scopes())
 }

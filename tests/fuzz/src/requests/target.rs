@@ -3,7 +3,7 @@
 
 use crate::uris::{decoded, segments};
 
-/// What stands in a path as it is (RFC 3986 `pchar`, without parameters).
+/// What is in a path as it is (RFC 3986 `pchar`, without parameters).
 const PLAIN: &str = "-._~!$&'()*+,=:@";
 
 /// The one spelling of a path, where it has one that nobody reads in another way: decode all, look at the

@@ -1,4 +1,4 @@
-//! The readers below the exchange, each beside another one. In: a request. Out: a panic where a path, a body
+//! The readers below the exchange, each next to another one. In: a request. Out: a panic where a path, a body
 //! or a URI in it isn't read as the other reader has it.
 
 use super::target::spelled;

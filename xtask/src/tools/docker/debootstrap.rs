@@ -1,5 +1,5 @@
-//! A small Debian as a tar file, from Debian's packages: what stands in for the image `debian:bookworm-slim`
-//! where no registry is in reach. Kept in the user's cache folder.
+//! A small Debian as a tar file, from Debian's packages: what takes the place of the image
+//! `debian:bookworm-slim` where no registry is in reach. Kept in the user's cache folder.
 
 use std::{env, fs, path::PathBuf, process::Command};
 

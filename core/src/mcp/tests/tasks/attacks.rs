@@ -181,7 +181,7 @@ fn what_a_message_belongs_to_is_read_strictly() {
     }
 }
 
-/// A request to one host: what came of it, and the exchange.
+/// A request to one host: the result, and the exchange.
 fn at(gate: &Gate, host: &str, token: &str, session: Option<&str>, body: &Value) -> (u16, Exchange) {
     let (auth, body) = (format!("Bearer {token}"), body.to_string());
     let mut headers = vec![
