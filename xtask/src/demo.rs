@@ -78,7 +78,7 @@ fn interactive(workspace: &Workspace, which: Demo) -> Result<ExitCode> {
 
 const WHERE: &str = "
 gateway           http://localhost:8080         Envoy with gatewaystack.wasm; /mcp, /apps, /proxy/*, /protected …
-issuer            http://127.0.0.1:5051         gives a token to whoever asks
+issuer            http://127.0.0.1:5051         gives a token to anyone who asks
 MCP server        http://127.0.0.1:5051/mcp     notes of ann and bob, behind the gateway's /mcp
 Apps connector    http://127.0.0.1:5052/apps    the same for ChatGPT, behind the gateway's /apps
 echo              http://127.0.0.1:3333         an API, behind the gateway's /proxy/*";

@@ -60,7 +60,7 @@ fn unsafe_description(fault: RequestFault) -> String {
             "The path must not have empty, . or .. segments".into()
         }
         RequestFault::Path(PathFault::Character) => {
-            "The path has a character that must not stand there; escape it or leave it out".into()
+            "The path has a character that is not allowed; escape it or leave it out".into()
         }
         RequestFault::Path(PathFault::Escape) => {
             "The path has a percent escape that is broken or not allowed".into()
@@ -102,7 +102,7 @@ fn body_description(fault: BodyFault) -> &'static str {
 fn uri_description(fault: UriFault) -> &'static str {
     match fault {
         UriFault::Scheme => "A resource's URI must begin with a scheme in lower case",
-        UriFault::Character => "The URI has a character that must be escaped there, or can't stand there",
+        UriFault::Character => "The URI has a character that must be escaped, or that is not allowed",
         UriFault::Escape => "Escape in a URI what needs it alone, in upper case, and once",
         UriFault::Authority => {
             "The URI's host must be in lower case, without user, default port or final dot; file: is followed by ///"

@@ -97,7 +97,7 @@ impl McpRoute<'_> {
             line(
                 &mut text,
                 "counts",
-                &format!("{have} (permissions don't, beside a claim that says what was consented to)"),
+                &format!("{have} (permissions don't, next to a claim that says what was consented to)"),
             );
         }
         let joined =

@@ -56,7 +56,7 @@ fn in_file(env: &Environment, name: &str, file: &str) -> Result<Secret, ConfigEr
     if !demo && is_placeholder(secret.reveal()) {
         return Err(ConfigError::new(
             name,
-            "expected a secret of your own in the file: this one stands in examples",
+            "expected a secret of your own in the file: this one is in our examples",
         ));
     }
     Ok(secret)

@@ -77,7 +77,7 @@ pub const CASES: &[Case] = &[
         example: "curl -H \"Authorization: Bearer $READER\" /apps # tools/call add_note",
         original: "verify read/write behavior with scopes",
         expected: r#"200 {"result/isError":true,"result/_meta/mcp~1www_authenticate":["Bearer realm=\"mcp\", error=\"insufficient_scope\", error_description=\"Request a token with the scope: tool:write\", scope=\"tool:write\", resource_metadata=\"http://localhost:8080/.well-known/oauth-protected-resource/apps\""]}"#,
-        reason: Some("ChatGPT opens its sign-in by what stands in the tool's result."),
+        reason: Some("ChatGPT opens its sign-in by what is in the tool's result."),
         ask: |walk| {
             let response = walk.rpc("POST /apps add_note as the reader")?;
             walk.told(&response, &["result/isError", "result/_meta/mcp~1www_authenticate"])

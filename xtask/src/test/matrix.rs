@@ -23,7 +23,7 @@ const CORE: &[(&str, &str)] = &[
     ("tokens", "Envoy's signature verification, and how it joins headers"),
     ("keys", "calls out of the root context, shared data, queues that wake workers"),
     ("limits", "compare-and-swap in shared data, the address of a client"),
-    ("routes", "route_config beside the filter's own routes, the route cache"),
+    ("routes", "route_config next to the filter's own routes, the route cache"),
     ("held", "requests that are paused and go on, with bodies and trailers"),
     ("mcp", "bodies read while their headers wait, and while they don't (hold_headers: false)"),
     ("mcp_answers", "answers that are buffered and replaced"),

@@ -43,7 +43,7 @@ pub fn check(reader: &mut Reader<'_>, demo: bool) {
             if !demo && is_placeholder(text) {
                 reader.error(
                     name,
-                    "expected a secret of your own: this one stands in examples (DEMO_MODE=true allows it)",
+                    "expected a secret of your own: this one is in our examples (DEMO_MODE=true allows it)",
                 );
             } else if text.len() > 4_096 || text.chars().any(char::is_control) {
                 reader.error(name, "expected a secret of at most 4096 bytes without control characters");

@@ -18,7 +18,7 @@ pub enum Form {
 pub enum UriFault {
     /// No scheme, or one with upper-case letters.
     Scheme,
-    /// A character that must be escaped, or can't stand there.
+    /// A character that must be escaped, or that isn't allowed.
     Character,
     /// A broken escape, one in lower case, of what needs none, of a control character, or of an escape.
     Escape,
