@@ -3,7 +3,9 @@
 //!
 //! `Bearer abc.def.ghi` is a credential; `Bearer` alone is malformed; `Basic …` counts as none.
 
-/// How a token is shown: another scheme (DPoP, RFC 9449 §7.1) has its place here.
+/// How a token is shown: another scheme (DPoP, RFC 9449 §7.1) has its place here. A token that is bound to a
+/// key (`cnf`) must not pass by a scheme that asks for no proof, not even from the cache
+/// (`authenticate::known`); and a request is authenticated again after it has waited for keys or its body.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Scheme {
     /// Anyone who has the token may use it (RFC 6750).

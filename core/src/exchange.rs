@@ -32,18 +32,20 @@ impl Exchange {
 
     /// What the request waited for has come. Anything else is a fault of ours.
     pub fn resume(self, world: &World<'_>, arrival: Arrival<'_>) -> Judged {
-        match (self, arrival) {
-            (Self::Waiting(Waiting { on: Awaited::Keys, held }), Arrival::Keys(fetched)) => {
-                judge::go_on(world, held, Entry::Keys(fetched))
-            }
-            (Self::Waiting(Waiting { on: Awaited::Limits(uncounted), held }), Arrival::Limits(answer)) => {
+        let (on, held) = match self {
+            Self::Waiting(Waiting { on, held }) => (on, held),
+            Self::Watched(held) => (Awaited::Body, held),
+            other @ (Self::New | Self::Forwarded(_) | Self::Replied(_)) => return other.fault(world),
+        };
+        match (on, arrival) {
+            (Awaited::Keys, Arrival::Keys(fetched)) => judge::go_on(world, held, Entry::Keys(fetched)),
+            (Awaited::Limits(uncounted), Arrival::Limits(answer)) => {
                 judge::go_on(world, held, Entry::Limits(*uncounted, answer))
             }
-            (
-                Self::Waiting(Waiting { on: Awaited::Body, held }) | Self::Watched(held),
-                Arrival::Body(body),
-            ) => judge::go_on(world, held, Entry::Body(body)),
-            (other, _) => other.fault(world),
+            (Awaited::Body, Arrival::Body(body)) => judge::go_on(world, held, Entry::Body(body)),
+            (on @ (Awaited::Keys | Awaited::Limits(_) | Awaited::Body), _) => {
+                Self::Waiting(Waiting { on, held }).fault(world)
+            }
         }
     }
 

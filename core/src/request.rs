@@ -263,8 +263,7 @@ pub fn is_spoofed(name: &[u8], identity: &Identity) -> bool {
             // Envoy's own words, which change time-outs and retries. This one alone it writes itself wherever
             // clients come in.
             || (begins(b"x-envoy-") && !is("x-envoy-external-address"))))
-        || is(&identity.user_header)
-        || is(&identity.tenant_header)
+        || identity.headers().any(is)
 }
 
 /// Whether a request trailer must not reach an upstream.

@@ -68,7 +68,7 @@ impl Transition<'_> {
             Failed::Release | Failed::Reply => self.reset(),
             Failed::RateLimit => {
                 let decision = self.unasked();
-                self.follow(decision)
+                self.apply(decision)
             }
             Failed::Response => self.end_response(),
         }

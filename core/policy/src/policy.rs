@@ -298,7 +298,8 @@ pub enum Builtin {
     IssuerMetadata,
 }
 
-/// Where the verified identity goes.
+/// Where the verified identity goes. What clients say under these names is taken out: a new one is in
+/// [`Identity::headers`], too.
 #[derive(Debug, Clone)]
 pub struct Identity {
     /// Header of the user, lower case.
@@ -307,6 +308,15 @@ pub struct Identity {
     pub tenant_header: String,
     /// Query parameter of the user.
     pub user_query: Option<String>,
+}
+
+impl Identity {
+    /// All headers that name a caller.
+    pub fn headers(&self) -> impl Iterator<Item = &str> {
+        // By its members, so that a new one isn't forgotten.
+        let Self { user_header, tenant_header, user_query: _ } = self;
+        [user_header.as_str(), tenant_header].into_iter()
+    }
 }
 
 /// How the decision record shows the subject.

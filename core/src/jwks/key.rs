@@ -1,6 +1,6 @@
-//! Public keys, each bound to the one algorithm that it may verify (RFC 7518 §3.1, RFC 8725 §3.1): the
-//! members of a JWK in, a key out. Another algorithm is a variant of [`Algorithm`] and one of [`Key`]; the
-//! compiler shows the rest.
+//! Public keys, each bound to the one algorithm that it may verify (RFC 7518 §3.1, RFC 8725 §3.1): the members
+//! of a JWK in, a key out. Another algorithm is a variant of [`Algorithm`], in `Algorithm::ALL`, and one of
+//! [`Key`]; which members of a key set have it is `parse.rs`, and the compiler shows the rest.
 
 use crate::hash;
 use base64::Engine as _;
@@ -14,9 +14,19 @@ pub enum Algorithm {
 }
 
 impl Algorithm {
-    /// By the name of RFC 7518; `None`: it isn't supported.
+    /// All that there are: a token of one that is missing here is refused.
+    pub const ALL: [Self; 1] = [Self::Rs256];
+
+    /// The name of RFC 7518.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Rs256 => "RS256",
+        }
+    }
+
+    /// By its name; `None`: it isn't supported.
     pub fn named(name: &str) -> Option<Self> {
-        (name == "RS256").then_some(Self::Rs256)
+        Self::ALL.into_iter().find(|algorithm| algorithm.name() == name)
     }
 }
 

@@ -187,7 +187,10 @@ fn normal_id(text: &str) -> String {
 
 /// How a client may call a tool: without a token, or with one of these sets of scopes.
 fn security_schemes(need: Need<'_>, route: &ScopeRule) -> String {
-    let Need::Token(rule) = need else { return "[{\"type\":\"noauth\"}]".to_owned() };
+    let rule = match need {
+        Need::Token(rule) => rule,
+        Need::Open | Need::Unlisted => return "[{\"type\":\"noauth\"}]".to_owned(),
+    };
     // One scheme for each way to satisfy both rules.
     let ways = |rule: &ScopeRule| -> Vec<Vec<String>> {
         match rule.any.as_slice() {

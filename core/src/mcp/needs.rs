@@ -90,8 +90,9 @@ impl<'a> Needs<'a> {
         }
         let mut all = challenge::needed(self.route);
         for need in self.each() {
-            if let Need::Token(rule) = need {
-                all.extend(challenge::needed(rule));
+            match need {
+                Need::Token(rule) => all.extend(challenge::needed(rule)),
+                Need::Open | Need::Unlisted => {}
             }
         }
         let mut seen = Vec::new();

@@ -68,7 +68,13 @@ impl Counters<'_> {
                 let (tag, key) = match (&rule.by, by_tenant, caller.tenant()) {
                     (LimitKey::User, false, _) => (b"u", caller.user()),
                     (LimitKey::Tenant, true, Some(tenant)) => (b"t", tenant),
-                    _ => continue,
+                    (LimitKey::User, true, _)
+                    | (LimitKey::Tenant, false, _)
+                    | (LimitKey::Tenant, true, None) => {
+                        continue;
+                    }
+                    // Counted where it comes in, whoever calls.
+                    (LimitKey::Address { .. }, _, _) => continue,
                 };
                 let weight = weight(rule);
                 if weight == 0 {

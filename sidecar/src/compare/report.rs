@@ -122,7 +122,8 @@ impl Report {
     /// As a document.
     pub fn to_markdown(&self) -> String {
         let [a, b] = self.urls.each_ref().map(|url| code(url));
-        let verdict = if self.is_same() { "The same, except for what is allowed." } else { "**They differ.**" };
+        let verdict =
+            if self.is_same() { "The same, except for what is allowed." } else { "**They differ.**" };
         let mut out =
             format!("# Two gateways, compared\n\nA is {a}, B is {b}. {verdict} {}.\n\n", self.summary());
         out.push_str("| case | A | B | outcome |\n|---|---|---|---|\n");

@@ -23,7 +23,7 @@ impl Transition<'_> {
             }
             None => self.decide(Exchange::fault),
         };
-        let action = self.follow(decision);
+        let action = self.apply(decision);
         if !end {
             // It takes room before the first byte of its body.
             return if self.cap().is_some() { self.reserve(action) } else { action };
@@ -83,6 +83,7 @@ impl Transition<'_> {
     /// The body is there, or more of it than is read.
     fn judge_body(&mut self, cap: usize, is_too_large: bool) -> Action {
         self.stream.phase = Phase::Held;
+        self.stream.came.judged_body = true;
         let body = if is_too_large { Some(None) } else { self.view.bytes(Body::Request, 0, cap).map(Some) };
         let decision = match body {
             Some(body) => {
@@ -90,7 +91,7 @@ impl Transition<'_> {
             }
             None => self.decide(Exchange::fault),
         };
-        self.follow(decision)
+        self.apply(decision)
     }
 
     /// Makes room for a body that is to be read; its headers may have left before.
@@ -182,19 +183,11 @@ impl Transition<'_> {
 
     /// Does what was decided about a request that was held.
     fn follow_held(&mut self, decided: Decision) -> Action {
-        let decided = match decided {
-            Decision::Wait(Wait::Limits(question)) => match self.ask(question) {
-                None => return Action::Pause,
-                Some(decided) => decided,
-            },
-            decided => decided,
-        };
-        if let Decision::Wait(Wait::Keys(issuer)) = decided {
-            let now_ms = self.now_ms();
-            return self.hold(issuer, now_ms);
+        let mut action = self.apply(decided);
+        if self.is_held() {
+            return action;
         }
         self.worker.bodies.forget(self.stream.id);
-        let mut action = self.apply(decided);
         if self.cap().is_some() && self.stream.came.headers_left && self.stream.came.bodiless {
             action = self.judge_nothing();
         }
@@ -208,15 +201,9 @@ impl Transition<'_> {
     /// Judges the body that a request without one has.
     fn judge_nothing(&mut self) -> Action {
         self.stream.phase = Phase::Held;
+        self.stream.came.judged_body = true;
         let nothing = Arrival::Body(Some(b""));
-        let decided = match self.decide(|exchange, world| exchange.resume(world, nothing)) {
-            Decision::Wait(Wait::Limits(question)) => match self.ask(question) {
-                None => return Action::Pause,
-                Some(decided) => decided,
-            },
-            decided => decided,
-        };
-        match decided {
+        match self.decide(|exchange, world| exchange.resume(world, nothing)) {
             // It has waited once.
             Decision::Wait(Wait::Keys(_)) => self.give_up(),
             decision => self.apply(decision),

@@ -57,6 +57,10 @@ pub(super) struct Progress {
     pub vouched: bool,
     /// Its headers have left before its body was judged.
     pub headers_left: bool,
+    /// The host was told that it is held.
+    pub noted: bool,
+    /// Its body has come, or is over its cap.
+    pub judged_body: bool,
 }
 
 impl Stream {
@@ -128,34 +132,58 @@ impl Transition<'_> {
         judged.decision
     }
 
-    /// Does what was decided, or holds the request.
-    pub(super) fn follow(&mut self, decision: Decision) -> Action {
-        match decision {
-            Decision::Wait(Wait::Keys(issuer)) => {
-                let started_ms = self.stream.came.started_ns / 1_000_000;
-                self.hold(issuer, started_ms)
-            }
-            Decision::Wait(Wait::Limits(question)) => match self.ask(question) {
-                None => self.held(),
-                Some(decision) => self.follow(decision),
+    /// Holds the request until something has come: the one place that knows how each is come by.
+    fn wait(&mut self, wait: Wait) -> Action {
+        match wait {
+            Wait::Keys(issuer) => self.wait_for_keys(issuer),
+            Wait::Limits(question) => match self.ask(question) {
+                None => self.hold(),
+                Some(decision) => self.apply(decision),
             },
-            decision => self.apply(decision),
+            Wait::Body(read) => self.read(read),
         }
     }
 
-    pub(super) fn held(&mut self) -> Action {
-        self.out.push(Command::NoteHeld);
+    /// Nothing of it goes on for now.
+    fn hold(&mut self) -> Action {
+        // Once is enough, and what has come whole can't be too large.
+        let came = &mut self.stream.came;
+        if !came.noted && !came.judged_body {
+            came.noted = true;
+            self.out.push(Command::NoteHeld);
+        }
         Action::Pause
     }
 
     /// Holds the request until its issuer's keys are there, where there is room.
-    pub(super) fn hold(&mut self, issuer: IssuerId, now_ms: u64) -> Action {
+    fn wait_for_keys(&mut self, issuer: IssuerId) -> Action {
+        let now_ms = self.now_ms();
         let worker = &mut *self.worker;
         if !worker.waiters.add(self.stream.id, issuer, &worker.keys, now_ms) {
             return self.give_up();
         }
         self.out.push(Command::Wake);
-        self.held()
+        self.hold()
+    }
+
+    /// Reads its body. Where the host can't hold the headers, they leave as they may, and the body waits.
+    fn read(&mut self, read: BodyRead) -> Action {
+        let BodyRead { cap, let_go, vouched } = read;
+        self.stream.came.vouched = vouched;
+        self.stream.phase = Phase::Reading(cap);
+        self.stream.came.headers_left = let_go.is_some();
+        match let_go {
+            Some(edits) => {
+                self.out.push(Command::Edit { edits, must: true });
+                Action::Continue
+            }
+            None => Action::Pause,
+        }
+    }
+
+    /// Whether it waits for something else than its body.
+    pub(super) fn is_held(&self) -> bool {
+        self.stream.exchange.is_waiting() && self.cap().is_none()
     }
 
     /// A request that can't wait for keys.
@@ -166,7 +194,7 @@ impl Transition<'_> {
     }
 
     /// Has the rate limit service asked; where that can't be: what is decided without it.
-    pub(super) fn ask(&mut self, question: RateLimitRequest) -> Option<Decision> {
+    fn ask(&mut self, question: RateLimitRequest) -> Option<Decision> {
         // Limits over machines are users' and tenants': who is asked about is known.
         self.stream.came.vouched = true;
         let now_ms = self.now_ms();
@@ -194,7 +222,7 @@ impl Transition<'_> {
         self.out.extend(statistic.map(|statistic| Command::Count(statistic, 1)));
     }
 
-    /// Does what was decided, of what isn't waited for elsewhere.
+    /// Does what was decided, or holds the request.
     pub(super) fn apply(&mut self, decision: Decision) -> Action {
         match decision {
             Decision::Forward(permit) => {
@@ -221,21 +249,7 @@ impl Transition<'_> {
                 self.out.push(Command::Reply(reply));
                 Action::Pause
             }
-            // The caller holds the request.
-            Decision::Wait(Wait::Keys(_) | Wait::Limits(_)) => Action::Pause,
-            Decision::Wait(Wait::Body(BodyRead { cap, let_go, vouched })) => {
-                self.stream.came.vouched = vouched;
-                self.stream.phase = Phase::Reading(cap);
-                // The host can't hold the headers: they leave as they may, and the body waits.
-                self.stream.came.headers_left = let_go.is_some();
-                match let_go {
-                    Some(edits) => {
-                        self.out.push(Command::Edit { edits, must: true });
-                        Action::Continue
-                    }
-                    None => Action::Pause,
-                }
-            }
+            Decision::Wait(wait) => self.wait(wait),
         }
     }
 
