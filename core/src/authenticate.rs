@@ -84,15 +84,17 @@ fn has_fresh_keys(world: &World<'_>, id: IssuerId) -> bool {
         .is_some_and(|issuer| world.keys.are_fresh(id, issuer.max_stale_ms, world.now_ms))
 }
 
-/// Judges once more a caller whose token was good when the request began to wait.
+/// Authenticates once more a caller whose token was good when the request began to wait.
 ///
 /// # Errors
-/// It has ended since, or its issuer's keys are too old by now.
-pub fn again(world: &World<'_>, principal: &Principal) -> Result<(), Refusal> {
-    if !principal.is_current(world.now_ms) {
-        return Err(Refusal::Token(TokenFault::Expired));
+/// It has ended since, its key is gone, or the issuer's keys are too old by now.
+pub fn again(world: &World<'_>, route: Option<&Route>, presented: Presented<'_>) -> Result<(), Refusal> {
+    // It was counted before.
+    match authenticate(world, route, presented, Fetched::NotAsked, &mut Tally::default())? {
+        Caller::Known(_) => Ok(()),
+        // It has waited once.
+        Caller::NeedsKeys(_) => Err(Refusal::KeysUnavailable(1)),
     }
-    if has_fresh_keys(world, principal.issuer()) { Ok(()) } else { Err(Refusal::KeysUnavailable(1)) }
 }
 
 /// Addresses that failed too often are refused before a signature costs anything.

@@ -73,9 +73,10 @@ impl Filter {
                 return Action::Pause;
             }
             let Some(event) = self.perform(plugin, command) else { continue };
-            let has_failed = matches!(event, Event::Failed(_));
+            // What follows takes the place of what was to be done.
+            let goes_on = matches!(event, Event::Failed(_) | Event::RateLimitCalled(_));
             let output = self.step(plugin, event);
-            if has_failed {
+            if goes_on {
                 (left, action) = (output.commands.into_iter(), output.action);
             }
         }
@@ -83,7 +84,11 @@ impl Filter {
     }
 
     fn step(&self, plugin: &Plugin, event: Event) -> Output {
-        self.stream.borrow_mut().on(&mut plugin.worker.borrow_mut(), &InEffect, event)
+        // No host calls back while it is only asked for what it has. If one did, nothing more would go on.
+        match (self.stream.try_borrow_mut(), plugin.worker.try_borrow_mut()) {
+            (Ok(mut stream), Ok(mut worker)) => stream.on(&mut worker, &InEffect, event),
+            _ => Output { commands: Vec::new(), action: Action::Pause },
+        }
     }
 
     /// Does what has to be done; what the driver wants to know of it.

@@ -44,7 +44,8 @@ pub enum Command {
     Reply(Reply),
     /// End the stream.
     Reset,
-    /// Ask the rate limit service; [`crate::event::Event::RateLimitCalled`] has the number of the call.
+    /// Ask the rate limit service: the last command of its list. What follows is the output of
+    /// [`crate::event::Event::RateLimitCalled`] or [`crate::event::Failed::RateLimit`], action included.
     CallRateLimit(RateLimitCall),
     /// Change the answer's headers; where it needn't be done, a host goes on to the next where it can't do
     /// one.

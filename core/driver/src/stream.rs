@@ -11,7 +11,7 @@ use crate::event::{Event, Failed};
 use crate::view::View;
 use crate::worker::Worker;
 pub use transition::Stream;
-use transition::{Phase, Transition};
+use transition::{Left, Phase, Transition};
 
 impl Stream {
     /// Whether the host is done with it.
@@ -40,13 +40,7 @@ impl Transition<'_> {
             Event::ResponseBody { size, end } => self.show(size, end),
             Event::ResponseTrailers => self.show_trailers(),
             Event::Arrived(arrived) => self.on_arrived(arrived),
-            Event::RateLimitCalled(token) => {
-                let timeout = self.worker.gateway.policy.limit_service.as_ref().map_or(0, |s| s.timeout_ms);
-                // A second later than the host ends it.
-                self.worker.calls.begin(token, self.stream.id, self.now_ms() + timeout + 1_000);
-                self.stream.call = Some(token);
-                Action::Pause
-            }
+            Event::RateLimitCalled(token) => self.on_called(token),
             Event::Replaced => {
                 self.stream.replacing = false;
                 Action::Pause
@@ -68,10 +62,31 @@ impl Transition<'_> {
             Failed::Release | Failed::Reply => self.reset(),
             Failed::RateLimit => {
                 let decision = self.unasked();
-                self.apply(decision)
+                let action = self.apply(decision);
+                self.finish_event(action)
             }
-            Failed::Response => self.end_response(),
+            Failed::Response => {
+                self.stream.replacing = false;
+                self.end_response()
+            }
         }
+    }
+}
+
+/// What is left of an event that asked the rate limit service.
+impl Transition<'_> {
+    fn on_called(&mut self, token: u32) -> Action {
+        let timeout = self.worker.gateway.policy.limit_service.as_ref().map_or(0, |s| s.timeout_ms);
+        // A second later than the host ends it.
+        self.worker.calls.begin(token, self.stream.id, self.now_ms() + timeout + 1_000);
+        self.stream.call = Some(token);
+        let action = self.hold();
+        self.finish_event(action)
+    }
+
+    fn finish_event(&mut self, action: Action) -> Action {
+        let left = self.stream.left.take().unwrap_or(Left::Nothing);
+        self.finish(left, action)
     }
 }
 

@@ -12,7 +12,7 @@ use gatewaystack_core::exchange::GaveUp;
 use gatewaystack_core::rate_limit::service::RateLimitResponse;
 use gatewaystack_core::shared::MemoryTable;
 use scene::{NOW_S, Scene, gateway, headers, token};
-use serde_json::json;
+use serde_json::{Value, json};
 use std::sync::Arc;
 
 const EDIT: &str = "edit -authorization x-user-id=ann";
@@ -116,7 +116,7 @@ fn what_the_host_can_not_do_refuses_the_request_and_at_last_ends_it() {
     assert_eq!(ask(&mut scene, &mut stream, "GET", "/x", true), (texts(&["reply 500"]), Pause));
 }
 
-fn mcp(others: serde_json::Value) -> Scene {
+fn mcp(others: Value) -> Scene {
     let mut members =
         json!({"routes": [{"path": "/mcp", "mcp": {"tools": {"t": ["read"]}, "max_body": 2048}}]});
     members.as_object_mut().unwrap().extend(others.as_object().unwrap().clone());
@@ -172,12 +172,23 @@ fn a_body_that_takes_too_long_is_given_up() {
     assert_eq!(scene.poll(), texts(&[]));
 }
 
-fn limited(failure_mode: &str) -> Scene {
-    Scene::new(json!({
+fn limits(failure_mode: &str) -> Value {
+    json!({
         "routes": [{"path": "/x", "scopes": ["read"]}],
         "rate_limit_service": {"cluster": "limits"},
         "rate_limits": [{"by": "user", "max": 5, "window": "60s", "scope": "global", "failure_mode": failure_mode}],
-    }))
+    })
+}
+
+fn limited(failure_mode: &str) -> Scene {
+    Scene::new(limits(failure_mode))
+}
+
+/// The issuer's keys come.
+fn fetch(scene: &mut Scene) {
+    scene.poll();
+    scene.fetched(true);
+    scene.poll();
 }
 
 const ASKED: &str = "count gatewaystack_limits_asked_total 1";
@@ -190,9 +201,9 @@ fn the_rate_limit_service_is_asked_and_its_answer_finds_the_request() {
     for (answer, expect) in [(within, texts(&[EDIT, "release"])), (over, texts(&["reply 429"]))] {
         let mut scene = limited("deny");
         let mut stream = Stream::new(4);
-        let asked = texts(&[ASKED, "ask limits", "note"]);
+        let asked = texts(&[ASKED, "ask limits"]);
         assert_eq!(ask(&mut scene, &mut stream, "GET", "/x", true), (asked, Pause));
-        assert_eq!(scene.on(&mut stream, Event::RateLimitCalled(70)).0, texts(&[]));
+        assert_eq!(scene.on(&mut stream, Event::RateLimitCalled(70)), (texts(&["note"]), Pause));
         let resumed = format!("{:?}", scene.happens(WorkerEvent::Counted(70, answer.clone())));
         assert!(resumed.contains("Resume(4"), "{resumed}");
         assert_eq!(scene.on(&mut stream, Event::Arrived(Arrived::Limits(answer.clone()))).0, expect);
@@ -218,6 +229,77 @@ fn where_the_service_can_not_be_asked_the_policy_decides() {
     scene.on(&mut stream, Event::RateLimitCalled(70));
     scene.on(&mut stream, Event::End);
     assert!(scene.happens(WorkerEvent::Counted(70, RateLimitResponse::Nothing)).is_empty());
+}
+
+/// An MCP route whose calls are limited over machines.
+fn limited_calls(hold_headers: bool, failure_mode: &str) -> Value {
+    json!({
+        "hold_headers": hold_headers,
+        "routes": [{"path": "/mcp", "mcp": {"tools": {"t": ["read"]}, "max_body": 2048}}],
+        "rate_limit_service": {"cluster": "limits"},
+        "rate_limits": [{"by": "user", "max": 5, "window": "60s", "scope": "global", "failure_mode": failure_mode}],
+    })
+}
+
+/// A call of a tool up to its body, which is whole with this event.
+fn called(scene: &mut Scene, stream: &mut Stream, end: bool) {
+    ask(scene, stream, "POST", "/mcp", false);
+    scene.shown.body = Some(CALL.to_vec());
+    scene.on(stream, Event::RequestBody { size: CALL.len(), end });
+}
+
+/// Whatever a request had come to when the service couldn't be asked, what is left of the event is done as if
+/// nobody had been asked.
+#[test]
+fn a_request_whose_call_fails_goes_on_where_it_was() {
+    let edit = "edit -authorization x-user-id=ann";
+    // With its last body.
+    let mut scene = Scene::new(limited_calls(true, "allow"));
+    let mut stream = Stream::new(1);
+    called(&mut scene, &mut stream, true);
+    assert_eq!(
+        scene.on(&mut stream, Event::Failed(Failed::RateLimit)),
+        (texts(&[UNANSWERED, edit]), Continue)
+    );
+    assert_eq!(scene.worker.bodies.overdue(u64::MAX, 0, 0), [], "it takes no room any longer");
+    // With its trailers, which say who it is.
+    let mut stream = Stream::new(2);
+    called(&mut scene, &mut stream, false);
+    scene.shown.trailers = Some(headers(&[("x-user-id", "admin"), ("x-note", "n")]));
+    assert_eq!(scene.on(&mut stream, Event::RequestTrailers), (texts(&[ASKED, "ask limits"]), Pause));
+    let said = texts(&[UNANSWERED, edit, "strip x-user-id"]);
+    assert_eq!(scene.on(&mut stream, Event::Failed(Failed::RateLimit)), (said, Continue));
+    // Where it is asked, they wait with the request.
+    let mut stream = Stream::new(3);
+    called(&mut scene, &mut stream, false);
+    scene.on(&mut stream, Event::RequestTrailers);
+    assert_eq!(scene.on(&mut stream, Event::RateLimitCalled(70)), (texts(&[]), Pause));
+    let within = RateLimitResponse::Said { over: false, limits: Vec::new(), reset_s: None };
+    let (said, _) = scene.on(&mut stream, Event::Arrived(Arrived::Limits(within)));
+    assert_eq!(said, texts(&[edit, "strip x-user-id", "release"]));
+    // Once its keys are there.
+    for (mode, expect) in [
+        ("allow", (texts(&[UNANSWERED, EDIT, "release"]), Continue)),
+        ("deny", (texts(&[UNANSWERED, "reply 503"]), Pause)),
+    ] {
+        let mut scene = Scene::cold(limits(mode));
+        let mut stream = Stream::new(3);
+        assert_eq!(ask(&mut scene, &mut stream, "GET", "/x", true).0, texts(&["wake", "note"]));
+        fetch(&mut scene);
+        let resumed = Event::Arrived(Arrived::Keys(Fetched::Good));
+        assert_eq!(scene.on(&mut stream, resumed), (texts(&[ASKED, "ask limits"]), Pause));
+        assert_eq!(scene.on(&mut stream, Event::Failed(Failed::RateLimit)), expect);
+    }
+    // Without a body, where the headers leave first.
+    let mut scene = Scene::cold(limited_calls(false, "allow"));
+    let mut stream = Stream::new(4);
+    let (said, _) = ask(&mut scene, &mut stream, "GET", "/mcp", true);
+    assert_eq!(said, texts(&["wake", "note"]));
+    fetch(&mut scene);
+    let (said, _) = scene.on(&mut stream, Event::Arrived(Arrived::Keys(Fetched::Good)));
+    assert_eq!(said.last().map(String::as_str), Some("ask limits"), "{said:?}");
+    let (said, action) = scene.on(&mut stream, Event::Failed(Failed::RateLimit));
+    assert_eq!((said.last().map(String::as_str), action), (Some("release"), Continue), "{said:?}");
 }
 
 #[test]

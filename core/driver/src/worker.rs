@@ -171,10 +171,23 @@ impl Worker {
         })
     }
 
+    /// An event that can't be handled: no fetch waits for it.
+    fn lose(&mut self, event: &WorkerEvent) {
+        match event {
+            WorkerEvent::Sent(number, _) => self.fetches.retain(|fetching| fetching.number != *number),
+            WorkerEvent::Fetched { token, .. } => self.fetches.retain(|f| f.token != Some(*token)),
+            WorkerEvent::Poll | WorkerEvent::MakeRoom | WorkerEvent::Listening | WorkerEvent::Counted(..) => {
+            }
+        }
+    }
+
     /// What follows from an event; without a clock, of what needs none.
     pub fn on(&mut self, event: WorkerEvent, now_ms: Option<u64>) -> Vec<WorkerCommand> {
         let mut out = Vec::new();
-        let Some(now_ms) = now_ms.or_else(|| event.needs_no_clock().then_some(0)) else { return out };
+        let Some(now_ms) = now_ms.or_else(|| event.needs_no_clock().then_some(0)) else {
+            self.lose(&event);
+            return out;
+        };
         match event {
             WorkerEvent::Poll => self.poll(now_ms, &mut out),
             WorkerEvent::Listening => self.is_listening = true,

@@ -205,7 +205,8 @@ fn after_limits(
     known: &mut Findings,
     facts: &mut DecisionRecord,
 ) -> Result<Verdict, Refusal> {
-    authenticate::again(world, &uncounted.principal)?;
+    let of_route = case.route.map(|(_, route)| route);
+    authenticate::again(world, of_route, case.request.presented)?;
     if let Some(mcp) = McpRoute::of(case.route) {
         return mcp::after_limits(world, case, &mcp, uncounted, answer, known, facts);
     }

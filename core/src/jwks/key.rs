@@ -1,6 +1,6 @@
-//! Public keys, each bound to the one algorithm that it may verify (RFC 7518 §3.1, RFC 8725 §3.1): the members
-//! of a JWK in, a key out. Another algorithm is a variant of [`Algorithm`], in `Algorithm::ALL`, and one of
-//! [`Key`]; which members of a key set have it is `parse.rs`, and the compiler shows the rest.
+//! Public keys, each bound to the one algorithm that it may verify (RFC 7518 §3.1, RFC 8725 §3.1): the
+//! members of a JWK in, a key out. Another algorithm is a variant of [`Algorithm`], in `Algorithm::ALL`, and
+//! one of [`Key`]; which members of a key set have it is `parse.rs`, and the compiler shows the rest.
 
 use crate::hash;
 use base64::Engine as _;

@@ -78,7 +78,8 @@ fn verify_rs256(key: &RsaKey, signed: &[u8], signature: &[u8]) -> Result<bool, V
     Ok(public.verify(Pkcs1v15Sign::new::<Sha256>(), &Sha256::digest(signed), signature).is_ok())
 }
 
-/// The known-answer test: whether `verifier` accepts a good signature of each algorithm and refuses a bad one.
+/// The known-answer test: whether `verifier` accepts a good signature of each algorithm and refuses a bad
+/// one.
 pub fn passes_known_answer(verifier: &dyn SignatureVerifier) -> bool {
     Algorithm::ALL.into_iter().all(|algorithm| passes(verifier, algorithm))
 }

@@ -61,6 +61,8 @@ pub struct Host {
     /// gRPC calls that the module made, whose the last was, and its answer.
     pub asked: Vec<String>,
     pub grpc_owner: u32,
+    /// Which of all calls the first of them was.
+    pub grpc_at: Option<usize>,
     pub grpc_answer: Option<Vec<u8>>,
     /// Whose headers and answers calls are about.
     pub effective: u32,

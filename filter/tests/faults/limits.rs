@@ -31,6 +31,7 @@ struct Got {
     asked: usize,
     calls: usize,
     lied: bool,
+    grpc_at: Option<usize>,
 }
 
 /// Puts a limit over machines into the policy, instead of those of this gateway.
@@ -88,6 +89,7 @@ fn run(mode: &'static str, says: Says, keys_first: bool, fault: Option<(usize, F
             asked: host.asked.len(),
             calls: host.calls,
             lied: host.lied,
+            grpc_at: host.grpc_at,
         })
     };
     std::thread::spawn(life).join().unwrap()
@@ -125,6 +127,24 @@ fn whatever_call_fails_nothing_passes_that_was_not_counted() {
         }
     }
     assert!(passed > 50, "most faults are survived: {passed}");
+}
+
+/// The host can't ask at all: no such cluster, no host of it, or its circuit breaker is open.
+#[test]
+fn where_the_service_can_not_be_asked_a_request_passes_or_is_answered_whenever_it_was() {
+    for keys_first in [true, false] {
+        for (mode, expect) in [("allow", (true, None)), ("deny", (false, Some(503)))] {
+            let at = run(mode, Says::Within, keys_first, None).grpc_at.unwrap();
+            for status in [1, 2, 10] {
+                let got = run(mode, Says::Within, keys_first, Some((at, Fault::Status(status))));
+                assert_eq!(
+                    (got.passed, got.status, got.asked),
+                    (expect.0, expect.1, 0),
+                    "{mode} {keys_first}"
+                );
+            }
+        }
+    }
 }
 
 /// The SDK keeps a note of each call until its answer; a request that is gone must not be found by it, nor

@@ -1,6 +1,6 @@
 //! The request, as it comes, and as it goes on when it was held.
 
-use super::transition::{Phase, Transition};
+use super::transition::{Left, Phase, Transition};
 use crate::bodies::Room;
 use crate::command::{Action, Command};
 use crate::copies::Missed;
@@ -24,16 +24,7 @@ impl Transition<'_> {
             None => self.decide(Exchange::fault),
         };
         let action = self.apply(decision);
-        if !end {
-            // It takes room before the first byte of its body.
-            return if self.cap().is_some() { self.reserve(action) } else { action };
-        }
-        // No body will come.
-        self.copy(0, true);
-        match self.cap() {
-            Some(cap) => self.judge_body(cap, false),
-            None => action,
-        }
+        self.finish(Left::Headers { end }, action)
     }
 
     pub(super) fn on_request_body(&mut self, size: usize, end: bool) -> Action {
@@ -42,22 +33,60 @@ impl Transition<'_> {
             Some(cap) if end || size > cap => self.judge_body(cap, size > cap),
             _ => self.gate(),
         };
-        self.settle(size, action)
+        self.finish(Left::Body { size }, action)
     }
 
     pub(super) fn on_request_trailers(&mut self) -> Action {
         self.copy(0, true);
-        if let Some(cap) = self.cap() {
-            if self.stream.came.keys {
-                // Where Envoy goes on with all of a request at once and trailers are part of it, it loses the
-                // body (1.40): an upstream would get an empty one.
-                return self.fail();
-            }
-            self.judge_body(cap, false);
-            if !self.stream.exchange.is_waiting() {
-                self.worker.bodies.forget(self.stream.id);
-            }
+        let Some(cap) = self.cap() else { return self.pass_trailers() };
+        if self.stream.came.keys {
+            // Where Envoy goes on with all of a request at once and trailers are part of it, it loses the
+            // body (1.40): an upstream would get an empty one.
+            return self.fail();
         }
+        let action = self.judge_body(cap, false);
+        self.finish(Left::Trailers, action)
+    }
+
+    /// Does what is left of an event: at once, or when it is known whether the service could be asked.
+    pub(super) fn finish(&mut self, left: Left, action: Action) -> Action {
+        if self.is_calling() {
+            self.stream.left = Some(left);
+            return Action::Pause;
+        }
+        match left {
+            Left::Nothing => action,
+            Left::Headers { end } => self.finish_headers(end, action),
+            Left::Body { size } => self.settle(size, action),
+            Left::Trailers => {
+                if !self.stream.exchange.is_waiting() {
+                    self.worker.bodies.forget(self.stream.id);
+                }
+                self.pass_trailers()
+            }
+            Left::Resumed => self.finish_resumed(action),
+            Left::ResumedWithout => self.go_on(action),
+        }
+    }
+
+    fn finish_headers(&mut self, end: bool, action: Action) -> Action {
+        if !end {
+            // It takes room before the first byte of its body.
+            return if self.cap().is_some() { self.reserve(action) } else { action };
+        }
+        // No body will come.
+        self.copy(0, true);
+        match self.cap() {
+            Some(cap) => {
+                let action = self.judge_body(cap, false);
+                self.finish(Left::Nothing, action)
+            }
+            None => action,
+        }
+    }
+
+    /// Trailers go on without what a client must not say in them, or wait with the request.
+    fn pass_trailers(&mut self) -> Action {
         if !self.passes() {
             self.stream.came.trailers = true;
             return Action::Pause;
@@ -183,14 +212,24 @@ impl Transition<'_> {
 
     /// Does what was decided about a request that was held.
     fn follow_held(&mut self, decided: Decision) -> Action {
-        let mut action = self.apply(decided);
+        let action = self.apply(decided);
+        self.finish(Left::Resumed, action)
+    }
+
+    fn finish_resumed(&mut self, action: Action) -> Action {
         if self.is_held() {
             return action;
         }
         self.worker.bodies.forget(self.stream.id);
         if self.cap().is_some() && self.stream.came.headers_left && self.stream.came.bodiless {
-            action = self.judge_nothing();
+            let action = self.judge_nothing();
+            return self.finish(Left::ResumedWithout, action);
         }
+        self.go_on(action)
+    }
+
+    /// Lets a request go on that was held, unless it is held still, or answered.
+    fn go_on(&mut self, action: Action) -> Action {
         let reads = self.cap().is_some();
         if action == Action::Pause && !reads {
             return action;

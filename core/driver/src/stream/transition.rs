@@ -22,6 +22,8 @@ pub struct Stream {
     pub(super) response_state: ResponseState,
     /// What the rate limit service was asked for it, while it hasn't answered.
     pub(super) call: Option<u32>,
+    /// What is left to do of an event, while it isn't known whether the service could be asked.
+    pub(super) left: Option<Left>,
     /// A text of ours is on its way into the host's buffer.
     pub(super) replacing: bool,
 }
@@ -40,6 +42,23 @@ pub(super) enum Phase {
     Passing,
     /// The host is done with it: nothing of it may be touched any more.
     Ended,
+}
+
+/// What is left to do of an event once a decision is followed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Left {
+    /// Nothing.
+    Nothing,
+    /// The request's headers; `end`: nothing follows them.
+    Headers { end: bool },
+    /// A part of its body, of which the host holds so many bytes.
+    Body { size: usize },
+    /// Its trailers, with which its body was judged.
+    Trailers,
+    /// What it waited for has come.
+    Resumed,
+    /// The same, and the body that it doesn't have was judged.
+    ResumedWithout,
 }
 
 /// What has come of the request so far.
@@ -73,6 +92,7 @@ impl Stream {
             came: Progress::default(),
             response_state: ResponseState::default(),
             call: None,
+            left: None,
             replacing: false,
         }
     }
@@ -137,7 +157,8 @@ impl Transition<'_> {
         match wait {
             Wait::Keys(issuer) => self.wait_for_keys(issuer),
             Wait::Limits(question) => match self.ask(question) {
-                None => self.hold(),
+                // Until the host says whether the service could be asked.
+                None => Action::Pause,
                 Some(decision) => self.apply(decision),
             },
             Wait::Body(read) => self.read(read),
@@ -145,7 +166,7 @@ impl Transition<'_> {
     }
 
     /// Nothing of it goes on for now.
-    fn hold(&mut self) -> Action {
+    pub(super) fn hold(&mut self) -> Action {
         // Once is enough, and what has come whole can't be too large.
         let came = &mut self.stream.came;
         if !came.noted && !came.judged_body {
@@ -179,6 +200,11 @@ impl Transition<'_> {
             }
             None => Action::Pause,
         }
+    }
+
+    /// Whether the last thing to do is a call, of which the host will say whether it could be made.
+    pub(super) fn is_calling(&self) -> bool {
+        matches!(self.out.last(), Some(Command::CallRateLimit(_)))
     }
 
     /// Whether it waits for something else than its body.

@@ -3,6 +3,7 @@
 use super::*;
 use crate::exchange::Exchange;
 use crate::protobuf::{self, Field};
+use crate::testing::{key_a, key_b};
 #[cfg(target_arch = "wasm32")]
 use wasm_bindgen_test::wasm_bindgen_test as test;
 
@@ -257,6 +258,24 @@ fn keys_that_grow_too_old_while_the_service_is_asked_vouch_for_nobody() {
         gate.now_ms += days * 86_400_000;
         assert_eq!(gate.answer(*exchange, Some(&said(1, &[]))).status(), expect, "{days}");
     }
+}
+
+/// Its removal ends what was verified by it, wherever the request is by then. (Whether a new key has its name
+/// is found out by the next request.)
+#[test]
+fn a_key_that_is_withdrawn_while_the_service_is_asked_vouches_for_nobody() {
+    for (keys, expect) in [(vec![key_a(), key_b()], 200), (vec![key_b()], 503)] {
+        let mut gate = shared("allow");
+        let (exchange, _) = asks(&mut gate, &token());
+        gate.publish(0, &keys.iter().collect::<Vec<_>>());
+        let got = gate.answer(*exchange, Some(&said(1, &[])));
+        assert_eq!(got.status(), expect, "{got:?}");
+    }
+    // One that was only pushed out of the cache is verified anew.
+    let mut gate = shared("allow");
+    let (exchange, _) = asks(&mut gate, &token());
+    gate.tokens = Default::default();
+    assert_eq!(gate.answer(*exchange, Some(&said(1, &[]))).status(), 200);
 }
 
 #[test]

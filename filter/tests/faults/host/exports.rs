@@ -365,6 +365,7 @@ unsafe extern "C" fn proxy_grpc_call(
     let service = unsafe { text(service, service_size) };
     plain(|host| {
         host.asked.push(service);
+        host.grpc_at.get_or_insert(host.calls - 1);
         host.grpc_owner = host.effective;
         unsafe { *token = u32::try_from(host.asked.len()).unwrap() };
         0
