@@ -13,13 +13,19 @@ export async function witness() {
     const { 'proxy-connection': _, ...headers } = request.headers;
     const onward = http.request(url, { method: request.method, headers }, (answer) => {
       response.writeHead(answer.statusCode, answer.headers);
+      answer.on('error', () => response.destroy());
       answer.pipe(response);
     });
     onward.on('error', () => response.destroy());
     request.pipe(onward);
   });
-  // A tunnel is for TLS, and nothing here speaks that.
-  server.on('connect', (_, socket) => socket.end('HTTP/1.1 403 Forbidden\r\n\r\n'));
+  // A tunnel is for TLS, and nothing here speaks that. The browser may be gone before it is told: the socket is ours by then, and
+  // an error that nobody listens to would end this process.
+  server.on('connect', (_, socket) => {
+    socket.on('error', () => socket.destroy());
+    socket.end('HTTP/1.1 403 Forbidden\r\n\r\n');
+  });
+  server.on('clientError', (_, socket) => socket.destroy());
   await new Promise((resolve) => server.listen(0, '127.0.0.1', resolve));
   return { url: `http://127.0.0.1:${server.address().port}`, requests, close: () => server.close() };
 }

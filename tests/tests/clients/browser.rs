@@ -13,7 +13,7 @@ const NO_ADMIN: &str = "checkbox \"admin (not asked for)\"";
 /// The page, the click, and back at the client.
 const CONSENT: [&str; 3] = ["GET issuer/authorize", "POST issuer/authorize/decision", "GET client/callback"];
 
-/// What this person's steps gave. Anyone who it is, the browser has nothing to complain about.
+/// What this person's steps gave. Nobody's browser has anything to complain about.
 async fn person(name: &str) -> Value {
     from_environment("GATEWAYSTACK_CHROMIUM");
     let scene = scene().await;
