@@ -60,12 +60,12 @@ impl Filter {
 
     /// Something has happened, with this context in effect.
     fn on(&self, event: Event) -> Action {
-        self.ended.set(self.ended.get() || matches!(event, Event::Log | Event::End));
+        let is_last = matches!(event, Event::Log | Event::End);
+        self.ended.set(self.ended.get() || is_last);
         let Some(plugin) = &self.plugin else {
             let is_request = matches!(event, Event::RequestBody { .. } | Event::RequestTrailers);
             return if is_request { Action::Pause } else { Action::Continue };
         };
-        let is_last = matches!(event, Event::Log | Event::End);
         let Output { commands, mut action } = self.step(plugin, event);
         let mut left = commands.into_iter();
         while let Some(command) = left.next() {

@@ -135,7 +135,7 @@ impl Pipeline {
 
     /// What is shown of a whole body; `None`: all of it.
     pub(crate) fn body(&mut self, world: &World<'_>, body: &[u8]) -> Result<Option<String>, Refusal> {
-        let to = self.to(world)?;
+        let to = context(self.route, self.principal.as_deref(), world)?;
         let mut shown: Option<String> = None;
         for cut in &self.cuts {
             let body = shown.as_ref().map_or(body, |text| text.as_bytes());
@@ -153,14 +153,8 @@ impl Pipeline {
 
     /// What reads the messages of a stream.
     pub(crate) fn messages<'a>(&'a mut self, world: &'a World<'a>) -> Result<Streamed<'a>, Refusal> {
-        let route = world.policy.routes.get(self.route.0).ok_or(Refusal::NotFilterable)?;
-        let to = CutContext { world, route, principal: self.principal.as_deref() };
+        let to = context(self.route, self.principal.as_deref(), world)?;
         Ok(Streamed { to, cuts: &self.cuts, taps: &mut self.taps })
-    }
-
-    fn to<'a>(&'a self, world: &'a World<'a>) -> Result<CutContext<'a>, Refusal> {
-        let route = world.policy.routes.get(self.route.0).ok_or(Refusal::NotFilterable)?;
-        Ok(CutContext { world, route, principal: self.principal.as_deref() })
     }
 
     /// Whether a tap wants to see a message that begins like this.
@@ -191,6 +185,16 @@ impl Pipeline {
         let asked = ReplyContext { request_id, mcp: self.mcp.as_ref().map(of), ..ReplyContext::default() };
         reply::refuse(policy, policy.routes.get(self.route.0), &asked, refusal)
     }
+}
+
+/// For whom it is cut.
+fn context<'a>(
+    RouteId(at): RouteId,
+    principal: Option<&'a Principal>,
+    world: &'a World<'a>,
+) -> Result<CutContext<'a>, Refusal> {
+    let route = world.policy.routes.get(at).ok_or(Refusal::NotFilterable)?;
+    Ok(CutContext { world, route, principal })
 }
 
 /// A pipeline that reads the messages of a stream.

@@ -207,15 +207,11 @@ impl Transition<'_> {
             }
         };
         let decided = self.decide(|exchange, world| exchange.resume(world, arrival));
-        self.follow_held(decided)
-    }
-
-    /// Does what was decided about a request that was held.
-    fn follow_held(&mut self, decided: Decision) -> Action {
         let action = self.apply(decided);
         self.finish(Left::Resumed, action)
     }
 
+    /// What was decided about a request that was held is done.
     fn finish_resumed(&mut self, action: Action) -> Action {
         if self.is_held() {
             return action;
