@@ -172,6 +172,22 @@ fn a_body_that_takes_too_long_is_given_up() {
     assert_eq!(scene.poll(), texts(&[]));
 }
 
+/// A host whose clock fails once has no fetch open for ever: the next one begins when it is due.
+#[test]
+fn a_fetch_whose_answer_comes_without_a_clock_is_not_waited_for() {
+    let mut scene = Scene::cold(json!({"routes": [{"path": "/x", "scopes": ["read"]}]}));
+    assert_eq!(scene.poll(), ["fetch from idp"]);
+    let answer = WorkerEvent::Fetched { token: 7, headers: headers(&[(":status", "200")]), body: Vec::new() };
+    assert!(scene.worker.on(answer, None).is_empty());
+    assert!(!scene.worker.is_fetching());
+    scene.later(3_600_000);
+    assert_eq!(scene.poll(), ["fetch from idp"]);
+    scene.fetched(true);
+    assert!(!scene.worker.is_fetching());
+    scene.poll();
+    assert!(scene.has_keys());
+}
+
 fn limits(failure_mode: &str) -> Value {
     json!({
         "routes": [{"path": "/x", "scopes": ["read"]}],

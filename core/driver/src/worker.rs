@@ -171,6 +171,11 @@ impl Worker {
         })
     }
 
+    #[cfg(test)]
+    pub(crate) fn is_fetching(&self) -> bool {
+        !self.fetches.is_empty()
+    }
+
     /// An event that can't be handled: no fetch waits for it.
     fn lose(&mut self, event: &WorkerEvent) {
         match event {
