@@ -62,6 +62,9 @@ const DOCUMENT: &str = "docs/mutants.md";
 /// takes longer hangs, which is noticed.
 const TIMEOUT: u32 = 180;
 
+/// A test that takes most of the time and tells nothing of a small change: a million users.
+const SKIPPED: &str = "a_million_users";
+
 pub fn run(arguments: &MutantsArguments) -> Result<ExitCode> {
     let workspace = Workspace::find()?;
     let files = files(&workspace.root, &arguments.file)?;
@@ -187,7 +190,7 @@ impl<'a> Mutants<'a> {
         }
         command.args(arguments.shard.iter().map(|shard| format!("--shard={shard}")));
         command.args(arguments.name.iter().map(|name| format!("--re={name}")));
-        command.args(["--", "--lib"]);
+        command.args(["--", "--lib", "--", "--skip", SKIPPED]);
         let step = Step::begin("mutants", "testing");
         let (status, _) = tee(&mut command)?;
         // 2: some were missed; 3: some hang. (cargo-mutants' book, "Exit codes".)
