@@ -43,6 +43,8 @@ pub const TRUSTED_HOPS: Span = span(0, 32);
 pub const CONNECTIONS: Span = span(0, 1_000_000);
 /// Bytes of a body that is read, and of an answer that is cut down.
 pub const BODY_BYTES: Span = span(1_024, 64 * MIB);
+/// Bytes of a ledger on the disk.
+pub const LEDGER_BYTES: Span = span(MIB, 16_777_216 * MIB);
 /// Requests in a window.
 pub const REQUESTS: Span = span(1, 4_294_967_295);
 
@@ -62,6 +64,12 @@ pub const LEEWAY_MS: Span = span(0, 300 * SECOND);
 pub const WINDOW_MS: Span = span(100, 30 * DAY);
 /// Of an answer of the rate limit service.
 pub const SERVICE_TIMEOUT_MS: Span = span(1, 5 * SECOND);
+/// Of a record in the ledger.
+pub const LEDGER_KEEP_MS: Span = span(60 * SECOND, 3_660 * DAY);
+/// From one question for the feed to the next.
+pub const FEED_INTERVAL_MS: Span = span(100, 60 * SECOND);
+/// Of a feed that has no newer answer.
+pub const FEED_MAX_STALE_MS: Span = span(5 * SECOND, 30 * DAY);
 
 // Lengths of lists.
 

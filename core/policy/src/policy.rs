@@ -61,8 +61,12 @@ pub struct Policy {
     pub rate_limits: Vec<RateLimit>,
     /// Who counts those over machines.
     pub limit_service: Option<LimitService>,
+    /// What the sidecar tells of those who are blocked.
+    pub feed: Option<Feed>,
     /// How the decision record shows the subject.
     pub audit_subject: AuditSubject,
+    /// How it shows the client's address.
+    pub audit_address: AuditAddress,
     /// The parts that `render` and the sidecar read, and the filter ignores.
     pub own: Own,
 }
@@ -328,6 +332,17 @@ pub enum AuditSubject {
     Hash,
 }
 
+/// How the record shows the client's address.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum AuditAddress {
+    /// Not at all.
+    None,
+    /// Its network: /24, or /48 of IPv6.
+    Network,
+    /// As it is.
+    Full,
+}
+
 /// Members that matter to `render` and the sidecar only.
 #[derive(Debug, Clone)]
 pub struct Own {
@@ -358,6 +373,39 @@ pub struct Own {
     pub promotion: Promotion,
     /// Where the decision records go.
     pub records: Records,
+    /// What the sidecar remembers of them.
+    pub ledger: Option<Ledger>,
+}
+
+/// The sidecar's memory of decisions.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Ledger {
+    /// How long a record is kept, in milliseconds.
+    pub keep_ms: u64,
+    /// What it may take on the disk.
+    pub max_bytes: u64,
+}
+
+/// What the sidecar tells the filter.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Feed {
+    /// The sidecar's cluster.
+    pub cluster: String,
+    /// From one question to the next, in milliseconds.
+    pub interval_ms: u64,
+    /// How long an answer is enough, in milliseconds.
+    pub max_stale_ms: u64,
+    /// What holds after that.
+    pub on_stale: OnStale,
+}
+
+/// What holds where a feed is too old, or never came.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum OnStale {
+    /// What is known.
+    Keep,
+    /// Nothing passes that needs to know.
+    Deny,
 }
 
 /// Where the decision records go: one of them at least.

@@ -12,9 +12,11 @@ mod own;
 mod issuer;
 mod route;
 mod limits;
+mod memory;
 
 pub use issuer::RawIssuer;
 pub use limits::{RawRateLimit, RawRateLimitService};
+pub use memory::{RawFeed, RawLedger};
 pub use own::{RawListen, RawSidecar, RawTls, RawWebhook};
 pub use route::{RawMcp, RawResponseFilter, RawRoute};
 pub use sections::{RawAudit, RawBuiltin, RawCors, RawIdentity, RawMetadata};
@@ -97,6 +99,10 @@ raw! {
         rate_limit_service: RawRateLimitService = both("{ url: \"http://ratelimit:8081\" }").locked(),
         /// What is recorded of each decision, and where.
         audit: RawAudit = both("{ subject: hash }").is("{}").locked(),
+        /// What the sidecar remembers of decisions.
+        ledger: RawLedger = both("{ on: true }").is("{}").locked(),
+        /// What the sidecar tells the filter: who is blocked.
+        feed: RawFeed = filter("{ on_stale: deny }").is("{}").locked(),
         /// Promotion of clients at Auth0.
         webhook: RawWebhook = own("{ tenant_domain: tenant.eu.auth0.com }").is("{}"),
     }

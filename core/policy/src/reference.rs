@@ -8,6 +8,7 @@ mod text;
 
 use crate::bounds::Span;
 pub use crate::values::duration::show as shown_duration;
+pub use crate::values::size::show as shown_size;
 pub use text::*;
 
 /// The members of one object.
@@ -41,6 +42,8 @@ pub enum Shape {
     Number,
     /// A duration.
     Duration,
+    /// A number of bytes.
+    Size,
     /// A text.
     Text,
     /// One of these, in lower case.
@@ -70,7 +73,7 @@ pub struct Facts {
     pub example: &'static str,
     /// What a policy without it means.
     pub absent: Absent,
-    /// At least and at most, of a number, or of a duration in milliseconds.
+    /// At least and at most, of a number or of bytes, or of a duration in milliseconds.
     pub span: Option<Span>,
     /// How many elements a list, or members a map has.
     pub count: Option<Span<usize>>,
@@ -230,7 +233,7 @@ impl Shape {
         match self {
             Self::Object(section) | Self::Rule(section) => Some(section),
             Self::List(inner) | Self::Map(inner) => inner.section(),
-            Self::Flag | Self::Number | Self::Duration | Self::Text | Self::Words(_) => None,
+            Self::Flag | Self::Number | Self::Duration | Self::Size | Self::Text | Self::Words(_) => None,
         }
     }
 }

@@ -31,7 +31,7 @@ fn numbers_and_durations_are_taken_up_to_their_bounds() {
             (span.least.checked_sub(1), false),
             (span.most.checked_add(1), false),
         ];
-        let is_number = matches!(member.shape, Shape::Number);
+        let is_number = matches!(member.shape, Shape::Number | Shape::Size);
         let case = |(value, is_good): (Option<u64>, bool)| {
             let value = if is_number { json!(value?) } else { json!(format!("{}ms", value?)) };
             // No pattern says how long a duration is.

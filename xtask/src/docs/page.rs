@@ -5,7 +5,7 @@ use anyhow::{Context, Result, ensure};
 use gatewaystack_policy::{
     bounds::Span,
     raw::RawPolicy,
-    reference::{Absent, Facts, Member, Reader, Section, Shape, Text, shown_duration},
+    reference::{Absent, Facts, Member, Reader, Section, Shape, Text, shown_duration, shown_size},
 };
 
 use super::between;
@@ -103,6 +103,7 @@ fn kind(shape: &Shape, facts: &Facts) -> String {
         Shape::Flag => "`true` or `false`".to_owned(),
         Shape::Number => facts.span.map_or_else(|| "number".to_owned(), numbers),
         Shape::Duration => facts.span.map_or_else(|| "duration".to_owned(), durations),
+        Shape::Size => facts.span.map_or_else(|| "bytes".to_owned(), sizes),
         Shape::Text if !facts.words.is_empty() => one_of(facts.words),
         Shape::Text => facts.text.map_or_else(|| "text".to_owned(), text),
         Shape::Words(words) => one_of(words),
@@ -131,6 +132,11 @@ fn numbers(Span { least, most }: Span) -> String {
 fn durations(span: Span) -> String {
     let [least, most] = [span.least, span.most].map(shown_duration);
     format!("duration, {} to {}", code(&least), code(&most))
+}
+
+fn sizes(span: Span) -> String {
+    let [least, most] = [span.least, span.most].map(shown_size);
+    format!("bytes, {} to {}", code(&least), code(&most))
 }
 
 fn how_many(count: Span<usize>) -> String {

@@ -129,6 +129,7 @@ impl Writer {
             Shape::Flag => object(json!({ "type": "boolean" })),
             Shape::Number => number(facts),
             Shape::Duration => duration(facts),
+            Shape::Size => size(facts),
             Shape::Text if !facts.words.is_empty() => object(json!({ "enum": facts.words })),
             Shape::Text => text(facts.text),
             Shape::Words(words) => {
@@ -234,6 +235,14 @@ fn duration(facts: &Facts) -> Map<String, Value> {
     }
     let pattern = "^(0|[0-9]+(ms|s|m|h|d))$";
     object(json!({ "type": ["string", "integer"], "pattern": pattern, "minimum": 0, "maximum": 0 }))
+}
+
+/// How many they are no pattern can say, where they have a unit.
+fn size(facts: &Facts) -> Map<String, Value> {
+    let mut form = number(facts);
+    form.insert("type".to_owned(), json!(["string", "integer"]));
+    form.insert("pattern".to_owned(), json!("^[0-9]+([KMGT]iB)?$"));
+    form
 }
 
 fn text(text: Option<Text>) -> Map<String, Value> {

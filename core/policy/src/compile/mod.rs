@@ -8,6 +8,7 @@ mod issuers;
 mod limits;
 mod limit_service;
 mod mcp;
+mod memory;
 mod own;
 mod routes;
 pub mod scope_prefix;
@@ -17,9 +18,9 @@ use super::Place;
 use super::bounds;
 use super::error::ConfigError;
 use super::policy::{
-    AuditSubject, ChallengeScope, Cors, HttpUrl, Identity, Metadata, Policy, Route, Verifier,
+    AuditAddress, AuditSubject, ChallengeScope, Cors, HttpUrl, Identity, Metadata, Policy, Route, Verifier,
 };
-use super::raw::{RawCase, RawChallengeScope, RawPolicy, RawServe, RawSubject, RawVerifier};
+use super::raw::{RawAuditAddress, RawCase, RawChallengeScope, RawPolicy, RawServe, RawSubject, RawVerifier};
 use super::values::{duration, name, url};
 pub use common::Errors;
 use common::{PUBLIC_URL, advertised, hosts, mode, scopes};
@@ -85,12 +86,18 @@ pub fn compile(raw: &mut RawPolicy, folded: &Value, place: Place) -> (Policy, Ve
         cors: cors(raw, &mut errors),
         rate_limits,
         limit_service,
+        feed: memory::feed(raw, &mut errors),
         issuers,
         scope_prefix,
         identity: identity(raw, &mut errors),
         audit_subject: match raw.audit.as_ref().and_then(|a| a.subject) {
             None | Some(RawSubject::Plain) => AuditSubject::Plain,
             Some(RawSubject::Hash) => AuditSubject::Hash,
+        },
+        audit_address: match raw.audit.as_ref().and_then(|a| a.address) {
+            None | Some(RawAuditAddress::None) => AuditAddress::None,
+            Some(RawAuditAddress::Network) => AuditAddress::Network,
+            Some(RawAuditAddress::Full) => AuditAddress::Full,
         },
         own,
         routes,

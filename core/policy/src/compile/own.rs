@@ -2,6 +2,7 @@
 //! too: a policy that one part refuses, no part loads.
 
 use super::common::Errors;
+use super::memory;
 use super::routes;
 use crate::bounds;
 use crate::policy::{Own, Promotion, Records};
@@ -23,6 +24,7 @@ pub fn compile(
     if bind.parse::<IpAddr>().is_err() {
         errors.push("listen.bind", "expected an IP address such as 127.0.0.1 or 0.0.0.0");
     }
+    let records = records(raw, errors);
     let own = Own {
         bind,
         port: port(listen.port, 8080, "listen.port", errors),
@@ -36,7 +38,8 @@ pub fn compile(
         health,
         webhook,
         promotion,
-        records: records(raw, errors),
+        records,
+        ledger: memory::ledger(raw, records, errors),
     };
     if own.data_dir.is_empty() || own.data_dir.chars().any(char::is_control) {
         errors.push("sidecar.data_dir", "expected a folder");

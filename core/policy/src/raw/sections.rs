@@ -1,6 +1,6 @@
 //! The small objects that the filter reads: metadata, built-in routes, CORS, identity, records.
 
-use super::words::{RawRecords, RawServe, RawSubject};
+use super::words::{RawAuditAddress, RawRecords, RawServe, RawSubject};
 use crate::bounds;
 use crate::form::{Form, Members, Reading};
 use crate::reference::*;
@@ -63,6 +63,8 @@ raw! {
     RawAudit at "audit" {
         /// `hash`: records have a keyed hash instead of the user.
         subject: RawSubject = filter("hash").is("plain"),
+        /// The client's address in records: `full`, its `network` (/24, or /48 of IPv6), or `none`.
+        address: RawAuditAddress = filter("network").is("none"),
         /// Where the records go: a file in the sidecar's folder, Envoy's standard output, or both.
         to: Vec<RawRecords> = own("[file, stdout]").count(bounds::SOME).is("[file]"),
     }

@@ -19,6 +19,8 @@ words!(/** `rate_limits[].on` */ RawOn { Failures, All });
 words!(/** `rate_limits[].scope` */ RawLimitScope { Global });
 words!(/** `rate_limits[].failure_mode` */ RawFailureMode { Allow, Deny });
 words!(/** `audit.to[]` */ RawRecords { File, Stdout });
+words!(/** `feed.on_stale` */ RawOnStale { Keep, Deny });
+words!(/** `audit.address` */ RawAuditAddress { Full, Network, None });
 words!(/** `audit.subject` */ RawSubject { Plain, Hash });
 words!(/** `mcp.challenge_mode` */ RawChallengeMode { Http, Meta, Auto });
 words!(/** `mcp.sessions` */ RawSessions { Bind, Pass });
@@ -46,4 +48,27 @@ impl Form for RawDuration {
 
 impl Described for RawDuration {
     const SHAPE: Shape = Shape::Duration;
+}
+
+/// A number of bytes as written: `4GiB`, `512MiB`, `65536`.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct RawSize(pub String);
+
+impl Form for RawSize {
+    fn read(value: &Value, reading: &mut Reading) -> Option<Self> {
+        match value {
+            Value::String(text) => Some(Self(text.clone())),
+            _ => match value.as_u64() {
+                Some(number) => Some(Self(number.to_string())),
+                None => {
+                    reading.mismatch(value, "a number of bytes such as 1048576, \"512MiB\" or \"4GiB\"");
+                    None
+                }
+            },
+        }
+    }
+}
+
+impl Described for RawSize {
+    const SHAPE: Shape = Shape::Size;
 }

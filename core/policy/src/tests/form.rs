@@ -39,7 +39,11 @@ fn a_member_of_another_form_says_what_it_is_and_what_was_expected() {
         ("/mode", json!(1), "mode: invalid type: integer `1`, expected string or map"),
         ("/mode", json!({}), "mode: invalid value: map, expected map with a single key"),
         ("/mode", json!({ "shadow": 1 }), "mode: invalid type: integer `1`, expected unit"),
-        ("/audit", json!({ "x": 1 }), "audit.x: unknown field `x`, expected `subject` or `to`"),
+        (
+            "/audit",
+            json!({ "x": 1 }),
+            "audit.x: unknown field `x`, expected one of `subject`, `address`, `to`",
+        ),
         ("/sidecar", json!({ "x": 1 }), "sidecar.x: unknown field `x`, expected `port` or `data_dir`"),
         (
             "/identity/x",

@@ -3,4 +3,5 @@
 pub mod duration;
 pub mod name;
 pub mod pattern;
+pub mod size;
 pub mod url;

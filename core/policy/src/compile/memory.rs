@@ -1,0 +1,54 @@
+//! `ledger` and `feed`: what the sidecar remembers, and what it tells the filter.
+
+use super::common::Errors;
+use crate::bounds;
+use crate::policy::{Feed, Ledger, OnStale, Records};
+use crate::raw::{RawOnStale, RawPolicy};
+use crate::values::{duration, name, size};
+
+/// The cluster that `render` makes for the sidecar.
+pub const SIDECAR: &str = "gatewaystack_sidecar";
+
+const DAY_MS: u64 = 86_400_000;
+
+/// Compiles `ledger`.
+pub fn ledger(raw: &RawPolicy, records: Records, errors: &mut Errors) -> Option<Ledger> {
+    let section = raw.ledger.clone().unwrap_or_default();
+    let keep = section.keep.as_ref();
+    let keep =
+        keep.and_then(|keep| errors.keep("ledger.keep", duration::within(&keep.0, bounds::LEDGER_KEEP_MS)));
+    let most = section.max_bytes.as_ref();
+    let most =
+        most.and_then(|most| errors.keep("ledger.max_bytes", size::within(&most.0, bounds::LEDGER_BYTES)));
+    let is_on = section.on.unwrap_or(false);
+    if is_on && !records.file {
+        errors.push("ledger.on", "needs `file` among `audit.to`: the ledger reads the records from there");
+    }
+    is_on.then(|| Ledger { keep_ms: keep.unwrap_or(30 * DAY_MS), max_bytes: most.unwrap_or(4 << 30) })
+}
+
+/// Compiles `feed`; there is one where there is a ledger, or a cluster to ask.
+pub fn feed(raw: &RawPolicy, errors: &mut Errors) -> Option<Feed> {
+    let section = raw.feed.clone().unwrap_or_default();
+    let interval = section.interval.as_ref().and_then(|interval| {
+        errors.keep("feed.interval", duration::within(&interval.0, bounds::FEED_INTERVAL_MS))
+    });
+    let stale = section.max_stale.as_ref().and_then(|stale| {
+        errors.keep("feed.max_stale", duration::within(&stale.0, bounds::FEED_MAX_STALE_MS))
+    });
+    let (interval_ms, max_stale_ms) = (interval.unwrap_or(1_000), stale.unwrap_or(3_600_000));
+    if max_stale_ms < 3 * interval_ms {
+        errors
+            .push("feed.max_stale", "expected three times `interval` at least: one lost answer is no reason");
+    }
+    if let Some(cluster) = &section.cluster {
+        errors.keep("feed.cluster", name::check_cluster(cluster));
+    }
+    let has_ledger = raw.ledger.as_ref().and_then(|ledger| ledger.on).unwrap_or(false);
+    let cluster = section.cluster.or_else(|| has_ledger.then(|| SIDECAR.to_owned()))?;
+    let on_stale = match section.on_stale {
+        None | Some(RawOnStale::Keep) => OnStale::Keep,
+        Some(RawOnStale::Deny) => OnStale::Deny,
+    };
+    Some(Feed { cluster, interval_ms, max_stale_ms, on_stale })
+}

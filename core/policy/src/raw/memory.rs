@@ -1,0 +1,35 @@
+//! What is remembered of decisions, and what comes back of it: `ledger` and `feed`.
+
+use super::words::{RawDuration, RawOnStale, RawSize};
+use crate::bounds;
+use crate::form::{Form, Members, Reading};
+use crate::reference::*;
+use serde_json::Value;
+
+raw! {
+    /// `ledger`
+    RawLedger at "ledger" {
+        /// Whether there is one, in the sidecar's folder; it is also what blocks are kept in.
+        on: bool = both("true").is("false"),
+        /// How long a record is kept.
+        keep: RawDuration = own("90d").within(bounds::LEDGER_KEEP_MS).is("30d"),
+        /// What the ledger may take on the disk; the oldest records go first.
+        max_bytes: RawSize = own("\"512MiB\"").within(bounds::LEDGER_BYTES).is("4GiB"),
+    }
+}
+
+raw! {
+    /// `feed`
+    RawFeed at "feed" {
+        /// The Envoy cluster of the sidecar.
+        cluster: String = filter("ledger").text(CLUSTER)
+            .means("the sidecar's own, where `ledger.on`; else there is no feed"),
+        /// How often the sidecar is asked.
+        interval: RawDuration = filter("500ms").within(bounds::FEED_INTERVAL_MS).is("1s"),
+        /// How long the last answer is enough, while there is no newer one.
+        max_stale: RawDuration = filter("10m").within(bounds::FEED_MAX_STALE_MS).is("1h"),
+        /// After that, or where there never was an answer: `keep` goes on with what is known, `deny` refuses
+        /// with 503.
+        on_stale: RawOnStale = filter("deny").is("keep"),
+    }
+}
