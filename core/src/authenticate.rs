@@ -4,6 +4,8 @@
 
 use crate::config::policy::{Issuer, IssuerId, Policy, Route};
 use crate::credential::{Credential, Presented, Scheme, Token};
+use crate::feed::Age;
+use crate::feed::blocks::Kind;
 use crate::hash;
 use crate::jwks::control::{self, Force};
 use crate::jwks::{Key, Lookup};
@@ -27,13 +29,41 @@ pub enum Fetched {
     Failed,
 }
 
+/// What a request has waited for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Waited {
+    /// What became of a fetch of keys.
+    pub keys: Fetched,
+    /// For the feed.
+    pub feed: bool,
+}
+
+impl Waited {
+    /// For nothing.
+    pub const NOTHING: Self = Self { keys: Fetched::NotAsked, feed: false };
+
+    /// Whether it was held.
+    pub fn was_held(self) -> bool {
+        self != Self::NOTHING
+    }
+}
+
 /// Outcome of authentication.
 #[derive(Debug)]
 pub enum Caller {
     /// This one.
     Known(Arc<Principal>),
-    /// The keys of this issuer must be fetched first.
-    NeedsKeys(IssuerId),
+    /// Something must come first.
+    Needs(Missing),
+}
+
+/// What must come before it is known who calls.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Missing {
+    /// The keys of this issuer.
+    Keys(IssuerId),
+    /// Who is blocked.
+    Feed,
 }
 
 /// Authenticates the sender of a request to `route` by what it presents.
@@ -44,7 +74,7 @@ pub fn authenticate(
     world: &World<'_>,
     route: Option<&Route>,
     presented: Presented<'_>,
-    fetched: Fetched,
+    waited: Waited,
     tally: &mut Tally,
 ) -> Result<Caller, Refusal> {
     let credential = match presented {
@@ -52,6 +82,11 @@ pub fn authenticate(
         Ok(Some(credential)) => Ok(credential),
         Err(fault) => Err(fault),
     };
+    if let Some(settings) = &world.policy.feed {
+        if !waited.feed && world.feed.age(settings, world.now_ms) == Age::Awaited {
+            return Ok(Caller::Needs(Missing::Feed));
+        }
+    }
     if let Some(principal) = credential.ok().and_then(|credential| known(world, credential)) {
         tally.cache_hits += 1;
         check_audience(world.policy, principal.issuer(), route, principal.audiences())?;
@@ -60,7 +95,7 @@ pub fn authenticate(
     check_address(world)?;
     let credential = credential.and_then(Credential::read).map_err(Refusal::Authorization)?;
     match credential.token {
-        Token::Signed(token) => verify(world, route, token, fetched),
+        Token::Signed(token) => verify(world, route, token, waited.keys),
         Token::Encrypted => Err(Refusal::Encrypted),
         // What has been read is no longer unread.
         Token::Opaque | Token::Unread(_) => Err(Refusal::Opaque),
@@ -71,8 +106,20 @@ pub fn authenticate(
 fn known(world: &World<'_>, credential: Credential<'_>) -> Option<Arc<Principal>> {
     // The bytes alone are enough by this scheme; one that asks for a proof isn't known by them.
     let Scheme::Bearer = credential.scheme;
-    let principal = world.tokens.borrow_mut().find(credential.bytes()?, world.now_ms)?;
-    has_fresh_keys(world, principal.issuer()).then_some(principal)
+    let token = credential.bytes()?;
+    let principal = world.tokens.borrow_mut().find(token, world.now_ms)?;
+    if !has_fresh_keys(world, principal.issuer()) {
+        return None;
+    }
+    name_token(world, &principal, token);
+    Some(principal)
+}
+
+/// Only where some token is blocked does anyone ask for its name.
+fn name_token(world: &World<'_>, principal: &Principal, token: &[u8]) {
+    if world.feed.blocks.has_any(Kind::Token) {
+        principal.digest(token);
+    }
 }
 
 /// A remembered verdict is as old as the keys are: past `max_stale` it doesn't count.
@@ -90,10 +137,11 @@ fn has_fresh_keys(world: &World<'_>, id: IssuerId) -> bool {
 /// It has ended since, its key is gone, or the issuer's keys are too old by now.
 pub fn again(world: &World<'_>, route: Option<&Route>, presented: Presented<'_>) -> Result<(), Refusal> {
     // It was counted before.
-    match authenticate(world, route, presented, Fetched::NotAsked, &mut Tally::default())? {
+    let waited = Waited { feed: true, ..Waited::NOTHING };
+    match authenticate(world, route, presented, waited, &mut Tally::default())? {
         Caller::Known(_) => Ok(()),
         // It has waited once.
-        Caller::NeedsKeys(_) => Err(Refusal::KeysUnavailable(1)),
+        Caller::Needs(_) => Err(Refusal::KeysUnavailable(1)),
     }
 }
 
@@ -126,7 +174,7 @@ fn verify(
         Lookup::Keys(keys) => keys,
         Lookup::NeedsKid => return Err(Refusal::Token(TokenFault::KeyId)),
         Lookup::Unavailable(seconds) => return Err(Refusal::KeysUnavailable(seconds)),
-        Lookup::NotYet if fetched == Fetched::NotAsked => return Ok(Caller::NeedsKeys(id)),
+        Lookup::NotYet if fetched == Fetched::NotAsked => return Ok(Caller::Needs(Missing::Keys(id))),
         Lookup::NotYet => return Err(Refusal::KeysUnavailable(1)),
         Lookup::UnknownKid => {
             return unknown_kid(world, id, issuer, kid.unwrap_or_default(), fetched);
@@ -147,6 +195,7 @@ fn check_signature(
         Ok(None) => Err(Refusal::Token(TokenFault::Signature)),
         Ok(Some((proof, key))) => {
             let principal = Arc::new(unverified.verified(proof));
+            name_token(world, &principal, token.as_bytes());
             world.tokens.borrow_mut().insert(token.as_bytes(), Arc::clone(&principal), key);
             Ok(Caller::Known(principal))
         }
@@ -183,7 +232,7 @@ fn unknown_kid(
         answer => Some(answer),
     });
     match answer.map_err(|_| Refusal::Internal(Fault::SharedTable))? {
-        Some(Force::Wait) => Ok(Caller::NeedsKeys(id)),
+        Some(Force::Wait) => Ok(Caller::Needs(Missing::Keys(id))),
         Some(Force::Spent(seconds)) => Err(Refusal::KeyPending(seconds)),
         None => Err(Refusal::Token(TokenFault::UnknownKey)),
     }

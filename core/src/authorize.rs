@@ -6,6 +6,7 @@ use crate::config::policy::{Builtin, Mcp, Policy, RateLimit, Route, ScopeRule};
 use crate::cors::ResponseHeaders;
 use crate::decision::{Edits, Permit};
 use crate::evaluation::{Evaluation, Reason, Unknown};
+use crate::feed::Subject;
 use crate::identity;
 use crate::mcp::json_rpc::Call;
 use crate::mcp::needs::Needs;
@@ -69,7 +70,7 @@ pub fn caller(
     around: (Counting, &ResponseHeaders),
     tally: &mut Tally,
 ) -> Result<Permitted, Refusal> {
-    check_caller(world.policy, route, principal)?;
+    check_caller(world, request, route, principal)?;
     check_scopes(request, route, principal)?;
     check_upgrade(request, route)?;
     permit(world, request, route, Some(principal), None, around, tally)
@@ -89,7 +90,7 @@ pub fn operation(
     tally: &mut Tally,
 ) -> Result<Permitted, Refusal> {
     let (route, mcp) = mcp;
-    check_operation(world.policy, route, mcp, principal, operation)?;
+    check_operation(world, request, (route, mcp), principal, operation)?;
     check_upgrade(request, route)?;
     permit(world, request, route, principal, Some(operation), around, tally)
 }
@@ -161,14 +162,15 @@ fn tightest(states: [Option<LimitState>; 3]) -> Option<LimitState> {
 /// # Errors
 /// What is against it.
 pub fn check_operation(
-    policy: &Policy,
-    route: &Route,
-    mcp: &Mcp,
+    world: &World<'_>,
+    request: &Request<'_>,
+    mcp: (&Route, &Mcp),
     principal: Option<&Principal>,
     operation: &Operation,
 ) -> Result<(), Refusal> {
+    let (route, mcp) = mcp;
     if let Some(principal) = principal {
-        check_caller(policy, route, principal)?;
+        check_caller(world, request, route, principal)?;
     }
     let (needs, have) = (Needs::of(operation, route, mcp), principal.map(Principal::consented_scopes));
     match (needs.evaluate(have), have) {
@@ -281,8 +283,31 @@ pub fn identity_query(
     }
 }
 
-fn check_caller(policy: &Policy, route: &Route, principal: &Principal) -> Result<(), Refusal> {
-    let id = principal.issuer();
+/// Refuses a caller who is blocked, whatever is remembered of the token.
+///
+/// # Errors
+/// The caller is, or nobody knows by now.
+pub fn check_feed(world: &World<'_>, request: &Request<'_>, principal: &Principal) -> Result<(), Refusal> {
+    let Some(settings) = &world.policy.feed else { return Ok(()) };
+    if world.feed.denies(settings, world.now_ms) {
+        return Err(Refusal::FeedStale);
+    }
+    let session_secret = world.session_secret;
+    let subject = Subject { principal, session: request.mcp_session, session_secret };
+    if world.feed.refuses(world.counters.secret, world.now_ms, subject) {
+        return Err(Refusal::Denied(Denied::Blocked));
+    }
+    Ok(())
+}
+
+fn check_caller(
+    world: &World<'_>,
+    request: &Request<'_>,
+    route: &Route,
+    principal: &Principal,
+) -> Result<(), Refusal> {
+    check_feed(world, request, principal)?;
+    let (policy, id) = (world.policy, principal.issuer());
     if route.issuers.as_ref().is_some_and(|issuers| !issuers.contains(&id)) {
         return Err(Refusal::Denied(Denied::Issuer));
     }

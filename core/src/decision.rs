@@ -25,6 +25,8 @@ pub enum Decision {
 pub enum Wait {
     /// The keys of this issuer, once they were fetched.
     Keys(IssuerId),
+    /// Who is blocked, which a new gateway doesn't know yet.
+    Feed,
     /// What the rate limit service answers to this.
     Limits(RateLimitRequest),
     /// Its body.

@@ -39,11 +39,12 @@ impl Exchange {
         };
         match (on, arrival) {
             (Awaited::Keys, Arrival::Keys(fetched)) => judge::go_on(world, held, Entry::Keys(fetched)),
+            (Awaited::Feed, Arrival::Feed) => judge::go_on(world, held, Entry::Feed),
             (Awaited::Limits(uncounted), Arrival::Limits(answer)) => {
                 judge::go_on(world, held, Entry::Limits(*uncounted, answer))
             }
             (Awaited::Body, Arrival::Body(body)) => judge::go_on(world, held, Entry::Body(body)),
-            (on @ (Awaited::Keys | Awaited::Limits(_) | Awaited::Body), _) => {
+            (on @ (Awaited::Keys | Awaited::Feed | Awaited::Limits(_) | Awaited::Body), _) => {
                 Self::Waiting(Waiting { on, held }).fault(world)
             }
         }

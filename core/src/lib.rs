@@ -31,6 +31,7 @@ pub mod jwks;
 pub mod mcp;
 pub mod authorize;
 pub mod evaluation;
+pub mod feed;
 pub mod rate_limit;
 pub mod connections;
 pub mod query;

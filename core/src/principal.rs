@@ -5,6 +5,8 @@
 use crate::config::policy::IssuerId;
 use crate::jwt::signature::Proof;
 use gatewaystack_text::scopes::Scopes;
+use sha2::{Digest as _, Sha256};
+use std::sync::OnceLock;
 
 /// What a token says of its holder, in the policy's terms. By itself it proves nothing.
 #[derive(Debug)]
@@ -23,59 +25,103 @@ pub struct Attributes {
     pub consented: Option<Scopes>,
     /// Whether it is a machine.
     pub is_machine: bool,
+    /// The client that the token was issued to.
+    pub client: Option<String>,
+    /// Who acts for the user: `sub` of the outermost `act` (RFC 8693 §4.1).
+    pub actor: Option<String>,
+    /// The token's own id (`jti`, RFC 7519 §4.1.7).
+    pub token_id: Option<String>,
     /// First second at which the token is refused, leeway included.
     pub ends: f64,
 }
 
 /// A caller behind a verified signature.
 #[derive(Debug)]
-pub struct Principal(Attributes);
+pub struct Principal {
+    attributes: Attributes,
+    /// What a block of the token itself names, once somebody has asked.
+    token_digest: OnceLock<String>,
+}
 
 impl Principal {
     /// The only way to have one: a [`Proof`] comes out of a signature's verification alone.
     pub fn proven(attributes: Attributes, _proof: Proof) -> Self {
-        Self(attributes)
+        Self { attributes, token_digest: OnceLock::new() }
     }
 
     /// The issuer.
     pub fn issuer(&self) -> IssuerId {
-        self.0.issuer
+        self.attributes.issuer
     }
 
     /// The user, with the issuer's prefix.
     pub fn user(&self) -> &str {
-        &self.0.user
+        &self.attributes.user
     }
 
     /// The tenant, with the issuer's prefix.
     pub fn tenant(&self) -> Option<&str> {
-        self.0.tenant.as_deref()
+        self.attributes.tenant.as_deref()
     }
 
     /// Members of `aud`.
     pub fn audiences(&self) -> &[String] {
-        &self.0.audiences
+        &self.attributes.audiences
     }
 
     /// Scopes that the issuer granted and may grant.
     pub fn scopes(&self) -> &Scopes {
-        &self.0.scopes
+        &self.attributes.scopes
     }
 
     /// Scopes that count on MCP routes: `permissions` lists all that the user may, not what was consented to,
     /// and counts there only where no other claim is present.
     pub fn consented_scopes(&self) -> &Scopes {
-        self.0.consented.as_ref().unwrap_or(&self.0.scopes)
+        self.attributes.consented.as_ref().unwrap_or(&self.attributes.scopes)
     }
 
     /// Whether it is a machine.
     pub fn is_machine(&self) -> bool {
-        self.0.is_machine
+        self.attributes.is_machine
+    }
+
+    /// The client that the token was issued to.
+    pub fn client(&self) -> Option<&str> {
+        self.attributes.client.as_deref()
+    }
+
+    /// Who acts for the user.
+    pub fn actor(&self) -> Option<&str> {
+        self.attributes.actor.as_deref()
+    }
+
+    /// The token's own id.
+    pub fn token_id(&self) -> Option<&str> {
+        self.attributes.token_id.as_deref()
+    }
+
+    /// What a block of the token itself names (`sha256:` and its digest), where [`Self::digest`] was asked.
+    pub fn token_digest(&self) -> Option<&str> {
+        self.token_digest.get().map(String::as_str)
+    }
+
+    /// Finds out what a block of the token itself would name: once.
+    pub fn digest(&self, token: &[u8]) {
+        let _ = self.token_digest.get_or_init(|| {
+            let digest = Sha256::digest(token);
+            let mut name = String::with_capacity(7 + 2 * digest.len());
+            name.push_str("sha256:");
+            for byte in digest {
+                let digit = |half: u8| char::from_digit(u32::from(half), 16).unwrap_or('0');
+                name.extend([digit(byte >> 4), digit(byte & 15)]);
+            }
+            name
+        });
     }
 
     /// Whether the token is still good at `now_ms` (Unix time in milliseconds).
     pub fn is_current(&self, now_ms: u64) -> bool {
-        seconds(now_ms) < self.0.ends
+        seconds(now_ms) < self.attributes.ends
     }
 }
 

@@ -2,7 +2,7 @@
 //! body, no header value but the request's id. Its `status` is written by Envoy, who knows what the client
 //! got.
 
-use crate::config::policy::{AuditSubject, Policy, RouteId};
+use crate::config::policy::{AuditAddress, AuditSubject, Policy, RouteId};
 use crate::hash::{self, Secret};
 use crate::json::{write_number, write_padded, write_string};
 use crate::mcp::operation::Operation;
@@ -11,10 +11,13 @@ use crate::principal::Principal;
 use crate::rate_limit::LimitState;
 use crate::refusal::{Refusal, kind};
 use crate::request::{self, Pairs, Request};
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 use std::sync::Arc;
 
 /// Longest string of a client's in a record, in bytes.
 const CUT: usize = 256;
+/// Scopes in a record, of those needed and of those there.
+const MAX_SCOPES: usize = 32;
 
 /// What is known of an exchange.
 #[derive(Debug, Clone, Default)]
@@ -31,9 +34,37 @@ pub struct DecisionRecord {
     tool: Option<String>,
     tools: Tools,
     operation: Option<String>,
+    user_agent: Option<String>,
+    /// The MCP session that the request names.
+    session: Option<Box<[u8]>>,
+    trace_id: Option<TraceId>,
+    /// What a refusal for scopes needed, and what the token had.
+    scopes: Option<Box<[Vec<String>; 2]>>,
     outcome: Outcome,
     /// What would have been decided, in shadow mode.
     shadow: Option<Outcome>,
+}
+
+/// 32 hex digits (W3C Trace Context §3.2.2.3).
+type TraceId = [u8; 32];
+
+/// What a record says besides what was decided: the worker's own part.
+#[derive(Debug, Clone, Copy)]
+pub struct Stamp {
+    /// The worker, which no other one is called.
+    pub vm: u64,
+    /// The record's number there: 1, 2, 3 …
+    pub seq: u64,
+    /// What subjects are hashed with.
+    pub secret: Secret,
+    /// What sessions are hashed with.
+    pub session_secret: Secret,
+    /// The client's address, where the policy wants it.
+    pub address: Option<IpAddr>,
+    /// Unix time in microseconds.
+    pub now_us: u64,
+    /// How long all took.
+    pub latency_us: u64,
 }
 
 /// Whether a request calls tools.
@@ -75,11 +106,15 @@ impl DecisionRecord {
         self.method = cut(request.method).to_owned();
         self.path = cut(&request.target.path).to_owned();
         self.request_id = request.request_id.unwrap_or_default().to_owned();
+        self.user_agent = request.user_agent.map(lossy);
+        self.session = request.mcp_session.map(|id| id.get(..CUT).unwrap_or(id).into());
+        self.trace_id = request.traceparent.and_then(trace_id);
     }
 
     /// What the first judgement came to is found out anew.
     pub(crate) fn judge_again(&mut self) {
         (self.caller, self.tool, self.operation, self.shadow) = (None, None, None, None);
+        self.scopes = None;
         self.tools = Tools::None;
         self.outcome = Outcome::default();
     }
@@ -89,6 +124,7 @@ impl DecisionRecord {
         self.request_id =
             request::clean_request_id(find("x-request-id")).map(str::to_owned).unwrap_or_default();
         self.method = cut(&String::from_utf8_lossy(find(":method"))).to_owned();
+        self.user_agent = request::first(headers, "user-agent").map(lossy);
         let path = find(":path");
         let end = path.iter().position(|b| matches!(b, b'?' | b'#')).unwrap_or(path.len());
         self.path = cut(&String::from_utf8_lossy(path.get(..end.min(CUT)).unwrap_or_default())).to_owned();
@@ -130,6 +166,10 @@ impl DecisionRecord {
     pub(crate) fn refuse(&mut self, refusal: &Refusal) {
         // What can't pass isn't only watched.
         self.shadow = None;
+        if let Refusal::Scope { needed, have } = refusal {
+            let some = |names: &[String]| names.iter().take(MAX_SCOPES).cloned().collect();
+            self.scopes = Some(Box::new([some(needed), some(have)]));
+        }
         self.outcome =
             Outcome { decision: refusal.decision(), reason: refusal.reason(), status: refusal.status() };
     }
@@ -168,8 +208,9 @@ impl DecisionRecord {
     }
 
     /// The record's members, each with a comma before it: the access log's format puts them behind the status
-    /// that it knows, in braces. Times are in microseconds.
-    pub fn members(&self, policy: &Policy, secret: Secret, now_us: u64, latency_us: u64) -> String {
+    /// that it knows, in braces.
+    pub fn members(&self, policy: &Policy, stamp: &Stamp) -> String {
+        let Stamp { vm, seq, secret, session_secret, address, now_us, latency_us } = *stamp;
         let caller = self.caller.as_deref();
         let issuer = caller.and_then(|principal| policy.issuers.get(principal.issuer().0));
         let mut out = String::with_capacity(512);
@@ -195,6 +236,31 @@ impl DecisionRecord {
         text(&mut out, ",\"reason\":", Some(self.outcome.reason));
         number(&mut out, ",\"latency_us\":", latency_us);
         text(&mut out, ",\"policy\":", Some(&policy.revision));
+        out.push_str(",\"vm\":\"");
+        hex(&mut out, vm);
+        number(&mut out, "\",\"seq\":", seq);
+        text(&mut out, ",\"client\":", caller.and_then(Principal::client).map(cut));
+        text(&mut out, ",\"agent\":null,\"actor\":", caller.and_then(Principal::actor).map(cut));
+        out.push_str(",\"rule\":null,\"session\":");
+        match &self.session {
+            Some(id) => {
+                out.push('"');
+                hex(&mut out, session(session_secret, id));
+                out.push('"');
+            }
+            None => out.push_str("null"),
+        }
+        let trace_id = self.trace_id.as_ref().and_then(|id| std::str::from_utf8(id).ok());
+        text(&mut out, ",\"trace_id\":", trace_id);
+        text(&mut out, ",\"user_agent\":", self.user_agent.as_deref());
+        let address = address.and_then(|address| shown(address, policy.audit_address));
+        text(&mut out, ",\"address\":", address.as_deref());
+        if let Some(scopes) = &self.scopes {
+            let [needed, have] = &**scopes;
+            names(&mut out, ",\"needed\":[", needed);
+            names(&mut out, "],\"have\":[", have);
+            out.push(']');
+        }
         if let Some(shadow) = &self.shadow {
             text(&mut out, ",\"shadow\":{\"decision\":", Some(shadow.decision));
             text(&mut out, ",\"reason\":", Some(shadow.reason));
@@ -202,6 +268,55 @@ impl DecisionRecord {
             out.push('}');
         }
         out
+    }
+}
+
+/// The hash that a record shows instead of a session's id, which is a secret.
+pub fn session(secret: Secret, id: &[u8]) -> u64 {
+    hash::keyed(secret, &[b"session", id])
+}
+
+fn lossy(value: &[u8]) -> String {
+    cut(&String::from_utf8_lossy(value.get(..2 * CUT).unwrap_or(value))).to_owned()
+}
+
+/// `traceparent`: `00-` trace id `-` …; an id of zeros is none.
+fn trace_id(traceparent: &[u8]) -> Option<TraceId> {
+    let (version, rest) = traceparent.split_at_checked(3)?;
+    let (id, rest) = rest.split_first_chunk::<32>()?;
+    let is_hex = |bytes: &[u8]| bytes.iter().all(|b| matches!(b, b'0'..=b'9' | b'a'..=b'f'));
+    let [a, b, dash] = version else { return None };
+    let is_good = is_hex(&[*a, *b]) && *dash == b'-' && is_hex(id) && rest.first() == Some(&b'-');
+    (is_good && (*a, *b) != (b'f', b'f') && id.iter().any(|b| *b != b'0')).then_some(*id)
+}
+
+/// An address as the policy shows it: whole, or its network, which is /24 or /48.
+fn shown(address: IpAddr, how: AuditAddress) -> Option<String> {
+    match (how, address.to_canonical()) {
+        (AuditAddress::None, _) => None,
+        (AuditAddress::Full, address) => Some(address.to_string()),
+        (AuditAddress::Network, IpAddr::V4(v4)) => {
+            let [a, b, c, _] = v4.octets();
+            Some(format!("{}/24", Ipv4Addr::new(a, b, c, 0)))
+        }
+        (AuditAddress::Network, IpAddr::V6(v6)) => {
+            let [a, b, c, ..] = v6.segments();
+            Some(format!("{}/48", Ipv6Addr::new(a, b, c, 0, 0, 0, 0, 0)))
+        }
+    }
+}
+
+fn hex(out: &mut String, number: u64) {
+    for shift in (0..16).rev() {
+        let digit = (number >> (4 * shift)) & 15;
+        out.push(char::from_digit(u32::try_from(digit).unwrap_or_default(), 16).unwrap_or('0'));
+    }
+}
+
+fn names(out: &mut String, before: &str, names: &[String]) {
+    out.push_str(before);
+    for (at, name) in names.iter().enumerate() {
+        text(out, if at > 0 { "," } else { "" }, Some(cut(name)));
     }
 }
 

@@ -46,6 +46,7 @@ impl Refusal {
             Self::NotFilterable => Kind::NotFilterable,
             Self::NoRoom => Kind::NoRoom,
             Self::LimitsUnavailable => Kind::LimitsUnavailable,
+            Self::FeedStale => Kind::FeedStale,
             Self::Internal(Fault::SharedTable) => Kind::SharedTable,
             Self::Internal(Fault::Verifier) => Kind::Verifier,
             Self::Internal(Fault::Host) => Kind::Host,
@@ -154,6 +155,7 @@ fn of_denied(denied: Denied) -> Kind {
         Denied::Issuer => Kind::Issuer,
         Denied::Tenant => Kind::Tenant,
         Denied::Machine => Kind::Machine,
+        Denied::Blocked => Kind::Blocked,
     }
 }
 

@@ -85,6 +85,10 @@ pub struct Request<'a> {
     pub upgrade: Option<&'a [u8]>,
     /// A gRPC request.
     pub is_grpc: bool,
+    /// `User-Agent`, for the record.
+    pub user_agent: Option<&'a [u8]>,
+    /// `traceparent` (W3C Trace Context), for the record.
+    pub traceparent: Option<&'a [u8]>,
     /// Headers that must not travel on, by their names on the wire.
     pub spoofed: Vec<&'a [u8]>,
     /// Headers that ask for less than the whole answer, or for an encoded one.
@@ -160,6 +164,8 @@ pub fn parse<'a>(pairs: Pairs<'a>, identity: &Identity) -> Result<Request<'a>, R
         request_id: seen.request_id.and_then(clean_request_id),
         upgrade: seen.upgrade,
         is_grpc: seen.single(CONTENT_TYPE).is_some_and(is_grpc),
+        user_agent: seen.user_agent,
+        traceparent: seen.traceparent,
         spoofed: seen.spoofed,
         partial: seen.partial,
     })
@@ -183,6 +189,8 @@ struct Seen<'a> {
     singles: [Option<&'a [u8]>; SINGLE.len()],
     request_id: Option<&'a [u8]>,
     upgrade: Option<&'a [u8]>,
+    user_agent: Option<&'a [u8]>,
+    traceparent: Option<&'a [u8]>,
     asks_preflight: bool,
     spoofed: Vec<&'a [u8]>,
     partial: Vec<&'a [u8]>,
@@ -224,6 +232,8 @@ impl<'a> Seen<'a> {
                 b":path" => seen.path = Some(value),
                 b":authority" => once(&mut seen.authority, value, "host")?,
                 b"x-request-id" => seen.request_id = Some(value),
+                b"user-agent" => seen.user_agent = Some(value),
+                b"traceparent" => seen.traceparent = Some(value),
                 b"upgrade" => seen.upgrade = Some(value),
                 b"access-control-request-method" => seen.asks_preflight = true,
                 b"accept-encoding" | b"range" | b"if-range" | b"if-none-match" | b"if-modified-since" => {

@@ -7,11 +7,13 @@ use crate::config::policy::{IssuerId, Policy};
 use crate::cors::ResponseHeaders;
 use crate::decision::{Decision, Edits, Observed, Wait};
 use crate::exchange::{Arrival, Exchange, GaveUp, Judged};
+use crate::feed::Feed;
 use crate::hash::Secret;
 use crate::jwks::{self, KeyRing, control};
 use crate::jwt::signature::Portable;
 use crate::rate_limit::Counters;
 use crate::rate_limit::service::RateLimitResponse;
+use crate::record::Stamp;
 use crate::reply::Reply;
 use crate::request::Headers;
 use crate::shared::MemoryTable;
@@ -174,6 +176,7 @@ pub struct Gate {
     pub table: MemoryTable,
     pub now_ms: u64,
     pub address: IpAddr,
+    pub feed: Feed,
     /// The last request's record.
     pub record: Value,
 }
@@ -209,6 +212,7 @@ pub fn cold_gate(value: Value) -> Gate {
         table: MemoryTable::default(),
         now_ms: NOW_S * 1000,
         address: IpAddr::from([192, 0, 2, 7]),
+        feed: Feed::default(),
         record: Value::Null,
         policy,
     }
@@ -241,6 +245,8 @@ impl Gate {
             keys: &self.keys,
             tokens: &self.tokens,
             verifier: &Portable,
+            feed: &self.feed,
+            session_secret: Secret(3, 4),
             counters: &counters,
             address: &address,
             now_ms: self.now_ms,
@@ -289,6 +295,11 @@ impl Gate {
     /// Lets a held request go on.
     pub fn resume(&mut self, held: Exchange, fetched: Fetched) -> Got {
         self.come(held, Arrival::Keys(fetched))
+    }
+
+    /// It is known who is blocked, or won't be.
+    pub fn resume_with_feed(&mut self, held: Exchange) -> Got {
+        self.come(held, Arrival::Feed)
     }
 
     /// The rate limit service answers.
@@ -387,7 +398,16 @@ impl Gate {
 
     fn note(&mut self, exchange: &Exchange) {
         if let Some(facts) = exchange.facts() {
-            let members = facts.members(&self.policy, Secret(1, 2), self.now_ms * 1000, 5);
+            let stamp = Stamp {
+                vm: 0xa1,
+                seq: 7,
+                secret: Secret(1, 2),
+                session_secret: Secret(3, 4),
+                address: Some(self.address),
+                now_us: self.now_ms * 1000,
+                latency_us: 5,
+            };
+            let members = facts.members(&self.policy, &stamp);
             self.record = serde_json::from_str(&format!("{{\"status\":0{members}}}")).unwrap();
         }
     }
@@ -404,7 +424,7 @@ impl Gate {
             Decision::Observe(Observed { edits, watch: Some(cap) }) => {
                 Got::Watched(Box::new(exchange), edits, cap)
             }
-            Decision::Wait(Wait::Keys(_)) => Got::Held(Box::new(exchange)),
+            Decision::Wait(Wait::Keys(_) | Wait::Feed) => Got::Held(Box::new(exchange)),
             Decision::Wait(Wait::Limits(question)) => Got::Asks(Box::new(exchange), question.message),
             Decision::Wait(Wait::Body(read)) => Got::Reads(Box::new(exchange), read.let_go),
         }

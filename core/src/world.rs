@@ -2,6 +2,8 @@
 //! the time.
 
 use crate::config::policy::{LimitKey, Policy};
+use crate::feed::Feed;
+use crate::hash::Secret;
 use crate::jwks::KeyRing;
 use crate::jwt::signature::SignatureVerifier;
 use crate::rate_limit::Counters;
@@ -19,6 +21,10 @@ pub struct World<'a> {
     pub tokens: &'a RefCell<TokenCache>,
     /// Signatures.
     pub verifier: &'a dyn SignatureVerifier,
+    /// Who is blocked.
+    pub feed: &'a Feed,
+    /// What records hash sessions with.
+    pub session_secret: Secret,
     /// Limits.
     pub counters: &'a Counters<'a>,
     /// The client's address, asked for only where a limit needs it.

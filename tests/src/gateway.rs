@@ -251,7 +251,7 @@ fn spawn_with(folder: &TempDir, bootstrap: &str, workers: usize, options: &[&str
             "-l",
             "info",
         ])
-        .args(["--file-flush-interval-msec", "50"])
+        .args(["--file-flush-interval-msec", "50", "--file-flush-min-size-kb", "1"])
         .args(options)
         .stdout(Stdio::null())
         .stderr(std::fs::File::create(log).unwrap())

@@ -68,6 +68,16 @@ async fn each_request_leaves_exactly_one_record() {
         "reason",
         "latency_us",
         "policy",
+        "vm",
+        "seq",
+        "client",
+        "agent",
+        "actor",
+        "rule",
+        "session",
+        "trace_id",
+        "user_agent",
+        "address",
     ];
     for record in &records {
         let lacks: Vec<_> = members.iter().filter(|member| record.get(**member).is_none()).collect();

@@ -222,7 +222,7 @@ fn with(mut command: Command, bootstrap: &Path, workers: usize, log_level: &str)
     command.arg("-c").arg(bootstrap).arg("--concurrency").arg(workers.to_string());
     command.args(["--use-dynamic-base-id", "--disable-hot-restart", "--log-level", log_level]);
     // A record is in its file within a tenth of a second; ten seconds else.
-    command.args(["--file-flush-interval-msec", "100"]);
+    command.args(["--file-flush-interval-msec", "100", "--file-flush-min-size-kb", "1"]);
     command
 }
 

@@ -10,10 +10,12 @@ use gatewaystack_core::config;
 use gatewaystack_core::config::policy::{IssuerId, Policy};
 use gatewaystack_core::decision::Decision;
 use gatewaystack_core::exchange::{Arrival, Exchange, Judged};
+use gatewaystack_core::feed::Feed;
 use gatewaystack_core::hash::Secret;
 use gatewaystack_core::jwks::{self, Key, KeyRing};
 use gatewaystack_core::jwt::signature::{SignatureVerifier, VerifierFault};
 use gatewaystack_core::rate_limit::Counters;
+use gatewaystack_core::record::Stamp;
 use gatewaystack_core::request::Headers;
 use gatewaystack_core::shared::MemoryTable;
 use gatewaystack_core::token_cache::TokenCache;
@@ -183,11 +185,14 @@ impl Gateway {
     /// that.)
     fn ask(&self, headers: Headers) -> io::Result<String> {
         let counters = Counters { table: &self.table, secret: Secret(1, 2) };
+        let feed = Feed::default();
         let world = World {
             policy: &self.policy,
             keys: &self.keys,
             tokens: &self.tokens,
             verifier: &Agrees,
+            feed: &feed,
+            session_secret: Secret(1, 2),
             counters: &counters,
             address: &|| IpAddr::V4(Ipv4Addr::LOCALHOST),
             now_ms: self.now_ms,
@@ -203,6 +208,15 @@ impl Gateway {
         };
         black_box(permit.edits());
         let facts = exchange.facts().ok_or_else(|| io::Error::other("nothing to record"))?;
-        Ok(facts.members(&self.policy, Secret(1, 2), self.now_ms * 1_000, 35))
+        let stamp = Stamp {
+            vm: 1,
+            seq: 1,
+            secret: Secret(1, 2),
+            session_secret: Secret(1, 2),
+            address: None,
+            now_us: self.now_ms * 1_000,
+            latency_us: 35,
+        };
+        Ok(facts.members(&self.policy, &stamp))
     }
 }

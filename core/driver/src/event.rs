@@ -57,6 +57,8 @@ pub enum Event {
 pub enum Arrived {
     /// The fetch of keys has ended.
     Keys(Fetched),
+    /// It is known who is blocked, or won't be for now.
+    Feed,
     /// The rate limit service has answered, or won't.
     Limits(RateLimitResponse),
     /// Nothing: it must go.

@@ -3,7 +3,7 @@
 
 use gatewaystack_core::config;
 use gatewaystack_core::config::policy::{self, Policy};
-use gatewaystack_core::hash::Secret;
+use gatewaystack_core::hash::{self, Secret};
 use gatewaystack_core::jwt::signature::{self, Portable, SignatureVerifier};
 use gatewaystack_core::shared::{SharedTable, TableFault, swap};
 use std::fmt::Write as _;
@@ -12,6 +12,9 @@ use std::fmt::Write as _;
 pub type Table = Box<dyn SharedTable + Send + Sync>;
 /// Who verifies signatures.
 pub type Verifier = Box<dyn SignatureVerifier + Send + Sync>;
+
+/// The variable of the VM with what the sidecar is shown.
+pub const SIDECAR_SECRET: &str = "GATEWAYSTACK_SIDECAR_SECRET";
 
 /// A gateway.
 pub struct Gateway {
@@ -27,6 +30,10 @@ pub struct Gateway {
     pub is_native: bool,
     /// The largest body that the policy reads, in bytes.
     pub largest_body: usize,
+    /// What sessions are hashed with in records: the same after a start, where the sidecar's secret is.
+    pub session_secret: Secret,
+    /// What the sidecar is shown when it is asked.
+    pub sidecar_secret: String,
 }
 
 impl Gateway {
@@ -43,6 +50,7 @@ impl Gateway {
         fresh: [u8; 16],
     ) -> Result<Self, String> {
         let environment = config::environment_of(variables);
+        let sidecar_secret = environment.get(SIDECAR_SECRET).cloned().unwrap_or_default();
         let policy = config::load_filter(Some(json), Some(&environment)).map_err(|errors| {
             let (mut all, mut separator) = (String::new(), "");
             for error in &errors {
@@ -54,10 +62,11 @@ impl Gateway {
         })?;
         let is_native = chooses_native(policy.verifier, &*native)?;
         let secret = secret(&*table, fresh).map_err(|_| "shared data can't be used".to_owned())?;
+        let session_secret = if sidecar_secret.is_empty() { secret } else { derived(&sidecar_secret) };
         let caps = policy.routes.iter().filter_map(|route| route.reads.request);
         let largest_body = caps.max().unwrap_or(0);
         let verifier = if is_native { native } else { Box::new(Portable) };
-        Ok(Self { policy, secret, table, verifier, is_native, largest_body })
+        Ok(Self { policy, secret, table, verifier, is_native, largest_body, session_secret, sidecar_secret })
     }
 
     /// What the operator is told of it.
@@ -83,6 +92,12 @@ fn chooses_native(choice: policy::Verifier, native: &dyn SignatureVerifier) -> R
         policy::Verifier::Auto | policy::Verifier::Portable if signature::passes_known_answer(&Portable) => Ok(false),
         policy::Verifier::Auto | policy::Verifier::Portable => Err("verifier: no verifier passes the known-answer test".into()),
     }
+}
+
+/// A secret of another use.
+fn derived(from: &str) -> Secret {
+    let half = |name: &[u8]| hash::keyed(Secret(0, 0), &[name, from.as_bytes()]);
+    Secret(half(b"session 0"), half(b"session 1"))
 }
 
 /// The secret that hashed keys are made with; the first worker makes it.

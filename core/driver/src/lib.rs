@@ -22,6 +22,7 @@ pub mod command;
 pub mod copies;
 pub mod connection_limiter;
 pub mod event;
+pub mod feed;
 pub mod gateway;
 pub mod statistics;
 pub mod stream;

@@ -23,7 +23,8 @@ const ALLOWED: [(&str, &str); 4] =
     [("allow", "authorized"), ("allow", "public"), ("allow", "preflight"), ("allow", "metadata")];
 
 /// What shadow mode can't know.
-const UNKNOWN: [(&str, &str); 2] = [("unknown", "keys_pending"), ("unknown", "body_unread")];
+const UNKNOWN: [(&str, &str); 3] =
+    [("unknown", "keys_pending"), ("unknown", "feed_pending"), ("unknown", "body_unread")];
 
 /// Counters by decision and reason, one for each route; the last is for requests without one. What is allowed
 /// comes first, for it is looked for most.

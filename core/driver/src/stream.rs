@@ -10,6 +10,8 @@ use crate::command::{Action, Command, Output};
 use crate::event::{Event, Failed};
 use crate::view::View;
 use crate::worker::Worker;
+use gatewaystack_core::config::policy::AuditAddress;
+use gatewaystack_core::record::Stamp;
 pub use transition::Stream;
 use transition::{Left, Phase, Transition};
 
@@ -107,8 +109,19 @@ impl Transition<'_> {
         let Some(facts) = exchange.facts() else { return Action::Pause };
         let now_ns = self.view.now_ns().unwrap_or_default();
         let latency_us = now_ns.saturating_sub(self.stream.came.started_ns) / 1_000;
+        let (vm, seq) = self.worker.number_record();
         let Worker { gateway, statistics, .. } = &mut *self.worker;
-        let record = facts.members(&gateway.policy, gateway.secret, now_ns / 1_000, latency_us);
+        let shows_address = gateway.policy.audit_address != AuditAddress::None;
+        let stamp = Stamp {
+            vm,
+            seq,
+            secret: gateway.secret,
+            session_secret: gateway.session_secret,
+            address: if shows_address { self.view.source_address() } else { None },
+            now_us: now_ns / 1_000,
+            latency_us,
+        };
+        let record = facts.members(&gateway.policy, &stamp);
         self.out.push(Command::Record(record));
         let out = &mut self.out;
         statistics.count(&gateway.policy, facts, &mut |statistic, more| {

@@ -1,5 +1,6 @@
 //! Requests as lists of events, and the commands that follow.
 
+mod feed;
 mod scene;
 
 use crate::command::Action::{Continue, Pause};

@@ -7,10 +7,12 @@ use crate::claims::{self, Claim};
 use crate::command::Statistic;
 use crate::copies::Copies;
 use crate::event::Arrived;
+use crate::feed::{Followed, Follower};
 use crate::gateway::Gateway;
 use crate::statistics::{MAX_TOOLS, Statistics};
 use crate::waiters::Waiters;
 use gatewaystack_core::config::policy::IssuerId;
+use gatewaystack_core::feed::control::TIMEOUT_MS as FEED_TIMEOUT_MS;
 pub use gatewaystack_core::jwks::MAX_DOCUMENT;
 use gatewaystack_core::jwks::control::{self, Control, FETCH_TIMEOUT_MS};
 use gatewaystack_core::jwks::discovery::{Fetch, Next, Request};
@@ -66,7 +68,7 @@ impl WorkerEvent {
 /// What follows for a worker.
 #[derive(Debug)]
 pub enum WorkerCommand {
-    /// Ask an issuer; [`WorkerEvent::Sent`] has the number of the call.
+    /// Ask an issuer, or the sidecar; [`WorkerEvent::Sent`] has the number of the call.
     Fetch {
         /// Which fetch.
         fetch: usize,
@@ -103,6 +105,7 @@ pub struct Worker {
     pub statistics: Statistics,
     pub(crate) keys: KeyRing,
     tokens: RefCell<TokenCache>,
+    follower: Follower,
     pub(crate) waiters: Waiters,
     pub(crate) bodies: Bodies,
     pub(crate) copies: Copies,
@@ -110,6 +113,8 @@ pub struct Worker {
     fetches: Vec<Fetching>,
     next_fetch: usize,
     holder: u64,
+    /// How many records it has made.
+    records: u64,
     mailbox: Claim,
     is_listening: bool,
     tick: u32,
@@ -119,8 +124,15 @@ pub struct Worker {
 struct Fetching {
     number: usize,
     token: Option<u32>,
-    issuer: IssuerId,
-    fetch: Fetch,
+    what: Fetched,
+}
+
+/// What is fetched.
+enum Fetched {
+    /// An issuer's keys.
+    Keys(IssuerId, Fetch),
+    /// Who is blocked.
+    Feed,
 }
 
 impl Worker {
@@ -130,6 +142,7 @@ impl Worker {
             statistics: Statistics::new(&gateway.policy),
             keys: KeyRing::new(&gateway.policy),
             tokens: RefCell::default(),
+            follower: Follower::default(),
             waiters: Waiters::default(),
             bodies: Bodies::default(),
             copies: Copies::default(),
@@ -137,6 +150,7 @@ impl Worker {
             fetches: Vec::new(),
             next_fetch: 0,
             holder,
+            records: 0,
             mailbox: Claim::new(MAILBOXES, holder),
             is_listening: false,
             tick: TICKS.0,
@@ -164,11 +178,19 @@ impl Worker {
             policy: &self.gateway.policy,
             keys: &self.keys,
             tokens: &self.tokens,
+            feed: &self.follower.feed,
+            session_secret: self.gateway.session_secret,
             verifier: &*self.gateway.verifier,
             counters: &counters,
             address: &address,
             now_ms,
         })
+    }
+
+    /// Who makes the next record, and its number.
+    pub(crate) fn number_record(&mut self) -> (u64, u64) {
+        self.records += 1;
+        (self.holder, self.records)
     }
 
     #[cfg(test)]
@@ -234,14 +256,22 @@ impl Worker {
                 out.push(WorkerCommand::Set(age, now_ms.saturating_sub(control.fetched_at) / 1000));
             }
         }
-        for (stream, fetched) in self.waiters.ready(&self.keys, now_ms) {
-            out.push(WorkerCommand::Resume(stream, Arrived::Keys(fetched)));
+        self.follow(now_ms, out);
+        let has_feed = self.follower.is_known(&self.gateway, now_ms);
+        for (stream, arrived) in self.waiters.ready(&self.keys, has_feed, now_ms) {
+            out.push(WorkerCommand::Resume(stream, arrived));
         }
         out.push(WorkerCommand::MakeRoom);
         self.flush(out);
         let has_keys = (0..self.gateway.policy.issuers.len())
             .all(|at| self.keys.held(IssuerId(at)).is_some_and(|held| held.set.is_some()));
-        let wanted = if has_keys && self.is_listening { TICKS.1 } else { TICKS.0 };
+        let slow = self
+            .gateway
+            .policy
+            .feed
+            .as_ref()
+            .map_or(TICKS.1, |feed| TICKS.1.min(u32::try_from(feed.interval_ms).unwrap_or(TICKS.1)));
+        let wanted = if has_keys && has_feed && self.is_listening { slow } else { TICKS.0 };
         if self.tick != wanted {
             self.tick = wanted;
             out.push(WorkerCommand::Tick(wanted));
@@ -331,22 +361,33 @@ impl Worker {
 
     fn send(&mut self, id: IssuerId, fetch: Fetch, request: Request, out: &mut Vec<WorkerCommand>) {
         let Some(issuer) = self.gateway.policy.issuers.get(id.0) else { return };
+        let cluster = issuer.jwks_cluster.clone();
+        let headers = get(request.tls, request.authority, request.path);
+        self.fetch(Fetched::Keys(id, fetch), cluster, headers, FETCH_TIMEOUT_MS, out);
+    }
+
+    /// Asks the sidecar who is blocked, where it is this worker's turn.
+    fn follow(&mut self, now_ms: u64, out: &mut Vec<WorkerCommand>) {
+        let gateway = Arc::clone(&self.gateway);
+        let Some(path) = self.follower.poll(&gateway, self.holder, now_ms) else { return };
+        let Some(feed) = gateway.policy.feed.as_ref() else { return };
+        let mut headers = get(false, "sidecar".to_owned(), path);
+        headers.push(("x-gatewaystack-secret", gateway.sidecar_secret.clone()));
+        self.fetch(Fetched::Feed, feed.cluster.clone(), headers, FEED_TIMEOUT_MS, out);
+    }
+
+    fn fetch(
+        &mut self,
+        what: Fetched,
+        cluster: String,
+        headers: Vec<(&'static str, String)>,
+        timeout_ms: u64,
+        out: &mut Vec<WorkerCommand>,
+    ) {
         let number = self.next_fetch;
         self.next_fetch = self.next_fetch.wrapping_add(1);
-        out.push(WorkerCommand::Fetch {
-            fetch: number,
-            cluster: issuer.jwks_cluster.clone(),
-            headers: vec![
-                (":method", "GET".to_owned()),
-                (":scheme", if request.tls { "https" } else { "http" }.to_owned()),
-                (":path", request.path),
-                (":authority", request.authority),
-                ("accept", "application/json".to_owned()),
-                ("user-agent", "gatewaystack".to_owned()),
-            ],
-            timeout_ms: FETCH_TIMEOUT_MS,
-        });
-        self.fetches.push(Fetching { number, token: None, issuer: id, fetch });
+        self.fetches.push(Fetching { number, token: None, what });
+        out.push(WorkerCommand::Fetch { fetch: number, cluster, headers, timeout_ms });
     }
 
     fn sent(&mut self, number: usize, token: Option<u32>, now_ms: u64, out: &mut Vec<WorkerCommand>) {
@@ -357,9 +398,23 @@ impl Worker {
             }
             return;
         }
-        let issuer = self.fetches.remove(at).issuer;
-        let failed = Next::Failed("the host can't send the request: is the cluster there?");
-        self.finish(issuer, failed, None, now_ms, out);
+        match self.fetches.remove(at).what {
+            Fetched::Keys(issuer, _) => {
+                let failed = Next::Failed("the host can't send the request: is the cluster there?");
+                self.finish(issuer, failed, None, now_ms, out);
+            }
+            Fetched::Feed => self.followed(None, now_ms, out),
+        }
+    }
+
+    /// The sidecar has answered, or won't.
+    fn followed(&mut self, answer: Option<(u16, &[u8])>, now_ms: u64, out: &mut Vec<WorkerCommand>) {
+        let gateway = Arc::clone(&self.gateway);
+        let followed = self.follower.answered(&gateway, self.holder, answer, now_ms);
+        out.extend(self.follower.warning(&followed).map(WorkerCommand::Warn));
+        if followed == Followed::New {
+            out.push(WorkerCommand::Wake(claims::claimed(&*gateway.table, MAILBOXES, now_ms)));
+        }
     }
 
     fn fetched(
@@ -371,12 +426,16 @@ impl Worker {
         out: &mut Vec<WorkerCommand>,
     ) {
         let Some(at) = self.fetches.iter().position(|fetch| fetch.token == Some(token)) else { return };
-        let Fetching { issuer, fetch, .. } = self.fetches.remove(at);
         let pairs = headers.pairs();
         let find = |name| request::first(&pairs, name).and_then(|value| std::str::from_utf8(value).ok());
         let status = find(":status").and_then(|status| status.parse().ok());
-        let max_age = find("cache-control").and_then(max_age);
-        self.finish(issuer, fetch.answer(status, body), max_age, now_ms, out);
+        match self.fetches.remove(at).what {
+            Fetched::Keys(issuer, fetch) => {
+                let max_age = find("cache-control").and_then(max_age);
+                self.finish(issuer, fetch.answer(status, body), max_age, now_ms, out);
+            }
+            Fetched::Feed => self.followed(status.map(|status| (status, body)), now_ms, out),
+        }
         self.poll(now_ms, out);
     }
 
@@ -420,6 +479,18 @@ impl Worker {
             self.calls.forget(token);
         }
     }
+}
+
+/// The headers of a question.
+fn get(tls: bool, authority: String, path: String) -> Vec<(&'static str, String)> {
+    vec![
+        (":method", "GET".to_owned()),
+        (":scheme", if tls { "https" } else { "http" }.to_owned()),
+        (":path", path),
+        (":authority", authority),
+        ("accept", "application/json".to_owned()),
+        ("user-agent", "gatewaystack".to_owned()),
+    ]
 }
 
 /// `max-age` in seconds (RFC 9111 §5.2.2.1).

@@ -1,7 +1,7 @@
 //! One judgement: what is known of the request when it begins, and what it comes to.
 
-use crate::authenticate::Fetched;
-use crate::config::policy::{IssuerId, Mode, Route, RouteId};
+use crate::authenticate::{Missing, Waited};
+use crate::config::policy::{Mode, Route, RouteId};
 use crate::cors::ResponseHeaders;
 use crate::decision::{BodyRead, Permit, Wait};
 use crate::exchange::state::{Awaited, Uncounted};
@@ -22,9 +22,12 @@ pub(super) enum Verdict {
 }
 
 impl Verdict {
-    /// It goes on once the issuer's keys were fetched.
-    pub fn keys(issuer: IssuerId) -> Self {
-        Self::Wait(Wait::Keys(issuer), Awaited::Keys)
+    /// It goes on once that is there which says who calls.
+    pub fn missing(missing: Missing) -> Self {
+        match missing {
+            Missing::Keys(issuer) => Self::Wait(Wait::Keys(issuer), Awaited::Keys),
+            Missing::Feed => Self::Wait(Wait::Feed, Awaited::Feed),
+        }
     }
 
     /// It goes on once the rate limit service has answered.
@@ -43,8 +46,8 @@ pub(super) struct Case<'a> {
     pub request: &'a Request<'a>,
     pub found: Match,
     pub route: Option<(RouteId, &'a Route)>,
-    /// What became of a fetch that it waited for.
-    pub fetched: Fetched,
+    /// What it has waited for.
+    pub waited: Waited,
     pub cors: &'a ResponseHeaders,
     /// Whether the decision will be enforced, or only recorded.
     pub mode: Mode,

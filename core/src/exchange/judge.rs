@@ -1,6 +1,6 @@
 //! How a request is judged: read [`judge`] top to bottom, it is contract §1, steps 4 to 10.
 
-use crate::authenticate::{self, Caller, Fetched, authenticate};
+use crate::authenticate::{self, Caller, Fetched, Waited, authenticate};
 use crate::authorize::{self, Counting, Permitted};
 use crate::challenge;
 use crate::config::policy::{Access, Builtin, Mode, Route, RouteId};
@@ -32,6 +32,8 @@ pub(super) enum Entry<'a> {
     Start,
     /// All but the token is judged; the fetch of its keys has ended.
     Keys(Fetched),
+    /// All but the token is judged; it is known who is blocked, or won't be for now.
+    Feed,
     /// All but the limits over machines is judged; they were asked for.
     Limits(Uncounted, RateLimitResponse),
     /// What the headers say is judged; the body is here.
@@ -62,7 +64,7 @@ pub(super) fn go_on(world: &World<'_>, held: HeldRequest, entry: Entry<'_>) -> J
                 facts.request_id = made_up_id(world, &pairs);
             }
         }
-        Entry::Keys(_) | Entry::Body(_) => facts.judge_again(),
+        Entry::Keys(_) | Entry::Feed | Entry::Body(_) => facts.judge_again(),
         Entry::Limits(..) => {}
     }
     let found = route::find(world.policy, request.method, request.host, &request.target.path);
@@ -77,8 +79,12 @@ pub(super) fn go_on(world: &World<'_>, held: HeldRequest, entry: Entry<'_>) -> J
         cors::answer(&world.policy.cors, request.origin)
     };
     let mode = shadow::mode(world.policy, &shadow::RouteQuery::by(&request), found);
-    let fetched = if let Entry::Keys(fetched) = &entry { *fetched } else { Fetched::NotAsked };
-    let case = Case { request: &request, found, route, fetched, cors: &cors, mode };
+    let waited = match &entry {
+        Entry::Keys(fetched) => Waited { keys: *fetched, feed: true },
+        Entry::Feed => Waited { feed: true, ..Waited::NOTHING },
+        Entry::Start | Entry::Limits(..) | Entry::Body(_) => Waited::NOTHING,
+    };
+    let case = Case { request: &request, found, route, waited, cors: &cors, mode };
     let mut tally = Tally::default();
     let verdict = judge(world, &case, entry, &mut known, &mut facts, &mut tally);
     if mode == Mode::Shadow {
@@ -130,7 +136,7 @@ fn judge(
                 return Ok(verdict);
             }
         }
-        Entry::Keys(_) => {}
+        Entry::Keys(_) | Entry::Feed => {}
         Entry::Body(whole) => body = Some(whole),
         Entry::Limits(uncounted, answer) => {
             return after_limits(world, case, uncounted, &answer, known, facts);
@@ -146,11 +152,11 @@ fn judge(
         return forward_or_answer(world, case, route, facts, permit, None);
     }
     let of_route = case.route.map(|(_, route)| route);
-    let principal = match authenticate(world, of_route, request.presented, case.fetched, tally)
+    let principal = match authenticate(world, of_route, request.presented, case.waited, tally)
         .map_err(|refusal| address::count_failure(world, refusal, tally))?
     {
         Caller::Known(principal) => principal,
-        Caller::NeedsKeys(issuer) => return Ok(Verdict::keys(issuer)),
+        Caller::Needs(missing) => return Ok(Verdict::missing(missing)),
     };
     facts.identify(&principal);
     let Some((id, route)) = case.route else {
@@ -207,6 +213,7 @@ fn after_limits(
 ) -> Result<Verdict, Refusal> {
     let of_route = case.route.map(|(_, route)| route);
     authenticate::again(world, of_route, case.request.presented)?;
+    authorize::check_feed(world, case.request, &uncounted.principal)?;
     if let Some(mcp) = McpRoute::of(case.route) {
         return mcp::after_limits(world, case, &mcp, uncounted, answer, known, facts);
     }

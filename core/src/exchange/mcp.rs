@@ -2,7 +2,7 @@
 //! this order. A body is read before a token is refused, since the challenge names the scopes of the
 //! operation; where the headers of 2026-07-28 name it, without.
 
-use crate::authenticate::{Caller, Fetched, authenticate};
+use crate::authenticate::{Caller, authenticate};
 use crate::authorize::{self, Counting, Permitted};
 use crate::config::policy::{ChallengeMode, Mcp, Mode, Route, RouteId, Tasks};
 use crate::decision::BodyRead;
@@ -203,9 +203,9 @@ fn id_of_unfit(
         return Ok(None);
     }
     Ok(Some(match caller(world, case, route, false, tally)? {
-        Some(Caller::NeedsKeys(issuer)) => Verdict::keys(issuer),
-        // What was held for keys isn't held again.
-        Some(Caller::Known(_)) if case.fetched != Fetched::NotAsked => return Ok(None),
+        Some(Caller::Needs(missing)) => Verdict::missing(missing),
+        // What was held isn't held again.
+        Some(Caller::Known(_)) if case.waited.was_held() => return Ok(None),
         Some(Caller::Known(_)) | None => {
             Verdict::body(BodyRead { cap: route.cap(), let_go: None, vouched: true })
         }
@@ -233,7 +233,7 @@ fn decide(
     }
     let is_open = operation.as_ref().is_ok_and(|operation| route.is_open(operation));
     let principal = match caller(world, case, route, is_open, tally)? {
-        Some(Caller::NeedsKeys(issuer)) => return Ok(Verdict::keys(issuer)),
+        Some(Caller::Needs(missing)) => return Ok(Verdict::missing(missing)),
         Some(Caller::Known(principal)) => Some(principal),
         None => None,
     };
@@ -328,14 +328,15 @@ fn before_body(
             route.find_tasks(world, None, &mut operation, facts)?;
         }
         match caller(world, case, route, route.is_open(&operation), tally)? {
-            // The keys are waited for once the body is there.
-            Some(Caller::NeedsKeys(_)) => {}
+            // What is missing is waited for once the body is there.
+            Some(Caller::Needs(_)) => {}
             Some(Caller::Known(principal)) => {
                 facts.identify(&principal);
                 if request.method != "POST" || !world.policy.hold_headers {
                     let principal = Some(principal.as_ref());
                     route.find_tasks(world, principal, &mut operation, facts)?;
-                    authorize::check_operation(world.policy, route.route, route.mcp, principal, &operation)?;
+                    let rules = (route.route, route.mcp);
+                    authorize::check_operation(world, request, rules, principal, &operation)?;
                 }
                 sender_is = Some(principal);
             }
@@ -362,7 +363,7 @@ fn before_body(
             Some(principal) => Some(principal),
             None => match sender(world, case, route, known, tally) {
                 Some(Caller::Known(principal)) => Some(principal),
-                Some(Caller::NeedsKeys(issuer)) => return Ok(Verdict::keys(issuer)),
+                Some(Caller::Needs(missing)) => return Ok(Verdict::missing(missing)),
                 None => None,
             },
         };
@@ -386,7 +387,7 @@ fn sender(
     known: &mut Findings,
     tally: &mut Tally,
 ) -> Option<Caller> {
-    match authenticate(world, Some(route.route), case.request.presented, case.fetched, tally) {
+    match authenticate(world, Some(route.route), case.request.presented, case.waited, tally) {
         Ok(caller) => Some(caller),
         Err(Refusal::NoToken) => None,
         Err(refusal) => {
@@ -423,7 +424,7 @@ fn caller(
     if is_open && case.request.presented == Ok(None) {
         return Ok(None);
     }
-    authenticate(world, Some(route.route), case.request.presented, case.fetched, tally)
+    authenticate(world, Some(route.route), case.request.presented, case.waited, tally)
         .map(Some)
         .map_err(|refusal| address::count_failure(world, refusal, tally))
 }

@@ -32,6 +32,7 @@ pub(super) fn observe(
         Ok(Verdict::Reply(_)) => {}
         // Nothing waits: neither for keys nor for a body, nor for a rate limit service, which isn't asked.
         Ok(Verdict::Wait(Wait::Keys(_) | Wait::Limits(_), _)) => facts.unknown("keys_pending"),
+        Ok(Verdict::Wait(Wait::Feed, _)) => facts.unknown("feed_pending"),
         Ok(Verdict::Wait(Wait::Body(read), _)) => {
             // Until it has come to its end.
             facts.unknown("body_unread");

@@ -50,6 +50,8 @@ pub struct Waiting {
 pub(super) enum Awaited {
     /// Its issuer's keys.
     Keys,
+    /// Who is blocked.
+    Feed,
     /// What the rate limit service says; all else is judged.
     Limits(Box<Uncounted>),
     /// Its body.
@@ -61,6 +63,8 @@ pub(super) enum Awaited {
 pub enum Arrival<'a> {
     /// The fetch of keys has ended.
     Keys(Fetched),
+    /// It is known who is blocked, or won't be for now.
+    Feed,
     /// The rate limit service has answered, or won't.
     Limits(RateLimitResponse),
     /// The whole body; `None`: it is over the cap.

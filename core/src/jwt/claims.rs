@@ -12,6 +12,9 @@ use crate::principal::{Attributes, Principal, seconds};
 use gatewaystack_text::scopes::Scopes;
 use std::borrow::Cow;
 
+/// Claims that name the client: RFC 9068's, then OpenID Connect's, Okta's and Entra's.
+const CLIENTS: [&str; 4] = ["client_id", "azp", "cid", "appid"];
+
 /// Longest user or tenant in bytes.
 pub const MAX_SUBJECT: usize = 512;
 
@@ -71,6 +74,9 @@ pub fn parse(payload: &[u8], policy: &Policy, now_ms: u64) -> Result<UnverifiedC
         scopes: scopes(&claims, issuer, &policy.scope_prefix, |_| true),
         consented: consented(&claims, issuer, &policy.scope_prefix),
         is_machine: machine::is_machine(&claims),
+        client: CLIENTS.iter().find_map(|name| named(claims.get(name))),
+        actor: claims.get("act").and_then(|act| named(act.get("sub"))),
+        token_id: named(claims.get("jti")),
         ends,
     }))
 }
@@ -119,6 +125,11 @@ fn strings(value: Option<&View<'_>>) -> Option<Vec<String>> {
         View::Array(many) => many.iter().map(|v| v.as_str().map(str::to_owned)).collect(),
         _ => None,
     }
+}
+
+/// A name that nothing is allowed by: one of another form counts as none.
+fn named(value: Option<&View<'_>>) -> Option<String> {
+    subject(value).map(str::to_owned)
 }
 
 fn consented(claims: &Members<'_>, issuer: &Issuer, prefix: &str) -> Option<Scopes> {

@@ -40,6 +40,7 @@ pub(super) fn of(refusal: &Refusal) -> String {
         R::Denied(Denied::Issuer) => "Tokens of this issuer are not accepted on this route; sign in with another one".into(),
         R::Denied(Denied::Tenant) => "This organization may not use the gateway; sign in with another one".into(),
         R::Denied(Denied::Machine) => "This route is for users; sign in as one instead of using client credentials".into(),
+        R::Denied(Denied::Blocked) => "The operator of this gateway has blocked this caller; ask them why".into(),
         R::Upgrade => "This route does not take upgrades; use plain HTTP".into(),
         R::Limited(s) | R::AddressLimited(s) => format!("Too many requests; retry in {} s", s.reset_s.max(1)),
         R::KeysUnavailable(_) => "The identity provider's keys are not available yet; retry shortly".into(),
@@ -47,6 +48,7 @@ pub(super) fn of(refusal: &Refusal) -> String {
         R::Slow => "The body took too long to come; send it at once".into(),
         R::NoRoom => "Too many bodies wait to be judged; retry shortly, with an access token".into(),
         R::LimitsUnavailable => "The limits of all gateways can't be counted now; retry shortly".into(),
+        R::FeedStale => "The gateway doesn't know at present who is blocked; retry shortly".into(),
         R::Internal(_) => "The gateway could not judge the request; retry shortly".into(),
     }
 }

@@ -75,6 +75,8 @@ pub enum Refusal {
     NoRoom,
     /// The limits over machines can't be counted, and one says that nothing passes then.
     LimitsUnavailable,
+    /// Nobody knows who is blocked, and the policy says that nothing passes then.
+    FeedStale,
     /// Our own fault.
     Internal(Fault),
 }
@@ -94,6 +96,8 @@ pub enum Denied {
     Tenant,
     /// A machine token on a route for users.
     Machine,
+    /// An operator has blocked the caller.
+    Blocked,
 }
 
 /// Our own faults.

@@ -108,6 +108,7 @@ kinds! {
     Issuer: 403 deny "issuer_not_on_route", "access_denied" -32001, None;
     Tenant: 403 deny "tenant_not_allowed", "access_denied" -32001, None;
     Machine: 403 deny "machine_not_allowed", "access_denied" -32001, None;
+    Blocked: 403 deny "blocked", "blocked" -32001, None;
     Upgrade: 403 deny "upgrade_not_allowed", "upgrade_not_allowed" -32001, None;
     Origin: 403 deny "origin_not_allowed", "origin_not_allowed" -32001, None;
     NotOwner: 404 deny "not_owner", "not_found" -32600, None;
@@ -119,6 +120,7 @@ kinds! {
     KeysUnavailable: 503 error "keys_unavailable", "temporarily_unavailable" -32603, None retries;
     KeyPending: 503 error "key_pending", "temporarily_unavailable" -32603, None retries counts;
     LimitsUnavailable: 503 error "limits_unavailable", "temporarily_unavailable" -32603, None retries;
+    FeedStale: 503 error "feed_stale", "temporarily_unavailable" -32603, None retries;
     NoRoom: 503 error "no_room", "temporarily_unavailable" -32603, None retries;
     SharedTable: 503 error "fault_shared_table", "internal_error" -32603, None retries;
     Verifier: 500 error "fault_verifier", "internal_error" -32603, None;

@@ -3,16 +3,20 @@
 
 use super::call::VERSION;
 use super::question::Question;
-use gatewaystack_core::authenticate::{Caller, Fetched, authenticate};
+use gatewaystack_core::authenticate::{Caller, Fetched, Waited, authenticate};
 use gatewaystack_core::authorize::{self, Counting};
-use gatewaystack_core::config::policy::{Builtin, ChallengeMode, IssuerId, Mode, Policy, Route, RouteId};
+use gatewaystack_core::config::policy::{
+    Builtin, ChallengeMode, IssuerId, Mcp, Mode, Policy, Route, RouteId,
+};
 use gatewaystack_core::credential;
 use gatewaystack_core::decision::{Decision, Wait};
 use gatewaystack_core::exchange::{Arrival, Exchange, Judged};
+use gatewaystack_core::feed::Feed;
 use gatewaystack_core::hash::Secret;
 use gatewaystack_core::jwks::{KeyRing, KeySet};
 use gatewaystack_core::jwt::TokenFault;
 use gatewaystack_core::jwt::signature::Portable;
+use gatewaystack_core::mcp::operation::Operation;
 use gatewaystack_core::principal::Principal;
 use gatewaystack_core::rate_limit::Counters;
 use gatewaystack_core::refusal::Refusal;
@@ -80,12 +84,6 @@ impl Judge {
         held.failures = u32::from(set.is_none());
         (held.set, held.fetched_at, held.generation) = (set, self.now_ms, 1);
     }
-
-    /// The policy, as it judges here.
-    pub fn policy(&self) -> &Policy {
-        &self.policy
-    }
-
     /// Judges a whole request, `body` included; answers the route's name, too.
     pub fn request(
         &self,
@@ -140,7 +138,7 @@ impl Judge {
     pub fn caller(&self, route: &Route, token: &str) -> Option<Arc<Principal>> {
         self.world(|world| match self.authenticate(world, Some(route), token) {
             Ok(Caller::Known(principal)) => Some(principal),
-            Ok(Caller::NeedsKeys(_)) | Err(_) => None,
+            Ok(Caller::Needs(_)) | Err(_) => None,
         })
     }
 
@@ -148,7 +146,7 @@ impl Judge {
     pub fn token(&self, token: &str) -> (Verdict, Option<Arc<Principal>>) {
         self.world(|world| match self.authenticate(world, None, token) {
             Ok(Caller::Known(principal)) => (Verdict::Allowed("a good token"), Some(principal)),
-            Ok(Caller::NeedsKeys(_)) => (Verdict::Undecided, None),
+            Ok(Caller::Needs(_)) => (Verdict::Undecided, None),
             Err(refusal) => (Verdict::Refused(from_refusal(&refusal)), None),
         })
     }
@@ -158,6 +156,18 @@ impl Judge {
         let asks = |r: &&Route| matches!(r.builtin, None | Some(Builtin::Scoped));
         let each = |world: &World<'_>, route: &Route| (name(route), self.route(world, route, token));
         self.world(|world| self.policy.routes.iter().filter(asks).map(|r| each(world, r)).collect())
+    }
+
+    /// What is against a call of an MCP route.
+    pub fn operation(
+        &self,
+        mcp: (&Route, &Mcp),
+        principal: &Principal,
+        operation: &Operation,
+    ) -> Result<(), Refusal> {
+        let headers: [(&[u8], &[u8]); 2] = [(b":method", b"POST"), (b":path", b"/")];
+        let request = request::parse(&headers, &self.policy.identity).map_err(Refusal::Unsafe)?;
+        self.world(|world| authorize::check_operation(world, &request, mcp, Some(principal), operation))
     }
 
     fn route(&self, world: &World<'_>, route: &Route, token: &str) -> Verdict {
@@ -172,7 +182,7 @@ impl Judge {
                 let around = (Counting { address: None, asks: false }, &Vec::new());
                 authorize::caller(world, &request, route, &principal, around, &mut Tally::default()).map(drop)
             }
-            Ok(Caller::NeedsKeys(_)) => return Verdict::Undecided,
+            Ok(Caller::Needs(_)) => return Verdict::Undecided,
             Err(refusal) => Err(refusal),
         };
         match judged {
@@ -187,11 +197,11 @@ impl Judge {
             world,
             route,
             credential::parse(Some(header.as_bytes())),
-            self.fetched,
+            Waited { keys: self.fetched, feed: true },
             &mut tally,
         )? {
             // The gateway would look once more, at a key set that we have just seen.
-            Caller::NeedsKeys(_) if self.fetched == Fetched::Good => Err(UNKNOWN_KEY),
+            Caller::Needs(_) if self.fetched == Fetched::Good => Err(UNKNOWN_KEY),
             caller => Ok(caller),
         }
     }
@@ -199,11 +209,15 @@ impl Judge {
     fn world<R>(&self, run: impl FnOnce(&World<'_>) -> R) -> R {
         let table = MemoryTable::default();
         let counters = Counters { table: &table, secret: Secret(0, 0) };
+        // Nobody is blocked here: what the token may do is asked for.
+        let feed = Feed { fetched_at: self.now_ms, ..Feed::default() };
         run(&World {
             policy: &self.policy,
             keys: &self.keys,
             tokens: &RefCell::default(),
             verifier: &Portable,
+            feed: &feed,
+            session_secret: Secret(0, 0),
             counters: &counters,
             address: &|| IpAddr::V4(Ipv4Addr::LOCALHOST),
             now_ms: self.now_ms,

@@ -4,7 +4,6 @@ use super::call::{Call, lacks};
 use super::judge::{Judge, asked_host};
 use super::lines::{line, list, shown};
 use super::question::Question;
-use gatewaystack_core::authorize;
 use gatewaystack_core::config::policy::{Mcp, McpRule, Policy, Route};
 use gatewaystack_core::mcp::era::Era;
 use gatewaystack_core::mcp::json_rpc::Call as Message;
@@ -110,7 +109,7 @@ impl McpRoute<'_> {
     fn check(&self, judge: &Judge, principal: &Principal, name: &str) -> Result<(), Refusal> {
         let call = Message::of("tools/call", Target::Tool(name.to_owned()));
         let operation = Operation::of_call(call, Era::V2025_11_25);
-        authorize::check_operation(judge.policy(), self.route, self.mcp, Some(principal), &operation)
+        judge.operation((self.route, self.mcp), principal, &operation)
     }
 
     fn why(&self, principal: &Principal, rule: &McpRule, refusal: &Refusal) -> String {

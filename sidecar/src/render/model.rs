@@ -6,7 +6,7 @@ use super::memory::Memory;
 use super::routes::{self, Route};
 use crate::connect::ConnectTo;
 use gatewaystack_core::config::error::ConfigError;
-use gatewaystack_core::config::policy::{Mode, Own, Policy, Records};
+use gatewaystack_core::config::policy::{AuditAddress, Mode, Own, Policy, Records};
 use gatewaystack_core::cors::OF_UPSTREAM;
 use gatewaystack_core::location::{MARK, NAMES};
 use serde::Serialize;
@@ -50,6 +50,10 @@ pub struct Model {
     /// How many of them one address may have.
     per_address: Option<u64>,
     logs: Vec<Log>,
+    /// Whether records show whole addresses.
+    full_address: bool,
+    /// Whether the filter asks the sidecar for something.
+    asks_sidecar: bool,
     revision: String,
     wasm: String,
     policy: String,
@@ -123,6 +127,8 @@ pub fn model(policy: &Policy, places: &Places<'_>) -> Result<Model, Vec<ConfigEr
         connections: places.memory.connections,
         per_address: per_address(own, places.memory.connections),
         logs: logs(own.records, &records_file(places.data_dir)),
+        full_address: policy.audit_address == AuditAddress::Full,
+        asks_sidecar: policy.feed.as_ref().is_some_and(|feed| feed.cluster == clusters::SIDECAR),
         revision: policy.revision.to_string(),
         wasm: places.wasm.display().to_string(),
         policy: places.policy.clone(),

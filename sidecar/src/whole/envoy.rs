@@ -15,15 +15,18 @@ const FAREWELL: Duration = Duration::from_secs(6);
 const START: Duration = Duration::from_secs(120);
 const PAUSE: Duration = Duration::from_millis(100);
 /// `--drain-strategy immediate`: the next answer on each connection asks its client to come again elsewhere.
-const ARGUMENTS: [&str; 7] = [
+const ARGUMENTS: [&str; 9] = [
     "--disable-hot-restart",
     "--drain-strategy",
     "immediate",
     "--drain-time-s",
     "5",
-    // A record is in its file within that time; ten seconds else.
+    // A record is in its file within that time, or after a few more; else ten seconds or 64 KiB, which an end
+    // without notice would lose.
     "--file-flush-interval-msec",
     "100",
+    "--file-flush-min-size-kb",
+    "1",
 ];
 const ACTIVE: &str = "http.gatewaystack.downstream_rq_active";
 const VERSION: &str = "listener_manager.lds.version_text";

@@ -10,10 +10,12 @@ use gatewaystack_core::config;
 use gatewaystack_core::config::policy::{IssuerId, Policy};
 use gatewaystack_core::decision::{Decision, Edits, Wait};
 use gatewaystack_core::exchange::{self, Arrival, Exchange};
+use gatewaystack_core::feed::Feed;
 use gatewaystack_core::hash::Secret;
 use gatewaystack_core::jwks::{self, Key, KeyRing};
 use gatewaystack_core::jwt::signature::{SignatureVerifier, VerifierFault};
 use gatewaystack_core::rate_limit::Counters;
+use gatewaystack_core::record::Stamp;
 use gatewaystack_core::request::Headers;
 use gatewaystack_core::shared::MemoryTable;
 use gatewaystack_core::token_cache::TokenCache;
@@ -124,11 +126,14 @@ impl Gateway {
     pub fn in_world<R>(&self, run: impl FnOnce(&World<'_>) -> R) -> R {
         let (table, tokens) = (MemoryTable::default(), RefCell::new(TokenCache::default()));
         let counters = Counters { table: &table, secret: SECRET };
+        let feed = Feed::default();
         run(&World {
             policy: &self.policy,
             keys: &self.keys,
             tokens: &tokens,
             verifier: &ByItself,
+            feed: &feed,
+            session_secret: SECRET,
             counters: &counters,
             address: &|| IpAddr::V4(Ipv4Addr::LOCALHOST),
             now_ms: NOW_S * 1_000,
@@ -149,7 +154,16 @@ impl Gateway {
             judged = judged.exchange.resume(world, Arrival::Body(body));
         }
         let exchange::Judged { exchange, decision, .. } = judged;
-        let record = exchange.facts().map(|facts| facts.members(&self.policy, SECRET, NOW_S * 1_000_000, 5));
+        let stamp = Stamp {
+            vm: 1,
+            seq: 1,
+            secret: SECRET,
+            session_secret: SECRET,
+            address: Some(IpAddr::V4(Ipv4Addr::LOCALHOST)),
+            now_us: NOW_S * 1_000_000,
+            latency_us: 5,
+        };
+        let record = exchange.facts().map(|facts| facts.members(&self.policy, &stamp));
         Judged { exchange, decision, let_go, record: record.unwrap_or_default() }
     }
 }

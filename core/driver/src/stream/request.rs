@@ -39,7 +39,7 @@ impl Transition<'_> {
     pub(super) fn on_request_trailers(&mut self) -> Action {
         self.copy(0, true);
         let Some(cap) = self.cap() else { return self.pass_trailers() };
-        if self.stream.came.keys {
+        if self.stream.came.fetched {
             // Where Envoy goes on with all of a request at once and trailers are part of it, it loses the
             // body (1.40): an upstream would get an empty one.
             return self.fail();
@@ -198,8 +198,12 @@ impl Transition<'_> {
         let arrival = match arrived {
             Arrived::Nothing(why) => return self.stop(why),
             Arrived::Keys(fetched) => {
-                self.stream.came.keys = true;
+                self.stream.came.fetched = true;
                 Arrival::Keys(fetched)
+            }
+            Arrived::Feed => {
+                self.stream.came.fetched = true;
+                Arrival::Feed
             }
             Arrived::Limits(answer) => {
                 self.stream.call = None;

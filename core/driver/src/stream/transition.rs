@@ -70,8 +70,8 @@ pub(super) struct Progress {
     pub bodiless: bool,
     /// Trailers, while it was held: the host won't show them again.
     pub trailers: bool,
-    /// Keys, which it has waited for.
-    pub keys: bool,
+    /// Keys or the feed, which it has waited for.
+    pub fetched: bool,
     /// A good token says who sends it.
     pub vouched: bool,
     /// Its headers have left before its body was judged.
@@ -156,6 +156,7 @@ impl Transition<'_> {
     fn wait(&mut self, wait: Wait) -> Action {
         match wait {
             Wait::Keys(issuer) => self.wait_for_keys(issuer),
+            Wait::Feed => self.wait_for_feed(),
             Wait::Limits(question) => match self.ask(question) {
                 // Until the host says whether the service could be asked.
                 None => Action::Pause,
@@ -185,6 +186,18 @@ impl Transition<'_> {
         }
         self.out.push(Command::Wake);
         self.hold()
+    }
+
+    /// Holds the request until it is known who is blocked, where there is room; else it goes on with what is
+    /// known.
+    fn wait_for_feed(&mut self) -> Action {
+        let now_ms = self.now_ms();
+        if self.worker.waiters.add_for_feed(self.stream.id, now_ms) {
+            self.out.push(Command::Wake);
+            return self.hold();
+        }
+        let decision = self.decide(|exchange, world| exchange.resume(world, Arrival::Feed));
+        self.apply(decision)
     }
 
     /// Reads its body. Where the host can't hold the headers, they leave as they may, and the body waits.

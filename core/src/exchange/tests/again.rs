@@ -2,7 +2,7 @@
 //! tighter of two limits shown.
 
 use super::*;
-use crate::authenticate::authenticate;
+use crate::authenticate::{Waited, authenticate};
 use crate::credential::{Credential, Presented, Scheme, Token};
 use crate::jwks::control;
 use crate::rate_limit::Outcome;
@@ -218,7 +218,7 @@ fn a_token_that_was_verified_before_is_found_and_counted_as_such() {
         gate.world(|world| {
             let mut tally = Tally::default();
             for token in [Token::Unread(token.as_bytes()), Token::Signed(&token)] {
-                authenticate(world, None, bearer(token), Fetched::NotAsked, &mut tally).unwrap();
+                authenticate(world, None, bearer(token), Waited::NOTHING, &mut tally).unwrap();
             }
             tally.cache_hits
         })
@@ -237,7 +237,7 @@ fn a_bearer_that_cannot_be_read_is_nobody_without_a_count() {
     gate.world(|world| {
         for presented in [Ok(None), bearer(Token::Encrypted), bearer(Token::Opaque)] {
             let mut tally = Tally::default();
-            assert!(authenticate(world, None, presented, Fetched::NotAsked, &mut tally).is_err());
+            assert!(authenticate(world, None, presented, Waited::NOTHING, &mut tally).is_err());
         }
     });
     assert_eq!(left(&gate), 9);

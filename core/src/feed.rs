@@ -1,0 +1,101 @@
+//! What the sidecar tells of those who are blocked, as one worker knows it: who is blocked in, whether a
+//! caller is out.
+//!
+//! ```text
+//! sidecar ─ answer ─► one worker (by lease: control) ─ log, base (cells) ─► Feed of each worker
+//! ```
+
+pub mod answer;
+pub mod blocks;
+pub mod cells;
+pub mod control;
+
+use crate::config::policy::{self, OnStale};
+use crate::hash::Secret;
+use crate::principal::Principal;
+use crate::record;
+use blocks::{Blocks, Kind, key};
+use control::Control;
+
+/// A new gateway holds requests so long, in milliseconds, until it knows who is blocked.
+pub const FIRST_WAIT_MS: u64 = 1_000;
+
+/// What a worker knows.
+#[derive(Debug, Default)]
+pub struct Feed {
+    /// Who is blocked.
+    pub blocks: Blocks,
+    /// When the sidecar last answered, Unix milliseconds; 0: never.
+    pub fetched_at: u64,
+    /// When the first worker began to ask; 0: none has.
+    pub began_at: u64,
+}
+
+/// How much what is known is worth.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Age {
+    /// Nothing is known yet, and will be soon.
+    Awaited,
+    /// It is new enough.
+    Good,
+    /// It is too old, or the sidecar never answered.
+    Stale,
+}
+
+/// Who calls, as blocks name them.
+#[derive(Debug, Clone, Copy)]
+pub struct Subject<'a> {
+    /// The caller.
+    pub principal: &'a Principal,
+    /// The MCP session that the request names.
+    pub session: Option<&'a [u8]>,
+    /// What records hash it with.
+    pub session_secret: Secret,
+}
+
+impl Feed {
+    /// Takes over what is known of the sidecar's answers.
+    pub fn see(&mut self, control: &Control) {
+        (self.fetched_at, self.began_at) = (control.fetched_at, control.began_at);
+    }
+
+    /// How much it is worth at this time.
+    pub fn age(&self, settings: &policy::Feed, now_ms: u64) -> Age {
+        if self.fetched_at > 0 {
+            let is_good = now_ms.saturating_sub(self.fetched_at) <= settings.max_stale_ms;
+            return if is_good { Age::Good } else { Age::Stale };
+        }
+        let waits = self.began_at == 0 || now_ms.saturating_sub(self.began_at) < FIRST_WAIT_MS;
+        if waits { Age::Awaited } else { Age::Stale }
+    }
+
+    /// Whether nothing passes that needs to know more.
+    pub fn denies(&self, settings: &policy::Feed, now_ms: u64) -> bool {
+        settings.on_stale == OnStale::Deny && self.age(settings, now_ms) != Age::Good
+    }
+
+    /// Whether a caller is blocked.
+    pub fn refuses(&self, secret: Secret, now_ms: u64, subject: Subject<'_>) -> bool {
+        if self.blocks.is_empty() {
+            return false;
+        }
+        let is = |kind: Kind, value: Option<&[u8]>| {
+            let Some(value) = value.filter(|_| self.blocks.has_any(kind)) else { return false };
+            self.blocks.has(key(secret, kind, value), now_ms)
+        };
+        let Subject { principal, session, session_secret } = subject;
+        // Also as records show it.
+        let hashed = session.filter(|_| self.blocks.has_any(Kind::Session));
+        let shown = hashed.map(|id| format!("{:016x}", record::session(session_secret, id)));
+        is(Kind::User, Some(principal.user().as_bytes()))
+            || is(Kind::Tenant, principal.tenant().map(str::as_bytes))
+            || is(Kind::Client, principal.client().map(str::as_bytes))
+            || is(Kind::Token, principal.token_id().map(str::as_bytes))
+            || is(Kind::Token, principal.token_digest().map(str::as_bytes))
+            || is(Kind::Session, session)
+            || is(Kind::Session, shown.as_deref().map(str::as_bytes))
+    }
+}
+
+#[cfg(test)]
+mod tests;
