@@ -52,6 +52,7 @@ pub fn records(policy: &Policy, wanted: &Wanted) -> Result<(), Trouble> {
     let by = wanted.by.iter().map(|name| member::named("by", name)).collect::<Result<Vec<_>, _>>();
     let by = by.map_err(Trouble::Use)?;
     let db = existing(policy, Use::Search)?;
+    super::condition::prepare(&db).map_err(disk)?;
     let since_us = wanted.since_ms.map(|ms| now_ms().saturating_sub(ms).saturating_mul(1_000));
     let search = Search { since_us, condition, limit: wanted.limit };
     let form = if wanted.json { Form::Json } else { Form::People };

@@ -43,6 +43,9 @@ pub fn records(db: &Connection, search: &Search, form: Form, out: &mut dyn Write
         Form::People => (show::HEADS, "", ""),
     };
     let mut left = search.limit.unwrap_or(u64::MAX);
+    if left == 0 {
+        return out.write_all(format!("{begin}{end}").as_bytes()).map_err(|e| e.to_string());
+    }
     let mut last = search.before_first(db).map_err(|e| format!("the ledger: {e}"))?;
     let mut text = begin.to_owned();
     let mut first = true;
