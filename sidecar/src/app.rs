@@ -7,6 +7,7 @@
 //! `render`: another process on this machine could name any user.
 
 mod demo;
+mod feed;
 mod health;
 mod metadata;
 mod metrics;
@@ -18,6 +19,7 @@ mod serving;
 use crate::auth0::{Credentials, Management};
 use crate::fetch;
 use crate::health::Health;
+use crate::ledger::{Ledger, Limits, Tail};
 use crate::metrics::Metrics;
 use crate::secret::Secret;
 use crate::webhook::promote::Promoter;
@@ -25,6 +27,7 @@ use crate::webhook::queue::Queue;
 use crate::webhook::route::{Inbox, Webhook};
 use crate::webhook::worker::Worker;
 use demo::Identity;
+use feed::Feed;
 use gatewaystack_core::config::policy::Policy;
 use health::{Labels, Provider};
 use metrics::Measured;
@@ -63,15 +66,17 @@ pub struct App {
     metrics: Arc<Metrics>,
     /// Whether the Management API is configured.
     manages: bool,
+    /// One for as long as the process serves.
+    ledger: Option<Ledger>,
 }
 
 impl App {
     /// Opens what the settings ask for.
     ///
     /// # Errors
-    /// The queue can't be opened: what is wrong with `DATA_DIR`.
+    /// The queue or the ledger can't be opened: what is wrong with `DATA_DIR`.
     pub fn new(policy: Arc<Policy>, settings: Settings) -> Result<Self, String> {
-        Self::counting(policy, settings, Arc::default())
+        Self::counting(policy, settings, Arc::default(), None)
     }
 
     /// What takes this one's place, and goes on counting.
@@ -79,7 +84,7 @@ impl App {
     /// # Errors
     /// As [`App::new`].
     pub fn renewed(&self, policy: Arc<Policy>, settings: Settings) -> Result<Self, String> {
-        Self::counting(policy, settings, Arc::clone(&self.metrics))
+        Self::counting(policy, settings, Arc::clone(&self.metrics), self.ledger.as_ref())
     }
 
     /// What there is to serve.
@@ -87,7 +92,12 @@ impl App {
         self.served.clone()
     }
 
-    fn counting(policy: Arc<Policy>, settings: Settings, metrics: Arc<Metrics>) -> Result<Self, String> {
+    fn counting(
+        policy: Arc<Policy>,
+        settings: Settings,
+        metrics: Arc<Metrics>,
+        before: Option<&Ledger>,
+    ) -> Result<Self, String> {
         let rules = &policy.own.promotion;
         let promoter = settings.management.zip(rules.tenant.as_ref()).map(|(credentials, tenant)| {
             let base = format!("{}://{}", if tenant.tls { "https" } else { "http" }, tenant.authority);
@@ -110,19 +120,38 @@ impl App {
             wake: Arc::clone(&inbox.wake),
         });
         let queue = inbox.as_ref().map(|inbox| inbox.queue.clone());
+        let ledger = opened(&policy, before).map_err(|error| format!("DATA_DIR: {error}"))?;
         let manages = promoter.is_some();
         let health = Health::new(Arc::clone(&policy), promoter);
         let user_header = policy.identity.user_header.clone();
         let states = States {
             labels: Arc::new(Labels { mode: settings.mode, version: settings.version }),
-            measured: Measured { metrics: Arc::clone(&metrics), queue: queue.clone() },
+            measured: Measured {
+                metrics: Arc::clone(&metrics),
+                queue: queue.clone(),
+                ledger: ledger.clone(),
+            },
             provider: Arc::new(Provider { health, queue, secret: settings.health_secret }),
+            feed: ledger.clone().map(|ledger| Arc::new(Feed { secret: settings.secret.clone(), ledger })),
             identity: Arc::new(Identity { secret: settings.secret, user_header }),
             webhook: Arc::new(Webhook { inbox, metrics: Arc::clone(&metrics) }),
             relay: Arc::new(Relay::new(&policy)),
         };
-        Ok(Self { served: Served { router: router(&policy, states), worker }, metrics, manages })
+        let tail = ledger.clone().map(|ledger| Tail { ledger });
+        let served = Served { router: router(&policy, states), worker, tail };
+        Ok(Self { served, metrics, manages, ledger })
     }
+}
+
+/// The ledger of the policy; where there is one already, that one.
+fn opened(policy: &Policy, before: Option<&Ledger>) -> Result<Option<Ledger>, String> {
+    let folder = Path::new(&policy.own.data_dir);
+    let Some(limits) = Limits::of(policy) else { return Ok(None) };
+    match before.filter(|ledger| ledger.folder() == folder) {
+        Some(ledger) => ledger.limited(limits),
+        None => Ledger::open(folder, limits),
+    }
+    .map(Some)
 }
 
 /// What the sidecar runs in. Anyone who asks for something of the queue waits for one of a few threads: a
@@ -167,7 +196,7 @@ pub async fn open(policy: Arc<Policy>, settings: Settings) -> Result<(TcpListene
     let failed = |e: std::io::Error| format!("SIDECAR_PORT: can't listen on {host}:{port}: {e}");
     let listener = TcpListener::bind((host.as_str(), port)).await.map_err(failed)?;
     let address = listener.local_addr().map_err(failed)?;
-    tracing::info!(%address, webhook = app.served.worker.is_some(), management = app.manages, "serving");
+    tracing::info!(%address, webhook = app.served.worker.is_some(), management = app.manages, ledger = app.ledger.is_some(), "serving");
     crate::summary::lines(&policy).iter().for_each(|line| tracing::info!("{line}"));
     Ok((listener, app))
 }

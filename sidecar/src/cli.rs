@@ -1,5 +1,8 @@
 //! The command line: arguments in, an exit code out; errors one a line on standard error.
 
+mod configuration;
+mod ledger;
+
 use crate::connect::ConnectTo;
 use crate::doctor::Call;
 use crate::refusals::Refusals;
@@ -9,6 +12,7 @@ use crate::webhook::command::{self as promotions, Action};
 use crate::{app, check, compare, doctor, fetch, launch, limits, log, merge, smoke, whole};
 use clap::builder::NonEmptyStringValueParser;
 use clap::{Args, Parser, Subcommand};
+use configuration::Configuration;
 use gatewaystack_core::config;
 use std::ffi::OsString;
 use std::io::Write as _;
@@ -176,6 +180,8 @@ enum Command {
     /// exit 0 where nothing does but what is allowed
     #[command(after_help = compare::EXAMPLES)]
     Compare(compare::Arguments),
+    #[command(flatten)]
+    Ledger(ledger::Command),
 }
 
 fn locked_help() -> String {
@@ -241,22 +247,6 @@ enum WebhookAction {
     },
 }
 
-#[derive(Debug, Args)]
-struct Configuration {
-    /// The policy: YAML or JSON; without it the environment alone gives the routes
-    #[arg(long, value_name = "FILE")]
-    policy: Option<PathBuf>,
-    /// Variables as a dotenv file; those of the process win
-    #[arg(long, value_name = "FILE")]
-    env_file: Option<PathBuf>,
-}
-
-impl Configuration {
-    fn read(&self) -> Result<Source, Vec<Fault>> {
-        Source::read(self.policy.as_deref(), self.env_file.as_deref(), true)
-    }
-}
-
 /// Runs a command.
 pub fn run(arguments: Arguments) -> ExitCode {
     let done = match arguments.command {
@@ -298,6 +288,7 @@ pub fn run(arguments: Arguments) -> ExitCode {
         Command::Probe { urls } => probe(&urls),
         Command::Smoke(arguments) => smoke::run(&arguments),
         Command::Compare(arguments) => return compare::run(&arguments),
+        Command::Ledger(command) => return ledger::run(command),
     };
     match done {
         Ok(()) => ExitCode::SUCCESS,
@@ -326,7 +317,7 @@ fn render(
     out: PathBuf,
     rendering: Rendering,
 ) -> Result<(), Vec<Fault>> {
-    let source = Source::read(configuration.policy.as_deref(), configuration.env_file.as_deref(), true)?;
+    let source = configuration.read()?;
     check::loaded(&source, None)?;
     let failed = |e: String| vec![Fault::text(e)];
     let (policy, env) = (source.policy.clone(), source.env.clone());
@@ -356,7 +347,7 @@ fn render(
 }
 
 fn serve(configuration: &Configuration, state: &std::path::Path, refusals: bool) -> Result<(), Vec<Fault>> {
-    let source = Source::read(configuration.policy.as_deref(), configuration.env_file.as_deref(), true)?;
+    let source = configuration.read()?;
     let (policy, settings) = settings::for_serving(&source, state)?;
     let runtime = prepared(&source, &settings)?;
     if refusals {
@@ -393,8 +384,7 @@ fn say(line: impl std::fmt::Display) -> Result<(), Vec<Fault>> {
 }
 
 fn limits(configuration: &Configuration, service: limits::Service) -> Result<(), Vec<Fault>> {
-    let source = Source::read(configuration.policy.as_deref(), configuration.env_file.as_deref(), true)?;
-    let (policy, _) = config::load_value(source.policy.clone(), &source.env).map_err(|e| source.name(e))?;
+    let policy = configuration.policy()?;
     let text = limits::configuration(&policy, service).map_err(|why| vec![Fault::text(why)])?;
     say(text.trim_end())
 }
@@ -408,7 +398,5 @@ fn probe(urls: &[String]) -> Result<(), Vec<Fault>> {
 }
 
 fn webhook(configuration: &Configuration, action: Action) -> Result<(), Vec<Fault>> {
-    let source = Source::read(configuration.policy.as_deref(), configuration.env_file.as_deref(), true)?;
-    let (policy, _) = config::load_value(source.policy.clone(), &source.env).map_err(|e| source.name(e))?;
-    promotions::run(&policy, action)
+    promotions::run(&configuration.policy()?, action)
 }

@@ -4,6 +4,7 @@
 //!
 //! `2026-11-29T22:58:01.123456Z 403 deny insufficient_scope POST /v1/notes route=/v1/* sub=ann tenant=acme`
 
+use crate::plain::plain;
 use serde_json::Value;
 use std::fs::{File, Metadata};
 use std::io::{Read as _, Seek as _, SeekFrom, Write};
@@ -16,8 +17,6 @@ const PAUSE: Duration = Duration::from_millis(200);
 const CHUNK: usize = 64 * 1024;
 /// A record is a few kilobytes at most; what is longer is none.
 const LONGEST: usize = 64 * 1024;
-/// Longest text of a client's in a line, in characters.
-const CUT: usize = 256;
 
 /// Prints the refusals of a file while it is on.
 #[derive(Clone)]
@@ -171,17 +170,6 @@ fn line(record: &[u8]) -> Option<String> {
         }
     }
     Some(line)
-}
-
-/// Bounded, and in characters that neither a terminal nor who splits at blanks takes for something else.
-fn plain(line: &mut String, text: &str) {
-    for c in text.chars().take(CUT) {
-        match c {
-            '\\' => line.push_str("\\\\"),
-            '!'..='~' => line.push(c),
-            c => line.extend(c.escape_unicode()),
-        }
-    }
 }
 
 #[cfg(test)]

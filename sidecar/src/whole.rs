@@ -11,6 +11,7 @@ mod envoy;
 
 use crate::app::{self, App, Served};
 use crate::connect::ConnectTo;
+use crate::ledger::end_torn_line;
 use crate::refusals::Refusals;
 use crate::settings::Fault;
 use crate::{fetch, log};
@@ -56,6 +57,9 @@ async fn both(origin: &Origin, first: Configured, envoy: &Envoy) -> Result<(), S
     let sidecar = app::serve_changing(listener, changing, async { drop(stopped.await) });
     let envoy = async move {
         let admin = Admin(first.admin().to_owned());
+        // What an Envoy before this one didn't finish takes no record with it.
+        let records = first.records_file();
+        end_torn_line(&records).map_err(|e| format!("can't use {}: {e}", records.display()))?;
         let mut child = envoy.start(origin.state(), first.log_level())?;
         let refusals = Refusals::print(first.records_file(), first.prints_refusals());
         let mut running = Running { origin, current: first, app, served, admin, refusals };

@@ -1,6 +1,7 @@
 //! `/health`, `/ready` and `/health/auth0` (contract §5): whether this process runs, whether it can do its
 //! work, and whether the identity provider can be used as it is configured.
 
+use super::metrics::Measured;
 use super::reply::{Reply, not_found};
 use crate::clock::{now_ms, rfc3339};
 use crate::health::Health;
@@ -26,13 +27,16 @@ pub async fn health(State(labels): State<Arc<Labels>>) -> Reply {
     Reply::ok(json!({ "ok": true, "mode": mode, "version": version, "time": rfc3339(now_ms()) }))
 }
 
-/// `GET /ready`: whether there is anything that this process can't do. Without a queue there is nothing to
-/// store.
-pub async fn ready(State(queue): State<Option<Queue>>) -> Reply {
-    let stored = match &queue {
+/// `GET /ready`: whether there is anything that this process can't do. Without a queue and a ledger there is
+/// nothing to store.
+pub async fn ready(State(Measured { queue, ledger, .. }): State<Measured>) -> Reply {
+    let mut stored = match &queue {
         Some(queue) => queue.check().await,
         None => Ok(()),
     };
+    if let (Ok(()), Some(ledger)) = (&stored, &ledger) {
+        stored = ledger.check().await;
+    }
     match stored {
         Ok(()) => Reply::ok(json!({ "ok": true })),
         Err(reason) => Reply::with(StatusCode::SERVICE_UNAVAILABLE, json!({ "ok": false, "reason": reason })),

@@ -5,6 +5,7 @@
 //! a built-in route for it (`core/policy/src/compile/builtins.rs`).
 
 use super::demo::{self, Identity, MAX_BODY};
+use super::feed::{Feed, feed};
 use super::health::{self, Labels, Provider};
 use super::metadata::{public, resource_metadata};
 use super::metrics::{Measured, metrics};
@@ -32,15 +33,17 @@ pub struct States {
     pub identity: Arc<Identity>,
     pub webhook: Arc<Webhook>,
     pub relay: Arc<Relay>,
+    /// Where the ledger is on.
+    pub feed: Option<Arc<Feed>>,
 }
 
 /// Whether it is on, its path, and its page by method.
 type Row<'a> = (bool, &'a str, MethodRouter);
 
 /// The pages of the groups that are on, and what anyone who starts the sidecar asks: `/health`, `/ready` and
-/// `/metrics`, the last two never routed from outside.
+/// `/metrics`, the last two never routed from outside, nor what the filter itself asks.
 pub fn router(policy: &Arc<Policy>, states: States) -> Router {
-    let States { labels, measured, provider, identity, webhook, relay } = states;
+    let States { labels, measured, provider, identity, webhook, relay, feed: fed } = states;
     let on = |name: &str| policy.routes.iter().any(|r| r.builtin.is_some() && r.name == name);
     let (demos, logs, documents) = (on("/protected"), on("/webhooks/auth0/logs"), policy.metadata.on);
     let resource = get(resource_metadata).with_state(Arc::clone(policy));
@@ -48,9 +51,9 @@ pub fn router(policy: &Arc<Policy>, states: States) -> Router {
     let resource_of_path = format!("{RESOURCE}/{{*path}}");
     let test_echo = get(demo::test_echo).post(demo::test_echo);
     let writer_only = get(demo::protected).post(demo::protected);
-    let table: Vec<Row<'_>> = vec![
+    let mut table: Vec<Row<'_>> = vec![
         (true, "/health", get(health::health).with_state(labels)),
-        (true, "/ready", get(health::ready).with_state(measured.queue.clone())),
+        (true, "/ready", get(health::ready).with_state(measured.clone())),
         (true, "/metrics", get(metrics).with_state(measured)),
         (on("/health/auth0"), "/health/auth0", get(health::health_auth0).with_state(provider)),
         (demos, "/", get(demo::root)),
@@ -67,6 +70,9 @@ pub fn router(policy: &Arc<Policy>, states: States) -> Router {
         (documents, relay::OAUTH, public(get(relay::authorization_server).with_state(relay.clone()))),
         (documents, relay::OPENID, public(get(relay::openid_configuration).with_state(relay))),
     ];
+    if let Some(state) = fed {
+        table.push((true, "/internal/feed", get(feed).with_state(state)));
+    }
     let mut router = Router::new();
     for (_, path, page) in table.into_iter().filter(|(is_on, ..)| *is_on) {
         // One trailing slash is ignored, as the filter does.

@@ -1,6 +1,7 @@
-//! The server of what is served, or of whatever is the newest of it, and with each its worker. In: a
-//! listener. Out: nothing, when all that was under way has ended.
+//! The server of what is served, or of whatever is the newest of it, and with each its worker and what keeps
+//! the ledger. In: a listener. Out: nothing, when all that was under way has ended.
 
+use crate::ledger::Tail;
 use crate::webhook::worker::Worker;
 use axum::Router;
 use axum::extract::Request;
@@ -19,6 +20,24 @@ pub struct Served {
     pub(super) router: Router,
     /// There is one where there is a queue.
     pub(super) worker: Option<Worker>,
+    /// There is one where there is a ledger.
+    pub(super) tail: Option<Tail>,
+}
+
+/// Both, until they are told.
+async fn work(worker: Option<Worker>, tail: Option<Tail>, told: watch::Receiver<bool>) {
+    let promotes = async {
+        match worker {
+            Some(worker) => worker.run(told.clone()).await,
+            None => drop(told.clone().wait_for(|stop| *stop).await),
+        }
+    };
+    let keeps = async {
+        if let Some(tail) = tail {
+            tail.run(told.clone()).await;
+        }
+    };
+    tokio::join!(promotes, keeps);
 }
 
 /// Serves until `stop`; then what is under way is finished, or left in the queue.
@@ -30,13 +49,8 @@ pub async fn serve_until(
     served: Served,
     stop: impl Future<Output = ()>,
 ) -> Result<(), String> {
-    let Served { router, worker } = served;
-    let work = async |told: watch::Receiver<bool>| {
-        if let Some(worker) = worker {
-            worker.run(told).await;
-        }
-    };
-    serve_and_work(listener, router, work, stop).await
+    let Served { router, worker, tail } = served;
+    serve_and_work(listener, router, |told| work(worker, tail, told), stop).await
 }
 
 /// Serves whatever is the newest, each for the requests that begin in its time.
@@ -59,17 +73,9 @@ pub async fn serve_changing(
 /// One worker after the other: each ends what it has begun.
 async fn work_changing(mut served: watch::Receiver<Served>, told: watch::Receiver<bool>) {
     while !*told.borrow() {
-        let worker = served.borrow_and_update().worker.clone();
+        let Served { worker, tail, .. } = served.borrow_and_update().clone();
         let (halt, halted) = watch::channel(false);
-        let work = async {
-            match worker {
-                Some(worker) => worker.run(halted).await,
-                None => {
-                    let mut halted = halted;
-                    drop(halted.wait_for(|halt| *halt).await);
-                }
-            }
-        };
+        let work = work(worker, tail, halted);
         let mut told = told.clone();
         let over = async {
             let mut ending = told.clone();

@@ -10,6 +10,7 @@ use serde_json::{Value, json};
 use std::sync::Arc;
 use tower::ServiceExt as _;
 
+mod ledger;
 mod webhook;
 
 const SECRET: &str = "5ecre7";

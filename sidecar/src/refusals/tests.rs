@@ -1,6 +1,7 @@
 //! Lines of records, and files that grow, end in the middle, and are moved away.
 
-use super::{CUT, LONGEST, Tail, line};
+use super::{LONGEST, Tail, line};
+use crate::plain::CUT;
 use serde_json::json;
 use std::io::Write as _;
 

@@ -1,0 +1,112 @@
+//! The ledger in the sidecar: the feed, what is counted, and that it stays open over a new policy.
+
+use super::*;
+use crate::ledger::Tail;
+use crate::ledger::operate;
+use gatewaystack_core::config::policy::Policy;
+use std::path::Path;
+use tempfile::TempDir;
+use tokio::sync::watch;
+
+fn policy(folder: &Path, keep: &str) -> Arc<Policy> {
+    let policy = json!({
+        "issuers": [{ "issuer": "https://idp.example", "audiences": ["a"] }],
+        "sidecar": { "data_dir": folder },
+        "ledger": { "on": true, "keep": keep }
+    });
+    Arc::new(config::load(Some(policy.to_string().as_bytes()), None).unwrap())
+}
+
+fn settings() -> Settings {
+    Settings { secret: SECRET.into(), ..Settings::default() }
+}
+
+fn keeping() -> (TempDir, App) {
+    let folder = tempfile::tempdir().unwrap();
+    let app = App::new(policy(folder.path(), "30d"), settings()).unwrap();
+    (folder, app)
+}
+
+fn asked(query: &str) -> Call {
+    call(Method::GET, &format!("/internal/feed{query}")).header("x-gatewaystack-secret", SECRET)
+}
+
+#[tokio::test]
+async fn the_feed_answers_to_envoy_alone() {
+    let (folder, app) = keeping();
+    let router = app.served.router.clone();
+    let open = call(Method::GET, "/internal/feed?after=0");
+    assert_eq!(open.send(&router).await.0, StatusCode::FORBIDDEN);
+    let wrong = call(Method::GET, "/internal/feed?after=0").header("x-gatewaystack-secret", "5ecre8");
+    assert_eq!(wrong.send(&router).await.0, StatusCode::FORBIDDEN);
+    assert_eq!(asked("?after=x").send(&router).await.0, StatusCode::BAD_REQUEST);
+    let (status, first) = asked("").send(&router).await;
+    let epoch = first["epoch"].as_str().unwrap().to_owned();
+    let expect = |version: u64, reset: bool, changes: Value| json!({ "epoch": epoch, "version": version, "reset": reset, "more": false, "changes": changes });
+    assert_eq!((status, &first), (StatusCode::OK, &expect(0, true, json!([]))));
+    let policy = policy(folder.path(), "30d");
+    operate::block(&policy, "user", "alice", None, Some("a test")).unwrap();
+    let (_, page) = asked(&format!("?after=0&epoch={epoch}")).send(&router).await;
+    assert_eq!(page, expect(1, false, json!([{ "block": ["user", "alice", 0] }])));
+    operate::unblock(&policy, "user", "alice").unwrap();
+    assert!(operate::unblock(&policy, "user", "alice").is_err());
+    let (_, page) = asked(&format!("?after=1&epoch={epoch}")).send(&router).await;
+    assert_eq!(page, expect(2, false, json!([{ "lift": ["user", "alice"] }])));
+}
+
+#[tokio::test]
+async fn without_a_ledger_there_is_no_feed() {
+    let app = app(&[]);
+    assert_eq!(asked("?after=0").send(&app).await.0, StatusCode::NOT_FOUND);
+    assert!(!call(Method::GET, "/metrics").text(&app).await.contains("ledger"));
+}
+
+#[tokio::test]
+async fn records_are_counted_while_it_serves_and_the_sums_stay() {
+    let (folder, app) = keeping();
+    let file = folder.path().join("decisions.jsonl");
+    std::fs::write(&file, "{\"decision\":\"deny\"}\nno record\n").unwrap();
+    let (tell, told) = watch::channel(false);
+    let tail: Tail = app.served.tail.clone().unwrap();
+    let task = tokio::spawn(tail.run(told));
+    let expect = [
+        "# TYPE gatewaystack_ledger_records_total counter\ngatewaystack_ledger_records_total 1\n",
+        "\ngatewaystack_ledger_ignored_lines_total 1\n",
+        "\ngatewaystack_ledger_gaps_total 0\n",
+        "\ngatewaystack_ledger_lag_seconds 0.000\n",
+    ];
+    let has_all = |text: &str| expect.iter().all(|part| text.contains(part));
+    while !has_all(&call(Method::GET, "/metrics").text(&app.served.router).await) {
+        tokio::time::sleep(std::time::Duration::from_millis(5)).await;
+    }
+    assert_eq!(call(Method::GET, "/ready").send(&app.served.router).await.0, StatusCode::OK);
+    tell.send_replace(true);
+    task.await.unwrap();
+    drop(app);
+    let again = App::new(policy(folder.path(), "30d"), settings()).unwrap();
+    assert!(has_all(&call(Method::GET, "/metrics").text(&again.served.router).await));
+}
+
+#[tokio::test]
+async fn a_ledger_that_cannot_be_written_is_not_ready() {
+    let (folder, app) = keeping();
+    let db = rusqlite::Connection::open(folder.path().join("ledger.db")).unwrap();
+    db.execute_batch("DROP TABLE note").unwrap();
+    let (status, body) = call(Method::GET, "/ready").send(&app.served.router).await;
+    assert_eq!((status, &body["ok"]), (StatusCode::SERVICE_UNAVAILABLE, &json!(false)));
+    assert!(body["reason"].as_str().unwrap().contains("the ledger"), "{body}");
+}
+
+#[tokio::test]
+async fn one_ledger_stays_open_over_a_new_policy() {
+    let (folder, app) = keeping();
+    assert!(
+        App::new(policy(folder.path(), "30d"), settings()).err().unwrap().contains("another gatewaystack")
+    );
+    let renewed = app.renewed(policy(folder.path(), "1d"), settings()).unwrap();
+    let keep_ms = |app: &App| app.ledger.as_ref().unwrap().limits().keep_ms;
+    assert_eq!((keep_ms(&app), keep_ms(&renewed)), (30 * 86_400_000, 86_400_000));
+    drop(app);
+    assert_eq!(asked("").send(&renewed.served.router).await.0, StatusCode::OK);
+    assert!(App::new(policy(folder.path(), "30d"), settings()).is_err(), "it is locked as before");
+}

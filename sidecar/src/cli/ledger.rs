@@ -1,0 +1,168 @@
+//! The commands on the ledger: arguments in, an exit code out: 0 done, 1 what was asked isn't so or can't be
+//! done, 2 wrong use.
+
+use super::configuration::Configuration;
+use crate::ledger::operate::{self, Trouble, Wanted};
+use crate::settings::Fault;
+use clap::{Args, Subcommand, ValueEnum};
+use gatewaystack_core::config::policy::Policy;
+use std::io::Write as _;
+use std::process::ExitCode;
+
+#[derive(Debug, Subcommand)]
+pub enum Command {
+    /// Prints decision records, the oldest first, or counts them
+    #[command(after_help = EXAMPLES)]
+    Records(Records),
+    /// Refuses a caller from now on, whatever its token says
+    Block {
+        #[command(flatten)]
+        whom: Whom,
+        /// For so long, as 30s, 15m, 1h or 7d; for ever without it
+        #[arg(long = "for", value_name = "TIME", value_parser = span_ms)]
+        span: Option<i64>,
+        /// Why, for those who look at it later
+        #[arg(long, value_name = "TEXT")]
+        why: Option<String>,
+    },
+    /// Lets a caller in again
+    Unblock {
+        #[command(flatten)]
+        whom: Whom,
+    },
+    /// Prints who is blocked
+    Blocks {
+        #[command(flatten)]
+        configuration: Configuration,
+        /// One JSON array
+        #[arg(long)]
+        json: bool,
+    },
+}
+
+const EXAMPLES: &str = "\
+Examples:
+  gatewaystack records --since 5m --where '{decision: {is: deny}}'
+  gatewaystack records --since 1h --where '{tool: {is: purge}, status: {min: 400}}' --json
+  gatewaystack records --since 7d --where '{decision: {in: [deny, limited]}}' --by tool,reason";
+
+#[derive(Debug, Args)]
+pub struct Records {
+    #[command(flatten)]
+    configuration: Configuration,
+    /// Not older than this: 30s, 5m, 1h or 7d
+    #[arg(long, value_name = "TIME", value_parser = span_ms)]
+    since: Option<i64>,
+    /// Those for which this is true: '{decision: {is: deny}, tool: {is: purge}}'
+    #[arg(long = "where", value_name = "CONDITION")]
+    condition: Option<String>,
+    /// Counts by these members instead, with commas: tool,reason
+    #[arg(long, value_name = "MEMBERS", value_delimiter = ',')]
+    by: Vec<String>,
+    /// The first so many
+    #[arg(long, value_name = "N")]
+    limit: Option<u64>,
+    /// One JSON array, of records as they were written
+    #[arg(long)]
+    json: bool,
+}
+
+#[derive(Debug, Args)]
+pub struct Whom {
+    #[command(flatten)]
+    configuration: Configuration,
+    /// What it is
+    kind: Kind,
+    /// As records and identity headers have it; a token itself or its `jti`; `-` reads it from standard input,
+    /// so that no shell remembers it
+    value: String,
+}
+
+#[derive(Debug, Clone, Copy, ValueEnum)]
+enum Kind {
+    User,
+    Tenant,
+    Agent,
+    Client,
+    Token,
+    Session,
+}
+
+impl Kind {
+    fn name(self) -> &'static str {
+        match self {
+            Self::User => "user",
+            Self::Tenant => "tenant",
+            Self::Agent => "agent",
+            Self::Client => "client",
+            Self::Token => "token",
+            Self::Session => "session",
+        }
+    }
+}
+
+/// Runs a command.
+pub fn run(command: Command) -> ExitCode {
+    match command {
+        Command::Records(Records { configuration, since, condition, by, limit, json }) => {
+            let wanted = Wanted { since_ms: since, condition, by, limit, json };
+            done(&configuration, |policy| operate::records(policy, &wanted))
+        }
+        Command::Block { whom: Whom { configuration, kind, value }, span, why } => {
+            done(&configuration, |policy| operate::block(policy, kind.name(), &value, span, why.as_deref()))
+        }
+        Command::Unblock { whom: Whom { configuration, kind, value } } => {
+            done(&configuration, |policy| operate::unblock(policy, kind.name(), &value))
+        }
+        Command::Blocks { configuration, json } => {
+            done(&configuration, |policy| operate::blocks(policy, json))
+        }
+    }
+}
+
+fn done(configuration: &Configuration, work: impl FnOnce(&Policy) -> Result<(), Trouble>) -> ExitCode {
+    let (code, faults) = match configuration.policy().map(|policy| work(&policy)) {
+        Ok(Ok(())) => return ExitCode::SUCCESS,
+        Ok(Err(Trouble::Use(message))) => (2, vec![Fault::text(message)]),
+        Ok(Err(Trouble::Other(message))) => (1, vec![Fault::text(message)]),
+        Err(faults) => (1, faults),
+    };
+    let mut err = std::io::stderr().lock();
+    for fault in faults {
+        let _ = writeln!(err, "{fault}");
+    }
+    ExitCode::from(code)
+}
+
+/// A number and `s`, `m`, `h` or `d`, in milliseconds.
+fn span_ms(text: &str) -> Result<i64, String> {
+    let unit = match text.chars().last() {
+        Some('s') => 1_000,
+        Some('m') => 60_000,
+        Some('h') => 3_600_000,
+        Some('d') => 86_400_000,
+        _ => 0,
+    };
+    let digits = text.get(..text.len().saturating_sub(1)).filter(|d| d.bytes().all(|b| b.is_ascii_digit()));
+    let number =
+        digits.and_then(|digits| digits.parse::<i64>().ok()).filter(|n| (1..=100_000_000).contains(n));
+    number
+        .and_then(|number| number.checked_mul(unit))
+        .filter(|ms| *ms > 0)
+        .ok_or_else(|| "expected a time such as 30s, 5m, 1h or 7d".to_owned())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::span_ms;
+
+    #[test]
+    fn a_time_is_a_number_and_a_unit() {
+        for (text, expect) in [("30s", 30_000), ("5m", 300_000), ("1h", 3_600_000), ("7d", 604_800_000)] {
+            assert_eq!(span_ms(text), Ok(expect), "{text}");
+        }
+        for text in ["", "s", "5", "0m", "-5m", "5 m", "5min", "1.5h", "99999999999999999999s", "5ü"] {
+            assert!(span_ms(text).is_err(), "{text}");
+        }
+    }
+}

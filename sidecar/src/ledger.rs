@@ -1,0 +1,33 @@
+//! The ledger: a durable memory of decision records, and of who is blocked (contract §13). What Envoy writes
+//! comes in, once each; what operators and the filter ask for goes out.
+//!
+//! ```text
+//! decisions.jsonl ─► follow (lines) ─► line (members) ─► writer (rows, once by vm and seq) ─► ledger.db
+//!                                                                  retention ─┘         │
+//!      gatewaystack records ◄─ search ◄─ condition ─────────────────────────────────────┤
+//!      gatewaystack block ──────────────► block ──► feed ──► /internal/feed ◄───────────┘
+//! ```
+
+mod member;
+mod time;
+mod line;
+mod sequence;
+mod numbers;
+mod schema;
+mod database;
+mod follow;
+mod retention;
+mod writer;
+mod shared;
+mod tail;
+mod block;
+mod feed;
+mod condition;
+mod show;
+mod search;
+pub mod operate;
+
+pub use follow::end_torn_line;
+pub use retention::Limits;
+pub use shared::{Ledger, Standing};
+pub use tail::Tail;

@@ -1,0 +1,149 @@
+//! Who is refused, whatever his token says. In: what an operator says, and the clock. Out: rows, each with the
+//! version that its last change got, so that a reader can ask for what came after one.
+//!
+//! What is lifted stays as a tombstone for a day at least. When tombstones go, the blocks that are older than
+//! them get new versions: then every block is above what is forgotten, and whoever reads from the beginning,
+//! a page at a time, is never told to begin again for it.
+
+use rusqlite::{Connection, OptionalExtension as _, Transaction, TransactionBehavior, params};
+
+/// Blocks that hold at one time.
+pub const MOST: u64 = 100_000;
+/// How long a tombstone stays, and how often they are looked through.
+const TOMBSTONE_MS: i64 = 24 * 3_600 * 1_000;
+
+/// A block that holds.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Block {
+    pub kind: String,
+    pub value: String,
+    pub why: Option<String>,
+    pub since_ms: i64,
+    /// `None`: for ever.
+    pub until_ms: Option<i64>,
+    pub by: Option<String>,
+}
+
+/// Blocks, or changes a block. `false`: there are too many.
+///
+/// # Errors
+/// The disk's.
+pub fn block(db: &mut Connection, new: &Block) -> rusqlite::Result<bool> {
+    let tx = db.transaction_with_behavior(TransactionBehavior::Immediate)?;
+    expire(&tx, new.since_ms)?;
+    let holding: u64 = tx.query_row(
+        "SELECT count(*) FROM block WHERE lifted IS NULL AND NOT (kind = ?1 AND value = ?2)",
+        params![new.kind, new.value],
+        |row| row.get(0),
+    )?;
+    if holding >= MOST {
+        return Ok(false);
+    }
+    let version = next(&tx)?;
+    tx.execute(
+        "INSERT INTO block (kind, value, why, since_ms, until_ms, \"by\", version) VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7)
+         ON CONFLICT (kind, value) DO UPDATE SET why = ?3, until_ms = ?5, \"by\" = ?6, version = ?7, lifted = NULL,
+         since_ms = iif(lifted IS NULL, since_ms, ?4)",
+        params![new.kind, new.value, new.why, new.since_ms, new.until_ms, new.by, version],
+    )?;
+    tx.commit()?;
+    Ok(true)
+}
+
+/// Lifts a block; `false`: there is none.
+///
+/// # Errors
+/// The disk's.
+pub fn unblock(db: &mut Connection, kind: &str, value: &str, now_ms: i64) -> rusqlite::Result<bool> {
+    let tx = db.transaction_with_behavior(TransactionBehavior::Immediate)?;
+    expire(&tx, now_ms)?;
+    let sql = "SELECT version FROM block WHERE kind = ?1 AND value = ?2 AND lifted IS NULL";
+    let version: Option<i64> = tx.query_row(sql, [kind, value], |row| row.get(0)).optional()?;
+    if let Some(version) = version {
+        lift(&tx, version, now_ms)?;
+    }
+    tx.commit()?;
+    Ok(version.is_some())
+}
+
+/// Those that hold, the oldest first.
+///
+/// # Errors
+/// The disk's.
+pub fn list(db: &Connection, now_ms: i64) -> rusqlite::Result<Vec<Block>> {
+    let mut select = db.prepare(
+        "SELECT kind, value, why, since_ms, until_ms, \"by\" FROM block
+         WHERE lifted IS NULL AND (until_ms IS NULL OR until_ms > ?1) ORDER BY since_ms, kind, value",
+    )?;
+    let rows = select.query_map([now_ms], |row| {
+        Ok(Block {
+            kind: row.get(0)?,
+            value: row.get(1)?,
+            why: row.get(2)?,
+            since_ms: row.get(3)?,
+            until_ms: row.get(4)?,
+            by: row.get(5)?,
+        })
+    })?;
+    rows.collect()
+}
+
+/// Lifts what has come to its end, and forgets what was lifted long ago.
+///
+/// # Errors
+/// The disk's.
+pub fn tidy(db: &mut Connection, now_ms: i64) -> rusqlite::Result<()> {
+    let due: bool = db
+        .prepare_cached(
+            "SELECT EXISTS (SELECT 1 FROM block WHERE lifted IS NULL AND until_ms <= ?1)
+             OR EXISTS (SELECT 1 FROM block WHERE lifted <= ?2)
+                AND (SELECT value NOT BETWEEN ?2 AND ?1 FROM note WHERE name = 'forgot_ms')",
+        )?
+        .query_row([now_ms, now_ms.saturating_sub(TOMBSTONE_MS)], |row| row.get(0))?;
+    if !due {
+        return Ok(());
+    }
+    let tx = db.transaction_with_behavior(TransactionBehavior::Immediate)?;
+    expire(&tx, now_ms)?;
+    forget(&tx, now_ms)?;
+    tx.commit()
+}
+
+fn expire(tx: &Transaction<'_>, now_ms: i64) -> rusqlite::Result<()> {
+    let mut select = tx.prepare_cached(
+        "SELECT version FROM block WHERE lifted IS NULL AND until_ms <= ?1 ORDER BY until_ms",
+    )?;
+    let over = select.query_map([now_ms], |row| row.get(0))?.collect::<rusqlite::Result<Vec<i64>>>()?;
+    over.into_iter().try_for_each(|version| lift(tx, version, now_ms))
+}
+
+fn lift(tx: &Transaction<'_>, version: i64, now_ms: i64) -> rusqlite::Result<()> {
+    let new = next(tx)?;
+    tx.prepare_cached("UPDATE block SET lifted = ?2, version = ?3 WHERE version = ?1")?
+        .execute([version, now_ms, new])
+        .map(drop)
+}
+
+fn forget(tx: &Transaction<'_>, now_ms: i64) -> rusqlite::Result<()> {
+    let before = now_ms.saturating_sub(TOMBSTONE_MS);
+    let highest: Option<i64> =
+        tx.query_row("SELECT max(version) FROM block WHERE lifted <= ?1", [before], |row| row.get(0))?;
+    let Some(highest) = highest else { return Ok(()) };
+    tx.execute("DELETE FROM block WHERE lifted <= ?1", [before])?;
+    let mut select = tx.prepare("SELECT version FROM block WHERE version <= ?1 ORDER BY version")?;
+    let older = select.query_map([highest], |row| row.get(0))?.collect::<rusqlite::Result<Vec<i64>>>()?;
+    for version in older {
+        let new = next(tx)?;
+        tx.prepare_cached("UPDATE block SET version = ?2 WHERE version = ?1")?.execute([version, new])?;
+    }
+    tx.execute("UPDATE note SET value = ?1 WHERE name = 'forgotten'", [highest])?;
+    tx.execute("UPDATE note SET value = ?1 WHERE name = 'forgot_ms'", [now_ms]).map(drop)
+}
+
+fn next(tx: &Transaction<'_>) -> rusqlite::Result<i64> {
+    tx.prepare_cached("UPDATE note SET value = value + 1 WHERE name = 'block_version' RETURNING value")?
+        .query_row([], |row| row.get(0))
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,74 @@
+//! What the filter is told of the ledger: the changes after a version that it has. In: that version, and the
+//! epoch that it is of. Out: JSON, a page of bounded size.
+
+use rusqlite::{Connection, params};
+use serde_json::{Value, json};
+
+/// Changes in one answer.
+const MOST: usize = 2_000;
+/// And about so many bytes.
+const MOST_BYTES: usize = 256 * 1024;
+
+/// A page of changes. `reset`: whoever reads drops what it had, and this is the beginning of all.
+#[derive(Debug, PartialEq)]
+pub struct Page {
+    pub epoch: String,
+    pub version: i64,
+    pub reset: bool,
+    pub more: bool,
+    pub changes: Vec<Value>,
+}
+
+/// The page behind `after`.
+///
+/// # Errors
+/// The disk's.
+pub fn page(db: &mut Connection, after: i64, epoch: &str) -> rusqlite::Result<Page> {
+    let tx = db.transaction()?;
+    let notes = "SELECT max(value) FILTER (WHERE name = 'block_version'), max(value) FILTER (WHERE name = 'ledger_id'),
+                 max(value) FILTER (WHERE name = 'forgotten') FROM note
+                 WHERE name IN ('block_version', 'ledger_id', 'forgotten')";
+    let (newest, own, forgotten): (i64, String, i64) =
+        tx.prepare_cached(notes)?.query_row([], |row| Ok((row.get(0)?, row.get(1)?, row.get(2)?)))?;
+    let reset = epoch != own || after > newest || after < 0 || (after != 0 && after < forgotten);
+    let mut page = Page { epoch: own, version: newest, reset, more: false, changes: Vec::new() };
+    let after = if reset { 0 } else { after };
+    // The usual answer.
+    if after == newest {
+        return Ok(page);
+    }
+    let sql = "SELECT kind, value, until_ms, version, lifted IS NOT NULL FROM block
+               WHERE version > ?1 AND (lifted IS NULL OR NOT ?2) ORDER BY version LIMIT ?3";
+    let mut select = tx.prepare_cached(sql)?;
+    let mut rows = select.query(params![after, reset, MOST + 1])?;
+    let mut bytes = 0;
+    while let Some(row) = rows.next()? {
+        if page.changes.len() == MOST || bytes > MOST_BYTES {
+            page.more = true;
+            break;
+        }
+        let (kind, value): (String, String) = (row.get(0)?, row.get(1)?);
+        // Quotes may be escaped.
+        bytes += kind.len() + 2 * value.len() + 40;
+        let until = row.get::<_, Option<i64>>(2)?.map_or(0, |ms| ms.saturating_add(999) / 1_000);
+        let is_lifted: bool = row.get(4)?;
+        page.version = row.get(3)?;
+        page.changes.push(match is_lifted {
+            true => json!({ "lift": [kind, value] }),
+            false => json!({ "block": [kind, value, until] }),
+        });
+    }
+    // What lies behind the last of them may be what a reset leaves out.
+    if !page.more {
+        page.version = newest;
+    }
+    Ok(page)
+}
+
+impl Page {
+    /// As the filter reads it.
+    pub fn json(&self) -> Value {
+        let Self { epoch, version, reset, more, changes } = self;
+        json!({ "epoch": epoch, "version": version, "reset": reset, "more": more, "changes": changes })
+    }
+}

@@ -1,0 +1,74 @@
+//! The form of the ledger's database: a list of steps, each of which makes the form of its number of the one
+//! before. To change the form, add a step; what is in the list stays as it is.
+
+use super::member::{Kind, MEMBERS};
+use rusqlite::{Connection, TransactionBehavior};
+
+/// The steps. The columns of the first are those of `member.rs`.
+const STEPS: [fn() -> String; 1] = [first];
+
+fn first() -> String {
+    let column = |kind| if matches!(kind, Kind::Text) { "TEXT" } else { "INTEGER" };
+    let columns: String =
+        MEMBERS.iter().map(|member| format!("\"{}\" {},\n", member.name, column(member.kind))).collect();
+    format!(
+        "
+        -- A record; the order of ids is that in which they came. nulls has a bit for each column whose member
+        -- is there as null, and one more where ts is none (ts then has the time at which the record came); more
+        -- has the members without a column.
+        CREATE TABLE record (id INTEGER PRIMARY KEY, {columns} nulls INTEGER NOT NULL, more TEXT);
+        CREATE INDEX record_ts ON record (ts);
+        -- Where a file of records has been read to: everything before offset is in the ledger. head is the
+        -- file's beginning, since a system gives numbers of files again.
+        CREATE TABLE source (
+            name TEXT PRIMARY KEY, device INTEGER NOT NULL, inode INTEGER NOT NULL, offset INTEGER NOT NULL, head BLOB NOT NULL
+        ) WITHOUT ROWID;
+        -- What each VM has sent, and what of it is missing; told: there is a gap for it.
+        CREATE TABLE vm (vm INTEGER PRIMARY KEY, highest INTEGER NOT NULL, seen_ms INTEGER NOT NULL);
+        CREATE TABLE missing (
+            vm INTEGER NOT NULL, from_seq INTEGER NOT NULL, to_seq INTEGER NOT NULL, since_ms INTEGER NOT NULL,
+            told INTEGER NOT NULL, PRIMARY KEY (vm, from_seq)
+        ) WITHOUT ROWID;
+        CREATE INDEX missing_untold ON missing (since_ms) WHERE told = 0;
+        CREATE TABLE gap (
+            id INTEGER PRIMARY KEY, vm INTEGER NOT NULL, from_seq INTEGER NOT NULL, to_seq INTEGER NOT NULL, at INTEGER NOT NULL
+        );
+        -- Who is refused, whatever his token says. lifted: when he was let in again.
+        CREATE TABLE block (
+            kind TEXT NOT NULL, value TEXT NOT NULL, why TEXT, since_ms INTEGER NOT NULL, until_ms INTEGER,
+            \"by\" TEXT, version INTEGER NOT NULL, lifted INTEGER, PRIMARY KEY (kind, value)
+        ) WITHOUT ROWID;
+        CREATE UNIQUE INDEX block_version ON block (version);
+        CREATE TABLE note (name TEXT PRIMARY KEY, value) WITHOUT ROWID;
+        INSERT INTO note VALUES
+            ('ledger_id', lower(hex(randomblob(8)))), ('records', 0), ('ignored', 0), ('gaps', 0),
+            ('block_version', 0), ('forgotten', 0), ('forgot_ms', 0), ('check', 0);
+        "
+    )
+}
+
+/// Brings a database to the newest form.
+///
+/// # Errors
+/// The disk's; or it is of a form that a later version has made.
+pub fn upgrade(db: &mut Connection) -> Result<(), String> {
+    let text = |e: rusqlite::Error| e.to_string();
+    let newest = i64::try_from(STEPS.len()).unwrap_or(i64::MAX);
+    let version = |db: &Connection| -> Result<i64, String> {
+        db.query_row("PRAGMA user_version", [], |row| row.get(0)).map_err(text)
+    };
+    if version(db)? == newest {
+        return Ok(());
+    }
+    let tx = db.transaction_with_behavior(TransactionBehavior::Immediate).map_err(text)?;
+    // Another process may have been faster.
+    let found = version(&tx)?;
+    let Some(done) = usize::try_from(found).ok().filter(|_| found <= newest) else {
+        return Err(format!("its form is {found}, and this version of gatewaystack knows {newest}"));
+    };
+    for step in STEPS.iter().skip(done) {
+        tx.execute_batch(&step()).map_err(text)?;
+    }
+    tx.pragma_update(None, "user_version", newest).map_err(text)?;
+    tx.commit().map_err(text)
+}

@@ -1,0 +1,161 @@
+//! The ledger as the sidecar holds it: one for as long as it serves, whatever becomes of the policy. In: a data
+//! folder. Out: what is asked of it: sums, how far it is behind, and whether it can write.
+
+use super::database::{self, Use};
+use super::feed::{self, Page};
+use super::retention::Limits;
+use super::writer::{Totals, Writer};
+use rusqlite::Connection;
+use std::fs::File;
+use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicI64, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+/// The ledger. Clones share it, each with the limits of its policy.
+#[derive(Clone)]
+pub struct Ledger {
+    inner: Arc<Inner>,
+    limits: Limits,
+}
+
+struct Inner {
+    folder: PathBuf,
+    writer: Mutex<Writer>,
+    /// For small questions, which wait for no record.
+    desk: Arc<tokio::sync::Mutex<Connection>>,
+    standing: Mutex<Standing>,
+    /// Since when there is something that hasn't been read, Unix milliseconds; 0: there is nothing.
+    behind_since_ms: AtomicI64,
+    /// Held while this process serves.
+    _lock: File,
+}
+
+/// How it stands.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Standing {
+    pub totals: Totals,
+    /// Why nothing can be read or written at the moment.
+    pub trouble: Option<String>,
+}
+
+impl Ledger {
+    /// Opens the ledger in `folder` for serving, and makes both where absent.
+    ///
+    /// # Errors
+    /// Why it can't: another process serves it, for one.
+    pub fn open(folder: &Path, limits: Limits) -> Result<Self, String> {
+        let lock = database::lock(folder)?;
+        let db = database::open(folder, Use::Ingest)?;
+        let desk = database::open(folder, Use::Desk)?;
+        let failed = |e: rusqlite::Error| format!("can't use {}: {e}", database::file(folder).display());
+        let writer = Writer::new(db);
+        let totals = writer.totals().map_err(failed)?;
+        let this = Self {
+            inner: Arc::new(Inner {
+                folder: folder.to_owned(),
+                writer: Mutex::new(writer),
+                desk: Arc::new(tokio::sync::Mutex::new(desk)),
+                standing: Mutex::new(Standing { totals, trouble: None }),
+                behind_since_ms: AtomicI64::new(0),
+                _lock: lock,
+            }),
+            limits,
+        };
+        this.limit().map_err(failed)?;
+        Ok(this)
+    }
+
+    /// The same ledger under other limits.
+    ///
+    /// # Errors
+    /// The disk's.
+    pub fn limited(&self, limits: Limits) -> Result<Self, String> {
+        let this = Self { inner: Arc::clone(&self.inner), limits };
+        this.limit().map_err(|e| format!("the ledger: {e}"))?;
+        Ok(this)
+    }
+
+    fn limit(&self) -> rusqlite::Result<()> {
+        let journal = database::journal_limit(self.limits.max_bytes);
+        self.writer().with(|db| {
+            db.pragma_update(None, "wal_autocheckpoint", journal / database::PAGE)?;
+            db.pragma_update(None, "journal_size_limit", journal)
+        })
+    }
+
+    pub fn limits(&self) -> Limits {
+        self.limits
+    }
+
+    pub fn folder(&self) -> &Path {
+        &self.inner.folder
+    }
+
+    /// How it stands.
+    pub fn standing(&self) -> Standing {
+        self.inner.standing.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    /// Seconds since all that there was had been read; 0 where all has.
+    pub fn lag(&self, now_ms: i64) -> f64 {
+        match self.inner.behind_since_ms.load(Ordering::Relaxed) {
+            0 => 0.0,
+            since => u32::try_from(now_ms.saturating_sub(since).max(0)).map_or(f64::MAX, f64::from) / 1_000.0,
+        }
+    }
+
+    /// Whether records and blocks can be written: the last ones could be, and so can a note.
+    ///
+    /// # Errors
+    /// Why not.
+    pub async fn check(&self) -> Result<(), String> {
+        if let Some(trouble) = self.standing().trouble {
+            return Err(trouble);
+        }
+        self.desk(|db| db.execute("UPDATE note SET value = 1 - value WHERE name = 'check'", []).map(drop))
+            .await
+    }
+
+    /// The changes after a version of an epoch, for the filter.
+    ///
+    /// # Errors
+    /// The disk's.
+    pub async fn feed(&self, after: i64, epoch: String) -> Result<Page, String> {
+        self.desk(move |db| feed::page(db, after, &epoch)).await
+    }
+
+    /// Asks a small question, off the threads that answer requests.
+    ///
+    /// # Errors
+    /// The disk's.
+    pub(super) async fn desk<T: Send + 'static>(
+        &self,
+        question: impl FnOnce(&mut Connection) -> rusqlite::Result<T> + Send + 'static,
+    ) -> Result<T, String> {
+        // Who waits, waits here: a thread for each would cost megabytes.
+        let mut db = Arc::clone(&self.inner.desk).lock_owned().await;
+        match tokio::task::spawn_blocking(move || question(&mut db)).await {
+            Ok(answer) => answer.map_err(|e| format!("the ledger: {e}")),
+            Err(e) => Err(format!("the ledger: {e}")),
+        }
+    }
+
+    /// The one that writes records.
+    pub(super) fn writer(&self) -> MutexGuard<'_, Writer> {
+        self.inner.writer.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    pub(super) fn stands(&self, change: impl FnOnce(&mut Standing)) {
+        change(&mut self.inner.standing.lock().unwrap_or_else(PoisonError::into_inner));
+    }
+
+    /// Whether there is something that hasn't been read.
+    pub(super) fn is_behind(&self, is_behind: bool, now_ms: i64) {
+        let since = &self.inner.behind_since_ms;
+        if !is_behind {
+            since.store(0, Ordering::Relaxed);
+        } else if since.load(Ordering::Relaxed) == 0 {
+            since.store(now_ms, Ordering::Relaxed);
+        }
+    }
+}

@@ -1,0 +1,64 @@
+//! What is kept, and how long.
+
+use super::*;
+
+fn aged(seq: u64, ts: &str) -> String {
+    record(1, seq).replace("2026-11-29T22:58:01.000000Z", ts)
+}
+
+#[test]
+fn what_is_older_than_it_is_kept_for_goes() {
+    let folder = tempfile::tempdir().unwrap();
+    let mut reading = reading(folder.path());
+    append(folder.path(), &aged(1, "2026-10-01T00:00:00.000000Z"));
+    append(folder.path(), &(record(1, 2) + &unnumbered("/")));
+    append(folder.path(), &aged(3, "2026-10-30T00:00:00.000000Z"));
+    assert_eq!(take(&mut reading, NOW).records, 4);
+    assert_eq!(records(folder.path()).len(), 2, "one that has its time, and one that has none");
+    let (month, ledger) = (LIMITS.keep_ms.cast_signed(), reading.ledger.clone());
+    assert_eq!(rows(folder.path(), "SELECT vm, highest, 0 FROM vm"), [(1, 3, 0)]);
+    take(&mut reading, NOW + month + 1_000);
+    assert_eq!(records(folder.path()).len(), 0);
+    assert!(rows(folder.path(), "SELECT vm, highest, 0 FROM vm").is_empty(), "nor is its VM known");
+    assert_eq!(ledger.standing().totals.records, 4, "sums stay");
+}
+
+#[test]
+fn database_and_journal_stay_below_their_limit() {
+    let folder = tempfile::tempdir().unwrap();
+    let limits = Limits { max_bytes: 1024 * 1024, ..LIMITS };
+    let mut reading = Reading::new(Ledger::open(folder.path(), limits).unwrap());
+    let size = || {
+        let length = |name: &str| std::fs::metadata(folder.path().join(name)).map_or(0, |file| file.len());
+        length("ledger.db") + length("ledger.db-wal")
+    };
+    for round in 0..20 {
+        let long = |n: u64| record(1, 500 * round + n).replace("null", &format!("{:?}", "x".repeat(200)));
+        append(folder.path(), &(1..=500).map(long).collect::<String>());
+        while reading.step(NOW).unwrap() {
+            assert!(size() <= limits.max_bytes, "{}", size());
+        }
+    }
+    assert_eq!(reading.ledger.standing().totals.records, 10_000);
+    let left = records(folder.path());
+    assert!((1_000..4_000).contains(&left.len()), "{}", left.len());
+    assert_eq!(left.last().unwrap()["seq"], 10_000);
+    let first = left.first().unwrap()["seq"].as_u64().unwrap();
+    assert_eq!(10_000 - first + 1, left.len() as u64, "the oldest have gone");
+}
+
+#[test]
+fn a_database_shrinks_when_less_may_be_kept() {
+    let folder = tempfile::tempdir().unwrap();
+    let mut reading = reading(folder.path());
+    append(folder.path(), &(1..=20_000).map(|n| record(1, n)).collect::<String>());
+    take(&mut reading, NOW);
+    let limits = Limits { max_bytes: 1024 * 1024, ..LIMITS };
+    let mut reading = Reading::new(reading.ledger.limited(limits).unwrap());
+    take(&mut reading, NOW);
+    take(&mut reading, NOW);
+    let db = std::fs::metadata(database::file(folder.path())).unwrap().len();
+    let journal = database::journal_bytes(folder.path());
+    assert!(db + journal <= limits.max_bytes, "{db} and {journal}");
+    assert!(records(folder.path()).len() > 1_000);
+}
