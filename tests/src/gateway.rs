@@ -187,7 +187,8 @@ impl Builder {
         } else {
             spawn(&folder, &self.bootstrap(&rendered), self.workers)
         };
-        let mut gateway = Gateway { folder, rendered, envoy, sidecar };
+        let workers = self.workers;
+        let mut gateway = Gateway { folder, rendered, envoy, sidecar, workers };
         gateway.wait().await;
         gateway
     }
@@ -283,9 +284,25 @@ pub struct Gateway {
     pub rendered: Rendered,
     envoy: Child,
     sidecar: JoinHandle<()>,
+    workers: usize,
 }
 
 impl Gateway {
+    /// Ends Envoy without notice, and starts it again, as a supervisor does.
+    pub async fn restart_envoy(&mut self) {
+        self.envoy.kill().unwrap();
+        self.envoy.wait().unwrap();
+        let bootstrap = std::fs::read_to_string(self.folder.path().join("envoy.yaml")).unwrap();
+        gatewaystack::ledger::end_torn_line(&self.rendered.data_dir.join("decisions.jsonl")).unwrap();
+        self.envoy = spawn(&self.folder, &bootstrap, self.workers);
+        self.wait().await;
+    }
+
+    /// Ends the sidecar without notice.
+    pub fn stop_sidecar(&self) {
+        self.sidecar.abort();
+    }
+
     async fn wait(&mut self) {
         let admin = self.rendered.admin.clone();
         for _ in 0..LOOKS {
@@ -330,6 +347,24 @@ impl Gateway {
     /// Envoy's log.
     pub fn log(&self) -> String {
         std::fs::read_to_string(self.folder.path().join("envoy.log")).unwrap_or_default()
+    }
+
+    /// `gatewaystack` with these arguments, on this gateway's data; nothing of the test's own environment.
+    pub fn command(&self, arguments: &[&str]) -> Command {
+        let policy = self.folder.path().join("policy-of-commands.json");
+        std::fs::write(&policy, self.rendered.policy_json.to_string()).unwrap();
+        let mut command = Command::new(from_environment("GATEWAYSTACK_BIN"));
+        command.args(arguments).env_clear().stdin(Stdio::null());
+        command.arg("--policy").arg(policy);
+        command
+    }
+
+    /// The same, which has to succeed: what it prints.
+    pub fn run(&self, arguments: &[&str]) -> String {
+        let output = self.command(arguments).output().unwrap();
+        let said = String::from_utf8_lossy(&output.stderr);
+        assert!(output.status.success(), "{arguments:?}: {}\n{said}", output.status);
+        String::from_utf8(output.stdout).unwrap()
     }
 
     /// Envoy's process.
