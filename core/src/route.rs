@@ -2,7 +2,6 @@
 
 use crate::config::policy::{Mode, Pattern, Policy, Route, RouteId};
 use crate::host::bare_host;
-use crate::sorted;
 
 /// What a request's target matches.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -88,33 +87,29 @@ fn reached(policy: &Policy, from: &Route, method: &str, host: &str, segments: &[
 }
 
 fn first(policy: &Policy, method: &str, host: &str, segments: &[&str]) -> Match {
-    let mut wrong_method = None;
     for at in policy.index.candidates(segments) {
         let Some(route) = policy.routes.get(at) else { continue };
         if !matches(&route.pattern, segments, true) {
             continue;
         }
         if !takes_method(route, method) {
-            if route.builtin.is_some() && wrong_method.is_none() {
-                wrong_method = Some(RouteId(at));
+            // No other route has a path of a built-in's, nor may one that is broader take it.
+            if route.builtin.is_some() {
+                return Match::WrongMethod(RouteId(at));
             }
             continue;
         }
         if !takes_host(route, host) {
             continue;
         }
-        let mut earlier = policy.index.candidates(segments).take_while(|earlier| *earlier < at);
+        let mut earlier = policy.index.candidates(segments).take_while(|earlier| *earlier != at);
         let differs = |at| policy.routes.get(at).is_some_and(|route| differs_by_case_alone(route, segments));
         if !policy.case_sensitive && earlier.any(differs) {
             return Match::Ambiguous;
         }
-        // A built-in's path never falls through to a broader route of the policy.
-        return match wrong_method {
-            Some(builtin) if route.builtin.is_none() => Match::WrongMethod(builtin),
-            _ => Match::Route(RouteId(at)),
-        };
+        return Match::Route(RouteId(at));
     }
-    wrong_method.map_or(Match::None, Match::WrongMethod)
+    Match::None
 }
 
 /// Whether an enforced route has this path except for its case, which some servers ignore, or (`exact`) as it
@@ -136,14 +131,6 @@ pub fn reaches_enforced(policy: &Policy, path: &str) -> bool {
         let path = arriving(from, &segments);
         aliases(policy, from).any(|there| there.route.mode == Mode::Enforce && there.takes(path, false))
     })
-}
-
-/// `Allow` of a built-in path: the methods of all its routes (RFC 9110 §10.2.1).
-pub fn allowed_methods(policy: &Policy, path: &str) -> String {
-    let segments = segments(path);
-    let routes = policy.routes.iter().filter(|r| r.builtin.is_some() && matches(&r.pattern, &segments, true));
-    let methods: Vec<String> = routes.flat_map(|r| r.methods.iter().flatten()).cloned().collect();
-    sorted::unique(&methods).join(", ")
 }
 
 fn takes_method(route: &Route, method: &str) -> bool {

@@ -81,6 +81,9 @@ fn in_a_shadow_file_no_case_goes_around_an_enforced_route() {
         "upstreams": { "default": "http://127.0.0.1:3333" },
         "routes": [
             { "path": "/v1/secret", "mode": "enforce", "scopes": ["admin"] },
+            { "path": "/v1/open" },
+            { "path": "/Other/*" },
+            { "path": "/other/*" },
             { "path": "/proxy/*", "strip_prefix": "/proxy", "aliases": "strict" },
         ],
     }));
@@ -91,6 +94,9 @@ fn in_a_shadow_file_no_case_goes_around_an_enforced_route() {
         ("/proxy/v1/Secret/", 403),
         ("/V1/secret", 403),
         ("/proxy/v1/other", 200),
+        // What leads elsewhere, and could be one of two that are watched, is watched.
+        ("/proxy/V1/open", 200),
+        ("/other/V1/secret", 200),
     ] {
         assert_eq!(gate.send("GET", path, &[("authorization", &token)]).status(), status, "{path}");
     }

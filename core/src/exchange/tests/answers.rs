@@ -285,6 +285,21 @@ fn the_filter_answers_metadata_itself_and_has_none_for_another_path() {
 }
 
 #[test]
+fn a_built_in_path_names_its_own_methods_to_whoever_asks_by_another() {
+    let mut gate = gate(json!({"routes": [{"path": "/v1/*", "methods": ["PUT", "DELETE"]}],
+        "builtin": {"health": true, "demo_routes": true, "test_routes": true}}));
+    for (path, allow) in [
+        ("/", "GET, HEAD"),
+        ("/health", "GET, HEAD"),
+        ("/protected/echo", "POST"),
+        ("/writer-only", "GET, HEAD, POST"),
+    ] {
+        let got = gate.send("DELETE", path, &[]);
+        assert_eq!((got.status(), got.header("allow")), (405, Some(allow)), "{path}");
+    }
+}
+
+#[test]
 fn metadata_can_ask_for_a_token() {
     let mut gate = gate(json!({"routes": [], "metadata": {"require_token": true}}));
     let path = "/.well-known/oauth-protected-resource";
