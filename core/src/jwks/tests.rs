@@ -184,6 +184,8 @@ fn keys_are_discovered_only_on_the_issuers_own_host() {
     assert_eq!(request.path, "/t/.well-known/openid-configuration");
     let good = document_of("https://idp.example/t", "https://idp.example:443/keys?x=1");
     assert_eq!(path(fetch.answer(Some(200), good.as_bytes())), "/keys?x=1");
+    let largest = format!("{good}{}", " ".repeat(262_144 - good.len()));
+    assert_eq!(path(start().0.answer(Some(200), largest.as_bytes())), "/keys?x=1");
     for bad in [
         document_of("https://evil.example/t", "https://idp.example/keys"),
         document_of("https://idp.example/t", "https://evil.example/keys"),
@@ -270,9 +272,13 @@ fn a_configured_place_takes_one_request_and_no_redirect() {
     assert_eq!(start().1.path, "/jwks");
     let good = document(&[key_a().jwk()]);
     assert!(matches!(start().0.answer(Some(200), &good), Next::Keys(..)));
-    for (status, body) in
-        [(Some(302), &good), (Some(500), &good), (None, &good), (Some(200), &b"{}".to_vec())]
-    {
-        assert!(matches!(start().0.answer(status, body), Next::Failed(_)));
+    let other = b"{}".to_vec();
+    for (status, body, why) in [
+        (Some(302), &good, "the key set's server did not answer 200"),
+        (Some(500), &good, "the key set's server did not answer 200"),
+        (None, &good, "the key set's server did not answer"),
+        (Some(200), &other, "the document is not a JWK Set"),
+    ] {
+        assert!(matches!(start().0.answer(status, body), Next::Failed(said) if said == why), "{status:?}");
     }
 }
