@@ -15,6 +15,7 @@ mod room;
 mod shared_limits;
 mod shadow;
 mod spellings;
+mod states;
 mod tokens;
 
 fn tools() -> Gate {

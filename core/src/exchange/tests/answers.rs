@@ -128,6 +128,16 @@ fn a_refusal_has_envoys_request_id_where_it_can_be_shown() {
             (&json!("req-1"), &json!("req-1"))
         );
     }
+    // Else it gets one of ours, which says nothing of its own.
+    let mut made_up = |id: &str, path: &str| {
+        let got = gate.vouches(path, &[("x-request-id", id)]).unwrap_err();
+        let made_up = got.body()["request_id"].as_str().unwrap().to_owned();
+        assert_eq!(gate.record["request_id"], json!(made_up));
+        assert!(made_up.len() == 16 && made_up.bytes().all(|b| b.is_ascii_hexdigit()), "{made_up}");
+        made_up
+    };
+    assert_ne!(made_up("\"<script>", "/nope"), made_up("'<script>", "/nope"));
+    assert_eq!(made_up("\"<script>", "/nope"), made_up("\"<script>", "/a//b"));
     let mut facts = crate::record::DecisionRecord::default();
     facts.describe_unparsed(&[(b"x-request-id", b"\"<script>")]);
     assert_eq!(facts.request_id, "");

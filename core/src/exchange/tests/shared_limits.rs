@@ -235,7 +235,9 @@ fn what_is_refused_or_only_watched_asks_nobody() {
         "rate_limits": [{"by": "user", "max": 1, "window": "1h", "scope": "global", "failure_mode": "deny"}],
         "routes": [{"path": "/*"}],
     });
-    assert_eq!(super::gate(policy.clone()).status("GET", AUTHORIZED, &token().mint()), 200);
+    let mut watched = super::gate(policy.clone());
+    assert_eq!(watched.status("GET", AUTHORIZED, &token().mint()), 200);
+    assert_eq!(watched.record["shadow"]["decision"], "allow");
     policy["mode"] = json!("enforce");
     assert_eq!(super::gate(policy).status("GET", AUTHORIZED, &token().mint()), 102);
 }
