@@ -3,6 +3,8 @@
 use super::*;
 use crate::authenticate::Fetched;
 use crate::exchange::respond::{Framing, Head, Watch};
+use crate::mcp::session::Holder;
+use crate::mcp::tasks;
 #[cfg(target_arch = "wasm32")]
 use wasm_bindgen_test::wasm_bindgen_test as test;
 
@@ -67,6 +69,21 @@ fn a_challenge_asks_for_no_scopes_of_what_is_not_a_call() {
         let (got, _) = gate.post("/mcp", &[("authorization", &bad)], body);
         let found = challenge(&got).split_once("scope=\"").and_then(|(_, rest)| rest.split('"').next());
         assert_eq!((got.status(), found), (401, scope), "{got:?}");
+    }
+}
+
+#[test]
+fn whoever_has_not_signed_in_may_ask_by_headers_for_the_task_of_a_public_tool() {
+    for held in [true, false] {
+        let mut gate = server_of(held, json!({}));
+        let route = gate.policy.routes.iter().find(|route| route.mcp.is_some()).unwrap();
+        let (mcp, holder) = (route.mcp.as_ref().unwrap(), Holder { route, principal: None });
+        gate.world(|world| tasks::bind(world, &holder, mcp, "help", "t-1")).unwrap();
+        let body = request("tasks/get", json!({"taskId": "t-1"})).to_string();
+        for (name, status) in [("t-1", 200), ("t-2", 401)] {
+            let named = [("mcp-protocol-version", NEWEST), ("mcp-method", "tasks/get"), ("mcp-name", name)];
+            assert_eq!(gate.post("/mcp", &named, body.as_bytes()).0.status(), status, "{held} {name}");
+        }
     }
 }
 
