@@ -17,6 +17,7 @@ fn the_header_is_read_as_rfc_6750_says() {
         (b"Bearer", Err(Malformed)),
         (b"Bearer ", Err(Malformed)),
         (b"Bearer\ta.b.c", Err(Malformed)),
+        (b"Bearer/a.b.c", Err(Malformed)),
         (b"Bearer \ta.b.c", Err(Malformed)),
         (b"Bearer a.b.c ", Err(Malformed)),
         (b"Bearer a b", Err(Malformed)),

@@ -28,7 +28,8 @@ fn a_window_starts_with_the_first_request_and_lets_max_pass() {
         );
     }
     assert!(count(&table, Kind::Callers, 7, 3, 1, WINDOW, 5_000).unwrap().over);
-    assert!(peek(&table, Kind::Callers, 7, 3, 5_000).unwrap().over);
+    assert!(peek(&table, Kind::Callers, 7, 3, 1_000 + WINDOW).unwrap().over);
+    assert!(!peek(&table, Kind::Callers, 7, 3, 1_001 + WINDOW).unwrap().over);
     assert!(!count(&table, Kind::Callers, 7, 3, 1, WINDOW, 1_001 + WINDOW).unwrap().over, "a new window");
     assert!(!count(&table, Kind::Callers, 8, 3, 1, WINDOW, 5_000).unwrap().over, "another key");
     assert!(count(&table, Kind::Callers, 9, 0, 1, WINDOW, 5_000).unwrap().over, "a limit of nothing");
@@ -84,6 +85,23 @@ fn addresses_never_drop_a_live_entry_and_strangers_do_not_pay_for_a_full_table()
     assert_eq!(peek(&table, Kind::Addresses, keys[0], 5, 1).unwrap().count, 1, "who is counted stays so");
     let later = count(&table, Kind::Addresses, keys[WAYS], 5, 1, WINDOW, WINDOW).unwrap();
     assert!(!later.over && !later.no_room && later.count == 1);
+}
+
+/// Else whoever is over a limit could push others' counts out.
+#[test]
+fn what_is_not_counted_changes_nothing() {
+    let table = MemoryTable::default();
+    let keys: Vec<u64> = rivals().take(WAYS + 1).collect();
+    for (kind, cell) in [(Kind::Callers, "gatewaystack.c.0"), (Kind::Addresses, "gatewaystack.a.0")] {
+        for key in keys.iter().take(WAYS) {
+            count(&table, kind, *key, 1, 1, WINDOW, 0).unwrap();
+        }
+        let before = table.read(cell);
+        let of_others = count(&table, kind, keys[WAYS], 1, 2, WINDOW, 1).unwrap();
+        assert!(of_others.over || of_others.no_room, "{kind:?}");
+        assert!(count(&table, kind, keys[0], 1, 1, WINDOW, 1).unwrap().over, "{kind:?}");
+        assert_eq!(table.read(cell), before, "{kind:?}");
+    }
 }
 
 #[test]
