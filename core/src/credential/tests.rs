@@ -33,6 +33,8 @@ fn the_header_is_read_as_rfc_6750_says() {
         (b"Digest a=\"b\",Digest c=\"d\"", Err(Doubled)),
         (b"Digest a=\"b,Basic eDp5", Err(Doubled)),
         (b"Basic eDp5,", Err(Doubled)),
+        (b"Bearer a=b,c=d", Err(Doubled)),
+        (b"Digest a=\"bearer x\", b=c", Err(Doubled)),
         (b",Basic eDp5", Err(Doubled)),
         (b"a,b", Err(Doubled)),
         (b"Digest a=b, =c", Err(Doubled)),
