@@ -216,6 +216,24 @@ fn a_path_is_judged_and_forwarded_in_one_spelling() {
 }
 
 #[test]
+fn where_nobody_is_named_a_query_loses_who_it_says_it_is_from() {
+    let mut gate = gate(json!({
+        "identity": {"user_query": "userId"},
+        "builtin": {"health": true},
+        "routes": [{"path": "/open", "access": "public"}],
+    }));
+    for (query, expect) in
+        [("?userId=evil", Some("")), ("?userId=evil&a=1", Some("?a=1")), ("?a=1", None), ("", None)]
+    {
+        for path in ["/open", "/health"] {
+            let got = gate.send("GET", &format!("{path}{query}"), &[]);
+            let expect = expect.map(|query| format!("{path}{query}"));
+            assert_eq!((got.edits().path.clone(), got.edits().rerouted), (expect, false), "{path}{query}");
+        }
+    }
+}
+
+#[test]
 fn a_limit_counts_every_route_within_its_pattern() {
     let mut gate = gate(json!({
         "routes": [{"path": "/v1/admin/purge"}, {"path": "/v1/admin/*"}, {"path": "/v1/*"}],
