@@ -22,12 +22,8 @@ pub fn find(policy: &Policy, method: &str, host: &str, path: &str) -> Match {
     let host = bare_host(host);
     let found = first(policy, method, host, &segments);
     let Match::Route(RouteId(at)) = found else { return found };
-    match policy.routes.get(at) {
-        Some(route) if !route.aliases.is_empty() => {
-            reached(policy, route, method, host, &segments).unwrap_or(found)
-        }
-        _ => found,
-    }
+    let route = policy.routes.get(at);
+    route.and_then(|route| reached(policy, route, method, host, &segments)).unwrap_or(found)
 }
 
 /// A route that leads to the same server as another one, and what of its pattern arrives there.
@@ -59,15 +55,16 @@ fn aliases<'p>(policy: &'p Policy, from: &'p Route) -> impl Iterator<Item = Ther
 /// What of a path arrives at the server of a route that strips a prefix.
 fn arriving<'s, 'p>(from: &Route, segments: &'s [&'p str]) -> &'s [&'p str] {
     let prefix = from.strip_prefix.as_deref().unwrap_or_default();
-    segments.get(self::segments(prefix).len()..).unwrap_or_default()
+    let stripped = prefix.split('/').filter(|segment| !segment.is_empty()).count();
+    segments.get(stripped..).unwrap_or_default()
 }
 
 /// By which route a request is judged that reaches at the same server what that route protects; `None`: by
 /// its own.
 fn reached(policy: &Policy, from: &Route, method: &str, host: &str, segments: &[&str]) -> Option<Match> {
-    let path = arriving(from, segments);
     let mut near = None;
     for there in aliases(policy, from) {
+        let path = arriving(from, segments);
         if there.takes(path, true) {
             if takes_method(there.route, method)
                 && takes_host(there.route, host)
