@@ -1,5 +1,6 @@
 //! What is answered before a body, what it is waited for, and what then becomes of the upstream's answer.
 
+use super::lists::{listing, shown};
 use super::*;
 use crate::authenticate::Fetched;
 use crate::exchange::respond::{Framing, Head, Watch};
@@ -122,6 +123,24 @@ fn no_more_of_a_stream_goes_on_at_once_than_the_host_holds() {
             gate.world(|world| exchange.on_response_events(world, &mut events, chunk.as_bytes(), false));
         assert_eq!(got.map(|bytes| bytes.len()).ok(), shown.then_some(room + longer), "{asked} {longer}");
     }
+}
+
+/// To the byte: a list grows by what each tool is given besides.
+#[test]
+fn a_list_fills_the_hosts_buffer_and_is_no_longer_than_it() {
+    let list = |filler: usize| {
+        format!(r#"{{"id":7,"result":{{"tools":[{{"name":"help","x":"{}"}}]}}}}"#, "x".repeat(filler))
+    };
+    let mut gate = server_of(false, json!({"max_body": 2_097_152}));
+    let room = gate.policy.answer_room();
+    let mut exchange = listing(&mut gate, LEGACY[2], Some(&reader()), "tools/list");
+    let mut grown =
+        |filler| shown(&gate, &mut exchange, "application/json", &list(filler)).map(|text| text.len());
+    let least = grown(0).unwrap();
+    assert!(least > list(0).len());
+    assert_eq!(grown(room - least), Ok(room));
+    assert_eq!(grown(room - least + 1), Err(502));
+    assert_eq!(grown(room - least + 9), Err(502));
 }
 
 #[test]
