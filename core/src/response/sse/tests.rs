@@ -191,6 +191,46 @@ fn what_belongs_to_no_event_goes_on_at_once() {
     }
 }
 
+/// What goes on of a stream of these chunks, and whether it came to its end.
+fn fed(chunks: &[&str]) -> (String, bool) {
+    let mut events = Events::new(1_000, false);
+    let mut out = Vec::new();
+    for (at, chunk) in chunks.iter().enumerate() {
+        match events.feed(chunk.as_bytes(), at + 1 == chunks.len(), &mut Secrets) {
+            Ok(bytes) => out.extend(bytes),
+            Err(Ended(bytes)) => {
+                out.extend(bytes);
+                return (String::from_utf8(out).unwrap(), false);
+            }
+        }
+    }
+    (String::from_utf8(out).unwrap(), true)
+}
+
+/// An event that could still become a list: of one that has gone on nothing can be cut any more.
+#[test]
+fn half_the_cap_is_held_of_an_event_that_is_no_list_so_far_whatever_went_before_it() {
+    let begin = |length: usize| format!("data: {{\"id\":\"{}\"", "x".repeat(length - 14));
+    let (rest, cut) = (",\"result\":{\"tools\":\"secret\"}}\n\n", ",\"result\":{\"tools\":\"\"}}\n\n");
+    let before = format!("data: \"{}\"\n\n", "x".repeat(400));
+    for length in [200, 499, 500] {
+        for before in ["", &before] {
+            let first = format!("{before}{}", begin(length));
+            let whole = format!("{first}{cut}");
+            assert_eq!(fed(&[&first, rest]), (whole, true), "{} {length}", before.len());
+        }
+    }
+    assert_eq!(fed(&[&begin(501), rest]), (begin(501), false));
+}
+
+/// Readers skip it at the beginning of a stream alone.
+#[test]
+fn a_byte_order_mark_behind_what_has_gone_on_is_none() {
+    let long = format!("data: \"{}\n", "x".repeat(600));
+    assert_eq!(fed(&[&long, "\u{feff}data: 1\n\n"]), (long.clone(), false));
+    assert_eq!(fed(&[&long, "data: 1\n\n"]), (format!("{long}data: 1\n\n"), true));
+}
+
 #[test]
 fn where_lists_were_asked_for_every_result_is_read() {
     let mut events = Events::new(1_000, true);
