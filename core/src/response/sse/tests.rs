@@ -62,6 +62,10 @@ fn only_the_data_of_an_event_changes_wherever_the_chunks_are_cut() {
             "data: {\"result\":{\"tools\":\"\"}}\r\n\r\nid: 1\r\n\r\n",
         ),
         (
+            "data: {\"result\":{\r\ndata: \"tools\":\"secret\"}}\r\n\r\n",
+            "data: {\"result\":{\r\ndata: \"tools\":\"\"}}\r\n\r\n",
+        ),
+        (
             "event: a\rdata: {\"result\":{\"tools\":\"secret\"}}\r\rdata\r\r",
             "event: a\rdata: {\"result\":{\"tools\":\"\"}}\r\rdata\r\r",
         ),
