@@ -137,7 +137,7 @@ fn only_what_may_make_a_task_is_wanted_and_only_until_one_is_made() {
     };
     let task = json!({"id": 7, "result": {"resultType": "task", "taskId": "t-1"}}).to_string();
     let other = scan(r#"{"id":7,"result":{"content":[]}}"#);
-    let mut wanted = |pipeline: &mut Pipeline| {
+    let wanted = |pipeline: &mut Pipeline| {
         let streamed = |pipeline: &mut Pipeline, scan: &Scan| {
             gate.world(|world| pipeline.messages(world).unwrap().wants(scan))
         };
