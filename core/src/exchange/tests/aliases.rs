@@ -109,3 +109,23 @@ fn where_servers_tell_case_apart_another_case_is_another_path() {
     assert_eq!(gate.send("POST", "/proxy/V1/tools/x", &[("authorization", &token)]).status(), 200);
     assert_eq!(gate.send("POST", "/proxy/v1/tools/x", &[("authorization", &token)]).status(), 403);
 }
+
+#[test]
+fn a_prefix_of_several_segments_is_no_way_around_other_rules_either() {
+    let mut gate = gate(json!({
+        "upstreams": { "default": "http://127.0.0.1:3333" },
+        "routes": [
+            { "path": "/api/proxy/*", "strip_prefix": "/api/proxy", "aliases": "strict" },
+            { "path": "/v1/tools/*", "scopes": ["tool:write"] },
+        ],
+    }));
+    let token = format!("Bearer {}", token().scope("tool:read").mint());
+    for (path, status) in [
+        ("/api/proxy/v1/tools/x", 403),
+        ("/api/proxy/V1/tools/x", 403),
+        ("/api/proxy/tools/x", 200),
+        ("/api/proxy/proxy/v1/tools/x", 200),
+    ] {
+        assert_eq!(gate.send("GET", path, &[("authorization", &token)]).status(), status, "{path}");
+    }
+}
