@@ -154,7 +154,7 @@ pub fn counted(
 }
 
 fn tightest(states: [Option<LimitState>; 3]) -> Option<LimitState> {
-    states.into_iter().flatten().min_by_key(|state| (state.remaining, u64::MAX - state.reset_s))
+    states.into_iter().flatten().min_by_key(LimitState::tightness)
 }
 
 /// Whether the policy allows an MCP operation; nothing is counted.

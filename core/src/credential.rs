@@ -107,7 +107,7 @@ pub fn parse(value: Option<&[u8]>) -> Presented<'_> {
     }
     let token_start = rest.iter().position(|b| *b != b' ').unwrap_or(rest.len());
     let token = rest.get(token_start..).unwrap_or_default();
-    if token_start == 0 || token.is_empty() {
+    if token_start == 0 {
         return Err(AuthorizationFault::Malformed);
     }
     if token.len() > MAX_TOKEN {

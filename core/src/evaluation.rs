@@ -2,28 +2,28 @@
 //! what isn't known yet. A permit takes the first alone; a list shows what depends on who signs in, and each
 //! other use says in its own match what becomes of the third.
 
-/// What a rule comes to.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+/// What a rule comes to: what outweighs the rest first.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Evaluation {
-    /// It may be done.
-    Allow,
-    /// It may not, whatever else becomes known.
+    /// It may not be done, whatever else becomes known.
     Deny(Reason),
     /// Nobody knows yet.
     Depends(Unknown),
+    /// It may be done.
+    Allow,
 }
 
-/// Why something is denied.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+/// Why something is denied: what no scope would help with first.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Reason {
-    /// The caller lacks scopes.
-    Scopes,
     /// No rule allows it.
     Unlisted,
+    /// The caller lacks scopes.
+    Scopes,
 }
 
 /// What isn't known yet. A condition on a call's arguments has its place here.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Unknown {
     /// Who calls: nobody has signed in.
     Caller,
@@ -34,13 +34,7 @@ impl Evaluation {
     /// what isn't known.
     #[must_use]
     pub fn and(self, other: Self) -> Self {
-        let weight = |evaluation: &Self| match evaluation {
-            Self::Deny(Reason::Unlisted) => 0,
-            Self::Deny(Reason::Scopes) => 1,
-            Self::Depends(Unknown::Caller) => 2,
-            Self::Allow => 3,
-        };
-        if weight(&other) < weight(&self) { other } else { self }
+        self.min(other)
     }
 }
 

@@ -95,7 +95,9 @@ fn decode(text: &str) -> Vec<u8> {
         };
         match out.last_mut() {
             // `C1 B5` is `75`, to anyone who doesn't look twice.
-            Some(lead @ (0xc0 | 0xc1)) if value & 0xc0 == 0x80 => *lead = (*lead & 1) << 6 | value & 0x3f,
+            Some(lead @ (0xc0 | 0xc1)) if matches!(value, 0x80..=0xbf) => {
+                *lead = (*lead << 6) + (value - 0x80)
+            }
             _ => out.push(value),
         }
     }

@@ -2,7 +2,6 @@
 
 use crate::config::policy::{Mode, Pattern, Policy, Route, RouteId};
 use crate::host::bare_host;
-use crate::sorted;
 
 /// What a request's target matches.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -23,12 +22,8 @@ pub fn find(policy: &Policy, method: &str, host: &str, path: &str) -> Match {
     let host = bare_host(host);
     let found = first(policy, method, host, &segments);
     let Match::Route(RouteId(at)) = found else { return found };
-    match policy.routes.get(at) {
-        Some(route) if !route.aliases.is_empty() => {
-            reached(policy, route, method, host, &segments).unwrap_or(found)
-        }
-        _ => found,
-    }
+    let route = policy.routes.get(at);
+    route.and_then(|route| reached(policy, route, method, host, &segments)).unwrap_or(found)
 }
 
 /// A route that leads to the same server as another one, and what of its pattern arrives there.
@@ -60,15 +55,16 @@ fn aliases<'p>(policy: &'p Policy, from: &'p Route) -> impl Iterator<Item = Ther
 /// What of a path arrives at the server of a route that strips a prefix.
 fn arriving<'s, 'p>(from: &Route, segments: &'s [&'p str]) -> &'s [&'p str] {
     let prefix = from.strip_prefix.as_deref().unwrap_or_default();
-    segments.get(self::segments(prefix).len()..).unwrap_or_default()
+    let stripped = prefix.split('/').filter(|segment| !segment.is_empty()).count();
+    segments.get(stripped..).unwrap_or_default()
 }
 
 /// By which route a request is judged that reaches at the same server what that route protects; `None`: by
 /// its own.
 fn reached(policy: &Policy, from: &Route, method: &str, host: &str, segments: &[&str]) -> Option<Match> {
-    let path = arriving(from, segments);
     let mut near = None;
     for there in aliases(policy, from) {
+        let path = arriving(from, segments);
         if there.takes(path, true) {
             if takes_method(there.route, method)
                 && takes_host(there.route, host)
@@ -88,33 +84,29 @@ fn reached(policy: &Policy, from: &Route, method: &str, host: &str, segments: &[
 }
 
 fn first(policy: &Policy, method: &str, host: &str, segments: &[&str]) -> Match {
-    let mut wrong_method = None;
     for at in policy.index.candidates(segments) {
         let Some(route) = policy.routes.get(at) else { continue };
         if !matches(&route.pattern, segments, true) {
             continue;
         }
         if !takes_method(route, method) {
-            if route.builtin.is_some() && wrong_method.is_none() {
-                wrong_method = Some(RouteId(at));
+            // No other route has a path of a built-in's, nor may one that is broader take it.
+            if route.builtin.is_some() {
+                return Match::WrongMethod(RouteId(at));
             }
             continue;
         }
         if !takes_host(route, host) {
             continue;
         }
-        let mut earlier = policy.index.candidates(segments).take_while(|earlier| *earlier < at);
+        let mut earlier = policy.index.candidates(segments).take_while(|earlier| *earlier != at);
         let differs = |at| policy.routes.get(at).is_some_and(|route| differs_by_case_alone(route, segments));
         if !policy.case_sensitive && earlier.any(differs) {
             return Match::Ambiguous;
         }
-        // A built-in's path never falls through to a broader route of the policy.
-        return match wrong_method {
-            Some(builtin) if route.builtin.is_none() => Match::WrongMethod(builtin),
-            _ => Match::Route(RouteId(at)),
-        };
+        return Match::Route(RouteId(at));
     }
-    wrong_method.map_or(Match::None, Match::WrongMethod)
+    Match::None
 }
 
 /// Whether an enforced route has this path except for its case, which some servers ignore, or (`exact`) as it
@@ -136,14 +128,6 @@ pub fn reaches_enforced(policy: &Policy, path: &str) -> bool {
         let path = arriving(from, &segments);
         aliases(policy, from).any(|there| there.route.mode == Mode::Enforce && there.takes(path, false))
     })
-}
-
-/// `Allow` of a built-in path: the methods of all its routes (RFC 9110 §10.2.1).
-pub fn allowed_methods(policy: &Policy, path: &str) -> String {
-    let segments = segments(path);
-    let routes = policy.routes.iter().filter(|r| r.builtin.is_some() && matches(&r.pattern, &segments, true));
-    let methods: Vec<String> = routes.flat_map(|r| r.methods.iter().flatten()).cloned().collect();
-    sorted::unique(&methods).join(", ")
 }
 
 fn takes_method(route: &Route, method: &str) -> bool {

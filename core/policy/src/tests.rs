@@ -1,5 +1,6 @@
 //! What a policy and an environment mean, and that whatever is wrong names itself.
 
+use super::overlap::overlaps;
 use super::policy::{Access, Builtin, JwksSource, LimitKey, Mode, Policy};
 use super::{Environment, fold, load, load_filter, load_value};
 use serde_json::{Value, json};
@@ -138,6 +139,25 @@ fn a_mesh_has_no_built_in_routes_but_metadata_from_the_filter() {
         ["/.well-known/oauth-protected-resource", "/.well-known/oauth-protected-resource/*"]
     );
     assert!(policy.metadata.by_filter && !policy.hold_headers && !policy.own.health);
+}
+
+/// So each can say all the methods of its path.
+#[test]
+fn no_two_built_in_routes_have_a_path_in_common() {
+    let mut policy = good();
+    set(
+        &mut policy,
+        "/builtin",
+        json!({"health": true, "webhook": true, "demo_routes": true, "test_routes": true}),
+    );
+    let policy = load(Some(policy.to_string().as_bytes()), None).unwrap();
+    let built_in: Vec<_> = policy.routes.iter().filter(|route| route.builtin.is_some()).collect();
+    assert_eq!(built_in.len(), 15);
+    for (at, one) in built_in.iter().enumerate() {
+        for other in &built_in[..at] {
+            assert!(!overlaps(&one.pattern, &other.pattern), "{} {}", one.name, other.name);
+        }
+    }
 }
 
 #[test]

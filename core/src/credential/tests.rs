@@ -11,11 +11,13 @@ fn the_header_is_read_as_rfc_6750_says() {
     let cases: &[(&[u8], Presented<'_>)] = &[
         (b"Bearer a.b.c", token(Token::Signed("a.b.c"))),
         (b"bEARER   a.b.c", token(Token::Signed("a.b.c"))),
+        (b"Bearer   a.b.c", token(Token::Signed("a.b.c"))),
         (b"Bearer a.b.c=", token(Token::Signed("a.b.c="))),
         (b"Bearer a.b=.c", Err(Malformed)),
         (b"Bearer", Err(Malformed)),
         (b"Bearer ", Err(Malformed)),
         (b"Bearer\ta.b.c", Err(Malformed)),
+        (b"Bearer/a.b.c", Err(Malformed)),
         (b"Bearer \ta.b.c", Err(Malformed)),
         (b"Bearer a.b.c ", Err(Malformed)),
         (b"Bearer a b", Err(Malformed)),
@@ -31,8 +33,13 @@ fn the_header_is_read_as_rfc_6750_says() {
         (b"Digest a=\"b\",Digest c=\"d\"", Err(Doubled)),
         (b"Digest a=\"b,Basic eDp5", Err(Doubled)),
         (b"Basic eDp5,", Err(Doubled)),
+        (b"Bearer a=b,c=d", Err(Doubled)),
+        (b"Digest a=\"bearer x\", b=c", Err(Doubled)),
         (b",Basic eDp5", Err(Doubled)),
         (b"a,b", Err(Doubled)),
+        (b"Digest a=b, =c", Err(Doubled)),
+        (b"Digest a=b, c=", Err(Doubled)),
+        (b"Digest a=b, c=\"", Err(Doubled)),
         (b"Digest a=\"b, Basic c\", d = e", Ok(None)),
         (b"Basic eDp5", Ok(None)),
         (b"Digest a=\"b\", c=\"d\"", Ok(None)),
@@ -58,6 +65,7 @@ fn the_header_is_read_as_rfc_6750_says() {
 #[test]
 fn a_token_over_16_kib_is_not_looked_at() {
     let value = |n: usize| format!("Bearer a.b.{}", "c".repeat(n - 4));
+    assert_eq!(MAX_TOKEN, 16_384);
     assert!(matches!(
         parse(Some(value(MAX_TOKEN).as_bytes())),
         Ok(Some(Credential { token: Token::Signed(_), .. }))

@@ -195,8 +195,9 @@ fn before_caller(
         };
         return Ok(Some(Verdict::Reply(reply::preflight(headers))));
     }
-    if let Match::WrongMethod(_) = case.found {
-        return Err(Refusal::Method(route::allowed_methods(world.policy, &case.request.target.path)));
+    if let (Match::WrongMethod(_), Some((_, route))) = (case.found, case.route) {
+        // `Allow` (RFC 9110 §10.2.1).
+        return Err(Refusal::Method(route.methods.as_deref().unwrap_or_default().join(", ")));
     }
     facts.counted = address::count(world, case.route.map(|(_, route)| route), tally)?;
     Ok(None)

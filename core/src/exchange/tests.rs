@@ -17,6 +17,7 @@ mod room;
 mod shared_limits;
 mod shadow;
 mod spellings;
+mod states;
 mod tokens;
 
 fn tools() -> Gate {
@@ -214,6 +215,24 @@ fn a_path_is_judged_and_forwarded_in_one_spelling() {
     // A later route would match, but a server that ignores case would take it for the earlier one.
     let got = gate.send("GET", "/Admin/x", &[("authorization", &auth)]);
     assert_eq!((got.status(), gate.record["reason"].as_str()), (403, Some("ambiguous_case")));
+}
+
+#[test]
+fn where_nobody_is_named_a_query_loses_who_it_says_it_is_from() {
+    let mut gate = gate(json!({
+        "identity": {"user_query": "userId"},
+        "builtin": {"health": true},
+        "routes": [{"path": "/open", "access": "public"}],
+    }));
+    for (query, expect) in
+        [("?userId=evil", Some("")), ("?userId=evil&a=1", Some("?a=1")), ("?a=1", None), ("", None)]
+    {
+        for path in ["/open", "/health"] {
+            let got = gate.send("GET", &format!("{path}{query}"), &[]);
+            let expect = expect.map(|query| format!("{path}{query}"));
+            assert_eq!((got.edits().path.clone(), got.edits().rerouted), (expect, false), "{path}{query}");
+        }
+    }
 }
 
 #[test]

@@ -245,3 +245,6 @@ fn cell_id(issuer: &Issuer) -> u64 {
     let [issuer, authority, path, cluster] = parts;
     hash::fnv1a(&[issuer, &[kind, u8::from(url.tls)], authority, path, cluster])
 }
+
+#[cfg(test)]
+mod tests;

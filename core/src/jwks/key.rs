@@ -92,7 +92,7 @@ impl RsaKey {
         let (modulus, exponent) = (decode(n)?, decode(e)?);
         let bits = modulus.len() * 8 - modulus.first().map_or(0, |b| b.leading_zeros() as usize);
         let odd = |n: &[u8]| n.last().is_some_and(|b| b & 1 == 1);
-        let e_value = exponent.iter().try_fold(0u32, |acc, b| Some(acc.checked_mul(256)? | u32::from(*b)));
+        let e_value = exponent.iter().try_fold(0u32, |e, b| e.checked_mul(256)?.checked_add(u32::from(*b)));
         let good_e = e_value.is_some_and(|e| e >= 65_537 && e & 1 == 1);
         if !(2048..=8192).contains(&bits) || !odd(&modulus) {
             return Err(KeyFault("its modulus isn't an odd number of 2048 to 8192 bits"));
@@ -128,10 +128,13 @@ fn der(tag: u8, content: &[u8]) -> Vec<u8> {
     match content.len() {
         short @ 0..=127 => out.extend(u8::try_from(short)),
         _ => {
-            out.extend(u8::try_from(significant.len()).map(|n| 0x80 | n));
+            out.extend(u8::try_from(significant.len()).map(|n| 0x80 + n));
             out.extend(&significant);
         }
     }
     out.extend_from_slice(content);
     out
 }
+
+#[cfg(test)]
+mod tests;

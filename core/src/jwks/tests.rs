@@ -1,6 +1,5 @@
-//! Key sets, what is skipped in them, and who may fetch when.
+//! Key sets, what is skipped in them, and where they are found.
 
-use super::control::{Control, FETCH_TIMEOUT_MS, FORCED_FLOOR_MS, Force};
 use super::discovery::{Fault, Fetch, Next, Request};
 use super::*;
 use crate::config::policy::{HttpUrl, JwksSource};
@@ -18,34 +17,6 @@ fn with(name: &str, value: Value) -> Value {
     jwk[name] = value;
     jwk
 }
-
-/// Else a changed policy would meet the keys of another issuer, or of another place.
-#[test]
-fn other_keys_are_in_other_cells() {
-    let cell = |issuer: Value| {
-        let policy = json!({ "issuers": [issuer] });
-        control::control_cell(&crate::testing::policy(policy).issuers[0])
-    };
-    let of = |issuer: &str, uri: &str, cluster: &str| json!({ "issuer": issuer, "audiences": ["a"], "jwks_uri": uri, "jwks_cluster": cluster });
-    let cells = [
-        of("https://a.example/", "https://a.example/keys", "a"),
-        of("https://b.example/", "https://a.example/keys", "a"),
-        of("https://a.example/", "https://b.example/keys", "a"),
-        of("https://a.example/", "https://a.example:444/keys", "a"),
-        of("https://a.example/", "https://a.example/other", "a"),
-        of("https://a.example/", "https://localhost:9/keys", "a"),
-        of("https://a.example/", "http://localhost:9/keys", "a"),
-        of("https://a.example/", "https://a.example/keys", "b"),
-        json!({ "issuer": "https://a.example/", "audiences": ["a"], "jwks_cluster": "a" }),
-    ]
-    .map(cell);
-    for (at, one) in cells.iter().enumerate() {
-        assert!(!cells[..at].contains(one), "{at}");
-    }
-}
-
-/// The default of `max_stale`.
-const DAY: u64 = 86_400_000;
 
 #[test]
 fn a_key_is_used_only_where_all_its_members_allow_rs256() {
@@ -134,6 +105,19 @@ fn a_document_without_a_usable_key_is_no_set() {
 }
 
 #[test]
+fn a_document_has_256_kib_at_most() {
+    let of = |length: usize| {
+        let mut document = document(&[key_a().jwk()]);
+        document.resize(length, b' ');
+        document
+    };
+    assert_eq!(parse(&of(262_144)).map(|set| (set.len(), set.is_empty())), Ok((1, false)));
+    let fault = parse(&of(262_145)).unwrap_err();
+    assert_eq!(fault.text(), "the document is over 256 KiB");
+    assert!(KeySet::default().is_empty());
+}
+
+#[test]
 fn keys_are_found_by_kid_and_without_one_only_alone() {
     let one = parse(&document(&[key_a().jwk()])).unwrap();
     let two = parse(&document(&[key_a().jwk(), key_b().jwk()])).unwrap();
@@ -145,72 +129,37 @@ fn keys_are_found_by_kid_and_without_one_only_alone() {
     assert_eq!(six.candidates(Algorithm::Rs256, Some("a")).map(|k| k.len()), Some(4));
 }
 
+/// Seconds since the keys were fetched and failures since, and when the next fetch is due; what a token's
+/// keys come to.
 #[test]
-fn one_worker_fetches_and_a_dead_one_blocks_nobody() {
-    let (now, mut control) = (1_000_000, Control::default());
-    assert!(control.take_lease(1, now));
-    assert!(!control.take_lease(2, now + 10));
-    assert!(control.take_lease(2, now + 3 * FETCH_TIMEOUT_MS + 1_000));
-    control.succeed(2, now + 20_000, (300_000, DAY), None);
-    assert_eq!((control.generation, control.failures), (1, 0));
-    assert!(!control.take_lease(1, now + 20_001), "not due");
-    assert!(control.take_lease(1, now + 20_000 + 300_000));
-    control.fail(1, now + 400_000);
-    assert_eq!(control.next_at, now + 401_000);
-    for _ in 0..9 {
-        control.fail(1, now);
-    }
-    assert_eq!(control.next_at, now + 30_000, "backoff ends at 30 s");
-    assert_eq!(Control::decode(&control.encode()), control);
-    assert_eq!(Control::decode(b"garbage"), Control::default());
-}
-
-#[test]
-fn max_age_wins_within_bounds() {
-    for (max_age, least, most) in [
-        (None, 270_000, 300_000),
-        (Some(1), 27_000, 30_000),
-        (Some(60), 54_000, 60_000),
-        (Some(u64::MAX), 3_240_000, 3_600_000),
+fn keys_are_trusted_until_they_are_too_old_and_a_client_is_told_when_to_come_back() {
+    let gate = crate::testing::gate(json!({"routes": []}));
+    let (mut ring, now, max_stale) = (gate.keys, crate::testing::NOW_S * 1000, 60_000);
+    let id = crate::config::policy::IssuerId(0);
+    let set = ring.held(id).unwrap().set.clone();
+    for (has_keys, age, failures, next_in, expect) in [
+        (true, 0, 0, 0, "keys"),
+        (true, 60_000, 3, 0, "keys"),
+        (true, 60_001, 3, 0, "1"),
+        (true, 60_001, 0, 7_001, "8"),
+        (true, 60_001, 0, 99_000, "30"),
+        (false, 0, 0, 5_000, "not yet"),
+        (false, 0, 1, 5_000, "5"),
     ] {
-        for holder in [0, 50, 99] {
-            let mut control = Control::default();
-            control.succeed(holder, 0, (300_000, DAY), max_age);
-            assert!((least..=most).contains(&control.next_at), "{max_age:?} {holder} {}", control.next_at);
-        }
+        let held = ring.held_mut(id).unwrap();
+        held.set = set.clone().filter(|_| has_keys);
+        (held.fetched_at, held.failures, held.next_at) = (now - age, failures, now + next_in);
+        let found = match ring.find(id, (Algorithm::Rs256, Some("a")), max_stale, now) {
+            Lookup::Keys(keys) if keys.len() == 1 => "keys".to_owned(),
+            Lookup::NotYet => "not yet".to_owned(),
+            Lookup::Unavailable(seconds) => seconds.to_string(),
+            other => panic!("{other:?}"),
+        };
+        assert_eq!(found, expect, "{has_keys} {age} {failures} {next_in}");
+        assert_eq!(ring.are_fresh(id, max_stale, now), age <= max_stale, "{age}");
     }
-}
-
-#[test]
-fn keys_are_fetched_again_before_they_are_too_old() {
-    for (refresh, max_stale) in [(300_000, 300_000), (30_000, 30_000), (300_000, 1_800_000)] {
-        let mut control = Control::default();
-        control.succeed(0, 0, (refresh, max_stale), Some(3_600));
-        assert_eq!(control.next_at, max_stale / 10 * 9);
-    }
-}
-
-#[test]
-fn unknown_kids_force_one_fetch_in_thirty_seconds() {
-    let (now, mut control) = (1_000_000, Control::default());
-    control.succeed(1, now, (300_000, DAY), None);
-    assert_eq!(control.force(now + 1), Force::Wait);
-    assert_eq!(control.force(now + 1), Force::Wait, "forced, and not begun yet: others wait for it, too");
-    assert!(control.take_lease(1, now + 1), "it is due at once");
-    assert_eq!(control.force(now + 2), Force::Wait, "under way");
-    control.succeed(1, now + 3, (300_000, DAY), None);
-    assert_eq!(control.force(now + 4), Force::Spent(30));
-    assert_eq!(control.force(now + FORCED_FLOOR_MS), Force::Spent(1));
-    assert_eq!(control.force(now + 1 + FORCED_FLOOR_MS), Force::Wait);
-    for kid in 1..=33 {
-        control.remember_refused(kid);
-    }
-    assert!(
-        !control.was_refused(1)
-            && control.was_refused(2)
-            && control.was_refused(33)
-            && !control.was_refused(0)
-    );
+    let nobody = crate::config::policy::IssuerId(1);
+    assert!(!ring.are_fresh(nobody, max_stale, now) && ring.held(nobody).is_none());
 }
 
 fn url(path: &str) -> HttpUrl {
@@ -235,6 +184,8 @@ fn keys_are_discovered_only_on_the_issuers_own_host() {
     assert_eq!(request.path, "/t/.well-known/openid-configuration");
     let good = document_of("https://idp.example/t", "https://idp.example:443/keys?x=1");
     assert_eq!(path(fetch.answer(Some(200), good.as_bytes())), "/keys?x=1");
+    let largest = format!("{good}{}", " ".repeat(262_144 - good.len()));
+    assert_eq!(path(start().0.answer(Some(200), largest.as_bytes())), "/keys?x=1");
     for bad in [
         document_of("https://evil.example/t", "https://idp.example/keys"),
         document_of("https://idp.example/t", "https://evil.example/keys"),
@@ -295,6 +246,7 @@ fn discovery_that_fails_says_its_first_reason() {
     ] {
         let (fetch, _) = Fetch::start("https://idp.example/", &JwksSource::Discover(url("/")));
         assert_eq!(fetch.fault(status, body.as_bytes()), Some(fault), "{body:.60}");
+        assert!(fault.text().starts_with("the discovery document"), "{fault:?}");
         let mut next = fetch.answer(Some(status), body.as_bytes());
         while let Next::Request(fetch, _) = next {
             assert_eq!(fetch.fault(404, b""), None);
@@ -320,9 +272,13 @@ fn a_configured_place_takes_one_request_and_no_redirect() {
     assert_eq!(start().1.path, "/jwks");
     let good = document(&[key_a().jwk()]);
     assert!(matches!(start().0.answer(Some(200), &good), Next::Keys(..)));
-    for (status, body) in
-        [(Some(302), &good), (Some(500), &good), (None, &good), (Some(200), &b"{}".to_vec())]
-    {
-        assert!(matches!(start().0.answer(status, body), Next::Failed(_)));
+    let other = b"{}".to_vec();
+    for (status, body, why) in [
+        (Some(302), &good, "the key set's server did not answer 200"),
+        (Some(500), &good, "the key set's server did not answer 200"),
+        (None, &good, "the key set's server did not answer"),
+        (Some(200), &other, "the document is not a JWK Set"),
+    ] {
+        assert!(matches!(start().0.answer(status, body), Next::Failed(said) if said == why), "{status:?}");
     }
 }

@@ -7,6 +7,7 @@ use wasm_bindgen_test::wasm_bindgen_test as test;
 
 mod answers;
 mod bodies;
+mod early;
 mod ids;
 mod spellings;
 mod lists;

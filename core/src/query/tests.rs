@@ -43,6 +43,9 @@ fn impostors_go_in_every_spelling_and_the_rest_stays() {
         // Longer than they need be.
         ("%C1%B5serId=evil", Some("")),
         ("%C1%B5%c1%b3er%C1%89d=evil", Some("")),
+        ("userId%C0%AEx=evil", Some("")),
+        ("us%C0erId=evil", Some("")),
+        ("us%C0%C0%A5erId=1", None),
         // What goes before a name, behind it, or unseen within it.
         ("%00userId=evil", Some("")),
         ("%01%1f%09userId=evil", Some("")),

@@ -11,6 +11,7 @@ use crate::hash::{self, Secret};
 use crate::principal::Principal;
 use crate::shared::{SharedTable, TableFault};
 use crate::tally::Tally;
+use std::cmp::Reverse;
 use std::net::IpAddr;
 use table::{Counted, Kind};
 
@@ -25,6 +26,14 @@ pub struct LimitState {
     pub remaining: u32,
     /// Seconds until the window ends, rounded up.
     pub reset_s: u64,
+}
+
+impl LimitState {
+    /// Of several limits the one with the least of this is the tightest: the fewest requests left, then the
+    /// longest reset.
+    pub fn tightness(&self) -> (u32, Reverse<u64>) {
+        (self.remaining, Reverse(self.reset_s))
+    }
 }
 
 /// Outcome of counting a request against all limits that apply.
@@ -189,9 +198,9 @@ fn outcome(rule: &RateLimit, counted: Counted, now: u64) -> Outcome {
 /// Over before within; then the fewest requests left; then the longest reset.
 fn tighter(a: Outcome, b: Outcome) -> Outcome {
     let rank = |o: &Outcome| match o {
-        Outcome::Over(s) => (0, 0, u64::MAX - s.reset_s),
-        Outcome::Within(s) => (1, s.remaining, u64::MAX - s.reset_s),
-        Outcome::Unlimited => (2, 0, 0),
+        Outcome::Over(s) => (0, Some(s.tightness())),
+        Outcome::Within(s) => (1, Some(s.tightness())),
+        Outcome::Unlimited => (2, None),
     };
     if rank(&b) < rank(&a) { b } else { a }
 }

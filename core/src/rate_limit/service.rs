@@ -207,7 +207,7 @@ fn said(applied: &[Applied<'_>], over: bool, limits: &[Said], reset_s: Option<u6
         .zip(told)
         .filter(|(_, said)| said.known && said.over == over)
         .map(state)
-        .min_by_key(|state| (state.remaining, u64::MAX - state.reset_s));
+        .min_by_key(LimitState::tightness);
     if !over {
         return Verdict::Within(tightest);
     }

@@ -28,7 +28,8 @@ fn a_window_starts_with_the_first_request_and_lets_max_pass() {
         );
     }
     assert!(count(&table, Kind::Callers, 7, 3, 1, WINDOW, 5_000).unwrap().over);
-    assert!(peek(&table, Kind::Callers, 7, 3, 5_000).unwrap().over);
+    assert!(peek(&table, Kind::Callers, 7, 3, 1_000 + WINDOW).unwrap().over);
+    assert!(!peek(&table, Kind::Callers, 7, 3, 1_001 + WINDOW).unwrap().over);
     assert!(!count(&table, Kind::Callers, 7, 3, 1, WINDOW, 1_001 + WINDOW).unwrap().over, "a new window");
     assert!(!count(&table, Kind::Callers, 8, 3, 1, WINDOW, 5_000).unwrap().over, "another key");
     assert!(count(&table, Kind::Callers, 9, 0, 1, WINDOW, 5_000).unwrap().over, "a limit of nothing");
@@ -86,6 +87,23 @@ fn addresses_never_drop_a_live_entry_and_strangers_do_not_pay_for_a_full_table()
     assert!(!later.over && !later.no_room && later.count == 1);
 }
 
+/// Else whoever is over a limit could push others' counts out.
+#[test]
+fn what_is_not_counted_changes_nothing() {
+    let table = MemoryTable::default();
+    let keys: Vec<u64> = rivals().take(WAYS + 1).collect();
+    for (kind, cell) in [(Kind::Callers, "gatewaystack.c.0"), (Kind::Addresses, "gatewaystack.a.0")] {
+        for key in keys.iter().take(WAYS) {
+            count(&table, kind, *key, 1, 1, WINDOW, 0).unwrap();
+        }
+        let before = table.read(cell);
+        let of_others = count(&table, kind, keys[WAYS], 1, 2, WINDOW, 1).unwrap();
+        assert!(of_others.over || of_others.no_room, "{kind:?}");
+        assert!(count(&table, kind, keys[0], 1, 1, WINDOW, 1).unwrap().over, "{kind:?}");
+        assert_eq!(table.read(cell), before, "{kind:?}");
+    }
+}
+
 #[test]
 fn memory_is_bounded_by_slots_and_ways() {
     let table = MemoryTable::default();
@@ -118,9 +136,22 @@ fn a_million_users_take_no_more_memory_than_the_table_has() {
 
 #[test]
 fn foreign_bytes_in_a_cell_count_as_empty_and_a_contended_cell_fails() {
-    let table = MemoryTable::default();
-    assert_eq!(table.write("gatewaystack.c.7", b"not a slot", ABSENT), Ok(true));
-    assert_eq!(count(&table, Kind::Callers, 7, 5, 1, WINDOW, 0).map(|c| c.count), Ok(1));
+    let counted = MemoryTable::default();
+    for _ in 0..3 {
+        count(&counted, Kind::Callers, 7, 5, 1, WINDOW, 0).unwrap();
+    }
+    let (entry, _) = counted.read("gatewaystack.c.7").unwrap().unwrap();
+    for (foreign, found) in [
+        (b"not a slot".to_vec(), 1),
+        ([&entry[..], b"x"].concat(), 1),
+        (entry.repeat(WAYS + 1), 1),
+        (entry.clone(), 4),
+    ] {
+        let table = MemoryTable::default();
+        assert_eq!(table.write("gatewaystack.c.7", &foreign, ABSENT), Ok(true));
+        let counted = count(&table, Kind::Callers, 7, 5, 1, WINDOW, 0);
+        assert_eq!(counted.map(|c| c.count), Ok(found), "{}", foreign.len());
+    }
 
     struct Contended(Cell<u32>);
     impl SharedTable for Contended {
@@ -147,6 +178,8 @@ fn addresses_lose_their_port_and_ipv6_its_host() {
     assert_ne!(address::key(parse("[2001:db8::1]:1")), address::key(parse("[2001:db8:0:1::1]:1")));
     assert_ne!(address::key(parse("192.0.2.1:1")), address::key(parse("192.0.2.2:1")));
     assert_eq!(address::parse("/tmp/socket"), None);
+    assert_eq!(address::of_source(Some(b"192.0.2.1:4711".to_vec())), Some(parse("192.0.2.1")));
+    assert_eq!((address::of_source(Some(b"\xff".to_vec())), address::of_source(None)), (None, None));
     let range = |base: &str, prefix| AddressRange { base: base.parse().unwrap(), prefix };
     assert!(address::contains(&range("203.0.113.0", 24), parse("203.0.113.9:1")));
     assert!(!address::contains(&range("203.0.113.0", 24), parse("203.0.114.9:1")));

@@ -3,6 +3,7 @@
 use super::*;
 use crate::testing::{NOW_S, gate, token};
 use serde_json::json;
+use std::collections::HashSet;
 #[cfg(target_arch = "wasm32")]
 use wasm_bindgen_test::wasm_bindgen_test as test;
 
@@ -129,5 +130,41 @@ fn tokens_of_a_key_that_is_gone_go_from_both_generations_and_others_stay() {
     for number in 0..6 {
         let found = cache.find(&numbered(number, 1024 * 1024), NOW).is_some();
         assert_eq!(found, number % 2 == 0, "{number}");
+    }
+}
+
+/// Else entries would lie on top of each other, and be found one by one.
+#[test]
+fn tails_that_differ_in_any_of_their_letters_have_other_hashes() {
+    let hash = |tail: u128| {
+        let mut hasher = TailHasher::default();
+        hasher.write_u128(tail);
+        hasher.finish()
+    };
+    let letters = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_";
+    for at in 0..15 {
+        // Two letters next to each other say 4,096 things.
+        let tail = |number: usize| {
+            let mut tail = *b"abcdefghijklmnop";
+            (tail[at], tail[at + 1]) = (letters[number / 64], letters[number % 64]);
+            u128::from_le_bytes(tail)
+        };
+        let hashes: HashSet<u64> = (0..4_096).map(|number| hash(tail(number))).collect();
+        assert_eq!(hashes.len(), 4_096, "{at}");
+    }
+}
+
+/// What isn't a tail is hashed, too, should it ever be: by all of its bytes, and their order.
+#[test]
+fn other_bytes_than_tails_are_told_apart() {
+    let hash = |bytes: &[u8]| {
+        let mut hasher = TailHasher::default();
+        hasher.write(bytes);
+        hasher.finish()
+    };
+    let short = [&b""[..], b"a", b"b", b"ab", b"ba", b"aa", b"aaa", b"ca", b"\xff", b"\xff\xff"];
+    let all = [&short[..], &[b"aaaaaaaaa", b"aaaaaaaa`"]].concat().into_iter().map(hash).collect::<Vec<_>>();
+    for (at, one) in all.iter().enumerate() {
+        assert!(!all[..at].contains(one), "{at}");
     }
 }

@@ -81,6 +81,9 @@ fn in_a_shadow_file_no_case_goes_around_an_enforced_route() {
         "upstreams": { "default": "http://127.0.0.1:3333" },
         "routes": [
             { "path": "/v1/secret", "mode": "enforce", "scopes": ["admin"] },
+            { "path": "/v1/open" },
+            { "path": "/Other/*" },
+            { "path": "/other/*" },
             { "path": "/proxy/*", "strip_prefix": "/proxy", "aliases": "strict" },
         ],
     }));
@@ -91,6 +94,9 @@ fn in_a_shadow_file_no_case_goes_around_an_enforced_route() {
         ("/proxy/v1/Secret/", 403),
         ("/V1/secret", 403),
         ("/proxy/v1/other", 200),
+        // What leads elsewhere, and could be one of two that are watched, is watched.
+        ("/proxy/V1/open", 200),
+        ("/other/V1/secret", 200),
     ] {
         assert_eq!(gate.send("GET", path, &[("authorization", &token)]).status(), status, "{path}");
     }
@@ -102,4 +108,24 @@ fn where_servers_tell_case_apart_another_case_is_another_path() {
     let token = format!("Bearer {}", token().mint());
     assert_eq!(gate.send("POST", "/proxy/V1/tools/x", &[("authorization", &token)]).status(), 200);
     assert_eq!(gate.send("POST", "/proxy/v1/tools/x", &[("authorization", &token)]).status(), 403);
+}
+
+#[test]
+fn a_prefix_of_several_segments_is_no_way_around_other_rules_either() {
+    let mut gate = gate(json!({
+        "upstreams": { "default": "http://127.0.0.1:3333" },
+        "routes": [
+            { "path": "/api/proxy/*", "strip_prefix": "/api/proxy", "aliases": "strict" },
+            { "path": "/v1/tools/*", "scopes": ["tool:write"] },
+        ],
+    }));
+    let token = format!("Bearer {}", token().scope("tool:read").mint());
+    for (path, status) in [
+        ("/api/proxy/v1/tools/x", 403),
+        ("/api/proxy/V1/tools/x", 403),
+        ("/api/proxy/tools/x", 200),
+        ("/api/proxy/proxy/v1/tools/x", 200),
+    ] {
+        assert_eq!(gate.send("GET", path, &[("authorization", &token)]).status(), status, "{path}");
+    }
 }

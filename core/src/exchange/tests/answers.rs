@@ -2,7 +2,7 @@
 
 use super::*;
 use crate::decision::{Decision, Wait};
-use crate::exchange::{Exchange, Judged};
+use crate::exchange::{Exchange, GaveUp, Judged};
 use crate::request::Headers;
 #[cfg(target_arch = "wasm32")]
 use wasm_bindgen_test::wasm_bindgen_test as test;
@@ -43,6 +43,53 @@ fn grpc_gets_trailers_and_head_gets_no_body() {
     assert_eq!((got.status(), got.reply().body.as_str()), (401, ""));
 }
 
+/// One that waits in vain, and one that can't be read.
+#[test]
+fn whoever_is_refused_without_being_judged_gets_what_any_answer_has() {
+    let mut gate = cold_gate(json!({
+        "routes": [{"path": "/x"}, {"path": "/mcp", "mcp": {"allowed_origins": ["*"], "tools": {"t": []}}}],
+        "cors": {"origins": ["https://app.example"]},
+    }));
+    let auth = format!("Bearer {}", token().mint());
+    let grpc = ("content-type", "application/grpc");
+    let twice = [("content-encoding", "a"), ("content-encoding", "b")];
+    let mut refused = |method: &str, path: &str, more: &[(&str, &str)]| {
+        let headers = [&[("authorization", auth.as_str()), ("origin", "https://app.example")], more].concat();
+        match gate.send(method, path, &headers) {
+            Got::Held(held) => gate.give_up(*held, GaveUp::Room),
+            got => got,
+        }
+    };
+    for (more, status, grpc_status) in [(&[][..], 503, 14), (&twice, 400, 3)] {
+        let got = refused("POST", "/x", more);
+        assert_eq!((got.status(), &got.body()["request_id"]), (status, &json!("req-1")));
+        assert_eq!(got.header("access-control-allow-origin"), Some("https://app.example"));
+        assert_eq!(got.reply().grpc, None);
+        let got = refused("POST", "/x", &[more, &[grpc]].concat());
+        assert_eq!((got.status(), got.reply().body.as_str()), (status, ""));
+        assert_eq!(got.reply().grpc.as_ref().map(|(code, _)| *code), Some(grpc_status));
+        // An MCP client understands JSON-RPC alone, and other clients anything but that.
+        let is_rpc = |got: &Got| got.body()["jsonrpc"] == "2.0" && got.body()["id"] == Value::Null;
+        assert!(is_rpc(&refused("DELETE", "/mcp", more)), "{status}");
+        assert!(!is_rpc(&refused("DELETE", "/x", more)), "{status}");
+    }
+    let got = refused("HEAD", "/x", &twice);
+    assert_eq!((got.status(), got.reply().body.as_str()), (400, ""));
+}
+
+/// The host failed: what it was asked for is still told by the record's id.
+#[test]
+fn a_fault_of_ours_is_answered_under_the_requests_id() {
+    let mut gate = cold_gate(json!({"routes": [{"path": "/x"}]}));
+    let auth = format!("Bearer {}", token().mint());
+    let Got::Held(held) = gate.send("GET", "/x", &[("authorization", &auth)]) else { panic!() };
+    let judged = gate.world(|world| held.fault(world));
+    let Decision::Reply(reply) = judged.decision else { panic!() };
+    let body: Value = serde_json::from_str(&reply.body).unwrap();
+    assert_eq!((reply.status, &body["request_id"]), (500, &json!("req-1")));
+    assert_eq!(judged.exchange.facts().unwrap().request_id, "req-1");
+}
+
 #[test]
 fn each_status_has_its_grpc_status() {
     let policy = json!({"routes": [{"path": "/x"}, {"path": "/w", "scopes": ["w"]}], "rate_limits": [{"by": "user", "max": 1, "window": "60s"}]});
@@ -81,6 +128,16 @@ fn a_refusal_has_envoys_request_id_where_it_can_be_shown() {
             (&json!("req-1"), &json!("req-1"))
         );
     }
+    // Else it gets one of ours, which says nothing of its own.
+    let mut made_up = |id: &str, path: &str| {
+        let got = gate.vouches(path, &[("x-request-id", id)]).unwrap_err();
+        let made_up = got.body()["request_id"].as_str().unwrap().to_owned();
+        assert_eq!(gate.record["request_id"], json!(made_up));
+        assert!(made_up.len() == 16 && made_up.bytes().all(|b| b.is_ascii_hexdigit()), "{made_up}");
+        made_up
+    };
+    assert_ne!(made_up("\"<script>", "/nope"), made_up("'<script>", "/nope"));
+    assert_eq!(made_up("\"<script>", "/nope"), made_up("\"<script>", "/a//b"));
     let mut facts = crate::record::DecisionRecord::default();
     facts.describe_unparsed(&[(b"x-request-id", b"\"<script>")]);
     assert_eq!(facts.request_id, "");
@@ -282,6 +339,21 @@ fn the_filter_answers_metadata_itself_and_has_none_for_another_path() {
     assert_eq!(gate.record["reason"], "no_document");
     let got = gate.send("OPTIONS", DOCUMENT, &[]);
     assert_eq!((got.status(), got.header("allow")), (405, Some("GET, HEAD")));
+}
+
+#[test]
+fn a_built_in_path_names_its_own_methods_to_whoever_asks_by_another() {
+    let mut gate = gate(json!({"routes": [{"path": "/v1/*", "methods": ["PUT", "DELETE"]}],
+        "builtin": {"health": true, "demo_routes": true, "test_routes": true}}));
+    for (path, allow) in [
+        ("/", "GET, HEAD"),
+        ("/health", "GET, HEAD"),
+        ("/protected/echo", "POST"),
+        ("/writer-only", "GET, HEAD, POST"),
+    ] {
+        let got = gate.send("DELETE", path, &[]);
+        assert_eq!((got.status(), got.header("allow")), (405, Some(allow)), "{path}");
+    }
 }
 
 #[test]

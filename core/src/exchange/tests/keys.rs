@@ -101,6 +101,8 @@ fn a_removed_key_ends_its_tokens_and_old_keys_end_after_max_stale() {
     let mut gate = tools();
     let token = token().mint();
     assert_eq!(gate.status("GET", "/v1/tools/x", &token), 200);
+    gate.publish(0, &[&key_a(), &key_b()]);
+    assert_eq!(gate.tokens.borrow().len(), 1, "its key is still there");
     gate.publish(0, &[&key_b()]);
     assert_eq!(gate.tokens.borrow().len(), 0);
     assert_ne!(gate.status("GET", "/v1/tools/x", &token), 200);

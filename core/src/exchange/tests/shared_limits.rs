@@ -167,6 +167,28 @@ fn an_answer_decides_and_the_tightest_limit_is_shown() {
     }
 }
 
+/// Without a tenant one limit applies: then the question has one descriptor, and the answer one status.
+#[test]
+fn what_is_said_of_the_only_limit_is_what_it_has_left() {
+    for (said, expect) in [
+        (said(1, &[(1, true, 2, 30)]), (200, Some("2"), Some("30"))),
+        (said(2, &[(2, true, 0, 90)]), (429, Some("0"), Some("90"))),
+        (said(1, &[(1, true, 2, 30), (1, true, 2, 30)]), (503, None, None)),
+    ] {
+        let mut gate = shared("deny");
+        let (exchange, _) = asks(&mut gate, &token());
+        let got = gate.answer(*exchange, Some(&said));
+        let shown = (got.status(), got.header("ratelimit-remaining"), got.header("ratelimit-reset"));
+        assert_eq!(shown, expect, "{said:?}");
+    }
+}
+
+/// An answer is a few limits: one that never ends isn't read to its end.
+#[test]
+fn a_service_says_64_kib_at_most() {
+    assert_eq!(crate::rate_limit::service::MAX_ANSWER, 65_536);
+}
+
 #[test]
 fn limitador_says_by_a_header_how_long_to_wait() {
     let mut message = said(2, &[]);
@@ -235,7 +257,9 @@ fn what_is_refused_or_only_watched_asks_nobody() {
         "rate_limits": [{"by": "user", "max": 1, "window": "1h", "scope": "global", "failure_mode": "deny"}],
         "routes": [{"path": "/*"}],
     });
-    assert_eq!(super::gate(policy.clone()).status("GET", AUTHORIZED, &token().mint()), 200);
+    let mut watched = super::gate(policy.clone());
+    assert_eq!(watched.status("GET", AUTHORIZED, &token().mint()), 200);
+    assert_eq!(watched.record["shadow"]["decision"], "allow");
     policy["mode"] = json!("enforce");
     assert_eq!(super::gate(policy).status("GET", AUTHORIZED, &token().mint()), 102);
 }

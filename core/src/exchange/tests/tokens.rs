@@ -112,6 +112,37 @@ fn scopes_come_from_all_their_claims_and_no_others() {
     assert!(!has("scope", json!({"tool:read": true})));
 }
 
+/// Of the echo for tests: what it is asked for, and what is said to be missing; `None`: it isn't a list of
+/// scopes (RFC 6749 §3.3) that could be shown again.
+#[test]
+fn the_echo_for_tests_needs_the_scopes_that_its_request_names() {
+    let mut gate = gate(json!({"routes": [], "builtin": {"demo_routes": true, "test_routes": true}}));
+    let auth = format!("Bearer {}", token().scope("tool:read openid").mint());
+    let (fits, long) = ("s".repeat(256), "s".repeat(257));
+    for (named, status, needed) in [
+        ("tool:read", 200, None),
+        (" tool:read  openid ", 200, None),
+        ("tool:read admin", 403, Some(vec!["tool:read", "admin"])),
+        ("!#[]~", 403, Some(vec!["!#[]~"])),
+        (fits.as_str(), 403, Some(vec![fits.as_str()])),
+        (&long, 400, None),
+        ("", 400, None),
+        ("  ", 400, None),
+        ("a\"b", 400, None),
+        ("a\\b", 400, None),
+        ("tool:read a\tb", 400, None),
+        ("\u{e9}", 400, None),
+    ] {
+        let headers = [("authorization", auth.as_str()), ("x-required-scope", named)];
+        let got = gate.send("GET", "/__test__/echo", &headers);
+        assert_eq!(got.status(), status, "{named}");
+        if let Some(needed) = needed {
+            assert_eq!(got.body()["needed"], json!(needed), "{named}");
+        }
+    }
+    assert_eq!(gate.send("GET", "/__test__/echo", &[("authorization", &auth)]).status(), 400);
+}
+
 #[test]
 fn a_routes_audience_adds_or_stands_alone() {
     let mut gate = tools();

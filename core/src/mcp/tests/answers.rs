@@ -86,6 +86,7 @@ fn a_long_answer_flows_until_it_could_be_a_list() {
         [Watch::Pass, Watch::End]
     );
     assert_eq!(run(&[r#"{"id":7,"result":{"tools":[]"#, "}}"]), [Watch::Hold, Watch::Read]);
+    assert_eq!(run(&[r#"{"id":7,"result":{"#, "}}"]), [Watch::Hold, Watch::Pass], "no list, and no task");
 }
 
 /// The host ends a stream over a text that it can't hold.

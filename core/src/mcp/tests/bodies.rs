@@ -157,6 +157,7 @@ fn a_body_of_another_type_or_over_the_cap_is_refused() {
     for (name, value, status) in [
         ("content-type", "application/json; charset=utf-8", 200),
         ("content-type", "Application/JSON;charset=\"UTF-8\"", 200),
+        ("content-type", "application/json; profile=x; charset=utf-8", 200),
         ("content-type", "application/json; charset=utf-16", 415),
         ("content-type", "application/json; charset=latin1", 415),
         ("content-type", "text/plain", 415),

@@ -83,6 +83,25 @@ fn a_pointer_must_find_and_owners_may_be_numbers() {
     assert_eq!(filter(body.as_bytes(), &nested, "ann"), changed(r#"[{"by":[{"a/b":"ann"}]}]"#));
 }
 
+/// RFC 6901 §4: digits without a leading zero.
+#[test]
+fn an_element_of_an_array_has_one_pointer() {
+    let list: Vec<_> = (0..12).map(|n| json!([{"owner": if n == 10 { "ann" } else { "bob" }}])).collect();
+    let body = json!(list).to_string();
+    for (token, expect) in [
+        ("10", Ok(Filtered::Same)),
+        ("0", changed(&body.replacen(r#"{"owner":"bob"}"#, "", 1))),
+        ("010", Err(Unfilterable)),
+        ("00", Err(Unfilterable)),
+        ("+10", Err(Unfilterable)),
+        ("-", Err(Unfilterable)),
+        ("", Err(Unfilterable)),
+        ("12", Err(Unfilterable)),
+    ] {
+        assert_eq!(filter(body.as_bytes(), &rule(&[token], false), "ann"), expect, "{token}");
+    }
+}
+
 /// A random corpus: whatever comes out has no other owner in its list, and every element of the caller's own.
 #[cfg(not(target_arch = "wasm32"))]
 mod properties {

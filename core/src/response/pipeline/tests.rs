@@ -103,6 +103,64 @@ fn a_body_is_read_in_the_way_that_suits_every_cut_and_within_the_routes_cap() {
     assert!(matches!(framing(&gate, &pipeline, &head(b"application/json")), Some(Framing::Whole(700))));
 }
 
+/// HEAD's answer has none though its headers tell of one, and others' may have none.
+#[test]
+fn what_has_no_body_has_no_framing_but_its_headers_must_not_describe_one_that_is_cut() {
+    let (gate, mut pipeline) = both();
+    let head = |is_end| Head { status: 200, content_type: Some(b"image/png"), is_end, ..Head::default() };
+    for (is_end, is_head, is_asked) in [
+        (true, false, true),
+        (false, true, true),
+        (true, true, true),
+        (true, false, false),
+        (false, true, false),
+    ] {
+        pipeline.is_head = is_head;
+        if !is_asked {
+            pipeline.cuts = vec![Cut::Lists { era: Era::V2025_11_25, asked: Vec::new() }];
+        }
+        let framing = pipeline.framing(&gate.policy, &head(is_end)).unwrap();
+        let as_expected =
+            if is_asked { matches!(framing, Framing::Bare) } else { matches!(framing, Framing::Pass) };
+        assert!(as_expected, "{is_end} {is_head} {is_asked}: {framing:?}");
+    }
+}
+
+/// What is wanted is read whole, which takes time and room.
+#[test]
+fn only_what_may_make_a_task_is_wanted_and_only_until_one_is_made() {
+    let (gate, mut pipeline) = both();
+    let scan = |body: &str| {
+        let mut scan = Scan::default();
+        scan.feed(body.as_bytes());
+        scan
+    };
+    let task = json!({"id": 7, "result": {"resultType": "task", "taskId": "t-1"}}).to_string();
+    let other = scan(r#"{"id":7,"result":{"content":[]}}"#);
+    let wanted = |pipeline: &mut Pipeline| {
+        let streamed = |pipeline: &mut Pipeline, scan: &Scan| {
+            gate.world(|world| pipeline.messages(world).unwrap().wants(scan))
+        };
+        assert!(!pipeline.wants(&other) && !streamed(pipeline, &other));
+        let is_wanted = pipeline.wants(&scan(&task));
+        assert_eq!(streamed(pipeline, &scan(&task)), is_wanted);
+        is_wanted
+    };
+    assert!(wanted(&mut pipeline));
+    gate.world(|world| pipeline.messages(world).unwrap().see(&task));
+    assert!(!wanted(&mut pipeline));
+}
+
+#[test]
+fn a_refusal_has_the_calls_id_and_the_requests() {
+    let (gate, mut pipeline) = both();
+    pipeline.mcp = Some(OfMcp { id: "41".to_owned(), session: Session { id: None, ends: false } });
+    let reply = pipeline.refuse(&gate.policy, "req-1".to_owned(), &Refusal::NotFilterable);
+    let body: serde_json::Value = serde_json::from_str(&reply.body).unwrap();
+    assert_eq!((reply.status, &body["jsonrpc"], &body["id"]), (502, &json!("2.0"), &json!(41)));
+    assert_eq!(body["error"]["data"]["request_id"], "req-1");
+}
+
 #[test]
 fn a_tap_sees_what_is_shown_as_it_came_and_nothing_that_is_refused() {
     let (gate, mut pipeline) = both();

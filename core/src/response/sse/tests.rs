@@ -62,6 +62,10 @@ fn only_the_data_of_an_event_changes_wherever_the_chunks_are_cut() {
             "data: {\"result\":{\"tools\":\"\"}}\r\n\r\nid: 1\r\n\r\n",
         ),
         (
+            "data: {\"result\":{\r\ndata: \"tools\":\"secret\"}}\r\n\r\n",
+            "data: {\"result\":{\r\ndata: \"tools\":\"\"}}\r\n\r\n",
+        ),
+        (
             "event: a\rdata: {\"result\":{\"tools\":\"secret\"}}\r\rdata\r\r",
             "event: a\rdata: {\"result\":{\"tools\":\"\"}}\r\rdata\r\r",
         ),
@@ -70,6 +74,10 @@ fn only_the_data_of_an_event_changes_wherever_the_chunks_are_cut() {
             "\u{feff}data: {\"result\":{\ndata: \"tools\":\"\"\ndata: }}\nid: 7\n\n",
         ),
         ("data: {\"result\":{\"tools\":\"secret\"}}", "data: {\"result\":{\"tools\":\"\"}}\n"),
+        (
+            "data: {\"result\":{\ndata\ndata: \"tools\":\"secret\"}}\ndataset: x\n\n",
+            "data: {\"result\":{\ndata: \ndata: \"tools\":\"\"}}\ndataset: x\n\n",
+        ),
         ("data: plain [text]\n\ndata\n\nretry: 5\n\n", "data: plain [text]\n\ndata\n\nretry: 5\n\n"),
         (
             "dataset: {\"result\":{\"tools\":\"secret\"}}\nmetadata: x\n\n",
@@ -98,6 +106,8 @@ fn what_some_reader_could_take_for_data_ends_the_stream_before_it() {
         "id: \u{85}data: {\"result\":{\"tools\":\"secret\"}}\n\n",
     ] {
         check(&format!("{fine}{bad}"), fine, false);
+        // Whatever is left at the end is a line.
+        check(&format!("{fine}{}", bad.trim_end()), fine, false);
     }
 }
 
@@ -189,6 +199,100 @@ fn what_belongs_to_no_event_goes_on_at_once() {
     ] {
         assert_eq!(each(chunks), expect, "{chunks:?}");
     }
+}
+
+/// What goes on of a stream of these chunks, and whether it came to its end.
+fn fed(chunks: &[&str]) -> (String, bool) {
+    let mut events = Events::new(1_000, false);
+    let mut out = Vec::new();
+    for (at, chunk) in chunks.iter().enumerate() {
+        match events.feed(chunk.as_bytes(), at + 1 == chunks.len(), &mut Secrets) {
+            Ok(bytes) => out.extend(bytes),
+            Err(Ended(bytes)) => {
+                out.extend(bytes);
+                return (String::from_utf8(out).unwrap(), false);
+            }
+        }
+    }
+    (String::from_utf8(out).unwrap(), true)
+}
+
+/// An event that could still become a list: of one that has gone on nothing can be cut any more.
+#[test]
+fn half_the_cap_is_held_of_an_event_that_is_no_list_so_far_whatever_went_before_it() {
+    let begin = |length: usize| format!("data: {{\"id\":\"{}\"", "x".repeat(length - 14));
+    let (rest, cut) = (",\"result\":{\"tools\":\"secret\"}}\n\n", ",\"result\":{\"tools\":\"\"}}\n\n");
+    let before = format!("data: \"{}\"\n\n", "x".repeat(400));
+    for length in [200, 499, 500] {
+        for before in ["", &before] {
+            let first = format!("{before}{}", begin(length));
+            let whole = format!("{first}{cut}");
+            assert_eq!(fed(&[&first, rest]), (whole, true), "{} {length}", before.len());
+        }
+    }
+    assert_eq!(fed(&[&begin(501), rest]), (begin(501), false));
+}
+
+#[test]
+fn a_list_and_what_is_no_json_are_held_up_to_the_cap() {
+    let list = |word: &str, length: usize| {
+        let event = |pad: &str| format!("data: {{\"result\":{{\"tools\":\"{word}{pad}\"}}}}\n\n");
+        event(&"x".repeat(length - event("").len()))
+    };
+    let cut = list("secret", 1_000).replace("secret", "");
+    for at in [600, 999, 1_000] {
+        let whole = list("secret", 1_000);
+        assert_eq!(fed(&[&whole[..at], &whole[at..]]), (cut.clone(), true), "{at}");
+    }
+    assert_eq!(fed(&[&list("secret", 1_001)]), (String::new(), false));
+    let plain = format!("data: plain {}", "x".repeat(600));
+    assert_eq!(fed(&[&plain, "x\n\n"]), (format!("{plain}x\n\n"), true));
+    // A line that isn't data is whole before it goes on, too.
+    let comment = |length: usize| format!(":{}", "x".repeat(length - 1));
+    assert_eq!(fed(&[&comment(1_000), "\n\n"]), (format!("{}\n\n", comment(1_000)), true));
+    assert_eq!(fed(&[&comment(1_001), "\n\n"]), (String::new(), false));
+}
+
+#[test]
+fn a_chunk_that_was_written_anew_is_bound_and_the_next_is_not() {
+    let list = "data: {\"result\":{\"tools\":\"secret\"}}\n\n";
+    let mut events = Events::new(1_000, false);
+    for (chunk, is_bound) in
+        [("data: 1\n\n", false), (list, true), (&format!("{list}data: 1\n\n"), true), (": x\n\n", false)]
+    {
+        assert!(events.feed(chunk.as_bytes(), false, &mut Secrets).is_ok());
+        assert_eq!(events.is_bound(), is_bound, "{chunk}");
+    }
+    assert!(Events::new(1_000, true).is_bound(), "headers that wait for what was asked for");
+}
+
+/// With a byte order mark before it, the first one too.
+#[test]
+fn each_message_that_is_wanted_is_seen_as_readers_see_it() {
+    struct Sees(Vec<String>);
+    impl Messages for Sees {
+        fn cut(&self, _: &str) -> Result<Option<String>, Refusal> {
+            Ok(None)
+        }
+        fn wants(&self, _: &Scan) -> bool {
+            true
+        }
+        fn see(&mut self, message: &str) {
+            self.0.push(message.to_owned());
+        }
+    }
+    let mut sees = Sees(Vec::new());
+    let stream = "\u{feff}data: {\"id\":1}\n\ndata: {\"id\":\ndata: 2}\n\n";
+    let shown = Events::new(1_000, false).feed(stream.as_bytes(), true, &mut sees);
+    assert_eq!((shown, sees.0), (Ok(stream.into()), vec!["{\"id\":1}".into(), "{\"id\":\n2}".into()]));
+}
+
+/// Readers skip it at the beginning of a stream alone.
+#[test]
+fn a_byte_order_mark_behind_what_has_gone_on_is_none() {
+    let long = format!("data: \"{}\n", "x".repeat(600));
+    assert_eq!(fed(&[&long, "\u{feff}data: 1\n\n"]), (long.clone(), false));
+    assert_eq!(fed(&[&long, "data: 1\n\n"]), (format!("{long}data: 1\n\n"), true));
 }
 
 #[test]
