@@ -351,7 +351,7 @@ fn serve(configuration: &Configuration, state: &std::path::Path, refusals: bool)
     let (policy, settings) = settings::for_serving(&source, state)?;
     let runtime = prepared(&source, &settings)?;
     if refusals {
-        let records = crate::render::records_file(std::path::Path::new(&policy.own.data_dir));
+        let records = crate::ledger::records_file(std::path::Path::new(&policy.own.data_dir));
         Refusals::print(records, !policy.own.records.stdout);
     }
     runtime.block_on(app::run(policy, settings, app::told_to_stop())).map_err(|e| vec![Fault::text(e)])

@@ -27,7 +27,7 @@ mod show;
 mod search;
 pub mod operate;
 
-pub use follow::end_torn_line;
+pub use follow::{end_torn_line, records_file};
 pub use retention::Limits;
 pub use shared::{Ledger, Standing};
 pub use tail::Tail;

@@ -15,7 +15,6 @@ mod routes;
 
 pub use bootstrap::render;
 pub use files::{copy_filter, kept_secret, write};
-pub use model::records_file;
 pub use reload::{Reloadable, render_reloadable, write_reloadable};
 pub use rendered::{RenderInput, Rendered};
 

@@ -1,5 +1,5 @@
-//! Where a command finds the configuration. In: two files' names. Out: what is in them, or the policy that they
-//! make with our variables.
+//! Where a command finds the configuration. In: two files' names. Out: what is in them, or the policy that
+//! they make with our variables.
 
 use crate::settings::{Fault, Source};
 use clap::Args;

@@ -73,8 +73,8 @@ pub struct Whom {
     configuration: Configuration,
     /// What it is
     kind: Kind,
-    /// As records and identity headers have it; a token itself or its `jti`; `-` reads it from standard input,
-    /// so that no shell remembers it
+    /// As records and identity headers have it; a token itself or its `jti`; `-` reads it from standard
+    /// input, so that no shell remembers it
     value: String,
 }
 

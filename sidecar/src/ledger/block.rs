@@ -1,5 +1,5 @@
-//! Who is refused, whatever his token says. In: what an operator says, and the clock. Out: rows, each with the
-//! version that its last change got, so that a reader can ask for what came after one.
+//! Who is refused, whatever his token says. In: what an operator says, and the clock. Out: rows, each with
+//! the version that its last change got, so that a reader can ask for what came after one.
 //!
 //! What is lifted stays as a tombstone for a day at least. When tombstones go, the blocks that are older than
 //! them get new versions: then every block is above what is forgotten, and whoever reads from the beginning,

@@ -1,6 +1,6 @@
-//! Conditions on records (`--where`). In: a condition as an operator writes it, in YAML or JSON. Out: SQL with
-//! parameters, which has the three values that are meant: what is missing or of another type makes a condition
-//! unknown, and only true matches; `exists` alone turns missing into false.
+//! Conditions on records (`--where`). In: a condition as an operator writes it, in YAML or JSON. Out: SQL
+//! with parameters, which has the three values that are meant: what is missing or of another type makes a
+//! condition unknown, and only true matches; `exists` alone turns missing into false.
 //!
 //! ```text
 //! {decision: {is: deny}, any: [{tool: {prefix: write_}}, {not: {status: {between: [200, 299]}}}]}

@@ -6,6 +6,8 @@ use std::fs::{File, Metadata};
 use std::io::{ErrorKind, Read as _, Seek as _, SeekFrom};
 use std::path::{Path, PathBuf};
 
+/// The name of the file that Envoy writes.
+pub const FILE: &str = "decisions.jsonl";
 /// What is longer is no record.
 pub const LONGEST: usize = 256 * 1024;
 /// Lines that are taken together.
@@ -21,6 +23,11 @@ pub struct Place {
     pub offset: u64,
     /// The first bytes of what has been read.
     pub head: Vec<u8>,
+}
+
+/// The file of records in a sidecar's folder.
+pub fn records_file(folder: &Path) -> PathBuf {
+    folder.join(FILE)
 }
 
 /// Whole lines.
@@ -144,8 +151,8 @@ impl Follower {
         self.place.offset + self.dropped + self.buffer.len() as u64
     }
 
-    /// Whether another file is to be read now: for when this one's end is reached. It has to have something in
-    /// it: then whoever writes has gone over to it, and this one's rest never comes.
+    /// Whether another file is to be read now: for when this one's end is reached. It has to have something
+    /// in it: then whoever writes has gone over to it, and this one's rest never comes.
     ///
     /// # Errors
     /// The disk's.

@@ -1,5 +1,5 @@
-//! The numbers of all VMs, kept in the database. In: the (`vm`, `seq`) of each record. Out: whether it counts,
-//! and rows for what is missing. Those that have come in last are in memory, too.
+//! The numbers of all VMs, kept in the database. In: the (`vm`, `seq`) of each record. Out: whether it
+//! counts, and rows for what is missing. Those that have come in last are in memory, too.
 
 use super::sequence::{Missing, Sequence};
 use rusqlite::{Connection, OptionalExtension as _, Transaction, params};

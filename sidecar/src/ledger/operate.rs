@@ -1,5 +1,5 @@
-//! What operators ask of a data folder's ledger, whether or not the sidecar runs. In: the policy and what they
-//! want. Out: text on standard output, or why not: it was used wrongly, or it isn't so.
+//! What operators ask of a data folder's ledger, whether or not the sidecar runs. In: the policy and what
+//! they want. Out: text on standard output, or why not: it was used wrongly, or it isn't so.
 
 use super::block::{self, Block};
 use super::database::{self, Use};

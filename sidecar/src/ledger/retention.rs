@@ -1,5 +1,5 @@
-//! What is forgotten. In: how long and how much is kept. Out: the oldest records are gone, a few at a time, so
-//! that what comes in isn't held up.
+//! What is forgotten. In: how long and how much is kept. Out: the oldest records are gone, a few at a time,
+//! so that what comes in isn't held up.
 
 use super::database::{PAGE, journal_bytes};
 use gatewaystack_core::config::policy::Policy;

@@ -1,5 +1,5 @@
-//! The ledger as the sidecar holds it: one for as long as it serves, whatever becomes of the policy. In: a data
-//! folder. Out: what is asked of it: sums, how far it is behind, and whether it can write.
+//! The ledger as the sidecar holds it: one for as long as it serves, whatever becomes of the policy. In: a
+//! data folder. Out: what is asked of it: sums, how far it is behind, and whether it can write.
 
 use super::database::{self, Use};
 use super::feed::{self, Page};

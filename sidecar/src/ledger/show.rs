@@ -6,7 +6,8 @@ use crate::plain::plain;
 use rusqlite::Row;
 use rusqlite::types::ValueRef;
 
-/// The record as JSON, its members in one order. The row has its id, the members' columns, `nulls` and `more`.
+/// The record as JSON, its members in one order. The row has its id, the members' columns, `nulls` and
+/// `more`.
 ///
 /// # Errors
 /// The row is of another form.

@@ -2,13 +2,12 @@
 //! too old or too much goes out. Trouble with the disk is told once, and all is tried again: nothing is
 //! skipped for it.
 
-use super::follow::{Follower, Piece};
+use super::follow::{Follower, Piece, Place, records_file};
 use super::line::Line;
 use super::shared::Ledger;
 use super::writer::Batch;
 use super::{block, retention};
 use crate::clock::now_ms;
-use crate::render::records_file;
 use std::sync::mpsc::{Receiver, RecvTimeoutError, channel};
 use std::time::{Duration, Instant};
 use tokio::sync::watch;
@@ -155,7 +154,7 @@ impl Reading {
 }
 
 /// Reads the lines, which needs no lock, and then writes them.
-fn take(ledger: &Ledger, piece: Piece<'_>, now_ms: i64) -> Result<(super::follow::Place, usize), String> {
+fn take(ledger: &Ledger, piece: Piece<'_>, now_ms: i64) -> Result<(Place, usize), String> {
     let mut records = Vec::with_capacity(piece.lines.len());
     records.extend(piece.lines.iter().filter_map(|line| Line::parse(line)));
     let ignored = piece.ignored + (piece.lines.len() - records.len()) as u64;

@@ -2,7 +2,7 @@
 //! record once, and in the same transaction where to read on; so that an end at any moment neither loses nor
 //! doubles a line.
 
-use super::follow::Place;
+use super::follow::{FILE, Place};
 use super::line::{Cell, Line};
 use super::member::{self, COUNT, NO_TS, TS};
 use super::numbers::Numbers;
@@ -10,9 +10,6 @@ use super::retention::{self, Limits};
 use rusqlite::{
     CachedStatement, Connection, OptionalExtension as _, Transaction, TransactionBehavior, params,
 };
-
-/// The one file that is read.
-const SOURCE: &str = "decisions.jsonl";
 
 /// Lines that are taken together.
 #[derive(Debug)]
@@ -53,7 +50,7 @@ impl Writer {
         let place = |row: &rusqlite::Row<'_>| {
             Ok(Place { device: row.get(0)?, inode: row.get(1)?, offset: row.get(2)?, head: row.get(3)? })
         };
-        self.db.query_row(sql, [SOURCE], place).optional()
+        self.db.query_row(sql, [FILE], place).optional()
     }
 
     /// The sums.
@@ -89,7 +86,7 @@ impl Writer {
             add(tx, "gaps", gaps)?;
             let Place { device, inode, offset, head } = batch.place;
             tx.prepare_cached("INSERT OR REPLACE INTO source VALUES (?1, ?2, ?3, ?4, ?5)")?
-                .execute(params![SOURCE, device, inode, offset, head])?;
+                .execute(params![FILE, device, inode, offset, head])?;
             totals(tx)
         })
     }

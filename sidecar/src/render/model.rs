@@ -5,12 +5,13 @@ use super::files::absolute;
 use super::memory::Memory;
 use super::routes::{self, Route};
 use crate::connect::ConnectTo;
+use crate::ledger;
 use gatewaystack_core::config::error::ConfigError;
 use gatewaystack_core::config::policy::{AuditAddress, Mode, Own, Policy, Records};
 use gatewaystack_core::cors::OF_UPSTREAM;
 use gatewaystack_core::location::{MARK, NAMES};
 use serde::Serialize;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
 /// Where things are on this machine.
 pub struct Places<'a> {
@@ -83,11 +84,6 @@ struct Log {
     path: Option<String>,
 }
 
-/// The decision records of a sidecar's folder.
-pub fn records_file(data_dir: &Path) -> PathBuf {
-    data_dir.join("decisions.jsonl")
-}
-
 fn logs(records: Records, file: &Path) -> Vec<Log> {
     let file = Log {
         name: "envoy.access_loggers.file",
@@ -126,7 +122,7 @@ pub fn model(policy: &Policy, places: &Places<'_>) -> Result<Model, Vec<ConfigEr
         heap_bytes: places.memory.heap,
         connections: places.memory.connections,
         per_address: per_address(own, places.memory.connections),
-        logs: logs(own.records, &records_file(places.data_dir)),
+        logs: logs(own.records, &ledger::records_file(places.data_dir)),
         full_address: policy.audit_address == AuditAddress::Full,
         asks_sidecar: policy.feed.as_ref().is_some_and(|feed| feed.cluster == clusters::SIDECAR),
         revision: policy.revision.to_string(),

@@ -2,7 +2,8 @@
 
 use crate::app::Settings;
 use crate::check;
-use crate::render::{Reloadable, RenderInput, ports, records_file, render_reloadable, write_reloadable};
+use crate::ledger::records_file;
+use crate::render::{Reloadable, RenderInput, ports, render_reloadable, write_reloadable};
 use crate::settings::{self, Fault, Source};
 use gatewaystack_core::config::policy::Policy;
 use gatewaystack_core::config::{self, Environment};

@@ -1,35 +1,44 @@
 //! Patterns. In: a pattern and a text. Out: whether it fits all of it. `*` is one or more characters, none of
 //! them `/`, but where it is the pattern's last character; all else stands for itself.
 
-/// Whether `pattern` fits `text`, in time that grows with the product of their lengths.
+/// Whether `pattern` fits `text`.
 pub fn fits(pattern: &str, text: &str) -> bool {
-    let (pattern, text) = (pattern.as_bytes(), text.as_bytes());
-    let head = pattern.iter().position(|b| *b == b'*').unwrap_or(pattern.len());
-    let (Some((head, pattern)), Some(rest)) = (pattern.split_at_checked(head), text.get(head..)) else {
-        return false;
-    };
+    let mut pieces = pattern.as_bytes().split(|b| *b == b'*');
+    let text = text.as_bytes();
+    let head = pieces.next().unwrap_or_default();
     if !text.starts_with(head) {
         return false;
     }
-    // Which ends of the text so far the pattern so far can fit.
-    let mut ends = vec![false; rest.len() + 1];
-    if let Some(first) = ends.first_mut() {
-        *first = true;
+    let mut left: Vec<&[u8]> = pieces.collect();
+    let Some(last) = left.pop() else { return head == text };
+    // Where the pattern so far can end: in each segment only the first place, from which all is reached that
+    // is reached from the others.
+    let mut ends = vec![head.len()];
+    for piece in left {
+        ends = ends.into_iter().flat_map(|end| after(text, end, piece)).collect();
+        ends.dedup_by_key(|end| segment_end(text, *end));
     }
-    for (at, byte) in pattern.iter().enumerate() {
-        let is_star = *byte == b'*';
-        let crosses = at + 1 == pattern.len();
-        let mut before = std::mem::replace(&mut ends, vec![false]).into_iter();
-        let mut fitted = before.next().unwrap_or(false);
-        let mut last = false;
-        for (next, here) in before.zip(rest) {
-            let passes = if is_star { crosses || *here != b'/' } else { here == byte };
-            last = passes && (fitted || (is_star && last));
-            ends.push(last);
-            fitted = next;
+    ends.into_iter().any(|end| match last {
+        [] => end < text.len(),
+        last => {
+            let start = text.len().checked_sub(last.len()).filter(|_| text.ends_with(last));
+            start.is_some_and(|start| (end + 1..=segment_end(text, end)).contains(&start))
         }
-    }
-    ends.last().copied().unwrap_or(false)
+    })
+}
+
+/// Where a piece can end that a star comes before, which begins at `from`; in their order.
+fn after(text: &[u8], from: usize, piece: &[u8]) -> impl Iterator<Item = usize> {
+    let starts = from + 1..=segment_end(text, from);
+    starts
+        .filter(move |start| text.get(*start..).is_some_and(|rest| rest.starts_with(piece)))
+        .map(move |start| start + piece.len())
+}
+
+/// Where the segment ends that `at` is in.
+fn segment_end(text: &[u8], at: usize) -> usize {
+    let rest = text.get(at..).unwrap_or_default();
+    at + rest.iter().position(|b| *b == b'/').unwrap_or(rest.len())
 }
 
 #[cfg(test)]
@@ -61,6 +70,42 @@ mod tests {
             ("*ü", "xü", true),
         ] {
             assert_eq!(fits(pattern, text), expect, "{pattern} {text}");
+        }
+    }
+
+    /// The same, as it is said.
+    fn slow(pattern: &[u8], text: &[u8]) -> bool {
+        match pattern {
+            [] => text.is_empty(),
+            [b'*'] => !text.is_empty(),
+            [b'*', rest @ ..] => {
+                let most = text.iter().position(|b| *b == b'/').unwrap_or(text.len());
+                (1..=most).any(|length| slow(rest, &text[length..]))
+            }
+            [first, rest @ ..] => text.first() == Some(first) && slow(rest, &text[1..]),
+        }
+    }
+
+    #[test]
+    fn every_short_pattern_fits_what_it_says() {
+        let words = |letters: &[u8], most: u32| -> Vec<String> {
+            let all = |length: u32| {
+                (0..letters.len().pow(length)).map(move |n| (length, n)).map(|(length, n)| {
+                    let letter = |at: u32| char::from(letters[n / letters.len().pow(at) % letters.len()]);
+                    (0..length).map(letter).collect()
+                })
+            };
+            (0..=most).flat_map(all).collect()
+        };
+        let texts = words(b"ab/", 6);
+        for pattern in words(b"a/*", 5) {
+            for text in &texts {
+                assert_eq!(
+                    fits(&pattern, text),
+                    slow(pattern.as_bytes(), text.as_bytes()),
+                    "{pattern} {text}"
+                );
+            }
         }
     }
 }
