@@ -82,10 +82,11 @@ pub fn authenticate(
         Ok(Some(credential)) => Ok(credential),
         Err(fault) => Err(fault),
     };
-    if let Some(settings) = &world.policy.feed {
-        if !waited.feed && world.feed.age(settings, world.now_ms) == Age::Awaited {
-            return Ok(Caller::Needs(Missing::Feed));
-        }
+    if let Some(settings) = &world.policy.feed
+        && !waited.feed
+        && world.feed.age(settings, world.now_ms) == Age::Awaited
+    {
+        return Ok(Caller::Needs(Missing::Feed));
     }
     if let Some(principal) = credential.ok().and_then(|credential| known(world, credential)) {
         tally.cache_hits += 1;

@@ -1,5 +1,5 @@
-//! The loop in the real Envoy: a request is in the ledger, and what an operator says there reaches all workers
-//! (contract §13).
+//! The loop in the real Envoy: a request is in the ledger, and what an operator says there reaches all
+//! workers (contract §13).
 
 use gatewaystack_tests::*;
 use serde_json::{Value, json};

@@ -99,7 +99,7 @@ raw! {
         rate_limit_service: RawRateLimitService = both("{ url: \"http://ratelimit:8081\" }").locked(),
         /// What is recorded of each decision, and where.
         audit: RawAudit = both("{ subject: hash }").is("{}").locked(),
-        /// What the sidecar remembers of decisions.
+        /// What the sidecar remembers of decisions ([how](records.md)).
         ledger: RawLedger = both("{ on: true }").is("{}").locked(),
         /// What the sidecar tells the filter: who is blocked.
         feed: RawFeed = filter("{ on_stale: deny }").is("{}").locked(),

@@ -1,5 +1,5 @@
 //! When to ask for the feed: one small cell, shared by all workers. Pure transitions; [`update`] makes them
-//! atomic. As with keys (`jwks/control.rs`), the worker that takes the lease asks, and a lease ends by itself.
+//! atomic. As with keys (`jwks/control.rs`), the worker that takes the lease asks; a lease ends by itself.
 
 use crate::shared::{SharedTable, TableFault, swap};
 

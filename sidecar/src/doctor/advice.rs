@@ -64,6 +64,8 @@ pub fn advice(reason: &str, auth0: bool) -> &'static str {
         }
         "no_room" => "nothing: others' bodies took the room; look at the records from where they come",
         "body_timeout" => "the client, whose body takes too long to come, or body_timeout in the policy",
+        "blocked" => "who blocked the caller, and why: gatewaystack blocks",
+        "feed_stale" => "whether the sidecar answers; feed.on_stale says what holds until then",
         "limits_unavailable" => "the way from the gateway to the rate limit service (rate_limit_service)",
         "rate_limited" | "address_limited" => "nothing: wait",
         _ => "nothing at the identity provider: please report this",
