@@ -137,7 +137,8 @@ impl App {
             webhook: Arc::new(Webhook { inbox, metrics: Arc::clone(&metrics) }),
             relay: Arc::new(Relay::new(&policy)),
         };
-        let tail = ledger.clone().map(|ledger| Tail { ledger });
+        let reopen = format!("http://127.0.0.1:{}/reopen_logs", policy.own.admin_port);
+        let tail = ledger.clone().map(|ledger| Tail { ledger, reopen });
         let served = Served { router: router(&policy, states), worker, tail };
         Ok(Self { served, metrics, manages, ledger })
     }

@@ -19,6 +19,7 @@ mod follow;
 mod retention;
 mod writer;
 mod shared;
+mod turn;
 mod tail;
 mod block;
 mod feed;

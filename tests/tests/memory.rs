@@ -174,3 +174,46 @@ async fn without_its_sidecar_a_gateway_keeps_what_it_knows_or_refuses() {
         assert_eq!(gateway.get("/open").send().await.status, 200);
     }
 }
+
+/// The file of records has an end, and Envoy begins the next one without losing a line.
+#[tokio::test]
+async fn envoy_begins_another_file_of_records_when_one_has_been_read() {
+    let issuer = TestIssuer::start().await;
+    let echo = gatewaystack_demo::Echo::start(0).await.unwrap();
+    let small = json!({"ledger": {"on": true, "max_bytes": "1MiB"}});
+    let gateway = remembering(&issuer, &echo.url, small).await;
+    let (ann, agent) = (token().mint(&issuer), "a".repeat(256));
+    let path = format!("/v1/{}", "p".repeat(250));
+    let ask = async |count: usize| {
+        for _ in 0..count {
+            let request = gateway.get(&path).bearer(&ann).header("user-agent", &agent);
+            assert_eq!(request.send().await.status, 200);
+        }
+    };
+    // Over 256 KiB.
+    ask(400).await;
+    let file = gateway.rendered.data_dir.join("decisions.jsonl");
+    let old = gateway.rendered.data_dir.join("decisions.jsonl.read");
+    eventually("another file", || async {
+        ask(1).await;
+        let length = std::fs::metadata(&file).map_or(u64::MAX, |file| file.len());
+        (length < 200 * 1024 && !old.exists()).then_some(())
+    })
+    .await;
+    ask(20).await;
+    let sent: u64 = gateway.stat(&["http.gatewaystack.downstream_rq_total"]).await;
+    let totals = eventually("all records", || async {
+        let request = b"GET /metrics HTTP/1.1\r\nhost: a\r\nconnection: close\r\n\r\n";
+        let metrics = client::raw(&gateway.rendered.sidecar, request).await.body;
+        let total = |name: &str| -> u64 {
+            let line = metrics.lines().find(|line| line.starts_with(&format!("gatewaystack_ledger_{name} ")));
+            line.unwrap().rsplit(' ').next().unwrap().parse().unwrap()
+        };
+        let totals = ["records_total", "ignored_lines_total", "gaps_total"].map(total);
+        (totals[0] >= sent).then_some(totals)
+    })
+    .await;
+    assert_eq!(totals, [sent, 0, 0]);
+    let counted: Value = serde_json::from_str(&gateway.run(&["records", "--by", "sub", "--json"])).unwrap();
+    assert!(counted[0]["count"].as_u64().unwrap() > 100, "what has room is kept: {counted}");
+}

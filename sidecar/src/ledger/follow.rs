@@ -135,6 +135,11 @@ impl Follower {
         self.buffer.drain(..length.min(self.buffer.len()));
     }
 
+    /// How far has been taken.
+    pub fn place(&self) -> &Place {
+        &self.place
+    }
+
     /// Whether a whole line has been read and not taken.
     pub fn has_line(&self) -> bool {
         self.buffer.contains(&b'\n')
@@ -248,6 +253,19 @@ fn regular(path: &Path) -> std::io::Result<Option<File>> {
     }
     match File::open(path) {
         Ok(file) => Ok(Some(file)),
+        Err(error) if error.kind() == ErrorKind::NotFound => Ok(None),
+        Err(error) => Err(error),
+    }
+}
+
+/// Which file is at a path; `None`: none that can be followed.
+///
+/// # Errors
+/// The disk's.
+pub fn identity_of(path: &Path) -> std::io::Result<Option<(i64, i64)>> {
+    match std::fs::symlink_metadata(path) {
+        Ok(there) if there.is_file() => Ok(Some(identity(&there))),
+        Ok(_) => Ok(None),
         Err(error) if error.kind() == ErrorKind::NotFound => Ok(None),
         Err(error) => Err(error),
     }

@@ -5,9 +5,11 @@
 use super::follow::{Follower, Piece, Place, records_file};
 use super::line::Line;
 use super::shared::Ledger;
+use super::turn::{Reopen, Turn};
 use super::writer::Batch;
 use super::{block, retention};
 use crate::clock::now_ms;
+use crate::fetch;
 use std::sync::mpsc::{Receiver, RecvTimeoutError, channel};
 use std::time::{Duration, Instant};
 use tokio::sync::watch;
@@ -27,6 +29,8 @@ const PIECE: u64 = 1024 * 1024;
 #[derive(Clone)]
 pub struct Tail {
     pub ledger: Ledger,
+    /// Where Envoy is told to open its files again: a URL.
+    pub reopen: String,
 }
 
 impl Tail {
@@ -34,8 +38,10 @@ impl Tail {
     pub async fn run(self, mut stop: watch::Receiver<bool>) {
         let (tell, told) = channel();
         let (ended, end) = tokio::sync::oneshot::channel::<()>();
+        let runtime = tokio::runtime::Handle::current();
+        let reopen: Reopen = Box::new(move || runtime.block_on(reopen(&self.reopen)));
         let thread = std::thread::Builder::new().name("ledger".to_owned()).spawn(move || {
-            Reading::new(self.ledger).until_told(&told);
+            Reading::new(self.ledger, reopen).until_told(&told);
             drop(ended);
         });
         if let Err(error) = thread {
@@ -47,16 +53,24 @@ impl Tail {
     }
 }
 
+/// Tells Envoy to open its files again.
+async fn reopen(url: &str) -> Result<(), String> {
+    let said = fetch::reply(fetch::client()?.post(url), url, 1024).await?;
+    if said.status == 200 { Ok(()) } else { Err(format!("{url} answered {}", said.status)) }
+}
+
 struct Reading {
     ledger: Ledger,
+    turn: Turn,
     follower: Option<Follower>,
     tidied_ms: i64,
     forgot_ms: i64,
 }
 
 impl Reading {
-    fn new(ledger: Ledger) -> Self {
-        Self { ledger, follower: None, tidied_ms: 0, forgot_ms: 0 }
+    fn new(ledger: Ledger, reopen: Reopen) -> Self {
+        let turn = Turn::new(records_file(ledger.folder()), reopen);
+        Self { ledger, turn, follower: None, tidied_ms: 0, forgot_ms: 0 }
     }
 
     fn until_told(&mut self, told: &Receiver<()>) {
@@ -94,6 +108,10 @@ impl Reading {
     /// Takes a piece, or what is old out; answers whether there is more to do at once.
     fn step(&mut self, now_ms: i64) -> Result<bool, String> {
         let more_to_read = self.read(now_ms)?;
+        if let Some(follower) = &self.follower {
+            let turned = self.turn.step(follower.place(), self.ledger.limits().max_bytes, now_ms);
+            turned.map_err(|e| format!("can't turn the file of records: {e}"))?;
+        }
         let more_to_tidy = self.tidy(now_ms, !more_to_read).map_err(|e| e.to_string())?;
         Ok(more_to_read || more_to_tidy)
     }

@@ -5,6 +5,7 @@ use crate::ledger::database::{self, Use};
 use crate::ledger::retention::Limits;
 use crate::ledger::search::{self, Form, Search};
 use crate::ledger::shared::Ledger;
+use crate::ledger::turn::Reopen;
 use crate::ledger::writer::Totals;
 use serde_json::Value;
 use std::fs::OpenOptions;
@@ -13,12 +14,18 @@ use std::path::Path;
 use tempfile::TempDir;
 
 mod keeping;
+mod turning;
 
 const LIMITS: Limits = Limits { keep_ms: 30 * 24 * 3_600 * 1_000, max_bytes: 1 << 30 };
 const NOW: i64 = 1_795_993_081_000;
 
 fn reading(folder: &Path) -> Reading {
-    Reading::new(Ledger::open(folder, LIMITS).unwrap())
+    Reading::new(Ledger::open(folder, LIMITS).unwrap(), nobody())
+}
+
+/// No Envoy that could be told anything.
+fn nobody() -> Reopen {
+    Box::new(|| Err("nobody is there".to_owned()))
 }
 
 fn append(folder: &Path, text: &str) {

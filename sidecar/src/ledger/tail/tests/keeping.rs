@@ -27,7 +27,7 @@ fn what_is_older_than_it_is_kept_for_goes() {
 fn database_and_journal_stay_below_their_limit() {
     let folder = tempfile::tempdir().unwrap();
     let limits = Limits { max_bytes: 1024 * 1024, ..LIMITS };
-    let mut reading = Reading::new(Ledger::open(folder.path(), limits).unwrap());
+    let mut reading = Reading::new(Ledger::open(folder.path(), limits).unwrap(), nobody());
     let size = || {
         let length = |name: &str| std::fs::metadata(folder.path().join(name)).map_or(0, |file| file.len());
         length("ledger.db") + length("ledger.db-wal")
@@ -54,7 +54,7 @@ fn a_database_shrinks_when_less_may_be_kept() {
     append(folder.path(), &(1..=20_000).map(|n| record(1, n)).collect::<String>());
     take(&mut reading, NOW);
     let limits = Limits { max_bytes: 1024 * 1024, ..LIMITS };
-    let mut reading = Reading::new(reading.ledger.limited(limits).unwrap());
+    let mut reading = Reading::new(reading.ledger.limited(limits).unwrap(), nobody());
     take(&mut reading, NOW);
     take(&mut reading, NOW);
     let db = std::fs::metadata(database::file(folder.path())).unwrap().len();
