@@ -60,7 +60,7 @@ impl<'a> McpRoute<'a> {
         let operation = match read {
             Some(operation) => Some(Cow::Borrowed(operation)),
             None if request.method == "POST" => Operation::of_headers(request, era).map(Cow::Owned),
-            None => Some(Cow::Owned(Operation::without_body(request.method, era))),
+            None => Some(Cow::Owned(Operation::without_body(era))),
         };
         let version = unread.and_then(|unread| unread.version.clone());
         let nothing = McpReplyContext::nothing();
@@ -70,7 +70,7 @@ impl<'a> McpRoute<'a> {
                 return McpReplyContext { id: id.unwrap_or(nothing.id), version, ..nothing };
             }
             // Nothing is known but where the call goes: what every call there needs.
-            None => Cow::Owned(Operation::without_body(request.method, era)),
+            None => Cow::Owned(Operation::without_body(era)),
         };
         let needs = Needs::of(&operation, self.route, self.mcp);
         let is_tool = |operation: &Operation| {
@@ -158,7 +158,7 @@ pub(super) fn judge(
             known.operation = Some(Err(Unread::unseen(BodyFault::MediaType)));
         } else if request.method != "POST" && case.mode == Mode::Shadow {
             // Such a request says all in its headers, which leave before a body could be watched.
-            known.operation = Some(Ok(Operation::without_body(request.method, era)));
+            known.operation = Some(Ok(Operation::without_body(era)));
         }
     }
     match known.operation.take() {
@@ -320,7 +320,7 @@ fn before_body(
             route.cap(),
         ),
         // That there is none can only be seen.
-        method => (Some(Operation::without_body(method, era)), 0),
+        _ => (Some(Operation::without_body(era)), 0),
     };
     if let Some(mut operation) = early {
         facts.operate(&operation);

@@ -22,7 +22,7 @@ pub(super) fn read(mcp: &Mcp, request: &Request<'_>, body: Option<&[u8]>) -> Res
         // There are servers that would read a call from it, whatever the method.
         let is_empty = body.is_some_and(<[u8]>::is_empty);
         return if is_empty {
-            Ok(Operation::without_body(request.method, era))
+            Ok(Operation::without_body(era))
         } else {
             Err(Unread::unseen(BodyFault::Message))
         };

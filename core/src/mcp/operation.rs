@@ -26,8 +26,6 @@ pub struct Operation {
     pub is_batch: bool,
     /// The era.
     pub era: Era,
-    /// A GET: the answer is a stream of whatever the server says.
-    pub is_stream: bool,
     /// Whether it answers the server.
     pub is_answer: bool,
     /// The tasks that its answers to the server belong to.
@@ -59,8 +57,8 @@ impl Unread {
 
 impl Operation {
     /// GET, DELETE or OPTIONS.
-    pub fn without_body(method: &str, era: Era) -> Self {
-        Self { is_stream: method == "GET", ..Self::of_calls(Vec::new(), era) }
+    pub fn without_body(era: Era) -> Self {
+        Self::of_calls(Vec::new(), era)
     }
 
     /// One call.
@@ -69,7 +67,7 @@ impl Operation {
     }
 
     fn of_calls(calls: Vec<Call>, era: Era) -> Self {
-        Self { calls, is_batch: false, era, is_stream: false, is_answer: false, answers: Vec::new() }
+        Self { calls, is_batch: false, era, is_answer: false, answers: Vec::new() }
     }
 
     /// What the headers of a 2026-07-28 request say; `None`: nothing.
@@ -151,10 +149,7 @@ impl Operation {
 
     /// The id that an answer carries, as JSON: that of the only call.
     pub fn id(&self) -> &str {
-        match self.calls.as_slice() {
-            [call] if !self.is_batch => &call.id,
-            _ => id::NONE,
-        }
+        self.call().map_or(id::NONE, |call| &call.id)
     }
 
     /// Whether it is a batch that asks for more lists than one may.

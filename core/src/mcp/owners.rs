@@ -211,7 +211,8 @@ mod tests {
     fn what_was_given_is_the_callers_until_it_is_released_or_given_to_another() {
         let table = MemoryTable::default();
         let whose = |key, caller| find(&table, KIND, key, caller, 5).unwrap();
-        assert_eq!(whose(7, 1), Owner::Unknown);
+        release(&table, KIND, 7).unwrap();
+        assert_eq!((whose(7, 1), table.size()), (Owner::Unknown, (0, 0)), "what isn't there takes no room");
         give(&table, KIND, 7, 1, 5).unwrap();
         assert_eq!((whose(7, 1), whose(7, 2), whose(8, 2)), (Owner::Caller, Owner::Another, Owner::Unknown));
         assert_eq!(whose(7 + SLOTS, 2), Owner::Unknown, "another key of the slot");
@@ -275,10 +276,28 @@ mod tests {
 
     #[test]
     fn foreign_bytes_in_a_cell_count_as_empty() {
+        let entry = encode(&[Entry { key: 7, owner: 1, used: 0 }]);
+        for foreign in
+            [b"not a slot".to_vec(), Vec::new(), [&entry[..], b"x"].concat(), entry.repeat(WAYS + 1)]
+        {
+            let table = MemoryTable::default();
+            assert_eq!(table.write("gatewaystack.s.7", &foreign, ABSENT), Ok(true));
+            assert_eq!(find(&table, KIND, 7, 1, 0), Ok(Owner::Unknown), "{foreign:?}");
+            give(&table, KIND, 7, 1, 0).unwrap();
+            assert_eq!(find(&table, KIND, 7, 1, 0), Ok(Owner::Caller));
+            assert_eq!(table.size(), (1, ENTRY), "{foreign:?}");
+        }
+    }
+
+    /// Each request of a session is a use.
+    #[test]
+    fn a_use_within_a_minute_of_the_last_that_was_noted_costs_one_look() {
         let table = MemoryTable::default();
-        assert_eq!(table.write("gatewaystack.s.7", b"not a slot", ABSENT), Ok(true));
-        assert_eq!(find(&table, KIND, 7, 1, 0), Ok(Owner::Unknown));
         give(&table, KIND, 7, 1, 0).unwrap();
-        assert_eq!(find(&table, KIND, 7, 1, 0), Ok(Owner::Caller));
+        for (now, looks) in [(STALE_MS, 1), (STALE_MS + 1, 2), (STALE_MS * 2, 1)] {
+            let before = table.reads();
+            assert_eq!(find(&table, KIND, 7, 1, now), Ok(Owner::Caller));
+            assert_eq!(table.reads() - before, looks, "{now}");
+        }
     }
 }

@@ -165,14 +165,14 @@ fn name(text: Option<Text<'_>>) -> Result<Option<String>, BodyFault> {
     Ok(text.filter(|text| !text.is_empty() && !text.contains(char::is_control)).map(|text| text.into_owned()))
 }
 
-/// Refuses lookalikes of the parameters that decide.
+/// Refuses lookalikes of the parameters that decide; those of `taskId` are refused in every method
+/// (`mcp/related.rs`).
 fn check(method: &str, params: Option<Text<'_>>) -> Result<(), BodyFault> {
     let Some(params) = params else { return Ok(()) };
     match method {
         "tools/call" | "prompts/get" => unmistakable(params, &["name"]),
         "resources/read" | "resources/subscribe" | "resources/unsubscribe" => unmistakable(params, &["uri"]),
         "subscriptions/listen" => unmistakable(params, &["notifications"]),
-        method if task::is_about_one(method) => unmistakable(params, &["taskId"]),
         "completion/complete" => {
             unmistakable(params, &["ref"])?;
             params.get("ref").map_or(Ok(()), |of| unmistakable(of, &["type", "name", "uri"]))

@@ -90,7 +90,7 @@ pub fn made(answer: &str, call: &str) -> Option<String> {
     let kind = result.get("resultType").map(|kind| kind.as_str());
     let is_task = kind.as_ref().map(|kind| kind.as_deref() == Some("task"));
     let id = match (result.get("task"), result.get("taskId"), is_task) {
-        (Some(task), None, None | Some(true)) if task.is_object() => {
+        (Some(task), None, None | Some(true)) => {
             unmistakable(task, &["taskId"]).ok()?;
             task.get("taskId")?
         }

@@ -8,6 +8,7 @@ use wasm_bindgen_test::wasm_bindgen_test as test;
 mod answers;
 mod bodies;
 mod early;
+mod headers;
 mod ids;
 mod spellings;
 mod lists;
@@ -287,45 +288,6 @@ fn without_rules_prompts_and_resources_are_denied_as_tools_are() {
     }
 }
 
-#[test]
-fn a_batch_passes_whole_or_not_at_all_and_counts_each_call() {
-    let reader = reader();
-    let mut gate = server(json!({}));
-    let post = |gate: &mut Gate, era: &str, token: Option<&str>, calls: &[Value]| {
-        send_raw(gate, era, token, json!(calls).to_string().as_bytes())
-    };
-    let (read, add, help) = (tool("list_notes"), tool("add_note"), tool("help"));
-    assert_eq!(post(&mut gate, LEGACY[0], Some(&reader), &[read.clone(), help.clone()]).status(), 200);
-    assert_eq!(post(&mut gate, LEGACY[0], None, &[help.clone(), help.clone()]).status(), 200);
-    let got = post(&mut gate, LEGACY[0], Some(&reader), &[read.clone(), add.clone()]);
-    assert_eq!((got.status(), &got.body()["id"]), (403, &Value::Null));
-    assert!(challenge(&got).contains("scope=\"tool:read tool:write\""));
-    let got = post(&mut gate, LEGACY[0], None, &[help.clone(), read.clone()]);
-    assert!(got.status() == 401 && challenge(&got).contains("scope=\"tool:read\""));
-    for era in [LEGACY[1], LEGACY[2]] {
-        assert_eq!(post(&mut gate, era, Some(&reader), std::slice::from_ref(&read)).status(), 400, "{era}");
-    }
-    assert_eq!(post(&mut gate, LEGACY[0], Some(&reader), &[]).status(), 400);
-
-    let mut gate = gate_with_limits(json!([
-        {"by": "user", "max": 5, "window": "60s"},
-        {"by": "user", "max": 2, "window": "60s", "tools": ["list_notes"]}
-    ]));
-    assert_eq!(post(&mut gate, LEGACY[0], Some(&reader), &[read.clone(), help.clone()]).status(), 200);
-    let got = post(&mut gate, LEGACY[0], Some(&reader), &[read.clone(), read.clone()]);
-    assert_eq!(
-        (got.status(), &got.body()["error"]["code"]),
-        (429, &json!(-32029)),
-        "one more would fit, two don't"
-    );
-    assert_eq!(send(&mut gate, LEGACY[0], Some(&reader), &read).status(), 200);
-    assert_eq!(
-        send(&mut gate, LEGACY[0], Some(&reader), &help).status(),
-        429,
-        "the rule before counted what this one refused"
-    );
-}
-
 fn gate_with_limits(limits: Value) -> Gate {
     gate(json!({"hold_headers": true, "rate_limits": limits, "routes": [{"path": "/mcp", "mcp": {
         "tools": {"list_notes": ["tool:read"], "add_note": ["tool:write"], "help": []}
@@ -392,9 +354,10 @@ fn meta_mode_answers_a_refused_call_of_a_tool_as_its_result() {
     for (token, body, status) in [
         (None, request("tools/list", json!({})), 401),
         (Some(reader.as_str()), tool("unheard_of"), 403),
+        (None, json!([tool("list_notes")]), 401),
         (None, json!({"jsonrpc": "2.0", "method": "tools/call", "params": {"name": "list_notes"}}), 401),
     ] {
-        let got = send(&mut gate, LEGACY[2], token, &body);
+        let got = send(&mut gate, LEGACY[0], token, &body);
         assert_eq!(
             (got.status(), got.body()["result"].is_null()),
             (status, true),

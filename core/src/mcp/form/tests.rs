@@ -30,6 +30,7 @@ fn lists_are_found_wherever_their_members_stand() {
         r#" { "result" : { "a" : [ {"tools":[]} , {} ] , "resources" : [] } } "#,
         r#"{"result":{"resourceTemplates":[]}}"#,
         r#"[{"method":"x"},{"result":{"tools":[]}}]"#,
+        r#"[{"result":{"tools":[]}},{"method":"x"},{"result":{"content":[]}}]"#,
         r#"[[{"result":{"tools":[]}}]]"#,
         r#"{"result":{"tools":{}}}"#,
         r#"{"result":{"tools":1e999,"x":NaN}}"#,
@@ -48,6 +49,7 @@ fn what_another_reader_could_find_counts() {
         r#"{"re\u0073ult":{"to\u006fls":[]}}"#,
         r#"{"\u0072\u0065\u0073\u0075\u006c\u0074":{"\u0074ools":[]}}"#,
         r#"{"RESULT":{"Tools":[]}}"#,
+        r#"{"Result":{"tools":[],"content":[]}}"#,
         r#"{"result":{"TOOL\u017f":[]}}"#,
         r#"{"result\u0000x":{"tools\u0000":[]}}"#,
         r#"{"result":{"tools":[],"Content":[]}}"#,
@@ -60,6 +62,9 @@ fn what_another_reader_could_find_counts() {
     assert_eq!(form(b"{\"result\":{\"to\xffols\":[]}}"), Form::List);
     let long = format!("{{\"result\":{{\"tools\\u0000{}\":[]}}}}", "x".repeat(500));
     check(&long, Form::List);
+    // Kept whole, and no JSON: nobody knows what it is to others.
+    let odd = format!("{{\"result\":{{\"to\\x6fls{}\":[]}}}}", "x".repeat(MAX_NAME - 8));
+    check(&odd, Form::List);
     // What some readers drop makes a long name a short one.
     for dropped in [b"\\ud800".as_slice(), b"\\uDFFF", b"\xff", b"\xc3"] {
         let text = [b"{\"result\":{\"to".as_slice(), &dropped.repeat(200), b"ols\":[]}}"].concat();
@@ -67,8 +72,11 @@ fn what_another_reader_could_find_counts() {
         let text = [b"{\"".as_slice(), &dropped.repeat(200), b"result\":{\"tools\":[]}}"].concat();
         assert_eq!(form(&text), Form::List);
     }
-    let plain = format!("{{\"result\":{{\"{}\\u00e9\":[]}}}}", "to\u{e9}ols\\n".repeat(50));
-    check(&plain, Form::Other);
+    // Wherever what is kept of it ends.
+    for before in 0..9 {
+        let name = ["x".repeat(before), "to\u{e9}ols\\n".repeat(50)].concat();
+        check(&format!("{{\"result\":{{\"{name}\\u00e9\":[]}}}}"), Form::Other);
+    }
 }
 
 #[test]
@@ -112,11 +120,16 @@ fn what_is_not_json_is_broken() {
         r#"{"params":{/*"*/},"result":{"tools":[]}}"#,
         "\u{feff}{\"result\":{\"tools\":[]}}",
         r#"{"a":[}]"#,
+        r#"{"a":[1}}"#,
+        r#"[{"a":1]]"#,
+        r#"{"a":1}}"#,
+        "1]",
         r#"{"a" 1}"#,
         r#"{"a":1,}"#,
         r#"[1,]"#,
         r#"[1 2]"#,
         "]",
+        r#"7,{"result":{"tools":[]}}"#,
         "x {",
         ",",
     ] {

@@ -43,6 +43,7 @@ fn an_answer_is_read_by_its_form_whatever_was_asked() {
         }
         for bad in [
             r#"{"id":7,"result":{"tools":{}}}"#,
+            r#"{"id":7,"result":{"tools":[{}]}}"#,
             r#"{"id":7,"result":{"content":[]},"result":{"tools":[]}}"#,
             r#"{"id":7,"result":{"to\u006fls":[],"tools":[]}}"#,
             r#"{id:7,result:{tools:['purge']}}"#,
@@ -87,6 +88,8 @@ fn a_long_answer_flows_until_it_could_be_a_list() {
     );
     assert_eq!(run(&[r#"{"id":7,"result":{"tools":[]"#, "}}"]), [Watch::Hold, Watch::Read]);
     assert_eq!(run(&[r#"{"id":7,"result":{"#, "}}"]), [Watch::Hold, Watch::Pass], "no list, and no task");
+    assert_eq!(run(&[r#"{"id":7,"result":{"taskId":"t-1""#, "}}"]), [Watch::Hold, Watch::Read]);
+    assert_eq!(run(&[r#"{"id":7,"result":{"x":"t-1""#, "}}"]), [Watch::Hold, Watch::Pass], "nobody reads it");
 }
 
 /// The host ends a stream over a text that it can't hold.

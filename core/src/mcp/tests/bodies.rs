@@ -1,4 +1,4 @@
-//! Bodies and headers that could be read in two ways, or not at all.
+//! Bodies that could be read in two ways, or not at all.
 
 use super::*;
 #[cfg(target_arch = "wasm32")]
@@ -187,81 +187,6 @@ fn a_body_of_another_type_or_over_the_cap_is_refused() {
 }
 
 #[test]
-fn headers_and_body_of_the_newest_era_must_agree() {
-    let mut gate = server(
-        json!({"tools": {"list_notes": [], "n\u{f6}te": [], "purge": []}, "prompts": {"unlisted": "allow"}, "resources": {"unlisted": "allow"}}),
-    );
-    let good = reader();
-    const ENCODED: &str = "=?base64?bsO2dGU=?=";
-    type Headers = &'static [(&'static str, &'static str)];
-    let rows: [(Headers, Value, u16); 21] = [
-        (&[("mcp-method", "tools/call"), ("mcp-name", "list_notes")], tool("list_notes"), 200),
-        (&[("mcp-method", "tools/call"), ("mcp-name", ENCODED)], tool("n\u{f6}te"), 200),
-        (
-            &[("mcp-method", "tools/call"), ("mcp-name", "=?base64?bGlzdF9ub3Rlcw==?=")],
-            tool("list_notes"),
-            200,
-        ),
-        (&[("mcp-method", "tools/call"), ("mcp-name", "purge")], tool("list_notes"), 400),
-        (&[("mcp-method", "tools/call"), ("mcp-name", "list_notes")], tool("purge"), 400),
-        (&[("mcp-method", "tools/call"), ("mcp-name", "LIST_NOTES")], tool("list_notes"), 400),
-        (&[("mcp-method", "tools/call")], tool("list_notes"), 400),
-        (&[("mcp-name", "list_notes")], tool("list_notes"), 400),
-        (&[], tool("list_notes"), 400),
-        (&[("mcp-method", "tools/list")], tool("list_notes"), 400),
-        (&[("mcp-method", "TOOLS/CALL"), ("mcp-name", "list_notes")], tool("list_notes"), 400),
-        (&[("mcp-method", "tools/call"), ("mcp-name", "=?base64?!!?=")], tool("list_notes"), 400),
-        (&[("mcp-method", "tools/call"), ("mcp-name", "=?base64?bGlzdF9ub3Rlcw?=")], tool("list_notes"), 400),
-        (&[("mcp-method", "tools/list")], request("tools/list", json!({})), 200),
-        (&[("mcp-method", "tools/list"), ("mcp-name", "x")], request("tools/list", json!({})), 400),
-        (
-            &[("mcp-method", "resources/read"), ("mcp-name", "a://b")],
-            request("resources/read", json!({"uri": "a://b"})),
-            200,
-        ),
-        (
-            &[("mcp-method", "resources/read"), ("mcp-name", "a://c")],
-            request("resources/read", json!({"uri": "a://b"})),
-            400,
-        ),
-        (
-            &[("mcp-method", "prompts/get"), ("mcp-name", "p")],
-            request("prompts/get", json!({"name": "p"})),
-            200,
-        ),
-        (&[("mcp-method", "ping")], json!([request("ping", json!({}))]), 400),
-        (&[("mcp-method", "ping")], json!({"jsonrpc": "2.0", "id": 1, "result": {}}), 400),
-        (
-            &[("mcp-method", "ping")],
-            request("ping", json!({"_meta": {"io.modelcontextprotocol/protocolVersion": "2025-11-25"}})),
-            400,
-        ),
-    ];
-    for (headers, body, status) in rows {
-        let auth = format!("Bearer {good}");
-        let mut all = vec![("mcp-protocol-version", NEWEST), ("authorization", auth.as_str())];
-        all.extend(headers);
-        let (got, _) = gate.post("/mcp", &all, body.to_string().as_bytes());
-        assert_eq!(got.status(), status, "{headers:?} {body}");
-        if status == 400 && !body.is_array() && body.get("method").is_some() {
-            assert_eq!(got.body()["error"]["code"], json!(-32020), "{headers:?} {body}");
-        }
-    }
-    let two = [
-        ("mcp-name", "list_notes"),
-        ("mcp-name", "purge"),
-        ("mcp-protocol-version", NEWEST),
-        ("mcp-method", "tools/call"),
-    ];
-    let (got, _) = gate.post("/mcp", &two, tool("list_notes").to_string().as_bytes());
-    assert_eq!(
-        (got.status(), &got.body()["error"]["code"]),
-        (400, &json!(-32600)),
-        "two headers, in the form of MCP"
-    );
-}
-
-#[test]
 fn an_answer_to_the_server_needs_a_token_and_is_none_of_the_newest_era() {
     let mut gate = server(json!({"lazy_auth": ["ping"]}));
     for body in
@@ -273,104 +198,6 @@ fn an_answer_to_the_server_needs_a_token_and_is_none_of_the_newest_era() {
             assert_eq!(send_raw(&mut gate, era, Some(&nobody()), text.as_bytes()).status(), 200);
         }
     }
-}
-
-#[test]
-fn headers_of_older_eras_allow_nothing() {
-    let mut gate = server(json!({}));
-    let auth = format!("Bearer {}", reader());
-    for era in LEGACY {
-        for (name, expect) in [("help", 400), ("add_note", 403)] {
-            let spoofed = [
-                ("mcp-protocol-version", era),
-                ("mcp-method", "tools/call"),
-                ("mcp-name", name),
-                ("mcp-session-id", "x"),
-                ("authorization", auth.as_str()),
-            ];
-            let (got, _) = gate.post("/mcp", &spoofed, tool("add_note").to_string().as_bytes());
-            assert_eq!(got.status(), expect, "{era} {name}");
-        }
-    }
-}
-
-/// A good token's call is refused with the body, where the headers can wait for it: headers that disagree
-/// with it come first.
-#[test]
-fn what_the_headers_refuse_needs_no_body_and_what_they_allow_does() {
-    headers_refuse(true);
-    headers_refuse(false);
-}
-
-fn headers_refuse(held: bool) {
-    let mut gate = server_of(held, json!({}));
-    let refused = if held { 102 } else { 403 };
-    let auth = format!("Bearer {}", reader());
-    let ask = |gate: &mut Gate, name: &str, auth: Option<&str>| {
-        let mut headers = vec![
-            ("mcp-protocol-version", NEWEST),
-            ("content-type", "application/json"),
-            ("mcp-method", "tools/call"),
-            ("mcp-name", name),
-        ];
-        headers.extend(auth.map(|auth| ("authorization", auth)));
-        gate.send("POST", "/mcp", &headers)
-    };
-    for (name, auth, status) in [
-        ("add_note", Some(auth.as_str()), refused),
-        ("unheard_of", Some(auth.as_str()), refused),
-        ("list_notes", None, 401),
-        ("list_notes", Some("Bearer a.b.c"), 401),
-        ("list_notes", Some(auth.as_str()), 102),
-        ("help", None, 102),
-    ] {
-        let got = ask(&mut gate, name, auth);
-        assert_eq!(got.status(), status, "{name} {got:?}");
-        assert_eq!(
-            status == 102,
-            matches!(got, Got::Reads(_, ref edits) if edits.is_none() == held),
-            "{name}"
-        );
-    }
-    assert_eq!(gate.record["tool"], "help");
-}
-
-#[test]
-fn where_headers_leave_early_they_say_who_calls_and_the_body_still_decides() {
-    let mut gate = gate(json!({"hold_headers": false, "routes": [{"path": "/mcp", "mcp": {
-        "tools": {"help": "public", "list_notes": ["tool:read"], "add_note": ["tool:write"]}}}]}));
-    let auth = format!("Bearer {}", reader());
-    let headers =
-        [("content-type", "application/json"), ("authorization", auth.as_str()), ("x-user-id", "evil")];
-    let Got::Reads(_, Some(edits)) = gate.send("POST", "/mcp", &headers) else { panic!() };
-    assert_eq!(edits.set, [("x-user-id".to_owned(), "auth0|ann".to_owned())]);
-    assert!(["authorization", "x-user-id"].iter().all(|name| edits.removes(name)));
-    let Got::Reads(_, Some(edits)) = gate.send("POST", "/mcp", &headers[..1]) else { panic!() };
-    assert!(edits.set.is_empty(), "nobody has signed in");
-    let post = |gate: &mut Gate, name: &str| {
-        gate.post("/mcp", &headers[1..2], tool(name).to_string().as_bytes()).0.status()
-    };
-    assert_eq!((post(&mut gate, "list_notes"), post(&mut gate, "add_note")), (200, 403));
-}
-
-/// The identity has left with the headers: a token that wasn't good then isn't good for the body, whatever
-/// has changed since.
-#[test]
-fn headers_that_left_without_an_identity_are_followed_by_no_body() {
-    let mut gate =
-        gate(json!({"hold_headers": false, "routes": [{"path": "/mcp", "mcp": {"tools": {"whoami": []}}}]}));
-    let early = token().claim("nbf", NOW_S + 61).mint();
-    let auth = format!("Bearer {early}");
-    let headers = [("content-type", "application/json"), ("authorization", auth.as_str())];
-    let Got::Reads(exchange, Some(edits)) = gate.send("POST", "/mcp", &headers) else { panic!() };
-    assert!(edits.set.is_empty(), "nobody is named");
-    gate.now_ms += 5_000;
-    let got = gate.body(*exchange, tool("whoami").to_string().as_bytes());
-    assert_eq!(got.status(), 401, "{got:?}");
-    assert!(challenge(&got).contains("error=\"invalid_token\""));
-    let Got::Reads(exchange, Some(edits)) = gate.send("POST", "/mcp", &headers) else { panic!() };
-    assert_eq!(edits.set.len(), 1);
-    assert_eq!(gate.body(*exchange, tool("whoami").to_string().as_bytes()).status(), 200);
 }
 
 /// With another signature.
@@ -452,7 +279,48 @@ fn who_holds_a_body_for_too_long_is_told_so() {
 }
 
 #[test]
-fn a_batch_asks_for_sixteen_lists_at_most_with_a_token_or_without() {
+fn a_batch_passes_whole_or_not_at_all_and_counts_each_call() {
+    let reader = reader();
+    let mut gate = server(json!({}));
+    let post = |gate: &mut Gate, era: &str, token: Option<&str>, calls: &[Value]| {
+        send_raw(gate, era, token, json!(calls).to_string().as_bytes())
+    };
+    let (read, add, help) = (tool("list_notes"), tool("add_note"), tool("help"));
+    assert_eq!(post(&mut gate, LEGACY[0], Some(&reader), &[read.clone(), help.clone()]).status(), 200);
+    assert_eq!(post(&mut gate, LEGACY[0], None, &[help.clone(), help.clone()]).status(), 200);
+    for calls in [&[read.clone(), add.clone()][..], std::slice::from_ref(&add)] {
+        let got = post(&mut gate, LEGACY[0], Some(&reader), calls);
+        assert_eq!((got.status(), &got.body()["id"]), (403, &Value::Null));
+        assert!(challenge(&got).contains("scope=\"tool:read tool:write\""));
+    }
+    let got = post(&mut gate, LEGACY[0], None, &[help.clone(), read.clone()]);
+    assert!(got.status() == 401 && challenge(&got).contains("scope=\"tool:read\""));
+    for era in [LEGACY[1], LEGACY[2]] {
+        assert_eq!(post(&mut gate, era, Some(&reader), std::slice::from_ref(&read)).status(), 400, "{era}");
+    }
+    assert_eq!(post(&mut gate, LEGACY[0], Some(&reader), &[]).status(), 400);
+
+    let mut gate = gate_with_limits(json!([
+        {"by": "user", "max": 5, "window": "60s"},
+        {"by": "user", "max": 2, "window": "60s", "tools": ["list_notes"]}
+    ]));
+    assert_eq!(post(&mut gate, LEGACY[0], Some(&reader), &[read.clone(), help.clone()]).status(), 200);
+    let got = post(&mut gate, LEGACY[0], Some(&reader), &[read.clone(), read.clone()]);
+    assert_eq!(
+        (got.status(), &got.body()["error"]["code"]),
+        (429, &json!(-32029)),
+        "one more would fit, two don't"
+    );
+    assert_eq!(send(&mut gate, LEGACY[0], Some(&reader), &read).status(), 200);
+    assert_eq!(
+        send(&mut gate, LEGACY[0], Some(&reader), &help).status(),
+        429,
+        "the rule before counted what this one refused"
+    );
+}
+
+#[test]
+fn a_batch_has_a_hundred_messages_and_asks_for_sixteen_lists_at_most() {
     let mut gate = server(json!({"lazy_auth": ["tools/list", "prompts/list", "ping"]}));
     let batch = |lists: usize, others: usize| {
         let of = |method: &'static str| move |_| request(method, json!({}));
@@ -467,5 +335,8 @@ fn a_batch_asks_for_sixteen_lists_at_most_with_a_token_or_without() {
             let got = send(&mut gate, LEGACY[0], token, &batch(lists, others));
             assert_eq!(got.status(), expect, "{token:?} {lists} {others}");
         }
+    }
+    for (messages, expect) in [(100, 200), (101, 400)] {
+        assert_eq!(send(&mut gate, LEGACY[0], Some(&reader), &batch(0, messages)).status(), expect);
     }
 }

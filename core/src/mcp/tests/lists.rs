@@ -157,6 +157,14 @@ fn every_other_byte_stays() {
         own("help", "[{\"type\":\"noauth\"}]")
     );
     assert_eq!(got, expect);
+    // It says all of it already.
+    let again = gate.world(|world| exchange.on_response_body(world, Some(got.as_bytes())));
+    assert!(matches!(again, FilteredBody::Unchanged), "{again:?}");
+    let first = shown(&gate, &mut exchange, "application/json", &tools(&["help", "purge"])).unwrap();
+    assert!(
+        first.contains(&format!("\"tools\": [ {} ] ,", own("help", "[{\"type\":\"noauth\"}]"))),
+        "{first}"
+    );
     let none = shown(&gate, &mut exchange, "application/json", &tools(&["purge", "add_note"])).unwrap();
     assert!(none.contains("\"tools\": [ ]"), "{none}");
     for same in [

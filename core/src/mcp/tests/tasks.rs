@@ -230,6 +230,7 @@ fn an_id_in_another_spelling_is_the_same_task() {
             ][..],
         ),
         ("01ARZ3NDEKTSV4RRFFQ69G5FAV", &["01arz3ndektsv4rrffq69g5fav", "01ARZ3NDEktSV4RRFFQ69G5FAV"]),
+        ("sixteen-letters-", &["SIXTEEN-LETTERS-"]),
     ] {
         let mut gate = server(json!({"tasks": "allow"}));
         made(&mut gate, Some(&ann()), "add_note", &nested(id));
@@ -240,7 +241,8 @@ fn an_id_in_another_spelling_is_the_same_task() {
         }
     }
     let mut gate = server(json!({"tasks": "allow"}));
-    for (id, token) in [("1a", ann()), ("1A", ben())] {
+    for (id, token) in [("1a", ann()), ("1A", ben()), ("fifteen-letters", ann()), ("FIFTEEN-LETTERS", ben())]
+    {
         made(&mut gate, Some(&token), "whoami", &nested(id));
         assert_eq!(status(&mut gate, Some(&token), id), 200, "short ids count in letters of both cases");
     }

@@ -39,11 +39,11 @@ async fn the_feed_answers_to_envoy_alone() {
     assert_eq!(open.send(&router).await.0, StatusCode::FORBIDDEN);
     let wrong = call(Method::GET, "/internal/feed?after=0").header("x-gatewaystack-secret", "5ecre8");
     assert_eq!(wrong.send(&router).await.0, StatusCode::FORBIDDEN);
-    assert_eq!(asked("?after=x").send(&router).await.0, StatusCode::BAD_REQUEST);
     let (status, first) = asked("").send(&router).await;
     let epoch = first["epoch"].as_str().unwrap().to_owned();
     let expect = |version: u64, reset: bool, changes: Value| json!({ "epoch": epoch, "version": version, "reset": reset, "more": false, "changes": changes });
     assert_eq!((status, &first), (StatusCode::OK, &expect(0, true, json!([]))));
+    assert_eq!(asked("?after=x").send(&router).await.1, first, "whoever can't say what it has gets all");
     let policy = policy(folder.path(), "30d");
     operate::block(&policy, "user", "alice", None, Some("a test")).unwrap();
     let (_, page) = asked(&format!("?after=0&epoch={epoch}")).send(&router).await;

@@ -298,6 +298,15 @@ fn no_method_names_a_task_of_anothers() {
             }
         }
     }
+    // A server's own method may take a number, and find the task of that text.
+    for (id, number) in [("17", 17), ("-4", -4)] {
+        made(&mut gate, Some(&ann()), "whoami", &flat(id));
+        for method in of_servers {
+            let call = request(method, json!({"taskId": number}));
+            assert_eq!(send(&mut gate, LEGACY[2], Some(&ann()), &call).status(), 200, "{call}");
+            assert_eq!(send(&mut gate, LEGACY[2], Some(&ben()), &call).status(), 400, "{call}");
+        }
+    }
     let call = request("tools/call", json!({"name": "whoami", "arguments": {"taskId": "t-1"}}));
     assert_eq!(send(&mut gate, LEGACY[2], Some(&ben()), &call).status(), 200, "a tool's own");
     let [(mut gate, ..), ..] = modes();
