@@ -16,6 +16,8 @@ use std::sync::Arc;
 
 /// Longest string of a client's in a record, in bytes.
 const CUT: usize = 256;
+/// Bytes of most records.
+const CAPACITY: usize = 768;
 /// Scopes in a record, of those needed and of those there.
 const MAX_SCOPES: usize = 32;
 
@@ -99,6 +101,16 @@ impl Default for Outcome {
         let (decision, reason) = kind::GONE;
         Self { decision, reason, status: 0 }
     }
+}
+
+/// A member, which is `null` where there is nothing to say.
+macro_rules! optional {
+    ($out:ident, $name:literal, $value:expr) => {
+        match $value {
+            Some(value) => text(&mut $out, concat!(",\"", $name, "\":"), value),
+            None => $out.push_str(concat!(",\"", $name, "\":null")),
+        }
+    };
 }
 
 impl DecisionRecord {
@@ -213,48 +225,49 @@ impl DecisionRecord {
         let Stamp { vm, seq, secret, session_secret, address, now_us, latency_us } = *stamp;
         let caller = self.caller.as_deref();
         let issuer = caller.and_then(|principal| policy.issuers.get(principal.issuer().0));
-        let mut out = String::with_capacity(512);
+        let mut out = String::with_capacity(CAPACITY);
         out.push_str(",\"ts\":\"");
         write_time(&mut out, now_us);
-        text(&mut out, "\",\"request_id\":", Some(&self.request_id));
+        text(&mut out, "\",\"request_id\":", &self.request_id);
         let hashed = caller.filter(|_| policy.audit_subject == AuditSubject::Hash).map(|principal| {
             format!("{:016x}", hash::keyed(secret, &[b"subject", principal.user().as_bytes()]))
         });
         let subject = hashed.as_deref().or_else(|| caller.map(|principal| cut(principal.user())));
-        text(&mut out, ",\"sub\":", subject);
-        text(&mut out, ",\"tenant\":", caller.and_then(Principal::tenant).map(cut));
-        text(&mut out, ",\"issuer\":", issuer.map(|issuer| issuer.issuer.as_str()));
+        optional!(out, "sub", subject);
+        optional!(out, "tenant", caller.and_then(Principal::tenant).map(cut));
+        optional!(out, "issuer", issuer.map(|issuer| issuer.issuer.as_str()));
         let is_machine = caller.is_some_and(Principal::is_machine);
         out.push_str(if is_machine { ",\"machine\":true" } else { ",\"machine\":false" });
-        text(&mut out, ",\"method\":", Some(&self.method));
-        text(&mut out, ",\"path\":", Some(&self.path));
+        text(&mut out, ",\"method\":", &self.method);
+        text(&mut out, ",\"path\":", &self.path);
         let route = self.route.and_then(|RouteId(at)| policy.routes.get(at));
-        text(&mut out, ",\"route\":", route.map(|route| route.name.as_str()));
-        text(&mut out, ",\"tool\":", self.tool.as_deref());
-        text(&mut out, ",\"operation\":", self.operation.as_deref());
-        text(&mut out, ",\"decision\":", Some(self.outcome.decision));
-        text(&mut out, ",\"reason\":", Some(self.outcome.reason));
-        number(&mut out, ",\"latency_us\":", latency_us);
-        text(&mut out, ",\"policy\":", Some(&policy.revision));
-        out.push_str(",\"vm\":\"");
+        optional!(out, "route", route.map(|route| route.name.as_str()));
+        optional!(out, "tool", self.tool.as_deref());
+        optional!(out, "operation", self.operation.as_deref());
+        // Words of ours need no escape.
+        plain(&mut out, ",\"decision\":\"", self.outcome.decision);
+        plain(&mut out, "\",\"reason\":\"", self.outcome.reason);
+        number(&mut out, "\",\"latency_us\":", latency_us);
+        plain(&mut out, ",\"policy\":\"", &policy.revision);
+        out.push_str("\",\"vm\":\"");
         hex(&mut out, vm);
         number(&mut out, "\",\"seq\":", seq);
-        text(&mut out, ",\"client\":", caller.and_then(Principal::client).map(cut));
-        text(&mut out, ",\"agent\":null,\"actor\":", caller.and_then(Principal::actor).map(cut));
-        out.push_str(",\"rule\":null,\"session\":");
+        optional!(out, "client", caller.and_then(Principal::client).map(cut));
+        out.push_str(",\"agent\":null");
+        optional!(out, "actor", caller.and_then(Principal::actor).map(cut));
         match &self.session {
             Some(id) => {
-                out.push('"');
+                out.push_str(",\"rule\":null,\"session\":\"");
                 hex(&mut out, session(session_secret, id));
                 out.push('"');
             }
-            None => out.push_str("null"),
+            None => out.push_str(",\"rule\":null,\"session\":null"),
         }
         let trace_id = self.trace_id.as_ref().and_then(|id| std::str::from_utf8(id).ok());
-        text(&mut out, ",\"trace_id\":", trace_id);
-        text(&mut out, ",\"user_agent\":", self.user_agent.as_deref());
+        optional!(out, "trace_id", trace_id);
+        optional!(out, "user_agent", self.user_agent.as_deref());
         let address = address.and_then(|address| shown(address, policy.audit_address));
-        text(&mut out, ",\"address\":", address.as_deref());
+        optional!(out, "address", address.as_deref());
         if let Some(scopes) = &self.scopes {
             let [needed, have] = &**scopes;
             names(&mut out, ",\"needed\":[", needed);
@@ -262,9 +275,9 @@ impl DecisionRecord {
             out.push(']');
         }
         if let Some(shadow) = &self.shadow {
-            text(&mut out, ",\"shadow\":{\"decision\":", Some(shadow.decision));
-            text(&mut out, ",\"reason\":", Some(shadow.reason));
-            number(&mut out, ",\"status\":", shadow.status.into());
+            plain(&mut out, ",\"shadow\":{\"decision\":\"", shadow.decision);
+            plain(&mut out, "\",\"reason\":\"", shadow.reason);
+            number(&mut out, "\",\"status\":", shadow.status.into());
             out.push('}');
         }
         out
@@ -307,26 +320,36 @@ fn shown(address: IpAddr, how: AuditAddress) -> Option<String> {
 }
 
 fn hex(out: &mut String, number: u64) {
-    for shift in (0..16).rev() {
-        let digit = (number >> (4 * shift)) & 15;
-        out.push(char::from_digit(u32::try_from(digit).unwrap_or_default(), 16).unwrap_or('0'));
+    // Each nibble in a byte of its own, and each of these bytes a digit.
+    let spread = |half: u64| {
+        let half = (half | half << 16) & 0x0000_ffff_0000_ffff;
+        let half = (half | half << 8) & 0x00ff_00ff_00ff_00ff;
+        let nibbles = (half | half << 4) & 0x0f0f_0f0f_0f0f_0f0f;
+        let letters = ((nibbles + 0x0606_0606_0606_0606) >> 4) & 0x0101_0101_0101_0101;
+        (nibbles + 0x3030_3030_3030_3030 + letters * 0x27).to_be_bytes()
+    };
+    for half in [number >> 32, number & 0xffff_ffff] {
+        out.push_str(std::str::from_utf8(&spread(half)).unwrap_or_default());
     }
 }
 
 fn names(out: &mut String, before: &str, names: &[String]) {
     out.push_str(before);
     for (at, name) in names.iter().enumerate() {
-        text(out, if at > 0 { "," } else { "" }, Some(cut(name)));
+        text(out, if at > 0 { "," } else { "" }, cut(name));
     }
 }
 
-/// What comes before a value, and the value.
-fn text(out: &mut String, before: &str, value: Option<&str>) {
+/// What comes before a text, and the text.
+fn text(out: &mut String, before: &str, value: &str) {
     out.push_str(before);
-    match value {
-        Some(value) => write_string(out, value, 2 * CUT),
-        None => out.push_str("null"),
-    }
+    write_string(out, value, 2 * CUT);
+}
+
+/// The same of a text that needs no escape, up to its end.
+fn plain(out: &mut String, before: &str, value: &str) {
+    out.push_str(before);
+    out.push_str(value);
 }
 
 fn number(out: &mut String, before: &str, value: u64) {
