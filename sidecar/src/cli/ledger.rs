@@ -14,6 +14,8 @@ pub enum Command {
     /// Prints decision records, the oldest first, or counts them
     #[command(after_help = EXAMPLES)]
     Records(Records),
+    /// Prints decision records as they come, until it is ended
+    Tail(Tail),
     /// Refuses a caller from now on, whatever its token says
     Block {
         #[command(flatten)]
@@ -68,6 +70,24 @@ pub struct Records {
 }
 
 #[derive(Debug, Args)]
+pub struct Tail {
+    #[command(flatten)]
+    configuration: Configuration,
+    /// Begins with those that are not older than this: 30s, 5m, 1h or 7d; else with the next one
+    #[arg(long, value_name = "TIME", value_parser = span_ms)]
+    since: Option<i64>,
+    /// Those for which this is true: '{decision: {is: deny}}'
+    #[arg(long = "where", value_name = "CONDITION")]
+    condition: Option<String>,
+    /// Ends after so many
+    #[arg(long, value_name = "N")]
+    limit: Option<u64>,
+    /// A line of JSON for each, as it was written
+    #[arg(long)]
+    json: bool,
+}
+
+#[derive(Debug, Args)]
 pub struct Whom {
     #[command(flatten)]
     configuration: Configuration,
@@ -107,6 +127,10 @@ pub fn run(command: Command) -> ExitCode {
         Command::Records(Records { configuration, since, condition, by, limit, json }) => {
             let wanted = Wanted { since_ms: since, condition, by, limit, json };
             done(&configuration, |policy| operate::records(policy, &wanted))
+        }
+        Command::Tail(Tail { configuration, since, condition, limit, json }) => {
+            let wanted = Wanted { since_ms: since, condition, limit, json, ..Wanted::default() };
+            done(&configuration, |policy| operate::tail(policy, &wanted))
         }
         Command::Block { whom: Whom { configuration, kind, value }, span, why } => {
             done(&configuration, |policy| operate::block(policy, kind.name(), &value, span, why.as_deref()))

@@ -13,11 +13,14 @@ use serde_json::json;
 use sha2::{Digest as _, Sha256};
 use std::io::{ErrorKind, Read as _, Write};
 use std::path::Path;
+use std::time::Duration;
 
 /// Longest value that can be blocked, in bytes.
 const LONGEST_VALUE: usize = 1_024;
 /// Longest reason, in characters.
 const LONGEST_WHY: usize = 256;
+/// How often those who follow look for more.
+const LOOK: Duration = Duration::from_millis(200);
 /// A token may be longer than the hash of it that is kept.
 const LONGEST_INPUT: u64 = 64 * 1024;
 
@@ -47,21 +50,42 @@ pub struct Wanted {
 /// # Errors
 /// No ledger; a condition that isn't one; a member that there isn't.
 pub fn records(policy: &Policy, wanted: &Wanted) -> Result<(), Trouble> {
-    let condition =
-        wanted.condition.as_deref().map(super::condition::read).transpose().map_err(Trouble::Use)?;
     let by = wanted.by.iter().map(|name| member::named("by", name)).collect::<Result<Vec<_>, _>>();
     let by = by.map_err(Trouble::Use)?;
-    let db = existing(policy, Use::Search)?;
-    super::condition::prepare(&db).map_err(disk)?;
-    let since_us = wanted.since_ms.map(|ms| now_ms().saturating_sub(ms).saturating_mul(1_000));
-    let search = Search { since_us, condition, limit: wanted.limit };
-    let form = if wanted.json { Form::Json } else { Form::People };
+    let (db, search, form) = wanted.begun(policy)?;
     let mut out = Pipe { to: std::io::stdout().lock(), is_over: false };
     let done = match by.as_slice() {
         [] => search::records(&db, &search, form, &mut out),
         by => search::counts(&db, &search, by, form, &mut out),
     };
     if out.is_over { Ok(()) } else { done.map_err(Trouble::Other) }
+}
+
+/// Prints records as they come, until the process is ended or nobody reads any more.
+///
+/// # Errors
+/// No ledger; a condition that isn't one.
+pub fn tail(policy: &Policy, wanted: &Wanted) -> Result<(), Trouble> {
+    let (db, search, form) = wanted.begun(policy)?;
+    let mut out = Pipe { to: std::io::stdout().lock(), is_over: false };
+    let done = search::follow(&db, &search, form, &mut out, &mut || {
+        std::thread::sleep(LOOK);
+        true
+    });
+    if out.is_over { Ok(()) } else { done.map_err(Trouble::Other) }
+}
+
+impl Wanted {
+    /// The ledger, what is looked for there, and the form in which it is told.
+    fn begun(&self, policy: &Policy) -> Result<(Connection, Search, Form), Trouble> {
+        let condition = self.condition.as_deref().map(super::condition::read).transpose();
+        let condition = condition.map_err(Trouble::Use)?;
+        let db = existing(policy, Use::Search)?;
+        super::condition::prepare(&db).map_err(disk)?;
+        let since_us = self.since_ms.map(|ms| now_ms().saturating_sub(ms).saturating_mul(1_000));
+        let form = if self.json { Form::Json } else { Form::People };
+        Ok((db, Search { since_us, condition, limit: self.limit }, form))
+    }
 }
 
 /// Blocks a value, for so many milliseconds or for ever.

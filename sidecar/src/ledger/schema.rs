@@ -13,10 +13,10 @@ fn first() -> String {
         MEMBERS.iter().map(|member| format!("\"{}\" {},\n", member.name, column(member.kind))).collect();
     format!(
         "
-        -- A record; the order of ids is that in which they came. nulls has a bit for each column whose member
-        -- is there as null, and one more where ts is none (ts then has the time at which the record came); more
-        -- has the members without a column.
-        CREATE TABLE record (id INTEGER PRIMARY KEY, {columns} nulls INTEGER NOT NULL, more TEXT);
+        -- A record; the order of ids is that in which they came, and none is given twice. nulls has a bit for
+        -- each column whose member is there as null, and one more where ts is none (ts then has the time at
+        -- which the record came); more has the members without a column.
+        CREATE TABLE record (id INTEGER PRIMARY KEY AUTOINCREMENT, {columns} nulls INTEGER NOT NULL, more TEXT);
         CREATE INDEX record_ts ON record (ts);
         -- Where a file of records has been read to: everything before offset is in the ledger. head is the
         -- file's beginning, since a system gives numbers of files again.
@@ -31,7 +31,7 @@ fn first() -> String {
         ) WITHOUT ROWID;
         CREATE INDEX missing_untold ON missing (since_ms) WHERE told = 0;
         CREATE TABLE gap (
-            id INTEGER PRIMARY KEY, vm INTEGER NOT NULL, from_seq INTEGER NOT NULL, to_seq INTEGER NOT NULL, at INTEGER NOT NULL
+            id INTEGER PRIMARY KEY AUTOINCREMENT, vm INTEGER NOT NULL, from_seq INTEGER NOT NULL, to_seq INTEGER NOT NULL, at INTEGER NOT NULL
         );
         -- Who is refused, whatever his token says. lifted: when he was let in again.
         CREATE TABLE block (

@@ -71,6 +71,59 @@ pub fn records(db: &Connection, search: &Search, form: Form, out: &mut dyn Write
     out.write_all(text.as_bytes()).and_then(|()| out.flush()).map_err(|e| e.to_string())
 }
 
+/// Writes those that match as they come, a line for each: without `since_us`, those that come from now on.
+/// `rest` is asked for more whenever there is no more, and waits as long as it likes; `false`: enough.
+///
+/// # Errors
+/// The disk's, or that of `out`.
+pub fn follow(
+    db: &Connection,
+    search: &Search,
+    form: Form,
+    out: &mut dyn Write,
+    rest: &mut dyn FnMut() -> bool,
+) -> Result<(), String> {
+    let failed = |e: rusqlite::Error| format!("the ledger: {e}");
+    let mut left = search.limit.unwrap_or(u64::MAX);
+    let mut last = search.before_new(db).map_err(failed)?;
+    let mut text = if form == Form::People { show::HEADS.to_owned() } else { String::new() };
+    while left > 0 {
+        // What has come by now: the next look begins behind it, whatever matches.
+        let newest = newest(db).map_err(failed)?;
+        let mut seen = last;
+        let told = page(db, search, last, left.min(MOST as u64), |row| {
+            seen = row.get(0)?;
+            match form {
+                Form::Json => {
+                    show::json(row, &mut text)?;
+                    text.push('\n');
+                }
+                Form::People => show::line(row, &mut text)?,
+            }
+            Ok(text.len() < MOST_BYTES)
+        });
+        let (count, at) = told.map_err(failed)?;
+        left = left.saturating_sub(count);
+        out.write_all(text.as_bytes()).and_then(|()| out.flush()).map_err(|e| e.to_string())?;
+        text.clear();
+        if at.is_some() {
+            last = seen;
+            continue;
+        }
+        last = seen.max(newest);
+        if left > 0 && !rest() {
+            break;
+        }
+    }
+    Ok(())
+}
+
+/// The last record's id.
+fn newest(db: &Connection) -> rusqlite::Result<i64> {
+    let newest: Option<i64> = db.query_row("SELECT max(id) FROM record", [], |row| row.get(0))?;
+    Ok(newest.unwrap_or(0))
+}
+
 /// Tells records behind `last` while `tell` says so; how many, and the last one's id where there may be more.
 fn page(
     db: &Connection,
@@ -157,6 +210,15 @@ impl Search {
             .query_row("SELECT min(id) FROM record WHERE ts >= ?1", [since_us], |row| row.get(0))
             .optional()?;
         Ok(first.flatten().map_or(i64::MAX, |id| id.saturating_sub(1)))
+    }
+
+    /// The id behind which what is followed lies.
+    fn before_new(&self, db: &Connection) -> rusqlite::Result<i64> {
+        match self.since_us {
+            // Nothing is recent enough yet: all that comes is.
+            Some(_) => Ok(self.before_first(db)?.min(newest(db)?)),
+            None => newest(db),
+        }
     }
 
     /// What SQL asks of a row, and the values of its parameters.
