@@ -136,11 +136,15 @@ fn has_fresh_keys(world: &World<'_>, id: IssuerId) -> bool {
 ///
 /// # Errors
 /// It has ended since, its key is gone, or the issuer's keys are too old by now.
-pub fn again(world: &World<'_>, route: Option<&Route>, presented: Presented<'_>) -> Result<(), Refusal> {
+pub fn again(
+    world: &World<'_>,
+    route: Option<&Route>,
+    presented: Presented<'_>,
+) -> Result<Arc<Principal>, Refusal> {
     // It was counted before.
     let waited = Waited { feed: true, ..Waited::NOTHING };
     match authenticate(world, route, presented, waited, &mut Tally::default())? {
-        Caller::Known(_) => Ok(()),
+        Caller::Known(principal) => Ok(principal),
         // It has waited once.
         Caller::Needs(_) => Err(Refusal::KeysUnavailable(1)),
     }

@@ -59,6 +59,7 @@ impl Exchange {
         let refusal = match why {
             GaveUp::Room => Refusal::NoRoom,
             GaveUp::Time => Refusal::Slow,
+            GaveUp::Feed => Refusal::FeedStale,
         };
         facts.refuse(&refusal);
         let route = facts.route.and_then(|id| world.policy.routes.get(id.0));

@@ -15,10 +15,7 @@ use crate::hash::Secret;
 use crate::principal::Principal;
 use crate::record;
 use blocks::{Blocks, Kind, key};
-use control::Control;
-
-/// A new gateway holds requests so long, in milliseconds, until it knows who is blocked.
-pub const FIRST_WAIT_MS: u64 = 1_000;
+use control::{Control, FIRST_WAIT_MS};
 
 /// What a worker knows.
 #[derive(Debug, Default)]

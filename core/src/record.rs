@@ -119,7 +119,7 @@ impl DecisionRecord {
         self.path = cut(&request.target.path).to_owned();
         self.request_id = request.request_id.unwrap_or_default().to_owned();
         self.user_agent = request.user_agent.map(lossy);
-        self.session = request.mcp_session.map(|id| id.get(..CUT).unwrap_or(id).into());
+        self.session = request.mcp_session.map(Into::into);
         self.trace_id = request.traceparent.and_then(trace_id);
     }
 

@@ -2,6 +2,9 @@
 
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
+/// The end of the year 9999, the last that RFC 3339 can write.
+const LAST_MS: u64 = 253_402_300_799_999;
+
 /// Unix time in milliseconds.
 pub fn now_ms() -> i64 {
     let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
@@ -10,6 +13,6 @@ pub fn now_ms() -> i64 {
 
 /// RFC 3339 in UTC, to the millisecond.
 pub fn rfc3339(ms: i64) -> String {
-    let since = Duration::from_millis(u64::try_from(ms).unwrap_or(0));
+    let since = Duration::from_millis(u64::try_from(ms).unwrap_or(0).min(LAST_MS));
     humantime::format_rfc3339_millis(UNIX_EPOCH + since).to_string()
 }

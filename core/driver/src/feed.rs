@@ -58,7 +58,7 @@ impl Follower {
             control.take_lease(holder, now_ms, settings.interval_ms).then_some(*control)
         });
         let Ok(Some(control)) = taken else { return None };
-        self.feed.see(&control);
+        self.look(gateway, &control);
         let at = match &self.pages {
             // Somebody else has published meanwhile: what came so far is void.
             Some(pages) if pages.from != self.published.place() => {
@@ -72,11 +72,16 @@ impl Follower {
     }
 
     fn look(&mut self, gateway: &Gateway, seen: &Control) {
-        self.feed.see(seen);
         let at = Place { epoch: seen.epoch, version: seen.version };
         if at != self.published.place() {
             // What can't be read now is read at the next look.
             let _ = self.published.sync(&*gateway.table, &mut self.feed.blocks);
+        }
+        // How old it is counts for those alone who have it.
+        if at == self.published.place() {
+            self.feed.see(seen);
+        } else {
+            self.feed.began_at = seen.began_at;
         }
     }
 
@@ -145,7 +150,7 @@ impl Follower {
         }
         let updated = control::update(&*gateway.table, |control| {
             control.succeed(holder, now_ms, settings.interval_ms, more);
-            if !more {
+            if !more && is_new {
                 (control.epoch, control.version) = (place.epoch, place.version);
             }
             *control

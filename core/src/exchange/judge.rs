@@ -213,8 +213,8 @@ fn after_limits(
     facts: &mut DecisionRecord,
 ) -> Result<Verdict, Refusal> {
     let of_route = case.route.map(|(_, route)| route);
-    authenticate::again(world, of_route, case.request.presented)?;
-    authorize::check_feed(world, case.request, &uncounted.principal)?;
+    let principal = authenticate::again(world, of_route, case.request.presented)?;
+    authorize::check_feed(world, case.request, &principal)?;
     if let Some(mcp) = McpRoute::of(case.route) {
         return mcp::after_limits(world, case, &mcp, uncounted, answer, known, facts);
     }

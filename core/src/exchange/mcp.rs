@@ -368,8 +368,9 @@ fn before_body(
             },
         };
         // A session that isn't the caller's must not leave with them either.
-        if principal.is_some() {
-            session(world, case, route, principal.as_deref())?;
+        if let Some(principal) = &principal {
+            authorize::check_feed(world, request, principal)?;
+            session(world, case, route, Some(principal))?;
         }
         let edits = authorize::edits(world.policy, request, Some(route.route), principal.as_deref());
         sender_is = principal;

@@ -120,6 +120,8 @@ pub enum GaveUp {
     Room,
     /// Its body takes too long.
     Time,
+    /// There is no room to wait until it is known who is blocked.
+    Feed,
 }
 
 /// What judging came to.

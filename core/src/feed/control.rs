@@ -3,11 +3,15 @@
 
 use crate::shared::{SharedTable, TableFault, swap};
 
+/// A new gateway holds requests so long, in milliseconds, until it knows who is blocked.
+pub const FIRST_WAIT_MS: u64 = 1_000;
 /// Time-out of one question, in milliseconds.
 pub const TIMEOUT_MS: u64 = 2_000;
 const LEASE_MS: u64 = TIMEOUT_MS + 500;
 /// After a failure, at least.
 const PAUSE_MS: u64 = 500;
+/// The same while requests wait for the first answer.
+const FIRST_PAUSE_MS: u64 = 100;
 
 /// The cell.
 pub const CELL: &str = "gatewaystack.feed.control";
@@ -87,14 +91,16 @@ impl Control {
         if more {
             self.next_at = now;
         } else {
-            (self.fetched_at, self.next_at) = (now, now + interval_ms);
+            // A worker looks about as often as that: what is due a little later would wait for its next look.
+            (self.fetched_at, self.next_at) = (now, now + interval_ms / 4 * 3);
         }
         self.release(holder);
     }
 
     /// None came, or one that isn't understood.
     pub fn fail(&mut self, holder: u64, now: u64, interval_ms: u64) {
-        self.next_at = now + interval_ms.max(PAUSE_MS);
+        let is_awaited = self.fetched_at == 0 && now.saturating_sub(self.began_at) < FIRST_WAIT_MS;
+        self.next_at = now + if is_awaited { FIRST_PAUSE_MS } else { interval_ms.max(PAUSE_MS) };
         self.release(holder);
     }
 

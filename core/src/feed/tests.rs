@@ -60,7 +60,7 @@ fn an_answer_is_understood_as_a_whole_or_not_at_all() {
         ("/changes/0/block/0", json!("User")),
         ("/changes/0/block/1", json!(7)),
         ("/changes/0/block/2", json!(-1)),
-        ("/changes/0/block/2", json!(4_294_967_296u64)),
+        ("/changes/0/block/2", json!(1.5)),
         ("/changes/0/lift", json!(["user", "ann"])),
         ("/changes/2/lift/0", json!("planet")),
     ] {
@@ -71,6 +71,9 @@ fn an_answer_is_understood_as_a_whole_or_not_at_all() {
         }
         assert_eq!(read(&bad), None, "{pointer} = {value}");
     }
+    let mut long = good.clone();
+    long["changes"][1]["block"][2] = json!(4_294_967_296u64);
+    assert_eq!(read(&long).unwrap().changes[1].until_s, Some(0), "for ever");
     let mut short = good.clone();
     short["changes"][0]["block"].as_array_mut().unwrap().pop();
     assert_eq!(read(&short), None);
@@ -207,14 +210,20 @@ fn one_worker_asks_at_a_time_and_a_dead_one_stops_nobody() {
     control.succeed(1, now, 1_000, false);
     assert!(control.lease_until > 0, "it isn't the first one's any more");
     control.succeed(2, now, 1_000, false);
-    assert_eq!((control.fetched_at, control.next_at, control.lease_until), (now, now + 1_000, 0));
-    assert!(!control.take_lease(1, now + 999, 1_000) && control.take_lease(1, now + 1_000, 1_000));
+    assert_eq!((control.fetched_at, control.next_at, control.lease_until), (now, now + 750, 0));
+    assert!(!control.take_lease(1, now + 749, 1_000) && control.take_lease(1, now + 750, 1_000));
     control.succeed(1, now + 1_000, 1_000, true);
     assert_eq!(control.fetched_at, now, "a page isn't all");
     assert!(control.take_lease(1, now + 1_000, 1_000), "the next page is asked for at once");
     control.fail(1, now + 1_100, 100);
     assert!(!control.take_lease(1, now + 1_599, 100) && control.take_lease(1, now + 1_600, 100));
     assert_eq!(control.fetched_at, now);
+    // Requests wait for the first answer: it is asked for again soon, and less often once they don't.
+    let mut first = Control { began_at: now, ..Control::default() };
+    first.fail(1, now + 10, 60_000);
+    assert_eq!(first.next_at, now + 110);
+    first.fail(1, now + 1_000, 60_000);
+    assert_eq!(first.next_at, now + 61_000);
     // A clock that was set back by an hour.
     let mut control = Control { next_at: 3_700_000, lease_until: 3_700_000, began_at: 3_600_000, ..control };
     assert!(control.take_lease(2, 100_000, 1_000));

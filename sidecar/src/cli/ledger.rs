@@ -21,7 +21,7 @@ pub enum Command {
         #[command(flatten)]
         whom: Whom,
         /// For so long, as 30s, 15m, 1h or 7d; for ever without it
-        #[arg(long = "for", value_name = "TIME", value_parser = span_ms)]
+        #[arg(long = "for", value_name = "TIME", value_parser = block_ms)]
         span: Option<i64>,
         /// Why, for those who look at it later
         #[arg(long, value_name = "TEXT")]
@@ -158,6 +158,15 @@ fn done(configuration: &Configuration, work: impl FnOnce(&Policy) -> Result<(), 
     ExitCode::from(code)
 }
 
+/// Ten years: whoever wants more wants a block for ever.
+const LONGEST_BLOCK_MS: i64 = 3_660 * 86_400_000;
+
+/// A time for which a block may hold.
+fn block_ms(text: &str) -> Result<i64, String> {
+    let longest = || "expected at most 3660d; without --for it holds until it is lifted".to_owned();
+    span_ms(text).and_then(|ms| if ms <= LONGEST_BLOCK_MS { Ok(ms) } else { Err(longest()) })
+}
+
 /// A number and `s`, `m`, `h` or `d`, in milliseconds.
 fn span_ms(text: &str) -> Result<i64, String> {
     let unit = match text.chars().last() {
@@ -178,7 +187,13 @@ fn span_ms(text: &str) -> Result<i64, String> {
 
 #[cfg(test)]
 mod tests {
-    use super::span_ms;
+    use super::{block_ms, span_ms};
+
+    #[test]
+    fn a_block_holds_for_ten_years_at_most() {
+        assert_eq!(block_ms("3660d"), Ok(316_224_000_000));
+        assert!(block_ms("3661d").is_err() && block_ms("87841h").is_err() && block_ms("36500d").is_err());
+    }
 
     #[test]
     fn a_time_is_a_number_and_a_unit() {

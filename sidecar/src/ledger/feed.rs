@@ -19,6 +19,14 @@ pub struct Page {
     pub changes: Vec<Value>,
 }
 
+/// From now on it is another history, whatever versions say: for each start of the process that answers.
+///
+/// # Errors
+/// The disk's.
+pub fn begin_epoch(db: &Connection) -> rusqlite::Result<()> {
+    db.execute("UPDATE note SET value = lower(hex(randomblob(8))) WHERE name = 'ledger_id'", []).map(drop)
+}
+
 /// The page behind `after`.
 ///
 /// # Errors
@@ -50,7 +58,9 @@ pub fn page(db: &mut Connection, after: i64, epoch: &str) -> rusqlite::Result<Pa
         let (kind, value): (String, String) = (row.get(0)?, row.get(1)?);
         // Quotes may be escaped.
         bytes += kind.len() + 2 * value.len() + 40;
+        // What ends when nobody is left holds for ever.
         let until = row.get::<_, Option<i64>>(2)?.map_or(0, |ms| ms.saturating_add(999) / 1_000);
+        let until = u32::try_from(until).unwrap_or(0);
         let is_lifted: bool = row.get(4)?;
         page.version = row.get(3)?;
         page.changes.push(match is_lifted {

@@ -75,7 +75,11 @@ impl Follower {
     /// The disk's: nothing is lost, and nothing skipped.
     pub fn fill(&mut self) -> std::io::Result<bool> {
         if self.file.is_none() {
-            self.go_on_with(regular(&self.path)?)?;
+            let file = regular(&self.path)?;
+            if file.is_none() && self.path.exists() {
+                return Err(std::io::Error::other(format!("{} is no file", self.path.display())));
+            }
+            self.go_on_with(file)?;
         }
         if self.buffer.len() >= self.room && self.has_line() {
             return Ok(true);

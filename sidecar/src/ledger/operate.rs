@@ -175,13 +175,24 @@ fn value_of(kind: &str, value: &str) -> Result<String, Trouble> {
         let input = std::io::stdin().lock().take(LONGEST_INPUT);
         let failed = |e| Trouble::Other(format!("can't read standard input: {e}"));
         std::io::BufReader::new(input).read_to_string(&mut read).map_err(failed)?;
-        read.trim_end_matches(['\r', '\n'])
+        read.as_str()
     } else {
         value
     };
-    if kind == "token" && is_jwt(value) {
-        let hash = Sha256::digest(value.as_bytes());
-        return Ok(hash.iter().fold("sha256:".to_owned(), |text, byte| text + &format!("{byte:02x}")));
+    // No name begins or ends with a blank: one that is there came with a copy.
+    let value = value.trim_ascii();
+    if kind == "token" {
+        let bare = value.split_once(' ').filter(|(scheme, _)| scheme.eq_ignore_ascii_case("bearer"));
+        let value = bare.map_or(value, |(_, token)| token.trim_ascii());
+        if is_jwt(value) {
+            let hash = Sha256::digest(value.as_bytes());
+            return Ok(hash.iter().fold("sha256:".to_owned(), |text, byte| text + &format!("{byte:02x}")));
+        }
+        if value.starts_with("eyJ") || value.contains(char::is_whitespace) {
+            return Err(Trouble::Use(
+                "VALUE: expected a token (three parts with dots between them), or its `jti`".to_owned(),
+            ));
+        }
     }
     if value.is_empty() || value.len() > LONGEST_VALUE || value.chars().any(char::is_control) {
         return Err(Trouble::Use(format!(

@@ -1,7 +1,7 @@
 //! What is forgotten. In: how long and how much is kept. Out: the oldest records are gone, a few at a time,
 //! so that what comes in isn't held up.
 
-use super::database::{PAGE, journal_bytes};
+use super::database::{PAGE, journal_bytes, journal_limit};
 use gatewaystack_core::config::policy::Policy;
 use rusqlite::{Connection, OptionalExtension as _};
 use std::path::Path;
@@ -12,8 +12,8 @@ const STEP: i64 = 4_000;
 const PAGES: u64 = 256;
 /// Left empty, where there is so much.
 const ROOM: u64 = 64 * 1024 * 1024;
-/// What a VM sent is known for at least so long.
-const DAY_MS: i64 = 24 * 3_600 * 1_000;
+/// What a VM sent is known for at least so long: one that says nothing for a while has lost nothing.
+const VM_MS: i64 = 30 * 24 * 3_600 * 1_000;
 
 /// How long records are kept, and how much there may be of database and journal.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -49,7 +49,8 @@ pub fn step(db: &mut Connection, folder: &Path, limits: Limits, now_ms: i64) -> 
         db.query_row(&format!("PRAGMA {name}"), [], |row| row.get(0))
     };
     let (pages, free) = (pragma(db, "page_count")?, pragma(db, "freelist_count")?);
-    let journal = journal_bytes(folder);
+    // What is longer waits for somebody who reads: deleting makes it longer still.
+    let journal = journal_bytes(folder).min(journal_limit(limits.max_bytes));
     // Some room for what comes until the next step, and for the journal.
     let room = (limits.max_bytes / 4).min(ROOM);
     let mut more = aged > 0;
@@ -82,7 +83,7 @@ pub fn step(db: &mut Connection, folder: &Path, limits: Limits, now_ms: i64) -> 
 /// # Errors
 /// The disk's.
 pub fn forget_vms(db: &mut Connection, limits: Limits, now_ms: i64) -> rusqlite::Result<()> {
-    let oldest = limits.oldest_ms(now_ms).min(now_ms.saturating_sub(DAY_MS));
+    let oldest = limits.oldest_ms(now_ms).min(now_ms.saturating_sub(VM_MS));
     let tx = db.transaction()?;
     tx.execute("DELETE FROM missing WHERE vm IN (SELECT vm FROM vm WHERE seen_ms < ?1)", [oldest])?;
     tx.execute("DELETE FROM vm WHERE seen_ms < ?1", [oldest])?;

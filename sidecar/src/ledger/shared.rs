@@ -48,6 +48,8 @@ impl Ledger {
         let db = database::open(folder, Use::Ingest)?;
         let desk = database::open(folder, Use::Desk)?;
         let failed = |e: rusqlite::Error| format!("can't use {}: {e}", database::file(folder).display());
+        // A copy may have been put back since: whoever reads the feed begins again.
+        feed::begin_epoch(&desk).map_err(failed)?;
         let writer = Writer::new(db);
         let totals = writer.totals().map_err(failed)?;
         let this = Self {

@@ -91,6 +91,7 @@ impl Reading {
                         tracing::error!(%error, "the ledger can't go on; it is tried again");
                     }
                     self.ledger.stands(|standing| standing.trouble = Some(format!("the ledger: {error}")));
+                    self.ledger.is_behind(true, now_ms());
                     backoff = (backoff * 2).min(LONGEST_BACKOFF);
                     backoff
                 }
@@ -109,7 +110,9 @@ impl Reading {
     fn step(&mut self, now_ms: i64) -> Result<bool, String> {
         let more_to_read = self.read(now_ms)?;
         if let Some(follower) = &self.follower {
-            let turned = self.turn.step(follower.place(), self.ledger.limits().max_bytes, now_ms);
+            let ledger = &self.ledger;
+            let settle = &mut || ledger.writer().settle().map_err(std::io::Error::other);
+            let turned = self.turn.step(follower.place(), ledger.limits().max_bytes, now_ms, settle);
             turned.map_err(|e| format!("can't turn the file of records: {e}"))?;
         }
         let more_to_tidy = self.tidy(now_ms, !more_to_read).map_err(|e| e.to_string())?;
@@ -171,11 +174,24 @@ impl Reading {
     }
 }
 
+/// How each record of Envoy's begins. A quote within a text is escaped: so no client can write this.
+const BEGINNING: &[u8] = b"{\"status\":";
+
+/// The record that was written behind one that has no end, for its writer was ended.
+fn behind_a_tear(line: &[u8]) -> Option<Line<'_>> {
+    let at = line.windows(BEGINNING.len()).rposition(|window| window == BEGINNING).filter(|at| *at > 0)?;
+    Line::parse(line.get(at..)?)
+}
+
 /// Reads the lines, which needs no lock, and then writes them.
 fn take(ledger: &Ledger, piece: Piece<'_>, now_ms: i64) -> Result<(Place, usize), String> {
     let mut records = Vec::with_capacity(piece.lines.len());
-    records.extend(piece.lines.iter().filter_map(|line| Line::parse(line)));
-    let ignored = piece.ignored + (piece.lines.len() - records.len()) as u64;
+    let mut ignored = piece.ignored;
+    for line in &piece.lines {
+        let record = Line::parse(line);
+        ignored += u64::from(record.is_none());
+        records.extend(record.or_else(|| behind_a_tear(line)));
+    }
     let batch = Batch { records: &records, ignored, place: &piece.place };
     let totals = ledger.writer().take(&batch, now_ms).map_err(|e| e.to_string())?;
     ledger.stands(|standing| standing.totals = totals);

@@ -19,6 +19,9 @@ const KEPT: u64 = 4_096;
 /// Tells Envoy to open its file again.
 pub type Reopen = Box<dyn Fn() -> Result<(), String> + Send>;
 
+/// Has what was read on the disk, before anything of it is deleted.
+pub type Settle<'a> = &'a mut dyn FnMut() -> std::io::Result<()>;
+
 /// The one that turns the file.
 pub struct Turn {
     path: PathBuf,
@@ -41,16 +44,27 @@ impl Turn {
     ///
     /// # Errors
     /// The disk's.
-    pub fn step(&mut self, place: &Place, max_bytes: u64, now_ms: i64) -> std::io::Result<()> {
+    pub fn step(
+        &mut self,
+        place: &Place,
+        max_bytes: u64,
+        now_ms: i64,
+        settle: Settle<'_>,
+    ) -> std::io::Result<()> {
         let old = old(&self.path);
         let is_read_from =
             |path: &Path| Ok::<_, std::io::Error>(identity_of(path)? == Some((place.device, place.inode)));
-        if identity_of(&old)?.is_some() {
+        let there = identity_of(&old)?;
+        if there.is_some() && there == identity_of(&self.path)? {
+            // The way back was not ended.
+            std::fs::remove_file(&old)?;
+        } else if there.is_some() {
             // What is taken of the next one was read after the last of this one.
             if place.offset > 0 && !is_read_from(&old)? {
+                settle()?;
                 std::fs::remove_file(&old)?;
             } else if self.is_due(now_ms) {
-                self.tell(&old, place, now_ms)?;
+                self.tell(&old, place, now_ms, settle)?;
             }
         } else if place.offset >= (max_bytes / 4).clamp(LEAST, MOST)
             && is_read_from(&self.path)?
@@ -58,9 +72,9 @@ impl Turn {
         {
             if is_over(self.failed_ms, LONG_PAUSE_MS, now_ms) {
                 std::fs::rename(&self.path, &old)?;
-                self.tell(&old, place, now_ms)?;
+                self.tell(&old, place, now_ms, settle)?;
             } else {
-                self.give_back(place)?;
+                self.give_back(place, settle)?;
             }
         }
         Ok(())
@@ -74,7 +88,7 @@ impl Turn {
         is_due
     }
 
-    fn tell(&mut self, old: &Path, place: &Place, now_ms: i64) -> std::io::Result<()> {
+    fn tell(&mut self, old: &Path, place: &Place, now_ms: i64, settle: Settle<'_>) -> std::io::Result<()> {
         let Err(reason) = (self.reopen)() else {
             (self.given_back, self.failed_ms) = (0, 0);
             return Ok(());
@@ -84,22 +98,22 @@ impl Turn {
             tracing::warn!(%reason, "envoy can't be told to begin another file of records: what has been read is given back to the disk, and the file's length stays");
         }
         // It goes on with this one, unless it was told after all: then there is another by now.
-        match std::fs::hard_link(old, &self.path) {
-            Ok(()) => std::fs::remove_file(old)?,
-            Err(error) if error.kind() == std::io::ErrorKind::AlreadyExists => return Ok(()),
-            Err(error) => return Err(error),
+        match rename_back(old, &self.path) {
+            Ok(()) => self.give_back(place, settle),
+            Err(error) if error.kind() == std::io::ErrorKind::AlreadyExists => Ok(()),
+            Err(error) => Err(error),
         }
-        self.give_back(place)
     }
 
     /// Whole blocks of the file that nobody reads again.
     #[cfg(target_os = "linux")]
-    fn give_back(&mut self, place: &Place) -> std::io::Result<()> {
+    fn give_back(&mut self, place: &Place, settle: Settle<'_>) -> std::io::Result<()> {
         use rustix::fs::{FallocateFlags, fallocate};
         let (from, to) = (self.given_back.max(KEPT), place.offset / KEPT * KEPT);
         if to <= from {
             return Ok(());
         }
+        settle()?;
         let file = OpenOptions::new().write(true).open(&self.path)?;
         let flags = FallocateFlags::PUNCH_HOLE | FallocateFlags::KEEP_SIZE;
         // A file system that can't keeps what it has.
@@ -110,9 +124,22 @@ impl Turn {
     }
 
     #[cfg(not(target_os = "linux"))]
-    fn give_back(&mut self, _: &Place) -> std::io::Result<()> {
+    fn give_back(&mut self, _: &Place, _: Settle<'_>) -> std::io::Result<()> {
         Ok(())
     }
+}
+
+/// Gives a file its name again, unless there is another of that name.
+#[cfg(target_os = "linux")]
+fn rename_back(old: &Path, path: &Path) -> std::io::Result<()> {
+    use rustix::fs::{CWD, RenameFlags, renameat_with};
+    Ok(renameat_with(CWD, old, CWD, path, RenameFlags::NOREPLACE)?)
+}
+
+#[cfg(not(target_os = "linux"))]
+fn rename_back(old: &Path, path: &Path) -> std::io::Result<()> {
+    std::fs::hard_link(old, path)?;
+    std::fs::remove_file(old)
 }
 
 /// A clock that was set back waits for nothing.

@@ -8,7 +8,7 @@ use crate::worker::Worker;
 use gatewaystack_core::authenticate::Fetched;
 use gatewaystack_core::config::policy::IssuerId;
 use gatewaystack_core::decision::{BodyRead, Decision, Observed, Wait};
-use gatewaystack_core::exchange::{Arrival, Exchange, Judged};
+use gatewaystack_core::exchange::{Arrival, Exchange, GaveUp, Judged};
 use gatewaystack_core::rate_limit::service::{RateLimitRequest, RateLimitResponse};
 use gatewaystack_core::world::World;
 
@@ -188,16 +188,15 @@ impl Transition<'_> {
         self.hold()
     }
 
-    /// Holds the request until it is known who is blocked, where there is room; else it goes on with what is
-    /// known.
+    /// Holds the request until it is known who is blocked, where there is room.
     fn wait_for_feed(&mut self) -> Action {
         let now_ms = self.now_ms();
         if self.worker.waiters.add_for_feed(self.stream.id, now_ms) {
             self.out.push(Command::Wake);
             return self.hold();
         }
-        let decision = self.decide(|exchange, world| exchange.resume(world, Arrival::Feed));
-        self.apply(decision)
+        let refused = self.decide(|exchange, world| exchange.give_up(world, GaveUp::Feed));
+        self.apply(refused)
     }
 
     /// Reads its body. Where the host can't hold the headers, they leave as they may, and the body waits.

@@ -7,7 +7,7 @@ use crate::event::{Arrived, Event};
 use crate::gateway::Gateway;
 use crate::stream::Stream;
 use crate::worker::{Worker, WorkerCommand, WorkerEvent};
-use gatewaystack_core::shared::MemoryTable;
+use gatewaystack_core::shared::{MemoryTable, SharedTable as _};
 use serde_json::{Value, json};
 use std::sync::Arc;
 
@@ -288,4 +288,61 @@ fn records_are_numbered_by_their_worker() {
         // What has no record takes no number.
         stream.on(&mut scene.worker, &scene.shown, Event::Log);
     }
+}
+
+/// The sidecar was started a moment after Envoy.
+#[test]
+fn the_first_question_is_asked_again_while_requests_wait_for_its_answer() {
+    let mut fleet =
+        Fleet::new(1, json!({"feed": {"cluster": "sidecar", "interval": "60s", "max_stale": "1h"}}));
+    let asked = fleet.poll_all();
+    let mut stream = Stream::new(5);
+    ask(&mut fleet.scenes[0], &mut stream, "GET", "/x", true);
+    fleet.answer(&asked[0], "503", &json!({}));
+    fleet.later(200);
+    let (asked, resumed) = fleet.poll(0);
+    assert_eq!((asked.len(), resumed), (1, Vec::new()));
+    let answer = page(1, true, false, json!([{"block": ["user", "ann", 0]}]));
+    let commands = fleet.answer(&asked[0], "200", &answer);
+    assert_eq!(fleet.perform(0, commands).1, [(5, Arrived::Feed)]);
+    assert_eq!(fleet.scenes[0].on(&mut stream, Event::Arrived(Arrived::Feed)).0, ["reply 403"]);
+}
+
+#[test]
+fn who_has_no_room_to_wait_is_refused() {
+    let mut fleet = Fleet::new(1, json!({}));
+    fleet.poll_all();
+    let scene = &mut fleet.scenes[0];
+    for at in 0..1_024 {
+        let (said, _) = ask(scene, &mut Stream::new(at), "GET", "/x", true);
+        assert_eq!(said, ["wake", "note"]);
+    }
+    let mut stream = Stream::new(5_000);
+    assert_eq!(ask(scene, &mut stream, "GET", "/x", true), (texts(&["reply 503"]), Pause));
+    assert_eq!(scene.on(&mut stream, Event::Log).0[0], "record error feed_stale");
+}
+
+/// Others can write where workers do.
+#[test]
+fn who_cannot_read_what_was_published_knows_nothing() {
+    let table = Arc::new(MemoryTable::default());
+    let gateway: Arc<Gateway> = gateway(members(json!({})), &table);
+    let scene = |holder| Scene {
+        worker: Worker::new(Arc::clone(&gateway), holder),
+        shown: Shown { now_ns: Some(NOW_S * 1_000_000_000), ..Shown::default() },
+    };
+    let mut fleet = Fleet { scenes: vec![scene(1)], next_token: 100 };
+    let asked = fleet.poll_all();
+    fleet.answer(&asked[0], "200", &page(1, true, false, json!([{"block": ["user", "ann", 0]}])));
+    let base = "gatewaystack.feed.base.1";
+    let (good, cas) = table.read(base).unwrap().unwrap();
+    assert_eq!(table.write(base, b"not one", cas), Ok(true));
+    fleet.scenes.push(scene(2));
+    fleet.poll(1);
+    let held = ask(&mut fleet.scenes[1], &mut Stream::new(4), "GET", "/x", true);
+    assert_eq!(held.1, Pause, "nobody passes unseen");
+    let cas = table.read(base).unwrap().unwrap().1;
+    assert_eq!(table.write(base, &good, cas), Ok(true));
+    fleet.poll(1);
+    assert_eq!(fleet.ask_all(), ["reply 403"; 2]);
 }

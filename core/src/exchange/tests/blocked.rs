@@ -198,3 +198,31 @@ fn without_a_feed_nothing_is_looked_up_and_nothing_waits() {
     change(&mut gate, "user", "auth0|ann", Some(0));
     assert_eq!(gate.status("GET", "/x", &token().mint()), 200);
 }
+
+/// As records show it, whatever its length.
+#[test]
+fn a_long_session_is_blocked_by_what_its_record_shows() {
+    let mut gate = fed(json!({}));
+    let bearer = format!("Bearer {}", token().mint());
+    let ids = ["a", "b"].map(|end| "s".repeat(300) + end);
+    let shown = ids.each_ref().map(|id| {
+        gate.send("GET", "/x", &[("authorization", &bearer), ("mcp-session-id", id)]);
+        gate.record["session"].as_str().unwrap().to_owned()
+    });
+    assert_ne!(shown[0], shown[1]);
+    change(&mut gate, "session", &shown[0], Some(0));
+    for (id, status) in ids.iter().zip([403, 200]) {
+        let got = gate.send("GET", "/x", &[("authorization", &bearer), ("mcp-session-id", id)]);
+        assert_eq!(got.status(), status);
+    }
+}
+
+/// Where headers can't wait for the body, they don't leave with the name of somebody who is blocked.
+#[test]
+fn nothing_of_a_blocked_callers_request_leaves_before_its_body() {
+    let mut gate = fed(json!({"hold_headers": false}));
+    change(&mut gate, "user", "auth0|ann", Some(0));
+    let bearer = format!("Bearer {}", token().mint());
+    let got = gate.send("POST", "/mcp", &[("authorization", &bearer), ("content-type", "application/json")]);
+    assert_eq!(got.status(), 403);
+}

@@ -179,6 +179,43 @@ fn trouble_with_the_disk_skips_nothing() {
     assert_eq!(reading.ledger.lag(NOW + HOUR_MS), 0.0);
 }
 
+/// Whoever started Envoy again didn't end the line that it was ended in.
+#[test]
+fn a_record_behind_a_torn_line_counts() {
+    let folder = tempfile::tempdir().unwrap();
+    let (first, second) = (record(1, 1), record(2, 1));
+    for at in [1, 9, 20, first.len() - 2] {
+        append(folder.path(), &(first[..at].to_owned() + &second.replace("0002", &format!("{at:04x}"))));
+    }
+    // What a client says within a text begins no record.
+    append(folder.path(), "{\"path\":\"{\\\"status\\\":1,\\\"decision\\\":\\\"allow\\\"}\n");
+    let totals = take(&mut reading(folder.path()), NOW);
+    assert_eq!((totals.records, totals.ignored), (4, 5));
+}
+
+#[test]
+fn what_is_no_file_is_trouble() {
+    let folder = tempfile::tempdir().unwrap();
+    std::fs::create_dir(folder.path().join("decisions.jsonl")).unwrap();
+    let mut reading = reading(folder.path());
+    assert!(reading.step(NOW).unwrap_err().contains("is no file"));
+}
+
+/// A copy that was put back has versions that others had before.
+#[test]
+fn each_start_begins_another_history_of_blocks() {
+    let folder = tempfile::tempdir().unwrap();
+    let epoch = || {
+        let ledger = Ledger::open(folder.path(), LIMITS).unwrap();
+        drop(ledger);
+        let db = database::open(folder.path(), Use::Desk).unwrap();
+        db.query_row("SELECT value FROM note WHERE name = 'ledger_id'", [], |row| row.get::<_, String>(0))
+            .unwrap()
+    };
+    let (first, second) = (epoch(), epoch());
+    assert!(first != second && [first.len(), second.len()] == [16, 16], "{first} {second}");
+}
+
 #[test]
 fn one_process_serves_a_folder() {
     let folder = tempfile::tempdir().unwrap();

@@ -62,3 +62,27 @@ fn a_database_shrinks_when_less_may_be_kept() {
     assert!(db + journal <= limits.max_bytes, "{db} and {journal}");
     assert!(records(folder.path()).len() > 1_000);
 }
+
+/// While somebody reads, the journal can't be worked in: deleting more would make it longer still.
+#[test]
+fn whoever_reads_costs_no_records() {
+    let folder = tempfile::tempdir().unwrap();
+    let limits = Limits { max_bytes: 4 << 20, ..LIMITS };
+    let mut reading = Reading::new(Ledger::open(folder.path(), limits).unwrap(), nobody());
+    let filled = (1..30_000).map(|seq| record(1, seq)).collect::<String>();
+    append(folder.path(), &filled);
+    take(&mut reading, NOW);
+    let count = || rows(folder.path(), "SELECT count(*), 0, 0 FROM record")[0].0;
+    let before = count();
+    let db = database::open(folder.path(), Use::Search).unwrap();
+    let mut select = db.prepare("SELECT id FROM record").unwrap();
+    let mut open = select.query([]).unwrap();
+    open.next().unwrap();
+    append(folder.path(), &(30_000..36_000).map(|seq| record(1, seq)).collect::<String>());
+    for at in 0..2_000 {
+        if !reading.step(NOW + at).unwrap() {
+            break;
+        }
+    }
+    assert!(count() > before / 2, "{before} records, {} are left", count());
+}

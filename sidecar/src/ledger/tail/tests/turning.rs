@@ -140,3 +140,42 @@ fn an_envoy_that_was_told_after_all_keeps_its_new_file() {
     assert_eq!(files(folder.path()), ["decisions.jsonl"]);
     assert_eq!(fs::read_to_string(&path).unwrap(), lines(MANY..MANY + 2));
 }
+
+/// The process ended while the file had both names.
+#[test]
+fn a_file_with_both_names_has_one_again() {
+    let (folder, told) = (tempfile::tempdir().unwrap(), Arc::new(AtomicUsize::new(0)));
+    append(folder.path(), &lines(1..9));
+    fs::hard_link(folder.path().join("decisions.jsonl"), folder.path().join("decisions.jsonl.read")).unwrap();
+    let mut reading = small(folder.path(), envoy(folder.path(), &told));
+    assert_eq!(look(&mut reading, NOW), 8);
+    assert_eq!((files(folder.path()), told.load(Ordering::Relaxed)), (vec!["decisions.jsonl".to_owned()], 0));
+}
+
+/// What isn't on the disk yet is still in the file, when the machine stops.
+#[test]
+fn nothing_is_deleted_before_what_was_read_is_on_the_disk() {
+    use crate::ledger::follow::{Place, identity_of};
+    use crate::ledger::turn::Turn;
+    for is_told in [true, false] {
+        let (folder, told) = (tempfile::tempdir().unwrap(), Arc::new(AtomicUsize::new(0)));
+        append(folder.path(), &lines(1..MANY));
+        let path = folder.path().join("decisions.jsonl");
+        let (device, inode) = identity_of(&path).unwrap().unwrap();
+        let place = Place { device, inode, offset: 300 * 1024, head: Vec::new() };
+        let mut turn = Turn::new(path.clone(), if is_told { envoy(folder.path(), &told) } else { nobody() });
+        let mut step = |place: &Place, now_ms: i64| {
+            let disk_is_full = &mut || Err(std::io::Error::other("the disk is full"));
+            turn.step(place, SMALL.max_bytes, now_ms, disk_is_full)
+        };
+        if is_told {
+            step(&place, NOW).unwrap();
+            let (device, inode) = identity_of(&path).unwrap().unwrap();
+            assert!(step(&Place { device, inode, offset: 5, head: Vec::new() }, NOW).is_err());
+            assert_eq!(files(folder.path()), ["decisions.jsonl", "decisions.jsonl.read"]);
+        } else {
+            assert!(step(&place, NOW).is_err());
+            assert_eq!(fs::read_to_string(&path).unwrap(), lines(1..MANY));
+        }
+    }
+}
