@@ -56,6 +56,12 @@ impl Feed {
         (self.fetched_at, self.began_at) = (control.fetched_at, control.began_at);
     }
 
+    /// Milliseconds since the sidecar last answered, or since it was first asked.
+    pub fn age_ms(&self, now_ms: u64) -> u64 {
+        let since = if self.fetched_at > 0 { self.fetched_at } else { self.began_at };
+        if since > 0 { now_ms.saturating_sub(since) } else { 0 }
+    }
+
     /// How much it is worth at this time.
     pub fn age(&self, settings: &policy::Feed, now_ms: u64) -> Age {
         if self.fetched_at > 0 {

@@ -4,10 +4,11 @@
 use crate::gateway::Gateway;
 use gatewaystack_core::config::policy;
 use gatewaystack_core::feed::answer::{self, Answer};
-use gatewaystack_core::feed::blocks::{Change, MAX_BLOCKS};
+use gatewaystack_core::feed::blocks::{Change, Key, MAX_BLOCKS};
 use gatewaystack_core::feed::cells::{Place, Published};
 use gatewaystack_core::feed::control::{self, Control};
 use gatewaystack_core::feed::{Age, Feed};
+use std::collections::HashMap;
 
 /// Changes that one round of answers may have: all blocks, and as many that were lifted.
 const MAX_CHANGES: usize = 2 * MAX_BLOCKS;
@@ -20,6 +21,8 @@ pub struct Follower {
     published: Published,
     /// What has come so far of an answer that has more to it.
     pages: Option<Pages>,
+    /// What has changed was too much: the next question is for all that there is.
+    begins_anew: bool,
     /// Whether somebody was told that the feed can't be had.
     has_warned: bool,
 }
@@ -29,7 +32,34 @@ struct Pages {
     from: Place,
     to: Place,
     reset: bool,
-    changes: Vec<Change>,
+    /// The last of each name.
+    changes: HashMap<Key, Change>,
+}
+
+impl Pages {
+    fn at(from: Place) -> Self {
+        Self { from, to: from, reset: false, changes: HashMap::new() }
+    }
+
+    /// Takes a page; `false`: it is more than there may be.
+    fn take(&mut self, changes: Vec<Change>) -> bool {
+        for change in changes {
+            // Where all begins anew, nothing is there to be lifted.
+            if self.reset && change.until_s.is_none() {
+                self.changes.remove(&change.key);
+            } else {
+                self.changes.insert(change.key, change);
+            }
+        }
+        self.changes.len() <= MAX_CHANGES
+    }
+
+    /// What is lifted first: it makes room for what is blocked.
+    fn changes(&self) -> Vec<Change> {
+        let mut all: Vec<Change> = self.changes.values().copied().collect();
+        all.sort_unstable_by_key(|change| change.until_s.is_some());
+        all
+    }
 }
 
 /// What an answer came to.
@@ -66,6 +96,7 @@ impl Follower {
                 self.published.place()
             }
             Some(pages) => pages.to,
+            None if std::mem::take(&mut self.begins_anew) => Place::default(),
             None => self.published.place(),
         };
         Some(answer::path(at.epoch, at.version))
@@ -125,21 +156,24 @@ impl Follower {
     ) -> Followed {
         let Answer { epoch, version, reset, more, changes } = answer;
         let from = self.published.place();
-        let pages =
-            self.pages.take().unwrap_or_else(|| Pages { from, to: from, reset: false, changes: Vec::new() });
-        let mut pages = if reset { Pages { reset: true, changes: Vec::new(), ..pages } } else { pages };
+        let mut pages = self.pages.take().unwrap_or_else(|| Pages::at(from));
+        if reset {
+            pages = Pages { reset: true, ..Pages::at(from) };
+        }
         pages.to = Place { epoch, version };
-        if pages.changes.len() + changes.len() > MAX_CHANGES
-            || (!reset && epoch != from.epoch && !pages.reset)
-        {
+        if !pages.reset && epoch != from.epoch {
+            return Followed::Failed("its answer is of another ledger");
+        }
+        if !pages.take(changes) {
+            // The whole of it is less.
+            self.begins_anew = true;
             return Followed::Failed("its answer has more than a feed may have");
         }
-        pages.changes.extend(changes);
         let is_new = pages.reset || pages.to != from;
         if !more && is_new {
             let (feed, published) = (&mut self.feed, &mut self.published);
-            let done =
-                published.publish(&*gateway.table, &mut feed.blocks, &pages.changes, pages.to, pages.reset);
+            let (table, changes) = (&*gateway.table, pages.changes());
+            let done = published.publish(table, &mut feed.blocks, &changes, pages.to, pages.reset);
             if done != Ok(true) {
                 return Followed::Failed("somebody else was first");
             }

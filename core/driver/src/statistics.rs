@@ -40,6 +40,7 @@ pub struct Statistics {
     /// Refused calls, by tool.
     tools: Tools,
     keys_age: Vec<Statistic>,
+    feed_age: Option<Statistic>,
     fetch_failures: Vec<Statistic>,
     cache_hits: Statistic,
     evictions: Statistic,
@@ -98,6 +99,8 @@ impl Statistics {
             ["gatewaystack_limits_asked_total", "gatewaystack_limits_unanswered_total"].map(&mut counter)
         });
         let native = names.add(Kind::Gauge, "gatewaystack_native_verifier".to_owned());
+        let feed_age = || names.add(Kind::Gauge, "gatewaystack_feed_age_seconds".to_owned());
+        let feed_age = policy.feed.is_some().then(feed_age);
         let since = Since { allowed: ALLOWED.map(|_| vec![0; routes.len()]), ..Since::default() };
         Self {
             names,
@@ -105,6 +108,7 @@ impl Statistics {
             observed,
             tools,
             keys_age,
+            feed_age,
             fetch_failures,
             cache_hits,
             evictions,
@@ -206,6 +210,11 @@ impl Statistics {
     /// The age of an issuer's keys in seconds.
     pub fn keys_age(&self, issuer: IssuerId) -> Option<Statistic> {
         self.keys_age.get(issuer.0).copied()
+    }
+
+    /// The time since the sidecar last said who is blocked, or since it was first asked, in seconds.
+    pub fn feed_age(&self) -> Option<Statistic> {
+        self.feed_age
     }
 
     /// Whether the host verifies signatures.

@@ -369,7 +369,11 @@ impl Worker {
     /// Asks the sidecar who is blocked, where it is this worker's turn.
     fn follow(&mut self, now_ms: u64, out: &mut Vec<WorkerCommand>) {
         let gateway = Arc::clone(&self.gateway);
-        let Some(path) = self.follower.poll(&gateway, self.holder, now_ms) else { return };
+        let path = self.follower.poll(&gateway, self.holder, now_ms);
+        if let Some(age) = self.statistics.feed_age() {
+            out.push(WorkerCommand::Set(age, self.follower.feed.age_ms(now_ms) / 1000));
+        }
+        let Some(path) = path else { return };
         let Some(feed) = gateway.policy.feed.as_ref() else { return };
         let mut headers = get(false, "sidecar".to_owned(), path);
         headers.push(("x-gatewaystack-secret", gateway.sidecar_secret.clone()));

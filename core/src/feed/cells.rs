@@ -42,12 +42,14 @@ pub struct Published {
     head: Head,
     /// How many entries of the log are in the blocks.
     applied: usize,
+    /// A log whose base can't be read: whoever wrote it lost a race, or it isn't ours.
+    broken: Option<Head>,
 }
 
 impl Published {
-    /// Up to where it is.
+    /// Up to where it is: at the very beginning, where what is published can't be read.
     pub fn place(&self) -> Place {
-        self.head.place
+        if self.broken.is_some() { Place::default() } else { self.head.place }
     }
 
     /// Brings `blocks` to what is published. Something between two writes is left for the next look.
@@ -58,19 +60,23 @@ impl Published {
         let Some((log, _)) = table.read(LOG)? else { return Ok(()) };
         let Some((head, entries)) = decode(&log) else { return Ok(()) };
         if head == self.head {
+            self.broken = None;
             return Ok(());
         }
         let same = (head.place.epoch, head.base, head.slot)
             == (self.head.place.epoch, self.head.base, self.head.slot);
         if !same || entries.len() < self.applied {
-            let Some(base) = read_base(table, head)? else { return Ok(()) };
+            let Some(base) = read_base(table, head)? else {
+                self.broken = Some(head);
+                return Ok(());
+            };
             *blocks = base;
             self.applied = 0;
         }
         for change in entries.iter().skip(self.applied) {
             blocks.apply(*change);
         }
-        (self.head, self.applied) = (head, entries.len());
+        (self.head, self.applied, self.broken) = (head, entries.len(), None);
         Ok(())
     }
 
@@ -90,7 +96,11 @@ impl Published {
         let found = table.read(LOG)?;
         let (log, cas) = found.as_ref().map_or((&[][..], ABSENT), |(bytes, cas)| (bytes.as_slice(), *cas));
         let now = decode(log);
-        let is_ours = now.as_ref().map_or(self.head == Head::default(), |(head, _)| *head == self.head);
+        // What nobody can read is replaced as a whole.
+        let replaces = |head: &Head| reset && self.broken == Some(*head);
+        let is_ours = now
+            .as_ref()
+            .map_or(self.head == Head::default(), |(head, _)| *head == self.head || replaces(head));
         // The host reads 0 as "no condition".
         if !is_ours || cas == 0 {
             return Ok(false);
@@ -110,11 +120,12 @@ impl Published {
         }
         let mut all = if reset { Blocks::default() } else { std::mem::take(blocks) };
         changes.iter().for_each(|change| _ = all.apply(*change));
-        let head = Head { place: to, base: to.version, slot: 1 - self.head.slot.min(1) };
+        let used = now.as_ref().map_or(0, |(head, _)| head.slot.min(1));
+        let head = Head { place: to, base: to.version, slot: 1 - used };
         let written = write_base(table, head, &all).and_then(|()| table.write(LOG, &encode_head(head), cas));
         *blocks = all;
         match written {
-            Ok(true) => (self.head, self.applied) = (head, 0),
+            Ok(true) => (self.head, self.applied, self.broken) = (head, 0, None),
             // What `blocks` has by now isn't what is published: the next look loads it as a whole.
             Ok(false) | Err(_) => *self = Self { applied: usize::MAX, ..Self::default() },
         }

@@ -167,6 +167,25 @@ fn two_workers_never_publish_the_same_changes() {
     assert!(!has(&of_b, "ann") && !has(&of_b, "cat") && b.place() == at(2));
 }
 
+/// A worker whose lease had ended wrote over the base that another one's log names by then.
+#[test]
+fn a_base_that_nobody_can_read_is_replaced_as_a_whole() {
+    let table = MemoryTable::default();
+    let ((mut a, mut of_a), (mut b, mut of_b)) = <((Published, Blocks), (Published, Blocks))>::default();
+    assert_eq!(a.publish(&table, &mut of_a, &[block("ann", 0)], at(1), true), Ok(true));
+    let cas = table.read("gatewaystack.feed.base.1").unwrap().unwrap().1;
+    assert_eq!(table.write("gatewaystack.feed.base.1", b"another's", cas), Ok(true));
+    b.sync(&table, &mut of_b).unwrap();
+    assert_eq!((b.place(), of_b.is_empty()), (Place::default(), true));
+    assert_eq!(b.publish(&table, &mut of_b, &[block("bob", 0)], at(2), false), Ok(false), "that isn't all");
+    assert_eq!(b.publish(&table, &mut of_b, &[block("ann", 0), block("bob", 0)], at(2), true), Ok(true));
+    a.sync(&table, &mut of_a).unwrap();
+    assert!(has(&of_a, "bob") && has(&of_b, "ann") && a.place() == at(2) && b.place() == at(2));
+    // Of what can be read nobody replaces what another one has published.
+    let (mut c, mut of_c) = <(Published, Blocks)>::default();
+    assert_eq!(c.publish(&table, &mut of_c, &[], at(1), true), Ok(false));
+}
+
 #[test]
 fn cells_that_are_not_ours_change_nothing_and_a_lost_table_is_said() {
     let table = MemoryTable::default();

@@ -346,3 +346,72 @@ fn who_cannot_read_what_was_published_knows_nothing() {
     fleet.poll(1);
     assert_eq!(fleet.ask_all(), ["reply 403"; 2]);
 }
+
+#[test]
+fn what_is_lifted_makes_room_first_and_the_last_word_on_a_name_counts() {
+    let mut fleet = Fleet::new(1, json!({}));
+    let asked = fleet.poll_all();
+    let many: Vec<Value> = (0..1_000).map(|n| json!({"block": ["user", format!("u{n}"), 0]})).collect();
+    let mut question = asked[0].clone();
+    for at in 1..=100 {
+        let commands = fleet.answer(&question, "200", &page(at, at == 1, at < 100, renamed(&many, at)));
+        let (mut next, _) = fleet.perform(0, commands);
+        if at < 100 {
+            question = next.remove(0);
+        }
+    }
+    assert_eq!(fleet.ask_all(), [EDIT]);
+    fleet.later(1_000);
+    let asked = fleet.poll_all();
+    let full = json!([{"block": ["user", "ann", 0]}, {"lift": ["user", "u0-1"]}]);
+    fleet.answer(&asked[0], "200", &page(102, false, false, full));
+    assert_eq!(fleet.ask_all(), ["reply 403"]);
+    fleet.later(1_000);
+    let asked = fleet.poll_all();
+    let first = page(103, false, true, json!([{"lift": ["user", "ann"]}]));
+    let commands = fleet.answer(&asked[0], "200", &first);
+    let (next, _) = fleet.perform(0, commands);
+    fleet.answer(&next[0], "200", &page(104, false, false, json!([{"block": ["user", "ann", 0]}])));
+    assert_eq!(fleet.ask_all(), ["reply 403"]);
+}
+
+/// The same blocks under other names.
+fn renamed(blocks: &[Value], at: u64) -> Value {
+    let renamed = |block: &Value| {
+        let mut block = block.clone();
+        let name = format!("{}-{at}", block["block"][1].as_str().unwrap());
+        block["block"][1] = json!(name);
+        block
+    };
+    blocks.iter().map(renamed).collect()
+}
+
+#[test]
+fn how_old_the_feed_is_can_be_seen() {
+    let mut fleet = Fleet::new(1, json!({}));
+    let age = |fleet: &mut Fleet| {
+        let commands = fleet.scenes[0].happens(WorkerEvent::Poll);
+        let worker = &fleet.scenes[0].worker;
+        let of = |command: &WorkerCommand| match command {
+            WorkerCommand::Set(statistic, value)
+                if worker.statistics.name(*statistic).unwrap().1 == "gatewaystack_feed_age_seconds" =>
+            {
+                Some(*value)
+            }
+            _ => None,
+        };
+        let seen: Vec<u64> = commands.iter().filter_map(of).collect();
+        let (asked, _) = fleet.perform(0, commands);
+        (seen, asked)
+    };
+    let (seen, asked) = age(&mut fleet);
+    assert_eq!(seen, [0]);
+    fleet.later(700);
+    fleet.answer(&asked[0], "503", &json!({}));
+    fleet.later(2_000);
+    let (seen, asked) = age(&mut fleet);
+    assert_eq!(seen, [2], "since it was first asked");
+    fleet.answer(&asked[0], "200", &page(1, true, false, json!([])));
+    fleet.later(5_000);
+    assert_eq!(age(&mut fleet).0, [5]);
+}
