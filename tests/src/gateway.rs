@@ -241,6 +241,9 @@ pub fn spawn(folder: &TempDir, bootstrap: &str, workers: usize) -> Child {
 fn spawn_with(folder: &TempDir, bootstrap: &str, workers: usize, options: &[&str]) -> Child {
     let (config, log) = (folder.path().join("envoy.yaml"), folder.path().join("envoy.log"));
     std::fs::write(&config, bootstrap).unwrap();
+    // 1.36 doesn't know it.
+    let flushes: &[&str] =
+        if envoy_version() >= (1, 37, 0) { &["--file-flush-min-size-kb", "1"] } else { &[] };
     Command::new(from_environment("ENVOY_BIN"))
         .arg("-c")
         .arg(config)
@@ -252,7 +255,8 @@ fn spawn_with(folder: &TempDir, bootstrap: &str, workers: usize, options: &[&str
             "-l",
             "info",
         ])
-        .args(["--file-flush-interval-msec", "50", "--file-flush-min-size-kb", "1"])
+        .args(["--file-flush-interval-msec", "50"])
+        .args(flushes)
         .args(options)
         .stdout(Stdio::null())
         .stderr(std::fs::File::create(log).unwrap())

@@ -15,19 +15,18 @@ const FAREWELL: Duration = Duration::from_secs(6);
 const START: Duration = Duration::from_secs(120);
 const PAUSE: Duration = Duration::from_millis(100);
 /// `--drain-strategy immediate`: the next answer on each connection asks its client to come again elsewhere.
-const ARGUMENTS: [&str; 9] = [
+const ARGUMENTS: [&str; 7] = [
     "--disable-hot-restart",
     "--drain-strategy",
     "immediate",
     "--drain-time-s",
     "5",
-    // A record is in its file within that time, or after a few more; else ten seconds or 64 KiB, which an end
-    // without notice would lose.
+    // A record is in its file within that time; ten seconds else.
     "--file-flush-interval-msec",
     "100",
-    "--file-flush-min-size-kb",
-    "1",
 ];
+/// And after a few more, from 1.37 on; 64 KiB else, which an end without notice would lose.
+const FLUSHES: [&str; 2] = ["--file-flush-min-size-kb", "1"];
 const ACTIVE: &str = "http.gatewaystack.downstream_rq_active";
 const VERSION: &str = "listener_manager.lds.version_text";
 const REJECTED: &str = "listener_manager.lds.update_rejected";
@@ -47,6 +46,9 @@ impl Envoy {
     pub fn start(&self, state: &Path, log_level: &str) -> Result<Child, String> {
         let mut command = Command::from(launch::ends_with_us(&self.program));
         command.arg("--config-path").arg(state.join("envoy.yaml")).args(ARGUMENTS);
+        if self.knows(FLUSHES[0]) {
+            command.args(FLUSHES);
+        }
         let says = |argument: &OsString| matches!(argument.to_str(), Some("-l" | "--log-level"));
         if !self.more.iter().any(says) {
             command.args(["--log-level", log_level]);
@@ -58,6 +60,14 @@ impl Envoy {
         command.process_group(0);
         let child = command.stdin(Stdio::null()).kill_on_drop(true).spawn();
         child.map_err(|e| format!("can't start {}: {e}", self.program.display()))
+    }
+}
+
+impl Envoy {
+    /// Whether this version has an argument: one that it doesn't know ends it.
+    fn knows(&self, argument: &str) -> bool {
+        let help = std::process::Command::new(&self.program).arg("--help").stdin(Stdio::null()).output();
+        help.is_ok_and(|help| String::from_utf8_lossy(&help.stdout).contains(argument))
     }
 }
 
