@@ -37,8 +37,8 @@ pub struct DecisionRecord {
     tools: Tools,
     operation: Option<String>,
     user_agent: Option<String>,
-    /// The MCP session that the request names.
-    session: Option<Box<[u8]>>,
+    /// A hash of the MCP session that the request names.
+    session: Option<u64>,
     trace_id: Option<TraceId>,
     /// What a refusal for scopes needed, and what the token had.
     scopes: Option<Box<[Vec<String>; 2]>>,
@@ -59,8 +59,6 @@ pub struct Stamp {
     pub seq: u64,
     /// What subjects are hashed with.
     pub secret: Secret,
-    /// What sessions are hashed with.
-    pub session_secret: Secret,
     /// The client's address, where the policy wants it.
     pub address: Option<IpAddr>,
     /// Unix time in microseconds.
@@ -114,12 +112,12 @@ macro_rules! optional {
 }
 
 impl DecisionRecord {
-    pub(crate) fn describe(&mut self, request: &Request<'_>) {
+    pub(crate) fn describe(&mut self, request: &Request<'_>, session_secret: Secret) {
         self.method = cut(request.method).to_owned();
         self.path = cut(&request.target.path).to_owned();
         self.request_id = request.request_id.unwrap_or_default().to_owned();
         self.user_agent = request.user_agent.map(lossy);
-        self.session = request.mcp_session.map(Into::into);
+        self.session = request.mcp_session.map(|id| session(session_secret, id));
         self.trace_id = request.traceparent.and_then(trace_id);
     }
 
@@ -222,7 +220,7 @@ impl DecisionRecord {
     /// The record's members, each with a comma before it: the access log's format puts them behind the status
     /// that it knows, in braces.
     pub fn members(&self, policy: &Policy, stamp: &Stamp) -> String {
-        let Stamp { vm, seq, secret, session_secret, address, now_us, latency_us } = *stamp;
+        let Stamp { vm, seq, secret, address, now_us, latency_us } = *stamp;
         let caller = self.caller.as_deref();
         let issuer = caller.and_then(|principal| policy.issuers.get(principal.issuer().0));
         let mut out = String::with_capacity(CAPACITY);
@@ -255,10 +253,10 @@ impl DecisionRecord {
         optional!(out, "client", caller.and_then(Principal::client).map(cut));
         out.push_str(",\"agent\":null");
         optional!(out, "actor", caller.and_then(Principal::actor).map(cut));
-        match &self.session {
-            Some(id) => {
+        match self.session {
+            Some(session) => {
                 out.push_str(",\"rule\":null,\"session\":\"");
-                hex(&mut out, session(session_secret, id));
+                hex(&mut out, session);
                 out.push('"');
             }
             None => out.push_str(",\"rule\":null,\"session\":null"),

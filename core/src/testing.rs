@@ -402,7 +402,6 @@ impl Gate {
                 vm: 0xa1,
                 seq: 7,
                 secret: Secret(1, 2),
-                session_secret: Secret(3, 4),
                 address: Some(self.address),
                 now_us: self.now_ms * 1000,
                 latency_us: 5,

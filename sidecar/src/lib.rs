@@ -28,5 +28,6 @@ mod refusals;
 mod summary;
 mod log;
 mod plain;
+mod private;
 mod probe;
 mod whole;

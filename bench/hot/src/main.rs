@@ -212,7 +212,6 @@ impl Gateway {
             vm: 1,
             seq: 1,
             secret: Secret(1, 2),
-            session_secret: Secret(1, 2),
             address: None,
             now_us: self.now_ms * 1_000,
             latency_us: 35,

@@ -4,11 +4,10 @@
 use crate::gateway::Gateway;
 use gatewaystack_core::config::policy;
 use gatewaystack_core::feed::answer::{self, Answer};
-use gatewaystack_core::feed::blocks::{Change, Key, MAX_BLOCKS};
+use gatewaystack_core::feed::blocks::{ByKey, Change, MAX_BLOCKS};
 use gatewaystack_core::feed::cells::{Place, Published};
 use gatewaystack_core::feed::control::{self, Control};
 use gatewaystack_core::feed::{Age, Feed};
-use std::collections::HashMap;
 
 /// Changes that one round of answers may have: all blocks, and as many that were lifted.
 const MAX_CHANGES: usize = 2 * MAX_BLOCKS;
@@ -33,12 +32,12 @@ struct Pages {
     to: Place,
     reset: bool,
     /// The last of each name.
-    changes: HashMap<Key, Change>,
+    changes: ByKey<Change>,
 }
 
 impl Pages {
     fn at(from: Place) -> Self {
-        Self { from, to: from, reset: false, changes: HashMap::new() }
+        Self { from, to: from, reset: false, changes: ByKey::default() }
     }
 
     /// Takes a page; `false`: it is more than there may be.

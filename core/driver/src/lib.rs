@@ -23,6 +23,7 @@ pub mod copies;
 pub mod connection_limiter;
 pub mod event;
 pub mod feed;
+mod fetches;
 pub mod gateway;
 pub mod statistics;
 pub mod stream;

@@ -116,7 +116,6 @@ impl Transition<'_> {
             vm,
             seq,
             secret: gateway.secret,
-            session_secret: gateway.session_secret,
             address: if shows_address { self.view.source_address() } else { None },
             now_us: now_ns / 1_000,
             latency_us,

@@ -8,6 +8,7 @@ use crate::command::Statistic;
 use crate::copies::Copies;
 use crate::event::Arrived;
 use crate::feed::{Followed, Follower};
+use crate::fetches::{Fetched, Fetches, get, status_and_age};
 use crate::gateway::Gateway;
 use crate::statistics::{MAX_TOOLS, Statistics};
 use crate::waiters::Waiters;
@@ -19,7 +20,7 @@ use gatewaystack_core::jwks::discovery::{Fetch, Next, Request};
 use gatewaystack_core::jwks::{self, KeyRing};
 use gatewaystack_core::rate_limit::Counters;
 use gatewaystack_core::rate_limit::service::RateLimitResponse;
-use gatewaystack_core::request::{self, Headers};
+use gatewaystack_core::request::Headers;
 use gatewaystack_core::shared::swap;
 use gatewaystack_core::token_cache::TokenCache;
 use gatewaystack_core::world::World;
@@ -110,8 +111,7 @@ pub struct Worker {
     pub(crate) bodies: Bodies,
     pub(crate) copies: Copies,
     pub(crate) calls: Calls,
-    fetches: Vec<Fetching>,
-    next_fetch: usize,
+    fetches: Fetches,
     holder: u64,
     /// How many records it has made.
     records: u64,
@@ -119,20 +119,6 @@ pub struct Worker {
     is_listening: bool,
     tick: u32,
     has_told: bool,
-}
-
-struct Fetching {
-    number: usize,
-    token: Option<u32>,
-    what: Fetched,
-}
-
-/// What is fetched.
-enum Fetched {
-    /// An issuer's keys.
-    Keys(IssuerId, Fetch),
-    /// Who is blocked.
-    Feed,
 }
 
 impl Worker {
@@ -147,8 +133,7 @@ impl Worker {
             bodies: Bodies::default(),
             copies: Copies::default(),
             calls: Calls::default(),
-            fetches: Vec::new(),
-            next_fetch: 0,
+            fetches: Fetches::default(),
             holder,
             records: 0,
             mailbox: Claim::new(MAILBOXES, holder),
@@ -201,8 +186,8 @@ impl Worker {
     /// An event that can't be handled: no fetch waits for it.
     fn lose(&mut self, event: &WorkerEvent) {
         match event {
-            WorkerEvent::Sent(number, _) => self.fetches.retain(|fetching| fetching.number != *number),
-            WorkerEvent::Fetched { token, .. } => self.fetches.retain(|f| f.token != Some(*token)),
+            WorkerEvent::Sent(number, _) => drop(self.fetches.sent(*number, None)),
+            WorkerEvent::Fetched { token, .. } => drop(self.fetches.end(*token)),
             WorkerEvent::Poll | WorkerEvent::MakeRoom | WorkerEvent::Listening | WorkerEvent::Counted(..) => {
             }
         }
@@ -388,26 +373,18 @@ impl Worker {
         timeout_ms: u64,
         out: &mut Vec<WorkerCommand>,
     ) {
-        let number = self.next_fetch;
-        self.next_fetch = self.next_fetch.wrapping_add(1);
-        self.fetches.push(Fetching { number, token: None, what });
-        out.push(WorkerCommand::Fetch { fetch: number, cluster, headers, timeout_ms });
+        let fetch = self.fetches.begin(what);
+        out.push(WorkerCommand::Fetch { fetch, cluster, headers, timeout_ms });
     }
 
     fn sent(&mut self, number: usize, token: Option<u32>, now_ms: u64, out: &mut Vec<WorkerCommand>) {
-        let Some(at) = self.fetches.iter().position(|fetch| fetch.number == number) else { return };
-        if token.is_some() {
-            if let Some(fetch) = self.fetches.get_mut(at) {
-                fetch.token = token;
-            }
-            return;
-        }
-        match self.fetches.remove(at).what {
-            Fetched::Keys(issuer, _) => {
+        match self.fetches.sent(number, token) {
+            None => {}
+            Some(Fetched::Keys(issuer, _)) => {
                 let failed = Next::Failed("the host can't send the request: is the cluster there?");
                 self.finish(issuer, failed, None, now_ms, out);
             }
-            Fetched::Feed => self.followed(None, now_ms, out),
+            Some(Fetched::Feed) => self.followed(None, now_ms, out),
         }
     }
 
@@ -429,13 +406,10 @@ impl Worker {
         now_ms: u64,
         out: &mut Vec<WorkerCommand>,
     ) {
-        let Some(at) = self.fetches.iter().position(|fetch| fetch.token == Some(token)) else { return };
-        let pairs = headers.pairs();
-        let find = |name| request::first(&pairs, name).and_then(|value| std::str::from_utf8(value).ok());
-        let status = find(":status").and_then(|status| status.parse().ok());
-        match self.fetches.remove(at).what {
+        let Some(what) = self.fetches.end(token) else { return };
+        let (status, max_age) = status_and_age(headers);
+        match what {
             Fetched::Keys(issuer, fetch) => {
-                let max_age = find("cache-control").and_then(max_age);
                 self.finish(issuer, fetch.answer(status, body), max_age, now_ms, out);
             }
             Fetched::Feed => self.followed(status.map(|status| (status, body)), now_ms, out),
@@ -483,24 +457,4 @@ impl Worker {
             self.calls.forget(token);
         }
     }
-}
-
-/// The headers of a question.
-fn get(tls: bool, authority: String, path: String) -> Vec<(&'static str, String)> {
-    vec![
-        (":method", "GET".to_owned()),
-        (":scheme", if tls { "https" } else { "http" }.to_owned()),
-        (":path", path),
-        (":authority", authority),
-        ("accept", "application/json".to_owned()),
-        ("user-agent", "gatewaystack".to_owned()),
-    ]
-}
-
-/// `max-age` in seconds (RFC 9111 §5.2.2.1).
-fn max_age(cache_control: &str) -> Option<u64> {
-    cache_control.split(',').find_map(|directive| {
-        let (name, value) = directive.trim().split_once('=')?;
-        name.eq_ignore_ascii_case("max-age").then(|| value.trim_matches('"').parse().ok()).flatten()
-    })
 }

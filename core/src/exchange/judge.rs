@@ -59,7 +59,7 @@ pub(super) fn go_on(world: &World<'_>, held: HeldRequest, entry: Entry<'_>) -> J
     };
     match entry {
         Entry::Start => {
-            facts.describe(&request);
+            facts.describe(&request, world.session_secret);
             if facts.request_id.is_empty() {
                 facts.request_id = made_up_id(world, &pairs);
             }

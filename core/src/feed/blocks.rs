@@ -61,7 +61,7 @@ pub struct Change {
 
 /// Passes on a key, which is a hash already.
 #[derive(Debug, Default)]
-struct Through(u64);
+pub struct Through(u64);
 
 impl Hasher for Through {
     fn write(&mut self, bytes: &[u8]) {
@@ -75,6 +75,9 @@ impl Hasher for Through {
     }
 }
 
+/// Something for each name.
+pub type ByKey<T> = HashMap<Key, T, BuildHasherDefault<Through>>;
+
 #[derive(Debug, Clone, Copy)]
 struct Block {
     kind: Kind,
@@ -84,7 +87,7 @@ struct Block {
 /// All blocks.
 #[derive(Debug, Default)]
 pub struct Blocks {
-    all: HashMap<Key, Block, BuildHasherDefault<Through>>,
+    all: ByKey<Block>,
     /// How many there are of each kind.
     of_kind: [usize; Kind::ALL.len()],
 }

@@ -2,8 +2,9 @@
 //! which only its owner can read; and the lock that says who serves.
 
 use super::schema;
+use crate::private;
 use rusqlite::Connection;
-use std::fs::{File, OpenOptions, TryLockError};
+use std::fs::{File, TryLockError};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
@@ -49,8 +50,8 @@ pub fn journal_limit(max_bytes: u64) -> u64 {
 pub fn open(folder: &Path, usage: Use) -> Result<Connection, String> {
     let file = file(folder);
     let failed = |e: &dyn std::fmt::Display| format!("can't use {}: {e}", file.display());
-    private_folder(folder).map_err(|e| failed(&e))?;
-    drop(private_file(&file).map_err(|e| failed(&e))?);
+    private::folder(folder).map_err(|e| failed(&e))?;
+    drop(private::file(&file).map_err(|e| failed(&e))?);
     let mut db = Connection::open(&file).map_err(|e| failed(&e))?;
     prepare(&db, usage).map_err(|e| failed(&e))?;
     schema::upgrade(&mut db).map_err(|e| failed(&e))?;
@@ -64,8 +65,8 @@ pub fn open(folder: &Path, usage: Use) -> Result<Connection, String> {
 pub fn lock(folder: &Path) -> Result<File, String> {
     let path = folder.join(LOCK);
     let failed = |e: &dyn std::fmt::Display| format!("can't use {}: {e}", path.display());
-    private_folder(folder).map_err(|e| failed(&e))?;
-    let file = private_file(&path).map_err(|e| failed(&e))?;
+    private::folder(folder).map_err(|e| failed(&e))?;
+    let file = private::file(&path).map_err(|e| failed(&e))?;
     match file.try_lock() {
         Ok(()) => Ok(file),
         Err(TryLockError::WouldBlock) => {
@@ -87,21 +88,4 @@ fn prepare(db: &Connection, usage: Use) -> rusqlite::Result<()> {
     db.pragma_update(None, "journal_size_limit", JOURNAL)?;
     // What must be sorted and doesn't fit goes to the disk.
     db.pragma_update(None, "temp_store", "FILE")
-}
-
-fn private_folder(folder: &Path) -> std::io::Result<()> {
-    let mut builder = std::fs::DirBuilder::new();
-    builder.recursive(true);
-    #[cfg(unix)]
-    std::os::unix::fs::DirBuilderExt::mode(&mut builder, 0o700);
-    builder.create(folder)
-}
-
-/// Made here, so that its mode is ours from the beginning; SQLite gives its side files the same.
-fn private_file(file: &Path) -> std::io::Result<File> {
-    let mut options = OpenOptions::new();
-    options.create(true).truncate(false).write(true);
-    #[cfg(unix)]
-    std::os::unix::fs::OpenOptionsExt::mode(&mut options, 0o600);
-    options.open(file)
 }

@@ -10,6 +10,7 @@ mod row;
 mod table;
 
 use super::event::Registration;
+use crate::private;
 pub use row::{Job, KEPT, MAX_PARKED, MAX_QUEUED, Parked, Received};
 use rusqlite::{Connection, OptionalExtension as _, Transaction, TransactionBehavior, params};
 use std::path::{Path, PathBuf};
@@ -71,8 +72,8 @@ impl Queue {
     pub fn open(folder: &Path) -> Result<Self, String> {
         let file = file(folder);
         let failed = |e: &dyn std::fmt::Display| format!("can't use {}: {e}", file.display());
-        private_folder(folder).map_err(|e| failed(&e))?;
-        private_file(&file).map_err(|e| failed(&e))?;
+        private::folder(folder).map_err(|e| failed(&e))?;
+        drop(private::file(&file).map_err(|e| failed(&e))?);
         let db = Connection::open(&file).map_err(|e| failed(&e))?;
         prepare(&db).map_err(|e| failed(&e))?;
         let version: i64 =
@@ -250,23 +251,6 @@ fn prepare(db: &Connection) -> rusqlite::Result<()> {
     db.pragma_update(None, "journal_size_limit", 1_048_576)?;
     let version: i64 = db.query_row("PRAGMA user_version", [], |row| row.get(0))?;
     if version == 0 { db.execute_batch(&format!("BEGIN IMMEDIATE; {SCHEMA} COMMIT;")) } else { Ok(()) }
-}
-
-fn private_folder(folder: &Path) -> std::io::Result<()> {
-    let mut builder = std::fs::DirBuilder::new();
-    builder.recursive(true);
-    #[cfg(unix)]
-    std::os::unix::fs::DirBuilderExt::mode(&mut builder, 0o700);
-    builder.create(folder)
-}
-
-/// Made here, so that its mode is ours from the beginning; SQLite gives its side files the same.
-fn private_file(file: &Path) -> std::io::Result<()> {
-    let mut options = std::fs::OpenOptions::new();
-    options.create(true).truncate(false).write(true);
-    #[cfg(unix)]
-    std::os::unix::fs::OpenOptionsExt::mode(&mut options, 0o600);
-    options.open(file).map(drop)
 }
 
 #[cfg(test)]

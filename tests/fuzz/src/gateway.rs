@@ -158,7 +158,6 @@ impl Gateway {
             vm: 1,
             seq: 1,
             secret: SECRET,
-            session_secret: SECRET,
             address: Some(IpAddr::V4(Ipv4Addr::LOCALHOST)),
             now_us: NOW_S * 1_000_000,
             latency_us: 5,

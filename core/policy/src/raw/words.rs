@@ -33,17 +33,20 @@ pub struct RawDuration(pub String);
 
 impl Form for RawDuration {
     fn read(value: &Value, reading: &mut Reading) -> Option<Self> {
-        match value {
-            Value::String(text) => Some(Self(text.clone())),
-            _ => match value.as_u64() {
-                Some(number) => Some(Self(number.to_string())),
-                None => {
-                    reading.mismatch(value, "a duration such as \"500ms\", \"60s\", \"5m\" or \"24h\"");
-                    None
-                }
-            },
-        }
+        measure(value, "a duration such as \"500ms\", \"60s\", \"5m\" or \"24h\"", reading).map(Self)
     }
+}
+
+/// A number with its unit, or a bare one.
+fn measure(value: &Value, expected: &str, reading: &mut Reading) -> Option<String> {
+    if let Value::String(text) = value {
+        return Some(text.clone());
+    }
+    let number = value.as_u64().map(|number| number.to_string());
+    if number.is_none() {
+        reading.mismatch(value, expected);
+    }
+    number
 }
 
 impl Described for RawDuration {
@@ -56,16 +59,7 @@ pub struct RawSize(pub String);
 
 impl Form for RawSize {
     fn read(value: &Value, reading: &mut Reading) -> Option<Self> {
-        match value {
-            Value::String(text) => Some(Self(text.clone())),
-            _ => match value.as_u64() {
-                Some(number) => Some(Self(number.to_string())),
-                None => {
-                    reading.mismatch(value, "a number of bytes such as 1048576, \"512MiB\" or \"4GiB\"");
-                    None
-                }
-            },
-        }
+        measure(value, "a number of bytes such as 1048576, \"512MiB\" or \"4GiB\"", reading).map(Self)
     }
 }
 
