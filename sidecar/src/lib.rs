@@ -11,6 +11,7 @@ pub mod merge;
 pub mod health;
 pub mod webhook;
 pub mod ledger;
+pub mod audit;
 pub mod auth0;
 pub mod jwks;
 pub mod metrics;
