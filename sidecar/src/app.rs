@@ -6,6 +6,7 @@
 //! signature alone. The identity routes (`demo.rs`) answer only to Envoy, which shows a secret made by
 //! `render`: another process on this machine could name any user.
 
+mod audit;
 mod demo;
 mod feed;
 mod health;
@@ -19,7 +20,7 @@ mod serving;
 use crate::auth0::{Credentials, Management};
 use crate::fetch;
 use crate::health::Health;
-use crate::ledger::{Ledger, Limits, Tail};
+use crate::ledger::{Audited, Ledger, Limits, Tail};
 use crate::metrics::Metrics;
 use crate::secret::Secret;
 use crate::webhook::promote::Promoter;
@@ -58,6 +59,8 @@ pub struct Settings {
     pub host: String,
     /// `LOG_LEVEL`.
     pub log_level: String,
+    /// SHA-256 of the policy that is served, as canonical JSON, in hex.
+    pub policy_digest: String,
 }
 
 /// What is built from a policy and settings, and built anew when they change.
@@ -121,6 +124,7 @@ impl App {
         });
         let queue = inbox.as_ref().map(|inbox| inbox.queue.clone());
         let ledger = opened(&policy, before).map_err(|error| format!("DATA_DIR: {error}"))?;
+        let ledger = ledger.map(|ledger| ledger.audited(Audited::of(&policy, &settings.policy_digest)));
         let manages = promoter.is_some();
         let health = Health::new(Arc::clone(&policy), promoter);
         let user_header = policy.identity.user_header.clone();
@@ -132,6 +136,7 @@ impl App {
                 ledger: ledger.clone(),
             },
             provider: Arc::new(Provider { health, queue, secret: settings.health_secret }),
+            audit: ledger.clone().filter(|ledger| ledger.audit().is_some()),
             feed: ledger.clone().map(|ledger| Arc::new(Feed { secret: settings.secret.clone(), ledger })),
             identity: Arc::new(Identity { secret: settings.secret, user_header }),
             webhook: Arc::new(Webhook { inbox, metrics: Arc::clone(&metrics) }),

@@ -16,3 +16,6 @@ pub mod edge;
 pub mod log;
 pub mod verify;
 pub mod proof;
+pub mod witness;
+pub mod publisher;
+pub mod operate;

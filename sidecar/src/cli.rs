@@ -1,5 +1,6 @@
 //! The command line: arguments in, an exit code out; errors one a line on standard error.
 
+mod audit;
 mod configuration;
 mod ledger;
 
@@ -182,6 +183,9 @@ enum Command {
     Compare(compare::Arguments),
     #[command(flatten)]
     Ledger(ledger::Command),
+    /// Checks and proves what the gateway has done: the audit log
+    #[command(subcommand)]
+    Audit(audit::Command),
 }
 
 fn locked_help() -> String {
@@ -288,6 +292,7 @@ pub fn run(arguments: Arguments) -> ExitCode {
         Command::Probe { urls } => probe(&urls),
         Command::Smoke(arguments) => smoke::run(&arguments),
         Command::Compare(arguments) => return compare::run(&arguments),
+        Command::Audit(command) => return audit::run(command),
         Command::Ledger(command) => return ledger::run(command),
     };
     match done {

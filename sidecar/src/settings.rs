@@ -7,6 +7,7 @@ mod policy_file;
 mod secrets;
 
 use crate::app::Settings;
+use crate::audit::hash::hex;
 use crate::auth0::Credentials;
 use crate::connect;
 use crate::secret::Secret;
@@ -14,6 +15,7 @@ use gatewaystack_core::config::error::ConfigError;
 use gatewaystack_core::config::policy::Policy;
 use gatewaystack_core::config::{self, Environment};
 use serde_json::Value;
+use sha2::{Digest as _, Sha256};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
@@ -109,20 +111,24 @@ pub fn for_serving(source: &Source, state: &Path) -> Result<(Arc<Policy>, Settin
     let folded = state.join("policy.json");
     // Where Envoy runs with a rendered policy, the sidecar serves that one, whatever became of its sources
     // since.
-    let policy = if folded.exists() {
+    let (policy, value) = if folded.exists() {
         let value = policy_file::read(&folded).map_err(|f| vec![f])?;
         let nothing = Environment::new();
-        let (policy, _) = config::load_value(Some(value), &nothing).map_err(|errors| {
+        config::load_value(Some(value), &nothing).map_err(|errors| {
             errors.into_iter().map(|error| Fault::new(Some(&folded), error)).collect::<Vec<_>>()
-        })?;
-        policy
+        })?
     } else {
-        config::load_value(source.policy.clone(), &source.env).map_err(|e| source.name(e))?.0
+        config::load_value(source.policy.clone(), &source.env).map_err(|e| source.name(e))?
     };
     let file = state.join("sidecar-secret");
     let secret = secrets::read(&file).map_err(|m| vec![Fault::in_file(&file, m)])?;
     let settings = of(&policy, &source.env, secret).map_err(|error| vec![Fault::new(None, error)])?;
-    Ok((Arc::new(policy), settings))
+    Ok((Arc::new(policy), Settings { policy_digest: digest(&value), ..settings }))
+}
+
+/// SHA-256 of a folded policy, in hex: what the audit log has of it.
+pub fn digest(policy: &Value) -> String {
+    hex(&Sha256::digest(serde_json_canonicalizer::to_vec(policy).unwrap_or_default()))
 }
 
 /// What the sidecar needs besides the policy; `secret` is what Envoy shows it.
@@ -148,6 +154,7 @@ pub fn of(policy: &Policy, env: &Environment, secret: Secret) -> Result<Settings
             .map(|(client_id, secret)| Credentials { client_id, secret }),
         host: connect::sidecar_host(env)?,
         log_level: text(&["LOG_LEVEL"]).unwrap_or_else(|| "info".to_owned()),
+        policy_digest: String::new(),
     })
 }
 

@@ -66,6 +66,10 @@ pub const WINDOW_MS: Span = span(100, 30 * DAY);
 pub const SERVICE_TIMEOUT_MS: Span = span(1, 5 * SECOND);
 /// Of a record in the ledger.
 pub const LEDGER_KEEP_MS: Span = span(60 * SECOND, 3_660 * DAY);
+/// From one checkpoint of the audit log to the next.
+pub const AUDIT_CHECKPOINT_MS: Span = span(100, HOUR);
+/// Of a leaf of the audit log.
+pub const AUDIT_KEEP_MS: Span = LEDGER_KEEP_MS;
 /// From one question for the feed to the next.
 pub const FEED_INTERVAL_MS: Span = span(100, 60 * SECOND);
 /// Of a feed that has no newer answer.
@@ -81,5 +85,7 @@ pub const ISSUERS: Span<usize> = Span { least: 1, most: 100 };
 pub const ROUTES: Span<usize> = up_to(10_000);
 /// Rules by tool, by prompt or by resource.
 pub const RULES: Span<usize> = up_to(10_000);
+/// Witnesses of the audit log.
+pub const WITNESSES: Span<usize> = up_to(8);
 /// Limits.
 pub const RATE_LIMITS: Span<usize> = up_to(64);

@@ -375,6 +375,8 @@ pub struct Own {
     pub records: Records,
     /// What the sidecar remembers of them.
     pub ledger: Option<Ledger>,
+    /// What it proves of them.
+    pub audit: Option<Audit>,
 }
 
 /// The sidecar's memory of decisions.
@@ -384,6 +386,17 @@ pub struct Ledger {
     pub keep_ms: u64,
     /// What it may take on the disk.
     pub max_bytes: u64,
+}
+
+/// The audit log.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Audit {
+    /// From one checkpoint to the next, in milliseconds.
+    pub checkpoint_ms: u64,
+    /// How long a leaf is kept, in milliseconds.
+    pub keep_ms: u64,
+    /// Those who sign each checkpoint, too: URLs without a trailing slash.
+    pub witnesses: Vec<String>,
 }
 
 /// What the sidecar tells the filter.

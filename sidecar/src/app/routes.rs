@@ -4,6 +4,7 @@
 //! needs. Its row in the table gives it that state, and nothing else. Envoy leads to it where the policy has
 //! a built-in route for it (`core/policy/src/compile/builtins.rs`).
 
+use super::audit::audit;
 use super::demo::{self, Identity, MAX_BODY};
 use super::feed::{Feed, feed};
 use super::health::{self, Labels, Provider};
@@ -11,6 +12,7 @@ use super::metadata::{public, resource_metadata};
 use super::metrics::{Measured, metrics};
 use super::relay::{self, Relay};
 use super::reply::{not_found, wrong_method};
+use crate::ledger::Ledger;
 use crate::webhook::route::{Webhook, receive};
 use axum::Router;
 use axum::extract::DefaultBodyLimit;
@@ -35,6 +37,8 @@ pub struct States {
     pub relay: Arc<Relay>,
     /// Where the ledger is on.
     pub feed: Option<Arc<Feed>>,
+    /// Where the audit log is.
+    pub audit: Option<Ledger>,
 }
 
 /// Whether it is on, its path, and its page by method.
@@ -43,7 +47,7 @@ type Row<'a> = (bool, &'a str, MethodRouter);
 /// The pages of the groups that are on, and what anyone who starts the sidecar asks: `/health`, `/ready` and
 /// `/metrics`, the last two never routed from outside, nor what the filter itself asks.
 pub fn router(policy: &Arc<Policy>, states: States) -> Router {
-    let States { labels, measured, provider, identity, webhook, relay, feed: fed } = states;
+    let States { labels, measured, provider, identity, webhook, relay, feed: fed, audit: log } = states;
     let on = |name: &str| policy.routes.iter().any(|r| r.builtin.is_some() && r.name == name);
     let (demos, logs, documents) = (on("/protected"), on("/webhooks/auth0/logs"), policy.metadata.on);
     let resource = get(resource_metadata).with_state(Arc::clone(policy));
@@ -72,6 +76,9 @@ pub fn router(policy: &Arc<Policy>, states: States) -> Router {
     ];
     if let Some(state) = fed {
         table.push((true, "/internal/feed", get(feed).with_state(state)));
+    }
+    if let Some(ledger) = log {
+        table.push((true, "/audit/{*path}", get(audit).with_state(ledger)));
     }
     let mut router = Router::new();
     for (_, path, page) in table.into_iter().filter(|(is_on, ..)| *is_on) {

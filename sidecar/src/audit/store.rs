@@ -53,6 +53,11 @@ impl Store {
         if let Place::Folder(folder) = &self.place { Some(folder) } else { None }
     }
 
+    /// The same folder.
+    pub fn clone_for_reading(&self) -> Self {
+        Self::folder(self.as_folder().unwrap_or(Path::new("")))
+    }
+
     /// What lies at a path of the log; `None`: nothing does.
     ///
     /// # Errors

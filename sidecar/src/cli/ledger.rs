@@ -125,11 +125,11 @@ impl Kind {
 pub fn run(command: Command) -> ExitCode {
     match command {
         Command::Records(Records { configuration, since, condition, by, limit, json }) => {
-            let wanted = Wanted { since_ms: since, condition, by, limit, json };
+            let wanted = Wanted { since_ms: since, condition, by, limit, json, follows: false };
             done(&configuration, |policy| operate::records(policy, &wanted))
         }
         Command::Tail(Tail { configuration, since, condition, limit, json }) => {
-            let wanted = Wanted { since_ms: since, condition, limit, json, ..Wanted::default() };
+            let wanted = Wanted { since_ms: since, condition, limit, json, follows: true, ..Wanted::default() };
             done(&configuration, |policy| operate::tail(policy, &wanted))
         }
         Command::Block { whom: Whom { configuration, kind, value }, span, why } => {
@@ -145,7 +145,12 @@ pub fn run(command: Command) -> ExitCode {
 }
 
 fn done(configuration: &Configuration, work: impl FnOnce(&Policy) -> Result<(), Trouble>) -> ExitCode {
-    let (code, faults) = match configuration.policy().map(|policy| work(&policy)) {
+    exit(configuration.policy().map(|policy| work(&policy)))
+}
+
+/// Says what is wrong, and with which code the process ends.
+pub fn exit(done: Result<Result<(), Trouble>, Vec<Fault>>) -> ExitCode {
+    let (code, faults) = match done {
         Ok(Ok(())) => return ExitCode::SUCCESS,
         Ok(Err(Trouble::Use(message))) => (2, vec![Fault::text(message)]),
         Ok(Err(Trouble::Other(message))) => (1, vec![Fault::text(message)]),

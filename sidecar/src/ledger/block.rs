@@ -5,7 +5,11 @@
 //! them get new versions: then every block is above what is forgotten, and whoever reads from the beginning,
 //! a page at a time, is never told to begin again for it.
 
+use super::leaves::{Event, append};
+use crate::audit::leaf::Kind;
+use crate::clock::rfc3339;
 use rusqlite::{Connection, OptionalExtension as _, Transaction, TransactionBehavior, params};
+use serde_json::json;
 
 /// Blocks that hold at one time.
 pub const MOST: u64 = 100_000;
@@ -24,11 +28,11 @@ pub struct Block {
     pub by: Option<String>,
 }
 
-/// Blocks, or changes a block. `false`: there are too many.
+/// Blocks, or changes a block; with `has_log` it has a leaf. `false`: there are too many.
 ///
 /// # Errors
 /// The disk's.
-pub fn block(db: &mut Connection, new: &Block) -> rusqlite::Result<bool> {
+pub fn block(db: &mut Connection, new: &Block, has_log: bool) -> rusqlite::Result<bool> {
     let tx = db.transaction_with_behavior(TransactionBehavior::Immediate)?;
     expire(&tx, new.since_ms)?;
     let holding: u64 = tx.query_row(
@@ -46,21 +50,36 @@ pub fn block(db: &mut Connection, new: &Block) -> rusqlite::Result<bool> {
          since_ms = iif(lifted IS NULL, since_ms, ?4)",
         params![new.kind, new.value, new.why, new.since_ms, new.until_ms, new.by, version],
     )?;
+    if has_log {
+        let Block { kind, value, why, since_ms, until_ms, by } = new;
+        let sealed = json!({ "kind": kind, "value": value, "why": why, "until": until_ms.map(rfc3339), "by": by });
+        append(&tx, Event { kind: Kind::Block, offset: version, shown: json!({}), sealed: Some(&sealed) }, *since_ms)?;
+    }
     tx.commit()?;
     Ok(true)
 }
 
-/// Lifts a block; `false`: there is none.
+/// Lifts a block; `false`: there is none. Where there is an audit log, `by` is who it was, and it has a leaf.
 ///
 /// # Errors
 /// The disk's.
-pub fn unblock(db: &mut Connection, kind: &str, value: &str, now_ms: i64) -> rusqlite::Result<bool> {
+pub fn unblock(
+    db: &mut Connection,
+    kind: &str,
+    value: &str,
+    now_ms: i64,
+    by: Option<Option<String>>,
+) -> rusqlite::Result<bool> {
     let tx = db.transaction_with_behavior(TransactionBehavior::Immediate)?;
     expire(&tx, now_ms)?;
     let sql = "SELECT version FROM block WHERE kind = ?1 AND value = ?2 AND lifted IS NULL";
     let version: Option<i64> = tx.query_row(sql, [kind, value], |row| row.get(0)).optional()?;
     if let Some(version) = version {
-        lift(&tx, version, now_ms)?;
+        let offset = lift(&tx, version, now_ms)?;
+        if let Some(by) = by {
+            let sealed = json!({ "kind": kind, "value": value, "by": by });
+            append(&tx, Event { kind: Kind::Unblock, offset, shown: json!({}), sealed: Some(&sealed) }, now_ms)?;
+        }
     }
     tx.commit()?;
     Ok(version.is_some())
@@ -114,14 +133,15 @@ fn expire(tx: &Transaction<'_>, now_ms: i64) -> rusqlite::Result<()> {
         "SELECT version FROM block WHERE lifted IS NULL AND until_ms <= ?1 ORDER BY until_ms",
     )?;
     let over = select.query_map([now_ms], |row| row.get(0))?.collect::<rusqlite::Result<Vec<i64>>>()?;
-    over.into_iter().try_for_each(|version| lift(tx, version, now_ms))
+    over.into_iter().try_for_each(|version| lift(tx, version, now_ms).map(drop))
 }
 
-fn lift(tx: &Transaction<'_>, version: i64, now_ms: i64) -> rusqlite::Result<()> {
+/// Answers the version that it has then.
+fn lift(tx: &Transaction<'_>, version: i64, now_ms: i64) -> rusqlite::Result<i64> {
     let new = next(tx)?;
     tx.prepare_cached("UPDATE block SET lifted = ?2, version = ?3 WHERE version = ?1")?
-        .execute([version, now_ms, new])
-        .map(drop)
+        .execute([version, now_ms, new])?;
+    Ok(new)
 }
 
 fn forget(tx: &Transaction<'_>, now_ms: i64) -> rusqlite::Result<()> {

@@ -63,15 +63,22 @@ pub fn open(folder: &Path, usage: Use) -> Result<Connection, String> {
 /// # Errors
 /// Another one does; or the file can't be made.
 pub fn lock(folder: &Path) -> Result<File, String> {
+    let another = "another gatewaystack serves this folder, and one ledger has one writer";
+    try_lock(folder)?.ok_or_else(|| format!("can't use {}: {another}", folder.join(LOCK).display()))
+}
+
+/// The same; `None`: another process serves it.
+///
+/// # Errors
+/// The file can't be made.
+pub fn try_lock(folder: &Path) -> Result<Option<File>, String> {
     let path = folder.join(LOCK);
     let failed = |e: &dyn std::fmt::Display| format!("can't use {}: {e}", path.display());
     private::folder(folder).map_err(|e| failed(&e))?;
     let file = private::file(&path).map_err(|e| failed(&e))?;
     match file.try_lock() {
-        Ok(()) => Ok(file),
-        Err(TryLockError::WouldBlock) => {
-            Err(failed(&"another gatewaystack serves this folder, and one ledger has one writer"))
-        }
+        Ok(()) => Ok(Some(file)),
+        Err(TryLockError::WouldBlock) => Ok(None),
         Err(TryLockError::Error(error)) => Err(failed(&error)),
     }
 }
@@ -86,6 +93,8 @@ fn prepare(db: &Connection, usage: Use) -> rusqlite::Result<()> {
     db.pragma_update(None, "synchronous", if usage == Use::Ingest { "NORMAL" } else { "FULL" })?;
     db.pragma_update(None, "cache_size", if usage == Use::Desk { -512 } else { -4_096 })?;
     db.pragma_update(None, "journal_size_limit", JOURNAL)?;
+    // What is deleted is gone from the disk.
+    db.pragma_update(None, "secure_delete", "ON")?;
     // What must be sorted and doesn't fit goes to the disk.
     db.pragma_update(None, "temp_store", "FILE")
 }

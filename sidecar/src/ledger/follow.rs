@@ -30,10 +30,10 @@ pub fn records_file(folder: &Path) -> PathBuf {
     folder.join(FILE)
 }
 
-/// Whole lines.
+/// Whole lines, each with the byte of the file at which it begins.
 #[derive(Debug)]
 pub struct Piece<'a> {
-    pub lines: Vec<&'a [u8]>,
+    pub lines: Vec<(u64, &'a [u8])>,
     /// Lines that are too long, or whose end never came.
     pub ignored: u64,
     /// What counts as read once the lines have been taken.
@@ -113,11 +113,12 @@ impl Follower {
         let mut long = self.dropped > 0;
         for line in self.buffer.split_inclusive(|b| *b == b'\n').take(MOST_LINES) {
             let Some((b'\n', text)) = line.split_last() else { break };
+            let at = place.offset + self.dropped + length as u64;
             length += line.len();
             if std::mem::take(&mut long) || text.len() > LONGEST {
                 ignored += 1;
             } else if !text.trim_ascii().is_empty() {
-                lines.push(text);
+                lines.push((at, text));
             }
         }
         if length == 0 {
@@ -137,6 +138,20 @@ impl Follower {
         self.dropped = 0;
         self.torn = 0;
         self.buffer.drain(..length.min(self.buffer.len()));
+    }
+
+    /// What has been read was changed by ourselves: by what the file's beginning is now, where that is new.
+    ///
+    /// # Errors
+    /// The disk's.
+    pub fn begin_anew(&mut self) -> std::io::Result<Option<Vec<u8>>> {
+        let Some(file) = &mut self.file else { return Ok(None) };
+        let now = head(file, self.place.head.len())?;
+        if now == self.place.head {
+            return Ok(None);
+        }
+        self.place.head.clone_from(&now);
+        Ok(Some(now))
     }
 
     /// How far has been taken.

@@ -33,6 +33,8 @@ pub const NO_TS: i64 = 1 << COUNT;
 pub const VM: usize = 2;
 /// Where the number in the VM is.
 pub const SEQ: usize = 3;
+/// Where the request's identifier is.
+pub const REQUEST_ID: usize = 4;
 
 /// All of them.
 pub const MEMBERS: [Member; COUNT] = [

@@ -1,8 +1,11 @@
 //! The numbers of all VMs, kept in the database. In: the (`vm`, `seq`) of each record. Out: whether it
 //! counts, and rows for what is missing. Those that have come in last are in memory, too.
 
+use super::leaves::{Event, append};
 use super::sequence::{Missing, Sequence};
+use crate::audit::leaf::Kind;
 use rusqlite::{Connection, OptionalExtension as _, Transaction, params};
+use serde_json::json;
 use std::collections::HashMap;
 
 /// What isn't there after this long is a gap.
@@ -44,7 +47,7 @@ impl Numbers {
     }
 
     /// Writes what has changed; answers how many gaps it was given up for.
-    pub fn save(&mut self, tx: &Transaction<'_>, now_ms: i64) -> rusqlite::Result<u64> {
+    pub fn save(&mut self, tx: &Transaction<'_>, now_ms: i64, has_log: bool) -> rusqlite::Result<u64> {
         for (vm, known) in self.vms.iter_mut().filter(|(_, known)| known.is_new) {
             tx.prepare_cached("INSERT OR REPLACE INTO vm VALUES (?1, ?2, ?3)")?.execute(params![
                 vm,
@@ -62,7 +65,7 @@ impl Numbers {
         }
         let given_up = std::mem::take(&mut self.given_up);
         for (vm, from, to) in &given_up {
-            gap(tx, (*vm, *from, *to), now_ms)?;
+            gap(tx, (*vm, *from, *to), now_ms, has_log)?;
         }
         if self.vms.len() > MOST {
             self.vms.clear();
@@ -77,7 +80,7 @@ impl Numbers {
     }
 
     /// Tells of it; answers how many gaps there are more.
-    pub fn tell(&mut self, tx: &Transaction<'_>, now_ms: i64) -> rusqlite::Result<u64> {
+    pub fn tell(&mut self, tx: &Transaction<'_>, now_ms: i64, has_log: bool) -> rusqlite::Result<u64> {
         self.forget();
         let mut select = tx.prepare_cached(
             "SELECT vm, from_seq, to_seq FROM missing WHERE told = 0 AND since_ms <= ?1 ORDER BY vm, from_seq",
@@ -85,7 +88,7 @@ impl Numbers {
         let overdue = select.query_map([now_ms - PATIENCE_MS], |r| Ok((r.get(0)?, r.get(1)?, r.get(2)?)))?;
         let overdue = overdue.collect::<rusqlite::Result<Vec<(i64, u64, u64)>>>()?;
         for range in &overdue {
-            gap(tx, *range, now_ms)?;
+            gap(tx, *range, now_ms, has_log)?;
             tx.prepare_cached("UPDATE missing SET told = 1 WHERE vm = ?1 AND from_seq = ?2")?
                 .execute(params![range.0, range.1])?;
         }
@@ -99,10 +102,20 @@ impl Numbers {
     }
 }
 
-fn gap(tx: &Transaction<'_>, (vm, from, to): (i64, u64, u64), now_ms: i64) -> rusqlite::Result<()> {
+fn gap(
+    tx: &Transaction<'_>,
+    (vm, from, to): (i64, u64, u64),
+    now_ms: i64,
+    has_log: bool,
+) -> rusqlite::Result<()> {
     tx.prepare_cached("INSERT INTO gap (vm, from_seq, to_seq, at) VALUES (?1, ?2, ?3, ?4)")?
-        .execute(params![vm, from, to, now_ms])
-        .map(drop)
+        .execute(params![vm, from, to, now_ms])?;
+    if !has_log {
+        return Ok(());
+    }
+    let shown = json!({ "vm": format!("{:016x}", vm.cast_unsigned()), "from": from, "to": to });
+    let offset = tx.last_insert_rowid();
+    append(tx, Event { kind: Kind::Gap, offset, shown, sealed: None }, now_ms).map(drop)
 }
 
 fn load(tx: &Transaction<'_>, vm: i64) -> rusqlite::Result<Sequence> {

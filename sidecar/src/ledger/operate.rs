@@ -3,12 +3,14 @@
 
 use super::block::{self, Block};
 use super::database::{self, Use};
+use super::leaves::{Event, append};
 use super::member;
 use super::retention::Limits;
 use super::search::{self, Form, Search};
+use crate::audit::leaf::Kind;
 use crate::clock::{now_ms, rfc3339};
 use gatewaystack_core::config::policy::Policy;
-use rusqlite::Connection;
+use rusqlite::{Connection, TransactionBehavior};
 use serde_json::json;
 use sha2::{Digest as _, Sha256};
 use std::io::{ErrorKind, Read as _, Write};
@@ -43,6 +45,8 @@ pub struct Wanted {
     pub by: Vec<String>,
     pub limit: Option<u64>,
     pub json: bool,
+    /// Also those that come later.
+    pub follows: bool,
 }
 
 /// Prints records, or counts them.
@@ -76,12 +80,27 @@ pub fn tail(policy: &Policy, wanted: &Wanted) -> Result<(), Trouble> {
 }
 
 impl Wanted {
+    /// That somebody has looked, and for what.
+    fn is_seen(&self, db: &mut Connection) -> rusqlite::Result<()> {
+        let tx = db.transaction_with_behavior(TransactionBehavior::Immediate)?;
+        let sealed = json!({ "by": system_user(), "where": self.condition, "since_ms": self.since_ms, "follows": self.follows });
+        let offset = now_ms();
+        append(&tx, Event { kind: Kind::Look, offset, shown: json!({}), sealed: Some(&sealed) }, now_ms())?;
+        tx.commit()
+    }
+
     /// The ledger, what is looked for there, and the form in which it is told.
     fn begun(&self, policy: &Policy) -> Result<(Connection, Search, Form), Trouble> {
         let condition = self.condition.as_deref().map(super::condition::read).transpose();
         let condition = condition.map_err(Trouble::Use)?;
-        let db = existing(policy, Use::Search)?;
+        let mut db = existing(policy, Use::Search)?;
         super::condition::prepare(&db).map_err(disk)?;
+        // One who looks while nothing can be written has the more reason to look.
+        if has_log(policy)
+            && let Err(error) = self.is_seen(&mut db)
+        {
+            eprintln!("the audit log doesn't know of this look: {error}");
+        }
         let since_us = self.since_ms.map(|ms| now_ms().saturating_sub(ms).saturating_mul(1_000));
         let form = if self.json { Form::Json } else { Form::People };
         Ok((db, Search { since_us, condition, limit: self.limit }, form))
@@ -115,7 +134,7 @@ pub fn block(
         by: system_user(),
     };
     let mut db = opened(policy, Use::Desk)?;
-    match block::block(&mut db, &new).map_err(disk)? {
+    match block::block(&mut db, &new, has_log(policy)).map_err(disk)? {
         true => say(&format!("{kind} is blocked{}\n", until(new.until_ms))),
         false => {
             Err(Trouble::Other(format!("{} blocks hold already, and that is all there may be", block::MOST)))
@@ -130,7 +149,8 @@ pub fn block(
 pub fn unblock(policy: &Policy, kind: &str, value: &str) -> Result<(), Trouble> {
     let value = value_of(kind, value)?;
     let mut db = existing(policy, Use::Desk)?;
-    match block::unblock(&mut db, kind, &value, now_ms()).map_err(disk)? {
+    let by = has_log(policy).then(system_user);
+    match block::unblock(&mut db, kind, &value, now_ms(), by).map_err(disk)? {
         true => say(&format!("{kind} isn't blocked any more\n")),
         false => Err(Trouble::Other(format!("no block holds for this {kind}"))),
     }
@@ -166,6 +186,11 @@ pub fn blocks(policy: &Policy, json: bool) -> Result<(), Trouble> {
         text + "\n"
     };
     say(&if blocks.is_empty() { "nobody is blocked\n".to_owned() } else { blocks.iter().map(line).collect() })
+}
+
+/// Whether what is done has a leaf in the audit log.
+fn has_log(policy: &Policy) -> bool {
+    policy.own.audit.is_some()
 }
 
 /// What is kept of a value: of a token its hash, but of its id the id.
@@ -210,7 +235,7 @@ fn is_jwt(value: &str) -> bool {
     value.split('.').count() == 3 && value.split('.').all(is_part)
 }
 
-fn system_user() -> Option<String> {
+pub(crate) fn system_user() -> Option<String> {
     let named = |name: &&str| std::env::var(name).ok().filter(|user| !user.is_empty() && user.len() <= 256);
     ["USER", "LOGNAME", "USERNAME"].iter().find_map(named)
 }
@@ -220,7 +245,7 @@ fn until(until_ms: Option<i64>) -> String {
 }
 
 /// A ledger that is there.
-fn existing(policy: &Policy, usage: Use) -> Result<Connection, Trouble> {
+pub(crate) fn existing(policy: &Policy, usage: Use) -> Result<Connection, Trouble> {
     let folder = Path::new(&policy.own.data_dir);
     if Limits::of(policy).is_some() && !database::file(folder).exists() {
         return Err(Trouble::Other(format!(
@@ -243,7 +268,7 @@ fn disk(error: rusqlite::Error) -> Trouble {
     Trouble::Other(format!("the ledger: {error}"))
 }
 
-fn say(text: &str) -> Result<(), Trouble> {
+pub(crate) fn say(text: &str) -> Result<(), Trouble> {
     let mut out = std::io::stdout().lock();
     out.write_all(text.as_bytes()).and_then(|()| out.flush()).map_err(|e| Trouble::Other(e.to_string()))
 }

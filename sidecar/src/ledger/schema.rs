@@ -5,7 +5,7 @@ use super::member::{Kind, MEMBERS};
 use rusqlite::{Connection, TransactionBehavior};
 
 /// The steps. The columns of the first are those of `member.rs`.
-const STEPS: [fn() -> String; 1] = [first];
+const STEPS: [fn() -> String; 2] = [first, audit];
 
 fn first() -> String {
     let column = |kind| if matches!(kind, Kind::Text) { "TEXT" } else { "INTEGER" };
@@ -45,6 +45,24 @@ fn first() -> String {
             ('block_version', 0), ('forgotten', 0), ('forgot_ms', 0), ('check', 0);
         "
     )
+}
+
+fn audit() -> String {
+    "
+    -- Leaves of the audit log that no checkpoint covers yet: of each row the index of the first, how many, and
+    -- the leaves as entries of a bundle (C2SP tlog-tiles). And what opens the leaves that are no records.
+    CREATE TABLE leaves (first INTEGER PRIMARY KEY, count INTEGER NOT NULL, entries BLOB NOT NULL);
+    CREATE TABLE opening (leaf INTEGER PRIMARY KEY, salt BLOB NOT NULL, value TEXT NOT NULL);
+    -- Of a record its leaf, and the salt of what the leaf commits to.
+    ALTER TABLE record ADD COLUMN salt BLOB;
+    ALTER TABLE record ADD COLUMN leaf INTEGER;
+    -- Whom an operator wants to be forgotten, and what became of it.
+    CREATE TABLE erasing (
+        id INTEGER PRIMARY KEY, subject TEXT NOT NULL, \"by\" TEXT, asked_ms INTEGER NOT NULL, answer TEXT
+    );
+    INSERT INTO note VALUES ('leaves', 0), ('covered', 0);
+    "
+    .to_owned()
 }
 
 /// Brings a database to the newest form.

@@ -6,6 +6,7 @@
 use super::condition::Condition;
 use super::member::{self, MEMBERS};
 use super::show;
+use super::stored;
 use rusqlite::types::Value;
 use rusqlite::{Connection, OptionalExtension as _, Row, params_from_iter};
 use std::io::Write;
@@ -182,7 +183,7 @@ fn counted(db: &Connection, search: &Search, by: &[usize], form: Form) -> rusqli
         let mut values = Vec::new();
         for (at, member) in members.iter().enumerate() {
             let mut value = String::new();
-            show::write(&mut value, member.kind, row.get_ref(at + 1)?);
+            stored::write(&mut value, member.kind, row.get_ref(at + 1)?);
             values.push(value);
         }
         let named =

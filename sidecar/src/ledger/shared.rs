@@ -3,19 +3,61 @@
 
 use super::database::{self, Use};
 use super::feed::{self, Page};
+use super::leaves;
 use super::retention::Limits;
-use super::writer::{Totals, Writer};
+use super::writer::{Begins, Totals, Writer};
+use crate::audit::hash::Hash;
+use crate::audit::log::Log;
+use gatewaystack_core::config::policy::{self, Policy};
 use rusqlite::Connection;
 use std::fs::File;
 use std::path::{Path, PathBuf};
-use std::sync::atomic::{AtomicI64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicI64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-/// The ledger. Clones share it, each with the limits of its policy.
+/// The ledger. Clones share it, each with the limits and the audit log of its policy.
 #[derive(Clone)]
 pub struct Ledger {
     inner: Arc<Inner>,
     limits: Limits,
+    audited: Option<Arc<Audited>>,
+}
+
+/// The audit log of a policy.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Audited {
+    pub settings: policy::Audit,
+    /// The name of a new log.
+    pub origin: String,
+    /// The policy's revision, and the hash of all of it; empty: nothing begins, and no policy is served.
+    pub policy: String,
+    pub digest: String,
+}
+
+impl Audited {
+    /// That of a policy, where it has one.
+    pub fn of(policy: &Policy, digest: &str) -> Option<Self> {
+        policy.own.audit.clone().map(|settings| Self {
+            settings,
+            origin: origin(&policy.public_url),
+            policy: policy.revision.to_string(),
+            digest: digest.to_owned(),
+        })
+    }
+}
+
+/// The name of the log of a gateway that clients see under this URL.
+pub fn origin(public_url: &str) -> String {
+    let host = public_url.split_once("://").map_or(public_url, |(_, host)| host);
+    format!("{}/audit", host.trim_end_matches('/'))
+}
+
+/// The audit log, as the last checkpoint has it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Published {
+    pub origin: String,
+    pub size: u64,
+    pub root: Hash,
 }
 
 struct Inner {
@@ -24,6 +66,8 @@ struct Inner {
     /// For small questions, which wait for no record.
     desk: Arc<tokio::sync::Mutex<Connection>>,
     standing: Mutex<Standing>,
+    /// Whether the audit log has been told that this process has begun.
+    has_begun: AtomicBool,
     /// Since when there is something that hasn't been read, Unix milliseconds; 0: there is nothing.
     behind_since_ms: AtomicI64,
     /// Held while this process serves.
@@ -36,6 +80,10 @@ pub struct Standing {
     pub totals: Totals,
     /// Why nothing can be read or written at the moment.
     pub trouble: Option<String>,
+    /// The audit log, once there is a checkpoint.
+    pub audit: Option<Published>,
+    /// Why nothing can be added to it at the moment.
+    pub audit_trouble: Option<String>,
 }
 
 impl Ledger {
@@ -44,7 +92,19 @@ impl Ledger {
     /// # Errors
     /// Why it can't: another process serves it, for one.
     pub fn open(folder: &Path, limits: Limits) -> Result<Self, String> {
-        let lock = database::lock(folder)?;
+        Self::locked(folder, limits, database::lock(folder)?)
+    }
+
+    /// The same; `None`: another process serves it.
+    ///
+    /// # Errors
+    /// Why it can't.
+    pub fn open_unless_served(folder: &Path, limits: Limits) -> Result<Option<Self>, String> {
+        let Some(lock) = database::try_lock(folder)? else { return Ok(None) };
+        Self::locked(folder, limits, lock).map(Some)
+    }
+
+    fn locked(folder: &Path, limits: Limits, lock: File) -> Result<Self, String> {
         let db = database::open(folder, Use::Ingest)?;
         let desk = database::open(folder, Use::Desk)?;
         let failed = |e: rusqlite::Error| format!("can't use {}: {e}", database::file(folder).display());
@@ -57,11 +117,13 @@ impl Ledger {
                 folder: folder.to_owned(),
                 writer: Mutex::new(writer),
                 desk: Arc::new(tokio::sync::Mutex::new(desk)),
-                standing: Mutex::new(Standing { totals, trouble: None }),
+                standing: Mutex::new(Standing { totals, ..Standing::default() }),
+                has_begun: AtomicBool::new(false),
                 behind_since_ms: AtomicI64::new(0),
                 _lock: lock,
             }),
             limits,
+            audited: None,
         };
         this.limit().map_err(failed)?;
         Ok(this)
@@ -72,9 +134,57 @@ impl Ledger {
     /// # Errors
     /// The disk's.
     pub fn limited(&self, limits: Limits) -> Result<Self, String> {
-        let this = Self { inner: Arc::clone(&self.inner), limits };
+        let this = Self { inner: Arc::clone(&self.inner), limits, audited: None };
         this.limit().map_err(|e| format!("the ledger: {e}"))?;
         Ok(this)
+    }
+
+    /// With this audit log, or without one.
+    pub fn audited(self, audited: Option<Audited>) -> Self {
+        if audited.is_none() {
+            self.writer().end_log();
+            self.stands(|standing| (standing.audit, standing.audit_trouble) = (None, None));
+        }
+        Self { audited: audited.map(Arc::new), ..self }
+    }
+
+    /// Its audit log.
+    pub fn audit(&self) -> Option<&Audited> {
+        self.audited.as_deref()
+    }
+
+    /// What a new audit log is called.
+    pub fn origin(&self) -> String {
+        self.audited.as_ref().map_or(String::new(), |audited| audited.origin.clone())
+    }
+
+    /// Opens the audit log, and has the ledger go on behind it.
+    ///
+    /// # Errors
+    /// Why it can't be gone on with.
+    pub(super) fn begin_log(&self, audited: &Audited, now_ms: i64) -> Result<Log, String> {
+        let text = |e: rusqlite::Error| format!("the ledger: {e}");
+        let mut writer = self.writer();
+        let known = writer.with(|db| leaves::covered(db)).map_err(text)?;
+        let log = Log::open(self.folder(), &audited.origin, known)?;
+        if log.verifier().name != audited.origin {
+            tracing::warn!(name = log.verifier().name, public_url = audited.origin, "the audit log keeps the name under which it was begun");
+        }
+        let is_start = !self.inner.has_begun.load(Ordering::Relaxed);
+        let is_start = is_start && !audited.digest.is_empty();
+        let begins = Begins { is_start, policy: &audited.policy, digest: &audited.digest };
+        let (store, size) = (log.store(), log.size());
+        writer.begin_log(size, &mut |index| store.leaf(index, size), &begins, now_ms)?;
+        self.inner.has_begun.store(true, Ordering::Relaxed);
+        Ok(log)
+    }
+
+    /// A connection of one's own: what it writes is on the disk when it is told so.
+    ///
+    /// # Errors
+    /// The disk's.
+    pub fn connection(&self) -> Result<Connection, String> {
+        database::open(self.folder(), Use::Desk)
     }
 
     fn limit(&self) -> rusqlite::Result<()> {
@@ -111,7 +221,8 @@ impl Ledger {
     /// # Errors
     /// Why not.
     pub async fn check(&self) -> Result<(), String> {
-        if let Some(trouble) = self.standing().trouble {
+        let Standing { trouble, audit_trouble, .. } = self.standing();
+        if let Some(trouble) = trouble.or(audit_trouble) {
             return Err(trouble);
         }
         self.desk(|db| db.execute("UPDATE note SET value = 1 - value WHERE name = 'check'", []).map(drop))
@@ -147,7 +258,7 @@ impl Ledger {
         self.inner.writer.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    pub(super) fn stands(&self, change: impl FnOnce(&mut Standing)) {
+    pub(crate) fn stands(&self, change: impl FnOnce(&mut Standing)) {
         change(&mut self.inner.standing.lock().unwrap_or_else(PoisonError::into_inner));
     }
 

@@ -2,14 +2,21 @@
 //! too old or too much goes out. Trouble with the disk is told once, and all is tried again: nothing is
 //! skipped for it.
 
-use super::follow::{Follower, Piece, Place, records_file};
+use super::follow::{FILE, Follower, Piece, Place, records_file};
 use super::line::Line;
-use super::shared::Ledger;
+use super::member::REQUEST_ID;
+use super::retention::Limits;
+use super::shared::{Audited, Ledger};
+use super::stored::Stored;
 use super::turn::{Reopen, Turn};
-use super::writer::Batch;
-use super::{block, retention};
+use super::writer::{Batch, Taken};
+use super::{block, erase, retention};
+use crate::audit::leaf::{self, Origin, Salt, commitment};
+use crate::audit::publisher::Publisher;
 use crate::clock::now_ms;
 use crate::fetch;
+use gatewaystack_core::config::policy::Policy;
+use std::path::Path;
 use std::sync::mpsc::{Receiver, RecvTimeoutError, channel};
 use std::time::{Duration, Instant};
 use tokio::sync::watch;
@@ -59,9 +66,33 @@ async fn reopen(url: &str) -> Result<(), String> {
     if said.status == 200 { Ok(()) } else { Err(format!("{url} answered {}", said.status)) }
 }
 
+/// Does what is asked of erasing, where nobody serves the ledger of a policy.
+///
+/// # Errors
+/// The disk's.
+pub fn erase_alone(policy: &Policy) -> Result<(), String> {
+    let folder = Path::new(&policy.own.data_dir);
+    let Some(limits) = Limits::of(policy) else { return Ok(()) };
+    let Some(ledger) = Ledger::open_unless_served(folder, limits)? else { return Ok(()) };
+    let ledger = ledger.audited(Audited::of(policy, ""));
+    if let Some(audited) = ledger.audit() {
+        drop(ledger.begin_log(audited, now_ms())?);
+    }
+    let mut follower = following(&ledger)?;
+    loop {
+        while read(&ledger, &mut follower, now_ms())? {}
+        if follower.unread() == 0 {
+            break;
+        }
+    }
+    erase::work_off(&ledger, &mut follower, now_ms())
+}
+
 struct Reading {
     ledger: Ledger,
     turn: Turn,
+    /// Once the audit log is open, where there is one.
+    publisher: Option<Publisher>,
     follower: Option<Follower>,
     tidied_ms: i64,
     forgot_ms: i64,
@@ -70,7 +101,7 @@ struct Reading {
 impl Reading {
     fn new(ledger: Ledger, reopen: Reopen) -> Self {
         let turn = Turn::new(records_file(ledger.folder()), reopen);
-        Self { ledger, turn, follower: None, tidied_ms: 0, forgot_ms: 0 }
+        Self { ledger, turn, publisher: None, follower: None, tidied_ms: 0, forgot_ms: 0 }
     }
 
     fn until_told(&mut self, told: &Receiver<()>) {
@@ -108,51 +139,43 @@ impl Reading {
 
     /// Takes a piece, or what is old out; answers whether there is more to do at once.
     fn step(&mut self, now_ms: i64) -> Result<bool, String> {
-        let more_to_read = self.read(now_ms)?;
+        // Before the first record: each has a leaf.
+        if let Some(audited) = self.ledger.audit().filter(|_| self.publisher.is_none()) {
+            let trouble = |error: String| {
+                self.ledger.stands(|standing| standing.audit_trouble = Some(format!("the audit log: {error}")));
+                error
+            };
+            let log = self.ledger.begin_log(audited, now_ms).map_err(trouble)?;
+            self.publisher = Some(Publisher::begin(self.ledger.clone(), log, &audited.settings)?);
+        }
+        let follower = match &mut self.follower {
+            Some(follower) => follower,
+            None => self.follower.insert(following(&self.ledger)?),
+        };
+        let more_to_read = read(&self.ledger, follower, now_ms)?;
         if let Some(follower) = &self.follower {
             let ledger = &self.ledger;
             let settle = &mut || ledger.writer().settle().map_err(std::io::Error::other);
             let turned = self.turn.step(follower.place(), ledger.limits().max_bytes, now_ms, settle);
             turned.map_err(|e| format!("can't turn the file of records: {e}"))?;
         }
-        let more_to_tidy = self.tidy(now_ms, !more_to_read).map_err(|e| e.to_string())?;
+        let more_to_tidy = self.tidy(now_ms, !more_to_read)?;
         Ok(more_to_read || more_to_tidy)
     }
 
-    fn read(&mut self, now_ms: i64) -> Result<bool, String> {
-        let limits = self.ledger.limits();
-        let follower = match &mut self.follower {
-            Some(follower) => follower,
-            None => {
-                let place = self.ledger.writer().place().map_err(|e| e.to_string())?;
-                let room = usize::try_from((limits.max_bytes / 16).clamp(32 * 1024, PIECE)).unwrap_or(0);
-                let path = records_file(self.ledger.folder());
-                let failed = |e| format!("can't read {}: {e}", path.display());
-                let follower = Follower::new(path.clone(), place, room).map_err(failed)?;
-                self.follower.insert(follower)
-            }
-        };
-        let failed = |e| format!("can't read the records: {e}");
-        let mut more = follower.fill().map_err(failed)?;
-        let taken = match follower.piece().map_err(failed)? {
-            Some(piece) => Some(take(&self.ledger, piece, now_ms)?),
-            None => None,
-        };
-        match taken {
-            Some((place, length)) => {
-                follower.taken(place, length);
-                more |= follower.has_line();
-            }
-            None if !more => more = follower.moves_on().map_err(failed)?,
-            None => {}
+    fn tidy(&mut self, now_ms: i64, has_read_all: bool) -> Result<bool, String> {
+        let more = self.housekeep(now_ms, has_read_all).map_err(|e| e.to_string())?;
+        let asks = |db: &mut rusqlite::Connection| erase::is_asked(db);
+        if let Some(follower) = &mut self.follower
+            && has_read_all
+            && self.ledger.writer().with(asks).map_err(|e| e.to_string())?
+        {
+            erase::work_off(&self.ledger, follower, now_ms)?;
         }
-        // What counts is when the end was seen last.
-        let behind = more || follower.unread() > 0;
-        self.ledger.is_behind(behind, now_ms);
         Ok(more)
     }
 
-    fn tidy(&mut self, now_ms: i64, has_read_all: bool) -> rusqlite::Result<bool> {
+    fn housekeep(&mut self, now_ms: i64, has_read_all: bool) -> rusqlite::Result<bool> {
         let (limits, folder) = (self.ledger.limits(), self.ledger.folder());
         // A clock that was set back waits for nothing.
         let is_due = |last: i64, every: i64| !(last..last + every).contains(&now_ms);
@@ -174,6 +197,63 @@ impl Reading {
     }
 }
 
+/// The file of records, from where it was read to.
+fn following(ledger: &Ledger) -> Result<Follower, String> {
+    let place = ledger.writer().place().map_err(|e| e.to_string())?;
+    let room = usize::try_from((ledger.limits().max_bytes / 16).clamp(32 * 1024, PIECE)).unwrap_or(0);
+    let path = records_file(ledger.folder());
+    let failed = |e| format!("can't read {}: {e}", path.display());
+    Follower::new(path.clone(), place, room).map_err(failed)
+}
+
+/// Reads a piece and takes it; answers whether there is more at once.
+fn read(ledger: &Ledger, follower: &mut Follower, now_ms: i64) -> Result<bool, String> {
+    let failed = |e| format!("can't read the records: {e}");
+    let mut more = follower.fill().map_err(failed)?;
+    let taken = match follower.piece().map_err(failed)? {
+        Some(piece) => Some(take(ledger, piece, now_ms)?),
+        None => None,
+    };
+    match taken {
+        Some((place, length)) => {
+            follower.taken(place, length);
+            more |= follower.has_line();
+        }
+        None if !more => more = follower.moves_on().map_err(failed)?,
+        None => {}
+    }
+    // What counts is when the end was seen last.
+    ledger.is_behind(more || follower.unread() > 0, now_ms);
+    Ok(more)
+}
+
+/// Makes the leaves of records of one file.
+struct Seal {
+    source: String,
+    now_ms: i64,
+    salts: std::vec::IntoIter<u8>,
+    text: String,
+}
+
+impl Seal {
+    fn new(place: &Place, records: usize, now_ms: i64) -> Result<Self, String> {
+        let mut salts = vec![0; records * size_of::<Salt>()];
+        getrandom::fill(&mut salts).map_err(|e| format!("the system has no random numbers: {e}"))?;
+        let source = format!("{FILE}:{}", place.inode);
+        Ok(Self { source, now_ms, salts: salts.into_iter(), text: String::new() })
+    }
+
+    fn put(&mut self, offset: u64, line: &Line<'_>, record: &Stored<'_>) -> (Salt, String) {
+        let mut salt = Salt::default();
+        salt.iter_mut().zip(&mut self.salts).for_each(|(to, from)| *to = from);
+        self.text.clear();
+        record.json(&mut self.text);
+        let origin = Origin { source: &self.source, offset };
+        let id = record.text(REQUEST_ID);
+        (salt, leaf::record(self.now_ms, origin, line.place(), id, &commitment(&salt, &self.text)))
+    }
+}
+
 /// How each record of Envoy's begins. A quote within a text is escaped: so no client can write this.
 const BEGINNING: &[u8] = b"{\"status\":";
 
@@ -185,12 +265,19 @@ fn behind_a_tear(line: &[u8]) -> Option<Line<'_>> {
 
 /// Reads the lines, which needs no lock, and then writes them.
 fn take(ledger: &Ledger, piece: Piece<'_>, now_ms: i64) -> Result<(Place, usize), String> {
-    let mut records = Vec::with_capacity(piece.lines.len());
+    let mut lines = Vec::with_capacity(piece.lines.len());
     let mut ignored = piece.ignored;
-    for line in &piece.lines {
+    for (at, line) in &piece.lines {
         let record = Line::parse(line);
         ignored += u64::from(record.is_none());
-        records.extend(record.or_else(|| behind_a_tear(line)));
+        lines.extend(record.or_else(|| behind_a_tear(line)).map(|record| (*at, record)));
+    }
+    let mut seal = ledger.audit().map(|_| Seal::new(&piece.place, lines.len(), now_ms)).transpose()?;
+    let mut records = Vec::with_capacity(lines.len());
+    for (at, line) in &lines {
+        let record = Stored::of(line, now_ms);
+        let sealed = seal.as_mut().map(|seal| seal.put(*at, line, &record));
+        records.push(Taken { record, place: line.place(), sealed });
     }
     let batch = Batch { records: &records, ignored, place: &piece.place };
     let totals = ledger.writer().take(&batch, now_ms).map_err(|e| e.to_string())?;

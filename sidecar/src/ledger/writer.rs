@@ -3,18 +3,33 @@
 //! doubles a line.
 
 use super::follow::{FILE, Place};
-use super::line::{Cell, Line};
-use super::member::{self, COUNT, NO_TS, TS};
+use super::leaves::{Bundle, Event, append, go_on, policy};
+use super::member::{self, COUNT};
 use super::numbers::Numbers;
 use super::retention::{self, Limits};
+use super::stored::Stored;
+use crate::audit::leaf::{Kind, Salt};
+use rusqlite::types::ToSqlOutput;
 use rusqlite::{
     CachedStatement, Connection, OptionalExtension as _, Transaction, TransactionBehavior, params,
 };
+use serde::Deserialize;
+use serde_json::json;
 
-/// Lines that are taken together.
+/// A record that has come.
+#[derive(Debug)]
+pub struct Taken<'a> {
+    pub record: Stored<'a>,
+    /// Its number in its VM, where it has one.
+    pub place: Option<(i64, u64)>,
+    /// Where there is an audit log: its leaf, and the salt of what that commits to.
+    pub sealed: Option<(Salt, String)>,
+}
+
+/// Records that are taken together.
 #[derive(Debug)]
 pub struct Batch<'a> {
-    pub records: &'a [Line<'a>],
+    pub records: &'a [Taken<'a>],
     /// Lines that are none.
     pub ignored: u64,
     /// Where to read on.
@@ -29,16 +44,34 @@ pub struct Totals {
     pub gaps: u64,
 }
 
+/// What an audit log begins with.
+#[derive(Debug)]
+pub struct Begins<'a> {
+    /// The process has just begun, too.
+    pub is_start: bool,
+    /// The policy's revision, and the hash of all of it.
+    pub policy: &'a str,
+    pub digest: &'a str,
+}
+
+/// A leaf that is a record's.
+#[derive(Deserialize)]
+struct Numbered {
+    vm: Option<String>,
+    seq: Option<u64>,
+}
+
 /// The one that writes records.
 pub struct Writer {
     db: Connection,
     numbers: Numbers,
+    has_log: bool,
 }
 
 impl Writer {
     /// Writes to this database.
     pub fn new(db: Connection) -> Self {
-        Self { db, numbers: Numbers::default() }
+        Self { db, numbers: Numbers::default(), has_log: false }
     }
 
     /// Where to read on; `None`: nothing has been read yet.
@@ -66,21 +99,25 @@ impl Writer {
     /// # Errors
     /// The disk's.
     pub fn take(&mut self, batch: &Batch<'_>, now_ms: i64) -> rusqlite::Result<Totals> {
+        let has_log = self.has_log;
         self.write(|tx, numbers| {
             let mut added = 0u64;
             let mut insert = tx.prepare_cached(&insert())?;
-            for record in batch.records {
-                if let Some((vm, seq)) = record.place()
+            let mut bundle = Bundle::begin(tx)?;
+            for Taken { record, place, sealed } in batch.records {
+                if let Some((vm, seq)) = *place
                     && !numbers.take(tx, vm, seq, now_ms)?
                 {
                     continue;
                 }
-                bind(&mut insert, record, now_ms)?;
+                let leaf = sealed.as_ref().map(|(salt, leaf)| (salt, bundle.push(leaf)));
+                bind(&mut insert, record, leaf)?;
                 insert.raw_execute()?;
                 added += 1;
             }
             drop(insert);
-            let gaps = numbers.save(tx, now_ms)?;
+            bundle.save(tx)?;
+            let gaps = numbers.save(tx, now_ms, has_log)?;
             add(tx, "records", added)?;
             add(tx, "ignored", batch.ignored)?;
             add(tx, "gaps", gaps)?;
@@ -100,11 +137,54 @@ impl Writer {
         if !Numbers::are_overdue(&self.db, now_ms)? {
             return totals(&self.db);
         }
+        let has_log = self.has_log;
         self.write(|tx, numbers| {
-            let gaps = numbers.tell(tx, now_ms)?;
+            let gaps = numbers.tell(tx, now_ms, has_log)?;
             add(tx, "gaps", gaps)?;
             totals(tx)
         })
+    }
+
+    /// From now on there is an audit log with so many leaves; `there` reads one of them. A process that has
+    /// just begun says so.
+    ///
+    /// # Errors
+    /// The disk's; what `there` says.
+    pub fn begin_log(
+        &mut self,
+        size: u64,
+        there: &mut dyn FnMut(u64) -> Result<Vec<u8>, String>,
+        begins: &Begins<'_>,
+        now_ms: i64,
+    ) -> Result<(), String> {
+        let text = |e: rusqlite::Error| format!("the ledger: {e}");
+        let tx = self.db.transaction_with_behavior(TransactionBehavior::Immediate).map_err(text)?;
+        let unknown = go_on(&tx, size, there)?;
+        // Whatever the log has of a VM has come: the ledger was put back, and its file may be read again.
+        for index in size - unknown..size {
+            if let Ok(Numbered { vm: Some(vm), seq: Some(seq) }) = serde_json::from_slice(&there(index)?)
+                && let Some(vm) = super::line::vm(&vm)
+            {
+                self.numbers.take(&tx, vm, seq, now_ms).map_err(text)?;
+            }
+        }
+        self.numbers.save(&tx, now_ms, true).map_err(text)?;
+        if begins.is_start || unknown > 0 {
+            let offset = i64::try_from(size).unwrap_or(i64::MAX);
+            let shown = json!({ "version": env!("CARGO_PKG_VERSION"), "unknown": unknown });
+            append(&tx, Event { kind: Kind::Start, offset, shown, sealed: None }, now_ms).map_err(text)?;
+        }
+        if !begins.digest.is_empty() {
+            policy(&tx, begins.policy, begins.digest, now_ms).map_err(text)?;
+        }
+        tx.commit().map_err(text)?;
+        self.has_log = true;
+        Ok(())
+    }
+
+    /// From now on there is none.
+    pub fn end_log(&mut self) {
+        self.has_log = false;
     }
 
     /// What else is done to the database by the one who writes.
@@ -155,31 +235,22 @@ impl Writer {
 }
 
 fn insert() -> String {
-    let places = vec!["?"; COUNT + 2].join(", ");
-    format!("INSERT INTO record ({}, nulls, more) VALUES ({places})", member::columns())
+    let places = vec!["?"; COUNT + 4].join(", ");
+    format!("INSERT INTO record ({}, nulls, more, salt, leaf) VALUES ({places})", member::columns())
 }
 
-fn bind(insert: &mut CachedStatement<'_>, record: &Line<'_>, now_ms: i64) -> rusqlite::Result<()> {
-    let mut nulls = 0i64;
-    let mut at = 0;
-    for (column, cell) in record.cells.iter().enumerate() {
-        at += 1;
-        match cell {
-            Cell::Number(number) => insert.raw_bind_parameter(at, number)?,
-            Cell::Text(text) => insert.raw_bind_parameter(at, text.as_ref())?,
-            other if column == TS => {
-                nulls |= if *other == Cell::Null { 1 << TS } else { NO_TS };
-                insert.raw_bind_parameter(at, now_ms.saturating_mul(1_000))?;
-            }
-            Cell::Null => {
-                nulls |= 1 << column;
-                insert.raw_bind_parameter(at, rusqlite::types::Null)?;
-            }
-            Cell::Absent => insert.raw_bind_parameter(at, rusqlite::types::Null)?,
-        }
+fn bind(
+    insert: &mut CachedStatement<'_>,
+    record: &Stored<'_>,
+    leaf: Option<(&Salt, u64)>,
+) -> rusqlite::Result<()> {
+    for (column, value) in record.values.iter().enumerate() {
+        insert.raw_bind_parameter(column + 1, ToSqlOutput::Borrowed(*value))?;
     }
-    insert.raw_bind_parameter(at + 1, nulls)?;
-    insert.raw_bind_parameter(at + 2, record.more.as_deref())
+    insert.raw_bind_parameter(COUNT + 1, record.nulls)?;
+    insert.raw_bind_parameter(COUNT + 2, record.more)?;
+    insert.raw_bind_parameter(COUNT + 3, leaf.map(|(salt, _)| salt.as_slice()))?;
+    insert.raw_bind_parameter(COUNT + 4, leaf.map(|(_, index)| index))
 }
 
 fn add(tx: &Transaction<'_>, name: &str, count: u64) -> rusqlite::Result<()> {

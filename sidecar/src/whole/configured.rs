@@ -63,11 +63,12 @@ impl Origin {
         };
         let reloadable = render_reloadable(&input).map_err(|errors| source.name(errors))?;
         let folded = reloadable.rendered.policy_json.clone();
-        let (policy, _) =
+        let (policy, folded) =
             config::load_value(Some(folded), &Environment::new()).map_err(|e| source.name(e))?;
         let secret = reloadable.rendered.secret.as_str().into();
         let settings =
             settings::of(&policy, &source.env, secret).map_err(|error| source.name(vec![error]))?;
+        let settings = Settings { policy_digest: settings::digest(&folded), ..settings };
         Ok(Configured { policy: Arc::new(policy), settings, reloadable })
     }
 }

@@ -1,10 +1,10 @@
-//! `ledger` and `feed`: what the sidecar remembers, and what it tells the filter.
+//! `ledger`, `feed` and the audit log: what the sidecar remembers, what it tells the filter, and what it proves.
 
 use super::common::Errors;
 use crate::bounds;
-use crate::policy::{Feed, Ledger, OnStale, Records};
+use crate::policy::{Audit, Feed, Ledger, OnStale, Records};
 use crate::raw::{RawOnStale, RawPolicy};
-use crate::values::{duration, name, size};
+use crate::values::{duration, name, size, url};
 
 /// The cluster that `render` makes for the sidecar.
 pub const SIDECAR: &str = "gatewaystack_sidecar";
@@ -25,6 +25,39 @@ pub fn ledger(raw: &RawPolicy, records: Records, errors: &mut Errors) -> Option<
         errors.push("ledger.on", "needs `file` among `audit.to`: the ledger reads the records from there");
     }
     is_on.then(|| Ledger { keep_ms: keep.unwrap_or(30 * DAY_MS), max_bytes: most.unwrap_or(4 << 30) })
+}
+
+/// Compiles what of `audit` is about the log.
+pub fn audit(raw: &RawPolicy, errors: &mut Errors) -> Option<Audit> {
+    let section = raw.audit.clone().unwrap_or_default();
+    let checkpoint = section.checkpoint.as_ref().and_then(|every| {
+        errors.keep("audit.checkpoint", duration::within(&every.0, bounds::AUDIT_CHECKPOINT_MS))
+    });
+    let keep = section.keep.as_ref();
+    let keep =
+        keep.and_then(|keep| errors.keep("audit.keep", duration::within(&keep.0, bounds::AUDIT_KEEP_MS)));
+    let mut witnesses = Vec::new();
+    for (at, text) in section.witness.iter().flatten().enumerate() {
+        let url = url::parse(text).and_then(|url| match url.path.contains('?') {
+            true => Err("expected a URL without a query: `/add-checkpoint` is added to it".to_owned()),
+            false => Ok(url),
+        });
+        if errors.keep(format!("audit.witness[{at}]"), url).is_some() {
+            witnesses.push(text.trim_end_matches('/').to_owned());
+        }
+    }
+    if witnesses.len() > bounds::WITNESSES.most {
+        errors.push("audit.witness", "expected at most 8 of them: each checkpoint waits for all");
+    }
+    let is_on = section.log.unwrap_or(false);
+    if is_on && !raw.ledger.as_ref().and_then(|ledger| ledger.on).unwrap_or(false) {
+        errors.push("audit.log", "needs `ledger.on`: what opens a leaf is in the ledger");
+    }
+    is_on.then(|| Audit {
+        checkpoint_ms: checkpoint.unwrap_or(1_000),
+        keep_ms: keep.unwrap_or(400 * DAY_MS),
+        witnesses,
+    })
 }
 
 /// Compiles `feed`; there is one where there is a ledger, or a cluster to ask.

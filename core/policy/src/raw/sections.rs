@@ -1,6 +1,6 @@
 //! The small objects that the filter reads: metadata, built-in routes, CORS, identity, records.
 
-use super::words::{RawAuditAddress, RawRecords, RawServe, RawSubject};
+use super::words::{RawAuditAddress, RawDuration, RawRecords, RawServe, RawSubject};
 use crate::bounds;
 use crate::form::{Form, Members, Reading};
 use crate::reference::*;
@@ -67,5 +67,14 @@ raw! {
         address: RawAuditAddress = filter("network").is("none"),
         /// Where the records go: a file in the sidecar's folder, Envoy's standard output, or both.
         to: Vec<RawRecords> = own("[file, stdout]").count(bounds::SOME).is("[file]"),
+        /// Whether there is an audit log next to the ledger, which a stranger can check ([how](audit.md)).
+        log: bool = own("true").is("false"),
+        /// How often it is signed.
+        checkpoint: RawDuration = own("10s").within(bounds::AUDIT_CHECKPOINT_MS).is("1s"),
+        /// How long a leaf is kept.
+        keep: RawDuration = own("3650d").within(bounds::AUDIT_KEEP_MS).is("400d"),
+        /// Witnesses (C2SP tlog-witness) that sign each checkpoint, too, by their submission prefix.
+        witness: Vec<String> = own("[\"https://witness.example.com/w1\"]").count(bounds::WITNESSES)
+            .text(URL).is("[]"),
     }
 }

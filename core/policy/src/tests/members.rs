@@ -85,6 +85,13 @@ fn a_malformed_member_names_itself() {
         ("/audit/to", "audit.to", json!([])),
         ("/audit/to", "audit.to", json!("stdout")),
         ("/audit/to", "audit.to[1]", json!(["file", "syslog"])),
+        ("/audit/log", "audit.log", json!(true)),
+        ("/audit/checkpoint", "audit.checkpoint", json!("99ms")),
+        ("/audit/checkpoint", "audit.checkpoint", json!("2h")),
+        ("/audit/keep", "audit.keep", json!("10s")),
+        ("/audit/witness", "audit.witness[0]", json!(["witness.example"])),
+        ("/audit/witness", "audit.witness[1]", json!(["https://a.example/w", "https://a.example/w?x=1"])),
+        ("/audit/witness", "audit.witness", json!(vec!["https://a.example/w"; 9])),
         ("/webhook/tenant_domain", "webhook.tenant_domain", json!("https://t.example")),
         ("/webhook/client_names", "webhook.client_names[0]", json!([""])),
         ("/webhook/client_names", "webhook.client_names[1]", json!(["*", "*GPT"])),
@@ -296,6 +303,21 @@ fn records_go_to_the_file_unless_the_policy_says_otherwise() {
         let records = load(Some(policy.to_string().as_bytes()), None).unwrap().own.records;
         assert_eq!((records.file, records.stdout), (file, stdout), "{policy}");
     }
+}
+
+#[test]
+fn an_audit_log_is_signed_each_second_and_kept_for_400_days() {
+    let mut policy = good();
+    let read = |policy: &serde_json::Value| load(Some(policy.to_string().as_bytes()), None).unwrap().own.audit.clone();
+    assert_eq!(read(&policy), None);
+    policy["ledger"] = json!({ "on": true });
+    policy["audit"] = json!({ "log": true });
+    let audit = read(&policy).unwrap();
+    assert_eq!((audit.checkpoint_ms, audit.keep_ms, audit.witnesses.len()), (1_000, 400 * 86_400_000, 0));
+    policy["audit"] = json!({ "log": true, "checkpoint": "1m", "keep": "3650d", "witness": ["https://w.example/a/"] });
+    let audit = read(&policy).unwrap();
+    assert_eq!((audit.checkpoint_ms, audit.keep_ms), (60_000, 3_650 * 86_400_000));
+    assert_eq!(audit.witnesses, ["https://w.example/a"]);
 }
 
 #[test]

@@ -27,10 +27,10 @@ impl Desk {
     fn block(&mut self, kind: &str, value: &str, since_ms: i64, span_ms: Option<i64>) -> bool {
         let until_ms = span_ms.map(|span| since_ms + span);
         let (kind, value) = (kind.to_owned(), value.to_owned());
-        block(&mut self.db, &Block { kind, value, why: None, since_ms, until_ms, by: None }).unwrap()
+        block(&mut self.db, &Block { kind, value, why: None, since_ms, until_ms, by: None }, false).unwrap()
     }
     fn unblock(&mut self, kind: &str, value: &str, now_ms: i64) -> bool {
-        unblock(&mut self.db, kind, value, now_ms).unwrap()
+        unblock(&mut self.db, kind, value, now_ms, None).unwrap()
     }
     fn names(&self, now_ms: i64) -> Vec<String> {
         list(&self.db, now_ms)

@@ -6,7 +6,8 @@ use crate::ledger::follow::Place;
 use crate::ledger::line::Line;
 use crate::ledger::member;
 use crate::ledger::search::{Form, Search, counts, records};
-use crate::ledger::writer::{Batch, Writer};
+use crate::ledger::stored::Stored;
+use crate::ledger::writer::{Batch, Writer, Taken};
 use rusqlite::Connection;
 use tempfile::TempDir;
 
@@ -21,7 +22,9 @@ fn ledger() -> (TempDir, Connection) {
     let folder = tempfile::tempdir().unwrap();
     let mut writer = Writer::new(database::open(folder.path(), Use::Ingest).unwrap());
     let lines: Vec<_> = LINES.iter().map(|line| Line::parse(line.as_bytes()).unwrap()).collect();
-    let batch = Batch { records: &lines, ignored: 0, place: &Place::default() };
+    let taken = |line| Taken { record: Stored::of(line, 0), place: None, sealed: None };
+    let records: Vec<_> = lines.iter().map(taken).collect();
+    let batch = Batch { records: &records, ignored: 0, place: &Place::default() };
     writer.take(&batch, 1_795_993_081_000).unwrap();
     let db = database::open(folder.path(), Use::Search).unwrap();
     prepare(&db).unwrap();

@@ -26,7 +26,7 @@ fn all(follower: &mut Follower) -> (Vec<String>, u64, Place) {
     loop {
         let more = follower.fill().unwrap();
         let taken = follower.piece().unwrap().map(|piece| {
-            lines.extend(piece.lines.iter().map(|line| String::from_utf8_lossy(line).into_owned()));
+            lines.extend(piece.lines.iter().map(|(_, line)| String::from_utf8_lossy(line).into_owned()));
             ignored += piece.ignored;
             (piece.place, piece.length)
         });

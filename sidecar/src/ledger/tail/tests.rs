@@ -13,6 +13,7 @@ use std::io::Write as _;
 use std::path::Path;
 use tempfile::TempDir;
 
+mod auditing;
 mod following;
 mod keeping;
 mod turning;

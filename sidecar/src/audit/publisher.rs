@@ -1,0 +1,178 @@
+//! The thread that writes the log: leaves that the ledger has go into tiles, and once a period a checkpoint
+//! covers them. Trouble with the disk is told once, and all is tried again from the last checkpoint.
+
+use super::leaf;
+use super::log::Log;
+use super::tile::WIDTH;
+use super::witness::Witnesses;
+use crate::clock::{now_ms, rfc3339};
+use crate::ledger::{Ledger, Published, leaves};
+use gatewaystack_core::config::policy;
+use rusqlite::Connection;
+use serde::Deserialize;
+use std::sync::mpsc::{Receiver, RecvTimeoutError, Sender, channel};
+use std::thread::JoinHandle;
+use std::time::Duration;
+
+/// Rows of leaves that are taken at once.
+const ROWS: usize = 8;
+const BACKOFF: Duration = Duration::from_millis(500);
+const LONGEST_BACKOFF: Duration = Duration::from_secs(5);
+/// How often it is looked for what isn't kept any more.
+const LOOK_MS: i64 = 60_000;
+/// Bundles that are given up at one look.
+const MOST_PRUNED: u64 = 4_096;
+
+/// The thread, until it is dropped: then what there is is published once more.
+pub struct Publisher {
+    stop: Option<Sender<()>>,
+    thread: Option<JoinHandle<()>>,
+}
+
+impl Publisher {
+    /// Goes on with an open log.
+    ///
+    /// # Errors
+    /// The system's.
+    pub fn begin(
+        ledger: Ledger,
+        log: Log,
+        settings: &policy::Audit,
+    ) -> Result<Self, String> {
+        let (stop, told) = channel();
+        let db = ledger.connection()?;
+        let work = Work {
+            witnesses: Witnesses::at(&settings.witnesses)?,
+            settings: settings.clone(),
+            ledger,
+            db,
+            log: Some(log),
+            looked_ms: 0,
+        };
+        let thread = std::thread::Builder::new().name("audit".to_owned()).spawn(move || work.until_told(&told));
+        Ok(Self { stop: Some(stop), thread: Some(thread.map_err(|e| e.to_string())?) })
+    }
+}
+
+impl Drop for Publisher {
+    fn drop(&mut self) {
+        drop(self.stop.take());
+        if let Some(thread) = self.thread.take() {
+            drop(thread.join());
+        }
+    }
+}
+
+struct Work {
+    ledger: Ledger,
+    db: Connection,
+    settings: policy::Audit,
+    /// `None`: it has to be opened anew.
+    log: Option<Log>,
+    witnesses: Witnesses,
+    looked_ms: i64,
+}
+
+impl Work {
+    fn until_told(mut self, told: &Receiver<()>) {
+        let period = Duration::from_millis(self.settings.checkpoint_ms);
+        let mut backoff = BACKOFF;
+        let mut is_told = false;
+        loop {
+            let nap = match self.step(now_ms()) {
+                Ok(()) => {
+                    if backoff > BACKOFF {
+                        tracing::info!("the audit log goes on");
+                    }
+                    self.ledger.stands(|standing| standing.audit_trouble = None);
+                    backoff = BACKOFF;
+                    period
+                }
+                Err(error) => {
+                    if backoff == BACKOFF {
+                        tracing::error!(%error, "the audit log can't go on; it is tried again");
+                    }
+                    self.log = None;
+                    self.ledger.stands(|standing| standing.audit_trouble = Some(format!("the audit log: {error}")));
+                    backoff = (backoff * 2).min(LONGEST_BACKOFF);
+                    backoff
+                }
+            };
+            if is_told {
+                return;
+            }
+            is_told = matches!(told.recv_timeout(nap), Err(RecvTimeoutError::Disconnected));
+        }
+    }
+
+    fn step(&mut self, now_ms: i64) -> Result<(), String> {
+        let text = |e: rusqlite::Error| format!("the ledger: {e}");
+        let log = match &mut self.log {
+            Some(log) => log,
+            None => {
+                let known = leaves::covered(&self.db).map_err(text)?;
+                let log = Log::open(self.ledger.folder(), &self.ledger.origin(), known)?;
+                self.log.insert(log)
+            }
+        };
+        loop {
+            let rows = leaves::pending(&self.db, log.size(), ROWS).map_err(text)?;
+            if rows.is_empty() && log.covered().is_some() {
+                break;
+            }
+            // What is covered is in the ledger, too, also when the machine stops.
+            self.db.execute("UPDATE note SET value = 1 - value WHERE name = 'check'", []).map_err(text)?;
+            for (first, entries) in &rows {
+                let skip = usize::try_from(log.size().saturating_sub(*first)).unwrap_or(usize::MAX);
+                for entry in leaf::entries(entries).skip(skip) {
+                    let (_, entry) = entry.map_err(|at| format!("the ledger's leaves are broken at byte {at}"))?;
+                    log.push(entry)?;
+                }
+            }
+            let before = log.covered().unwrap_or(0);
+            let (witnesses, own) = (&mut self.witnesses, log.verifier().clone());
+            log.publish(|store, note, size| witnesses.sign(store, &own, note, size, now_ms))?;
+            leaves::cover(&mut self.db, log.size()).map_err(text)?;
+            log.tidy(before)?;
+            if let Some(retained) = leaves::retained(&self.db).map_err(text)?
+                && log.size() > retained.leaf
+            {
+                log.prune(retained.minimum)?;
+            }
+            let published = Published { origin: log.verifier().name.clone(), size: log.size(), root: log.root() };
+            self.ledger.stands(|standing| standing.audit = Some(published));
+        }
+        if !(self.looked_ms..self.looked_ms + LOOK_MS).contains(&now_ms) {
+            self.looked_ms = now_ms;
+            retire(&mut self.db, log, &self.settings, now_ms)?;
+        }
+        Ok(())
+    }
+}
+
+#[derive(Deserialize)]
+struct Dated {
+    at: String,
+}
+
+/// Says which leaves aren't kept any more: whole bundles, all of whose leaves are old enough.
+fn retire(db: &mut Connection, log: &Log, settings: &policy::Audit, now_ms: i64) -> Result<(), String> {
+    let keep_ms = i64::try_from(settings.keep_ms).unwrap_or(i64::MAX);
+    // They compare as texts: all are of one form.
+    let before = rfc3339(now_ms.saturating_sub(keep_ms));
+    let (store, size, first) = (log.store(), log.covered().unwrap_or(0), log.first());
+    let mut minimum = first;
+    // The last leaf of a bundle is its youngest; and the newest bundle stays.
+    while minimum + WIDTH < size && minimum - first < MOST_PRUNED * WIDTH {
+        let last = store.leaf(minimum + WIDTH - 1, size)?;
+        let dated: Dated = serde_json::from_slice(&last).map_err(|e| format!("leaf {}: {e}", minimum + WIDTH - 1))?;
+        if dated.at >= before {
+            break;
+        }
+        minimum += WIDTH;
+    }
+    if minimum > first {
+        leaves::retain(db, first, minimum, &before, now_ms).map_err(|e| format!("the ledger: {e}"))?;
+    }
+    Ok(())
+}

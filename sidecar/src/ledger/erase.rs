@@ -1,0 +1,269 @@
+//! A person's records are taken out of everything in the data folder. In: a subject, as records have it. Out:
+//! how many there were. Whoever asks writes it down in the ledger; who serves the ledger does it, for it knows
+//! how far the file of records has been read.
+
+use super::database;
+use super::follow::{FILE, Follower, records_file};
+use super::leaves::{self, Event};
+use super::shared::Ledger;
+use crate::audit::leaf::Kind;
+use rusqlite::{Connection, OptionalExtension as _, TransactionBehavior, params};
+use serde_json::{Value, json};
+use std::fs::{File, OpenOptions};
+use std::io::{BufRead as _, BufReader, Read as _, Seek as _, SeekFrom, Write as _};
+use std::path::Path;
+
+/// What was asked.
+pub struct Erasing {
+    id: i64,
+}
+
+/// What became of it.
+#[derive(Debug, PartialEq, Eq)]
+pub struct Erased {
+    pub records: u64,
+    /// Files in which the name still is, and why.
+    pub elsewhere: Vec<(String, String)>,
+}
+
+impl Erasing {
+    /// Asks for it.
+    ///
+    /// # Errors
+    /// The disk's.
+    pub fn ask(db: &Connection, subject: &str, by: Option<String>, now_ms: i64) -> rusqlite::Result<Self> {
+        let sql = "INSERT INTO erasing (subject, \"by\", asked_ms) VALUES (?1, ?2, ?3)";
+        db.execute(sql, params![subject, by, now_ms])?;
+        Ok(Self { id: db.last_insert_rowid() })
+    }
+
+    /// What became of it; `None`: nothing yet.
+    ///
+    /// # Errors
+    /// The disk's.
+    pub fn answer(&self, db: &Connection) -> rusqlite::Result<Option<Result<Erased, String>>> {
+        let sql = "DELETE FROM erasing WHERE id = ?1 AND answer IS NOT NULL RETURNING answer";
+        let answer: Option<String> = db.query_row(sql, [self.id], |row| row.get(0)).optional()?;
+        Ok(answer.map(|answer| read(&answer)))
+    }
+
+    /// Asks no longer.
+    ///
+    /// # Errors
+    /// The disk's.
+    pub fn withdraw(&self, db: &Connection) -> rusqlite::Result<()> {
+        db.execute("DELETE FROM erasing WHERE id = ?1", [self.id]).map(drop)
+    }
+}
+
+fn read(answer: &str) -> Result<Erased, String> {
+    let value: Value = serde_json::from_str(answer).unwrap_or_default();
+    if let Some(reason) = value["trouble"].as_str() {
+        return Err(reason.to_owned());
+    }
+    let pair = |pair: &Value| Some((pair.get(0)?.as_str()?.to_owned(), pair.get(1)?.as_str()?.to_owned()));
+    let elsewhere = value["elsewhere"].as_array().into_iter().flatten().filter_map(pair).collect();
+    Ok(Erased { records: value["records"].as_u64().unwrap_or(0), elsewhere })
+}
+
+/// Whether anything is asked for.
+///
+/// # Errors
+/// The disk's.
+pub fn is_asked(db: &Connection) -> rusqlite::Result<bool> {
+    db.prepare_cached("SELECT EXISTS (SELECT 1 FROM erasing WHERE answer IS NULL)")?.query_row([], |row| row.get(0))
+}
+
+/// Does all that is asked for, where all that there was in the file has been read.
+///
+/// # Errors
+/// The disk's: it is asked for still.
+pub fn work_off(ledger: &Ledger, follower: &mut Follower, now_ms: i64) -> Result<(), String> {
+    let text = |e: rusqlite::Error| format!("the ledger: {e}");
+    let db = ledger.connection()?;
+    let asked: Vec<(i64, String, Option<String>)> = {
+        let mut select =
+            db.prepare("SELECT id, subject, \"by\" FROM erasing WHERE answer IS NULL ORDER BY id").map_err(text)?;
+        let rows = select.query_map([], |row| Ok((row.get(0)?, row.get(1)?, row.get(2)?))).map_err(text)?;
+        rows.collect::<rusqlite::Result<_>>().map_err(text)?
+    };
+    for (id, subject, by) in asked {
+        let done = erase(ledger, follower, &subject, by.as_deref(), now_ms)?;
+        let answer = match done {
+            Ok(records) => json!({ "records": records }),
+            Err(trouble) => json!({ "trouble": trouble }),
+        };
+        db.execute("UPDATE erasing SET answer = ?2, subject = '' WHERE id = ?1", params![id, answer.to_string()])
+            .map_err(text)?;
+        cut_journal(&db)?;
+        if answer["records"].as_u64().unwrap_or(0) > 0 {
+            let elsewhere = what_is_left(&db, ledger.folder(), &subject)?;
+            let answer = json!({ "records": answer["records"], "elsewhere": elsewhere });
+            db.execute("UPDATE erasing SET answer = ?2 WHERE id = ?1", params![id, answer.to_string()])
+                .map_err(text)?;
+        }
+    }
+    Ok(())
+}
+
+/// Out of the file and the ledger; the inner error is why that can't be asked for.
+fn erase(
+    ledger: &Ledger,
+    follower: &mut Follower,
+    subject: &str,
+    by: Option<&str>,
+    now_ms: i64,
+) -> Result<Result<u64, String>, String> {
+    let text = |e: rusqlite::Error| format!("the ledger: {e}");
+    let mut writer = ledger.writer();
+    let holds = "SELECT EXISTS (SELECT 1 FROM block WHERE kind = 'user' AND value = ?1 AND lifted IS NULL)";
+    let is_blocked: bool = writer.with(|db| db.query_row(holds, [subject], |row| row.get(0))).map_err(text)?;
+    if is_blocked {
+        return Ok(Err("this user is blocked, and a block has the name: unblock the user first".to_owned()));
+    }
+    // First the file: whatever ends in between is done once more.
+    let place = scrub(ledger.folder(), follower, subject).map_err(|e| format!("the file of records: {e}"))?;
+    let has_log = ledger.audit().is_some();
+    let erased = writer.with(|db| {
+        let tx = db.transaction_with_behavior(TransactionBehavior::Immediate)?;
+        if let Some(place) = &place {
+            tx.execute("UPDATE source SET head = ?1 WHERE name = ?2", params![place, FILE])?;
+        }
+        let records = tx.execute("DELETE FROM record WHERE sub = ?1 OR actor = ?1", [subject])?;
+        let name = serde_json::to_string(subject).unwrap_or_default();
+        tx.execute("DELETE FROM opening WHERE instr(value, ?1) > 0", [name])?;
+        // Who has a lifted block in mind is told all of them anew.
+        if tx.execute("DELETE FROM block WHERE kind = 'user' AND value = ?1", [subject])? > 0 {
+            super::feed::begin_epoch(&tx)?;
+        }
+        if has_log && records > 0 {
+            let (shown, sealed) = (json!({ "records": records }), json!({ "by": by }));
+            leaves::append(&tx, Event { kind: Kind::Erasure, offset: now_ms, shown, sealed: Some(&sealed) }, now_ms)?;
+        }
+        tx.commit()?;
+        Ok(records as u64)
+    });
+    erased.map(Ok).map_err(text)
+}
+
+/// Writes blanks over those lines of the files that name a subject and have been read; answers the beginning
+/// by which the file is known from now on, where that has changed.
+fn scrub(folder: &Path, follower: &mut Follower, subject: &str) -> std::io::Result<Option<Vec<u8>>> {
+    let path = records_file(folder);
+    let names = spellings(subject);
+    let mut old = path.clone().into_os_string();
+    old.push(".read");
+    let read = follower.place().clone();
+    for path in [path, old.into()] {
+        let Ok(file) = OpenOptions::new().read(true).write(true).open(&path) else { continue };
+        let is_read = super::follow::identity_of(&path)? == Some((read.device, read.inode));
+        // What is there besides the one that is read now has been read before, or will be.
+        let end = match (is_read, path.extension().is_some_and(|end| end == "read")) {
+            (true, _) => read.offset,
+            (false, true) => u64::MAX,
+            (false, false) => 0,
+        };
+        blank(file, end, &names)?;
+    }
+    follower.begin_anew()
+}
+
+/// Writes blanks over lines that have one of these in them, before `end`.
+fn blank(mut file: File, end: u64, names: &[Vec<u8>]) -> std::io::Result<()> {
+    let mut found = Vec::new();
+    let mut reader = BufReader::new(&mut file).take(end);
+    let (mut at, mut line) = (0u64, Vec::new());
+    while reader.read_until(b'\n', &mut line)? > 0 {
+        if names.iter().any(|name| contains(&line, name)) {
+            found.push((at, line.trim_ascii_end().len()));
+        }
+        at += line.len() as u64;
+        line.clear();
+    }
+    for (at, length) in &found {
+        file.seek(SeekFrom::Start(*at))?;
+        file.write_all(&vec![b' '; *length])?;
+    }
+    if found.is_empty() { Ok(()) } else { file.sync_all() }
+}
+
+/// How a text may stand in a file: as it is, and as JSON has it.
+fn spellings(subject: &str) -> Vec<Vec<u8>> {
+    let json = serde_json::to_string(subject).unwrap_or_default();
+    let mut all = vec![subject.as_bytes().to_vec(), json.trim_matches('"').as_bytes().to_vec()];
+    all.dedup();
+    all
+}
+
+fn contains(text: &[u8], part: &[u8]) -> bool {
+    !part.is_empty() && memchr::memmem::find(text, part).is_some()
+}
+
+/// Works the journal into the database, and makes it empty.
+fn cut_journal(db: &Connection) -> Result<(), String> {
+    for _ in 0..50 {
+        let is_busy: i64 = db
+            .query_row("PRAGMA wal_checkpoint(TRUNCATE)", [], |row| row.get(0))
+            .map_err(|e| format!("the ledger: {e}"))?;
+        if is_busy == 0 {
+            return Ok(());
+        }
+        std::thread::sleep(std::time::Duration::from_millis(100));
+    }
+    // Somebody reads it for long; what is in it is gone at the next turn.
+    Ok(())
+}
+
+/// Files in which the name still is. The database is written anew once for it: a page may have an old copy.
+fn what_is_left(db: &Connection, folder: &Path, subject: &str) -> Result<Vec<(String, String)>, String> {
+    let names = spellings(subject);
+    let database = database::file(folder);
+    if has_any(&database, &names)? {
+        db.execute_batch("VACUUM").map_err(|e| format!("the ledger: {e}"))?;
+        cut_journal(db)?;
+    }
+    let mut left = Vec::new();
+    let mut folders = vec![folder.to_owned()];
+    while let Some(next) = folders.pop() {
+        for entry in next.read_dir().map_err(|e| format!("{}: {e}", next.display()))?.flatten() {
+            let path = entry.path();
+            let Ok(kind) = entry.file_type() else { continue };
+            if kind.is_dir() {
+                folders.push(path);
+            } else if kind.is_file() && has_any(&path, &names)? {
+                let why = if path == database || path.starts_with(&database) {
+                    "records of others have the name in them, in a path for instance"
+                } else {
+                    "the name is in it"
+                };
+                left.push((path.display().to_string(), why.to_owned()));
+            }
+        }
+    }
+    Ok(left)
+}
+
+fn has_any(path: &Path, names: &[Vec<u8>]) -> Result<bool, String> {
+    let longest = names.iter().map(Vec::len).max().unwrap_or(0);
+    let failed = |e: std::io::Error| format!("{}: {e}", path.display());
+    let mut file = match File::open(path) {
+        Ok(file) => file,
+        // It may have gone by now.
+        Err(_) => return Ok(false),
+    };
+    let (mut buffer, mut kept) = (vec![0; 1 << 20], 0);
+    loop {
+        let read = file.read(buffer.get_mut(kept..).unwrap_or_default()).map_err(failed)?;
+        if read == 0 {
+            return Ok(false);
+        }
+        let filled = buffer.get(..kept + read).unwrap_or_default();
+        if names.iter().any(|name| contains(filled, name)) {
+            return Ok(true);
+        }
+        let rest = filled.len().min(longest.saturating_sub(1));
+        let from = filled.len() - rest;
+        buffer.copy_within(from..from + rest, 0);
+        kept = rest;
+    }
+}

@@ -1,0 +1,244 @@
+//! Leaves of the audit log that no checkpoint covers yet, and what opens those that are no records. In: what
+//! happened, in the transaction in which it happens. Out: the leaves in their order, until they are covered.
+
+use crate::audit::leaf::{self, Kind, Salt, commitment};
+use rusqlite::{Connection, OptionalExtension as _, Transaction, TransactionBehavior, params};
+use serde_json::{Value, json};
+
+/// The index that the next leaf gets.
+///
+/// # Errors
+/// The disk's.
+pub fn next(db: &Connection) -> rusqlite::Result<u64> {
+    note(db, "leaves")
+}
+
+/// How many leaves a checkpoint covers, as far as the ledger knows.
+///
+/// # Errors
+/// The disk's.
+pub fn covered(db: &Connection) -> rusqlite::Result<u64> {
+    note(db, "covered")
+}
+
+fn note(db: &Connection, name: &str) -> rusqlite::Result<u64> {
+    db.prepare_cached("SELECT value FROM note WHERE name = ?1")?.query_row([name], |row| row.get(0))
+}
+
+fn set(db: &Connection, name: &str, value: u64) -> rusqlite::Result<()> {
+    db.prepare_cached("INSERT OR REPLACE INTO note VALUES (?1, ?2)")?.execute(params![name, value]).map(drop)
+}
+
+/// Leaves that are added together.
+pub struct Bundle {
+    first: u64,
+    count: u64,
+    entries: Vec<u8>,
+}
+
+impl Bundle {
+    /// Behind all others.
+    ///
+    /// # Errors
+    /// The disk's.
+    pub fn begin(tx: &Transaction<'_>) -> rusqlite::Result<Self> {
+        Ok(Self { first: next(tx)?, count: 0, entries: Vec::new() })
+    }
+
+    /// Adds one; answers its index.
+    pub fn push(&mut self, leaf: &str) -> u64 {
+        // No leaf is as long as an entry can't be: its texts are cut.
+        if !leaf::add_entry(&mut self.entries, leaf.as_bytes()) {
+            leaf::add_entry(&mut self.entries, b"{\"kind\":\"other\"}");
+        }
+        self.count += 1;
+        self.first + self.count - 1
+    }
+
+    /// Writes them.
+    ///
+    /// # Errors
+    /// The disk's.
+    pub fn save(self, tx: &Transaction<'_>) -> rusqlite::Result<()> {
+        if self.count == 0 {
+            return Ok(());
+        }
+        tx.prepare_cached("INSERT INTO leaves VALUES (?1, ?2, ?3)")?
+            .execute(params![self.first, self.count, self.entries])?;
+        set(tx, "leaves", self.first + self.count)
+    }
+}
+
+/// What is told of an event.
+#[derive(Debug)]
+pub struct Event<'a> {
+    pub kind: Kind,
+    /// Its number among those of its kind.
+    pub offset: i64,
+    /// Members of the leaf: nothing that could name a person.
+    pub shown: Value,
+    /// What the leaf commits to.
+    pub sealed: Option<&'a Value>,
+}
+
+/// Adds the leaf of an event.
+///
+/// # Errors
+/// The disk's; or the system has no random numbers.
+pub fn append(tx: &Transaction<'_>, event: Event<'_>, now_ms: i64) -> rusqlite::Result<u64> {
+    let Event { kind, offset, mut shown, sealed } = event;
+    let mut bundle = Bundle::begin(tx)?;
+    if let Some(value) = sealed {
+        let (text, salt) = (value.to_string(), salt()?);
+        if let Value::Object(shown) = &mut shown {
+            shown.insert("commitment".to_owned(), json!(crate::audit::hash::hex(&commitment(&salt, &text))));
+        }
+        tx.prepare_cached("INSERT INTO opening VALUES (?1, ?2, ?3)")?.execute(params![bundle.first, salt, text])?;
+    }
+    let index = bundle.push(&leaf::of(kind, now_ms, offset, shown));
+    bundle.save(tx)?;
+    Ok(index)
+}
+
+/// A new salt.
+///
+/// # Errors
+/// The system has no random numbers.
+pub fn salt() -> rusqlite::Result<Salt> {
+    let mut salt = Salt::default();
+    getrandom::fill(&mut salt).map_err(|e| rusqlite::Error::ToSqlConversionFailure(Box::new(e)))?;
+    Ok(salt)
+}
+
+/// Leaves from an index on, some at once: the entries of each row, and the index of its first.
+///
+/// # Errors
+/// The disk's.
+pub fn pending(db: &Connection, from: u64, most: usize) -> rusqlite::Result<Vec<(u64, Vec<u8>)>> {
+    let mut select =
+        db.prepare_cached("SELECT first, entries FROM leaves WHERE first + count > ?1 ORDER BY first LIMIT ?2")?;
+    let rows = select.query_map(params![from, most], |row| Ok((row.get(0)?, row.get(1)?)))?;
+    rows.collect()
+}
+
+/// A checkpoint covers the first `size`.
+///
+/// # Errors
+/// The disk's.
+pub fn cover(db: &mut Connection, size: u64) -> rusqlite::Result<()> {
+    let tx = db.transaction_with_behavior(TransactionBehavior::Immediate)?;
+    tx.prepare_cached("DELETE FROM leaves WHERE first + count <= ?1")?.execute([size])?;
+    set(&tx, "covered", size)?;
+    tx.commit()
+}
+
+/// Goes on behind a log that a checkpoint says to have `size` leaves. A ledger that was put back from a copy
+/// knows less than the log does: it goes on behind the log, too, and what of its own leaves isn't there is
+/// added again. `there` reads a leaf of the log. Answers how many leaves the ledger didn't know.
+///
+/// # Errors
+/// The disk's, and what `there` says.
+pub fn go_on(
+    tx: &Transaction<'_>,
+    size: u64,
+    there: &mut dyn FnMut(u64) -> Result<Vec<u8>, String>,
+) -> Result<u64, String> {
+    let text = |e: rusqlite::Error| e.to_string();
+    let known = next(tx).map_err(text)?;
+    if known < size {
+        let mut missing = Vec::new();
+        for (first, entries) in pending(tx, 0, usize::from(u16::MAX)).map_err(text)? {
+            for (at, entry) in leaf::entries(&entries).flatten().enumerate() {
+                let (_, entry) = entry;
+                let index = first + at as u64;
+                if index < size && covered(tx).map_err(text)? <= index && there(index)? != entry {
+                    missing.push(String::from_utf8_lossy(entry).into_owned());
+                }
+            }
+        }
+        tx.execute("DELETE FROM leaves", []).map_err(text)?;
+        set(tx, "leaves", size).map_err(text)?;
+        let mut bundle = Bundle::begin(tx).map_err(text)?;
+        for leaf in &missing {
+            bundle.push(leaf);
+        }
+        bundle.save(tx).map_err(text)?;
+    }
+    tx.execute("DELETE FROM leaves WHERE first + count <= ?1", [size]).map_err(text)?;
+    set(tx, "covered", size).map_err(text)?;
+    Ok(size.saturating_sub(known))
+}
+
+/// Adds the leaf of a policy, where the last one was another.
+///
+/// # Errors
+/// The disk's.
+pub fn policy(tx: &Transaction<'_>, revision: &str, digest: &str, now_ms: i64) -> rusqlite::Result<()> {
+    let sql = "SELECT value FROM note WHERE name = 'policy'";
+    let last: Option<String> = tx.query_row(sql, [], |row| row.get(0)).optional()?;
+    if last.as_deref() == Some(digest) {
+        return Ok(());
+    }
+    let offset: i64 = tx.query_row(
+        "INSERT INTO note VALUES ('policies', 1) ON CONFLICT (name) DO UPDATE SET value = value + 1 RETURNING value",
+        [],
+        |row| row.get(0),
+    )?;
+    let shown = json!({ "policy": revision, "sha256": digest });
+    append(tx, Event { kind: Kind::Policy, offset, shown, sealed: None }, now_ms)?;
+    tx.execute("INSERT OR REPLACE INTO note VALUES ('policy', ?1)", [digest]).map(drop)
+}
+
+/// What opens a leaf that is no record.
+///
+/// # Errors
+/// The disk's.
+pub fn opening(db: &Connection, index: u64) -> rusqlite::Result<Option<(Salt, String)>> {
+    let sql = "SELECT salt, value FROM opening WHERE leaf = ?1";
+    db.query_row(sql, [index], |row| Ok((row.get(0)?, row.get(1)?))).optional()
+}
+
+/// The leaves below `size` that are no records and can be opened.
+///
+/// # Errors
+/// The disk's.
+pub fn openable(db: &Connection, size: u64) -> rusqlite::Result<Vec<u64>> {
+    let mut select = db.prepare("SELECT leaf FROM opening WHERE leaf < ?1 ORDER BY leaf")?;
+    let rows = select.query_map([size], |row| row.get(0))?;
+    rows.collect()
+}
+
+/// Which leaves aren't kept: those before `minimum`, as the leaf at `leaf` says.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Retained {
+    pub minimum: u64,
+    pub leaf: u64,
+}
+
+/// What was said last of leaves that aren't kept.
+///
+/// # Errors
+/// The disk's.
+pub fn retained(db: &Connection) -> rusqlite::Result<Option<Retained>> {
+    let sql = "SELECT max(value) FILTER (WHERE name = 'minimum'), max(value) FILTER (WHERE name = 'minimum_leaf') FROM note";
+    db.query_row(sql, [], |row| {
+        let (minimum, leaf): (Option<u64>, Option<u64>) = (row.get(0)?, row.get(1)?);
+        Ok(minimum.zip(leaf).map(|(minimum, leaf)| Retained { minimum, leaf }))
+    })
+}
+
+/// Says that leaves before `minimum`, none of which is younger than `before`, aren't kept; and forgets what
+/// opens them.
+///
+/// # Errors
+/// The disk's.
+pub fn retain(db: &mut Connection, first: u64, minimum: u64, before: &str, now_ms: i64) -> rusqlite::Result<()> {
+    let tx = db.transaction_with_behavior(TransactionBehavior::Immediate)?;
+    let shown = json!({ "from": first, "minimum": minimum, "before": before });
+    let offset = i64::try_from(minimum).unwrap_or(i64::MAX);
+    let leaf = append(&tx, Event { kind: Kind::Retention, offset, shown, sealed: None }, now_ms)?;
+    set(&tx, "minimum", minimum)?;
+    set(&tx, "minimum_leaf", leaf)?;
+    tx.execute("DELETE FROM opening WHERE leaf < ?1", [minimum])?;
+    tx.commit()
+}
