@@ -21,7 +21,7 @@ mod database;
 mod follow;
 mod retention;
 mod writer;
-mod shared;
+pub(crate) mod shared;
 mod turn;
 pub(crate) mod erase;
 pub(crate) mod tail;

@@ -228,8 +228,7 @@ async fn serve(rendered: &Rendered, env: &BTreeMap<String, String>) -> JoinHandl
     let policy = config::load(Some(rendered.policy_json.to_string().as_bytes()), None).unwrap();
     let settings = settings::of(&policy, env, rendered.secret.as_str().into()).unwrap();
     let policy_digest = settings::digest(&rendered.policy_json);
-    let settings =
-        app::Settings { mode: "test".into(), version: "test".into(), policy_digest, ..settings };
+    let settings = app::Settings { mode: "test".into(), version: "test".into(), policy_digest, ..settings };
     let app = app::App::new(Arc::new(policy), settings).unwrap();
     let listener = TcpListener::bind(&rendered.sidecar).await.unwrap();
     tokio::spawn(async move { app::serve(listener, app).await.unwrap() })

@@ -136,7 +136,8 @@ mod tests {
             let bundle = bundle.map(|written| written.bytes.clone()).unwrap_or_default();
             for written in full.drain(..).chain(partial) {
                 assert_eq!(Tile::at(&written.tile.path()), Some(written.tile));
-                let bytes = written.tile.level.map_or(written.bytes.len(), |_| written.tile.width as usize * 32);
+                let bytes =
+                    written.tile.level.map_or(written.bytes.len(), |_| written.tile.width as usize * 32);
                 assert_eq!(written.bytes.len(), bytes);
                 disk.0.insert(written.tile.path(), written.bytes);
             }

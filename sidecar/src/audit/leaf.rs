@@ -132,9 +132,9 @@ impl<'a> Iterator for Entries<'a> {
     fn next(&mut self) -> Option<Self::Item> {
         let rest = self.bundle.get(self.at..).filter(|rest| !rest.is_empty())?;
         let from = self.at;
-        let entry = rest.split_first_chunk::<2>().and_then(|(length, rest)| {
-            rest.get(..usize::from(u16::from_be_bytes(*length)))
-        });
+        let entry = rest
+            .split_first_chunk::<2>()
+            .and_then(|(length, rest)| rest.get(..usize::from(u16::from_be_bytes(*length))));
         self.at = entry.map_or(self.bundle.len(), |entry| from + 2 + entry.len());
         Some(entry.map(|entry| (from, entry)).ok_or(from))
     }
@@ -162,7 +162,8 @@ mod tests {
 
     #[test]
     fn other_leaves_have_the_members_of_their_kind() {
-        let leaf: Value = serde_json::from_str(&of(Kind::Gap, 1, 5, json!({"vm": "00", "from": 1, "to": 2}))).unwrap();
+        let leaf: Value =
+            serde_json::from_str(&of(Kind::Gap, 1, 5, json!({"vm": "00", "from": 1, "to": 2}))).unwrap();
         let expect = json!({"kind": "gap", "at": "1970-01-01T00:00:00.001Z", "source": "ledger", "offset": 5, "vm": "00", "from": 1, "to": 2});
         assert_eq!(leaf, expect);
     }
@@ -184,7 +185,9 @@ mod tests {
     #[test]
     fn entries_are_read_as_they_were_added_and_no_further_than_they_are_whole() {
         let mut bundle = Vec::new();
-        assert!(add_entry(&mut bundle, b"one") && add_entry(&mut bundle, b"") && add_entry(&mut bundle, b"two"));
+        assert!(
+            add_entry(&mut bundle, b"one") && add_entry(&mut bundle, b"") && add_entry(&mut bundle, b"two")
+        );
         assert!(!add_entry(&mut bundle, &vec![0; 65_536]));
         let read: Vec<_> = entries(&bundle).collect();
         assert_eq!(read, [Ok((0, b"one".as_slice())), Ok((5, b"")), Ok((7, b"two"))]);

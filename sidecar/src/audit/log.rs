@@ -66,16 +66,29 @@ impl Log {
         let signer = match key(data)? {
             Some(signer) => signer,
             None if has_checkpoint || known > 0 => {
-                return Err(format!("{} is gone, and another key would begin another log: put it back", data.join(KEY).display()));
+                return Err(format!(
+                    "{} is gone, and another key would begin another log: put it back",
+                    data.join(KEY).display()
+                ));
             }
             None => make_key(data, origin)?,
         };
         if !has_checkpoint && known > 0 {
-            return Err(format!("{} is gone, or its checkpoint is: put back what there was", folder.display()));
+            return Err(format!(
+                "{} is gone, or its checkpoint is: put back what there was",
+                folder.display()
+            ));
         }
         private::folder(&folder).map_err(|e| format!("{}: {e}", folder.display()))?;
-        let mut this =
-            Self { data: data.to_owned(), folder, signer, edge: Edge::default(), covered: None, first: 0, fresh: BTreeSet::new() };
+        let mut this = Self {
+            data: data.to_owned(),
+            folder,
+            signer,
+            edge: Edge::default(),
+            covered: None,
+            first: 0,
+            fresh: BTreeSet::new(),
+        };
         if has_checkpoint {
             this.go_on(store)?;
         }
@@ -102,7 +115,10 @@ impl Log {
         let row = edge.partial().into_iter().find(|written| written.tile.level == Some(0));
         let fits = row.map_or(hashes.is_empty(), |row| row.bytes == hashes.concat());
         if !fits || edge.root() != checkpoint.root {
-            return Err("the end of the audit log doesn't fit its checkpoint: `gatewaystack audit verify` says where".to_owned());
+            return Err(
+                "the end of the audit log doesn't fit its checkpoint: `gatewaystack audit verify` says where"
+                    .to_owned(),
+            );
         }
         self.first = store.first(size)?;
         (self.edge, self.covered) = (edge, Some(size));
@@ -125,7 +141,8 @@ impl Log {
                     for entry in entries.flatten() {
                         let is_covered = entry.file_name().to_str().and_then(|name| name.parse::<u64>().ok());
                         if is_covered.is_none_or(|width| width > kept) {
-                            fs::remove_file(entry.path()).map_err(|e| format!("{}: {e}", entry.path().display()))?;
+                            fs::remove_file(entry.path())
+                                .map_err(|e| format!("{}: {e}", entry.path().display()))?;
                         }
                     }
                 }

@@ -212,7 +212,8 @@ fn split(note: &str) -> Result<(&str, Vec<Signature<'_>>), String> {
     let at = note.rfind("\n\n").ok_or("no blank line is before the signatures")?;
     let (text, lines) = (&note[..=at], &note[at + 2..]);
     let lines = lines.strip_suffix('\n').ok_or("its last line has no end")?;
-    let signatures: Vec<_> = lines.split('\n').map(signature).collect::<Option<_>>().ok_or("a signature line is broken")?;
+    let signatures: Vec<_> =
+        lines.split('\n').map(signature).collect::<Option<_>>().ok_or("a signature line is broken")?;
     if signatures.len() > MOST_LINES {
         return Err(format!("it has more than {MOST_LINES} signatures"));
     }
@@ -243,13 +244,20 @@ mod tests {
     /// The example of the specification.
     #[test]
     fn the_specifications_own_note_holds() {
-        let key = Verifier::read("example.com/foo+530d903a+AekyeRrm56hApGFkyQR4ZCbV54Id2LKaANYcrnKv3U2k").unwrap();
+        let key =
+            Verifier::read("example.com/foo+530d903a+AekyeRrm56hApGFkyQR4ZCbV54Id2LKaANYcrnKv3U2k").unwrap();
         let (text, signatures) = split(NOTE).unwrap();
         assert_eq!((text, signatures[0].id), ("This is an example message.\n", 0x530d_903a));
         assert!(key.has_signed(text, &signatures[0].bytes));
         assert!(!key.has_signed("This is another message.\n", &signatures[0].bytes));
         assert_eq!(key.text(), "example.com/foo+530d903a+AekyeRrm56hApGFkyQR4ZCbV54Id2LKaANYcrnKv3U2k");
-        for wrong in ["", "a+b", "example.com/foo+530d903b+AekyeRrm56hApGFkyQR4ZCbV54Id2LKaANYcrnKv3U2k", "a b+530d903a+AekyeRrm56hApGFkyQR4ZCbV54Id2LKaANYcrnKv3U2k", "a+00000000+AA=="] {
+        for wrong in [
+            "",
+            "a+b",
+            "example.com/foo+530d903b+AekyeRrm56hApGFkyQR4ZCbV54Id2LKaANYcrnKv3U2k",
+            "a b+530d903a+AekyeRrm56hApGFkyQR4ZCbV54Id2LKaANYcrnKv3U2k",
+            "a+00000000+AA==",
+        ] {
             assert!(Verifier::read(wrong).is_err(), "{wrong}");
         }
     }
@@ -261,7 +269,10 @@ mod tests {
         let note = ours.checkpoint(5, &of_nothing());
         let read = |note: &str, key: &Signer| Checkpoint::read(note, key.verifier(), &[]);
         let checkpoint = read(&note, &ours).unwrap();
-        assert_eq!((checkpoint.origin.as_str(), checkpoint.size, checkpoint.root), ("gateway.example.com/audit", 5, of_nothing()));
+        assert_eq!(
+            (checkpoint.origin.as_str(), checkpoint.size, checkpoint.root),
+            ("gateway.example.com/audit", 5, of_nothing())
+        );
         assert!(read(&note, &other).unwrap_err().contains("no signature of"));
         // Whatever byte is another.
         for at in 0..note.len() {
@@ -284,9 +295,20 @@ mod tests {
     fn a_signed_note_that_is_no_checkpoint_isnt_one() {
         let ours = Signer::of("a/audit", [7; 32]).unwrap();
         let root = "47DEQpj8HBSa+/TImW+5JCeuQeRkm5NMpJWZG3hSuFU=";
-        for text in ["", "a/audit\n", "a/audit\n1\n", "a/audit\n01\nROOT\n", "a/audit\n-1\nROOT\n", "a/audit\n1\nAAAA\n", "b/audit\n1\nROOT\n", "a/audit\n1\nROOT\nmore\n", "a/audit\n1\nROOT\n\n"] {
+        for text in [
+            "",
+            "a/audit\n",
+            "a/audit\n1\n",
+            "a/audit\n01\nROOT\n",
+            "a/audit\n-1\nROOT\n",
+            "a/audit\n1\nAAAA\n",
+            "b/audit\n1\nROOT\n",
+            "a/audit\n1\nROOT\nmore\n",
+            "a/audit\n1\nROOT\n\n",
+        ] {
             let text = text.replace("ROOT", root);
-            let signature = [&ours.verifier.id.to_be_bytes(), ours.pair.sign(text.as_bytes()).as_ref()].concat();
+            let signature =
+                [&ours.verifier.id.to_be_bytes(), ours.pair.sign(text.as_bytes()).as_ref()].concat();
             let note = format!("{text}\n\u{2014} a/audit {}\n", super::STANDARD.encode(signature));
             assert!(Checkpoint::read(&note, ours.verifier(), &[]).is_err(), "{text:?}");
         }
@@ -303,7 +325,8 @@ mod tests {
         let key = <[u8; 32]>::try_from(pair.public_key().as_ref()).unwrap();
         let id = super::id_of("w.example", 4, &key);
         let bytes = [&[4u8], key.as_slice()].concat();
-        let witness = Verifier::read(&format!("w.example+{id:08x}+{}", super::STANDARD.encode(bytes))).unwrap();
+        let witness =
+            Verifier::read(&format!("w.example+{id:08x}+{}", super::STANDARD.encode(bytes))).unwrap();
         let signed = pair.sign(format!("cosignature/v1\ntime 1700000000\n{text}").as_bytes());
         let bytes = [id.to_be_bytes().as_slice(), &1_700_000_000u64.to_be_bytes(), signed.as_ref()].concat();
         let line = format!("\u{2014} w.example {}\n", super::STANDARD.encode(bytes));
@@ -311,6 +334,9 @@ mod tests {
         assert!(Checkpoint::read(&both, ours.verifier(), std::slice::from_ref(&witness)).is_ok());
         let missing = Checkpoint::read(&note, ours.verifier(), std::slice::from_ref(&witness));
         assert!(missing.unwrap_err().contains("no signature of w.example"));
-        assert_eq!(cosignatures(&format!("{line}nonsense\n\u{2014} a/audit AAAAAAAA\n"), ours.verifier()), line);
+        assert_eq!(
+            cosignatures(&format!("{line}nonsense\n\u{2014} a/audit AAAAAAAA\n"), ours.verifier()),
+            line
+        );
     }
 }

@@ -1,19 +1,19 @@
-//! What operators and auditors ask of an audit log. In: the policy, or a place and a key. Out: text on standard
-//! output, or why not.
+//! What operators and auditors ask of an audit log. In: the policy, or a place and a key. Out: text on
+//! standard output, or why not.
 
 use super::hash::hex;
 use super::leaf::{self, Kind};
+use super::log;
 use super::note::Verifier;
 use super::proof;
 use super::store::Store;
 use super::tile::{Tile, WIDTH};
 use super::verify::{self, Also};
-use super::log;
 use crate::clock::{now_ms, rfc3339};
-use crate::ledger::erase::{Erasing, Erased};
+use crate::ledger::erase::{Erased, Erasing};
 use crate::ledger::leaves::{self, Event};
 use crate::ledger::operate::{Trouble, existing, say, system_user};
-use crate::ledger::{sealed, Use};
+use crate::ledger::{Use, sealed};
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use gatewaystack_core::config::policy::Policy;
@@ -100,12 +100,17 @@ pub fn verify(wanted: Wanted) -> Result<(), Trouble> {
     let since = since.map(|file| read_file(&file, super::note::LONGEST)).transpose()?;
     let mut store = Store::at(&place).map_err(Trouble::Other)?;
     let mut progress = Progress::new();
-    let found = verify::verify(&mut store, &key, &Also { witnesses, since }, &mut |done, all| progress.tell(done, all));
+    let found = verify::verify(&mut store, &key, &Also { witnesses, since }, &mut |done, all| {
+        progress.tell(done, all)
+    });
     progress.end();
     let found = found.map_err(Trouble::Other)?;
     let (size, root) = (found.checkpoint.size, STANDARD.encode(found.checkpoint.root));
     if json {
-        return say(&format!("{}\n", json!({ "size": size, "root": root, "origin": found.checkpoint.origin })));
+        return say(&format!(
+            "{}\n",
+            json!({ "size": size, "root": root, "origin": found.checkpoint.origin })
+        ));
     }
     let mut text = format!("all fits: {size} leaves of {}, root {root}\n", found.checkpoint.origin);
     if found.first > 0 {
@@ -115,7 +120,10 @@ pub fn verify(wanted: Wanted) -> Result<(), Trouble> {
         text.push_str(&format!("{count:>12}  {}\n", kind.escape_debug()));
     }
     if found.uncovered > 0 {
-        text.push_str(&format!("{} files aren't covered by the checkpoint, and say nothing\n", found.uncovered));
+        text.push_str(&format!(
+            "{} files aren't covered by the checkpoint, and say nothing\n",
+            found.uncovered
+        ));
     }
     say(&text)
 }
@@ -153,12 +161,15 @@ impl Progress {
 pub fn prove(policy: &Policy, request_id: &str, opens: bool) -> Result<(), Trouble> {
     let db = existing(policy, Use::Search)?;
     let (_, mut store, note, checkpoint) = log::newest(folder(policy)).map_err(Trouble::Other)?;
-    let found = sealed::by_request(&db, request_id).map_err(|e| Trouble::Other(format!("the ledger: {e}")))?;
+    let found =
+        sealed::by_request(&db, request_id).map_err(|e| Trouble::Other(format!("the ledger: {e}")))?;
     let index = match &found {
         Some(found) => found.leaf,
         // The ledger may have forgotten what the log has.
         None => leaf_of(&store, request_id, checkpoint.size)?.ok_or_else(|| {
-            Trouble::Other(format!("neither the ledger nor the audit log has a record of request {request_id:?}"))
+            Trouble::Other(format!(
+                "neither the ledger nor the audit log has a record of request {request_id:?}"
+            ))
         })?,
     };
     if index >= checkpoint.size {
@@ -186,7 +197,10 @@ fn leaf_of(store: &Store, request_id: &str, size: u64) -> Result<Option<u64>, Tr
         progress.tell(size - index * WIDTH, size);
         let is_it = |entry: &[u8]| {
             let leaf: Option<serde_json::Value> = serde_json::from_slice(entry).ok();
-            leaf.is_some_and(|leaf| leaf["kind"] == "record" && leaf["request_id"] == request_id)
+            let has = |leaf: &serde_json::Value, name: &str, text: &str| {
+                leaf.get(name).and_then(serde_json::Value::as_str) == Some(text)
+            };
+            leaf.is_some_and(|leaf| has(&leaf, "kind", "record") && has(&leaf, "request_id", request_id))
         };
         let entries: Vec<_> = leaf::entries(&bytes).take(tile.width as usize).flatten().collect();
         if let Some(at) = entries.iter().rposition(|(_, entry)| is_it(entry)) {
@@ -257,7 +271,8 @@ pub fn erase(policy: &Policy, subject: &str) -> Result<(), Trouble> {
         return Err(Trouble::Use("--subject: expected a record's `sub`".to_owned()));
     }
     let db = existing(policy, Use::Desk)?;
-    let asked = Erasing::ask(&db, subject, system_user(), now_ms()).map_err(|e| Trouble::Other(format!("the ledger: {e}")))?;
+    let asked = Erasing::ask(&db, subject, system_user(), now_ms())
+        .map_err(|e| Trouble::Other(format!("the ledger: {e}")))?;
     let until = Instant::now() + PATIENCE;
     let mut is_tried = false;
     let erased = loop {
@@ -265,7 +280,9 @@ pub fn erase(policy: &Policy, subject: &str) -> Result<(), Trouble> {
             Some(answer) => break answer.map_err(Trouble::Other)?,
             None if Instant::now() > until => {
                 asked.withdraw(&db).map_err(|e| Trouble::Other(format!("the ledger: {e}")))?;
-                return Err(Trouble::Other("the sidecar holds this ledger, and didn't do it within a minute: see its log".to_owned()));
+                return Err(Trouble::Other(
+                    "the sidecar holds this ledger, and didn't do it within a minute: see its log".to_owned(),
+                ));
             }
             // Nobody serves this ledger: then it is done here.
             None => {
@@ -299,7 +316,10 @@ pub fn export(policy: &Policy, to: &Path, opens: bool) -> Result<(), Trouble> {
     let disk = |e: std::io::Error| Trouble::Other(format!("{}: {e}", to.display()));
     let mut db = existing(policy, Use::Desk)?;
     if to.read_dir().is_ok_and(|mut entries| entries.next().is_some()) {
-        return Err(Trouble::Use(format!("{}: expected a folder that is empty, or isn't there", to.display())));
+        return Err(Trouble::Use(format!(
+            "{}: expected a folder that is empty, or isn't there",
+            to.display()
+        )));
     }
     let (signer, store, note, checkpoint) = log::newest(folder(policy)).map_err(other)?;
     if policy.own.audit.is_some() {
@@ -308,7 +328,8 @@ pub fn export(policy: &Policy, to: &Path, opens: bool) -> Result<(), Trouble> {
         let sealed = json!({ "by": system_user(), "to": to.display().to_string(), "opens": opens });
         let shown = json!({ "size": checkpoint.size, "opens": opens });
         let offset = i64::try_from(checkpoint.size).unwrap_or(i64::MAX);
-        leaves::append(&tx, Event { kind: Kind::Export, offset, shown, sealed: Some(&sealed) }, now_ms()).map_err(text)?;
+        leaves::append(&tx, Event { kind: Kind::Export, offset, shown, sealed: Some(&sealed) }, now_ms())
+            .map_err(text)?;
         tx.commit().map_err(text)?;
     }
     let log = to.join("audit");
@@ -331,7 +352,9 @@ pub fn export(policy: &Policy, to: &Path, opens: bool) -> Result<(), Trouble> {
             let wanted = match level {
                 _ if path == tile.path() => bytes.len(),
                 Some(_) => tile.width as usize * 32,
-                None => leaf::entries(&bytes).flatten().nth(tile.width as usize).map_or(bytes.len(), |(at, _)| at),
+                None => {
+                    leaf::entries(&bytes).flatten().nth(tile.width as usize).map_or(bytes.len(), |(at, _)| at)
+                }
             };
             put(&tile.path(), bytes.get(..wanted).unwrap_or(&bytes))?;
             if level.is_none() {

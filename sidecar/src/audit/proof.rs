@@ -1,6 +1,6 @@
-//! A proof of one leaf as a file (C2SP tlog-proof): its bytes, its place, the hashes from it to a root, and the
-//! checkpoint with that root. Whoever has the key checks it without the log; with the opening in it, also what
-//! the leaf commits to.
+//! A proof of one leaf as a file (C2SP tlog-proof): its bytes, its place, the hashes from it to a root, and
+//! the checkpoint with that root. Whoever has the key checks it without the log; with the opening in it, also
+//! what the leaf commits to.
 
 use super::hash::{Hash, hex, includes, of_leaf};
 use super::leaf::{Salt, commitment};
@@ -59,16 +59,20 @@ pub fn check(file: &str, key: &Verifier, witnesses: &[Verifier]) -> Result<Shown
     if lines.next() != Some(HEAD) {
         return Err(format!("expected {HEAD} in the first line"));
     }
-    let leaf = lines.next().and_then(|line| line.strip_prefix("extra ")).and_then(|text| STANDARD.decode(text).ok());
+    let leaf =
+        lines.next().and_then(|line| line.strip_prefix("extra ")).and_then(|text| STANDARD.decode(text).ok());
     let leaf = leaf.ok_or("expected `extra` and the leaf in the second line")?;
     let index = lines.next().and_then(|line| line.strip_prefix("index "));
     let index = index.and_then(|text| text.parse::<u64>().ok().filter(|index| index.to_string() == text));
     let index = index.ok_or("expected `index` and a number in the third line")?;
     let hash = |line: &str| STANDARD.decode(line).ok().and_then(|bytes| Hash::try_from(bytes).ok());
-    let hashes: Vec<Hash> = lines.map(hash).take(MOST + 1).collect::<Option<_>>().ok_or("expected hashes in base64")?;
+    let hashes: Vec<Hash> =
+        lines.map(hash).take(MOST + 1).collect::<Option<_>>().ok_or("expected hashes in base64")?;
     let checkpoint = Checkpoint::read(note, key, witnesses).map_err(|e| format!("the checkpoint: {e}"))?;
     if !includes(index, checkpoint.size, &of_leaf(&leaf), &hashes, &checkpoint.root) {
-        return Err("this leaf isn't at this place of the log: the hashes don't lead to the signed root".to_owned());
+        return Err(
+            "this leaf isn't at this place of the log: the hashes don't lead to the signed root".to_owned()
+        );
     }
     let leaf: Value = serde_json::from_slice(&leaf).map_err(|_| "the leaf is no JSON object".to_owned())?;
     let value = opened.map(|opened| is_opened(&leaf, opened)).transpose()?;
@@ -133,14 +137,25 @@ mod tests {
             let opened = format!("{proof}{}\n", opening(&salt, value));
             let shown = check(&opened, signer.verifier(), &[]).unwrap();
             assert_eq!(shown.value.unwrap()["sub"], "ann");
-            for (from, to) in [("ann", "bob"), ("deny", "allow"), ("0303", "0304"), ("index ", "index 1"), ("extra ", "extra AAAA"), ("tlog-proof@v1", "tlog-proof@v2")] {
+            for (from, to) in [
+                ("ann", "bob"),
+                ("deny", "allow"),
+                ("0303", "0304"),
+                ("index ", "index 1"),
+                ("extra ", "extra AAAA"),
+                ("tlog-proof@v1", "tlog-proof@v2"),
+            ] {
                 let changed = opened.replacen(from, to, 1);
                 assert!(check(&changed, signer.verifier(), &[]).is_err(), "{to}");
             }
             for at in 0..proof.len() {
                 let mut bytes = proof.clone().into_bytes();
                 bytes[at] = if bytes[at] == b'B' { b'C' } else { b'B' };
-                assert!(String::from_utf8(bytes).map_or(true, |text| check(&text, signer.verifier(), &[]).is_err()), "byte {at}");
+                assert!(
+                    String::from_utf8(bytes)
+                        .map_or(true, |text| check(&text, signer.verifier(), &[]).is_err()),
+                    "byte {at}"
+                );
             }
         }
     }

@@ -6,7 +6,8 @@ use super::log::Log;
 use super::tile::WIDTH;
 use super::witness::Witnesses;
 use crate::clock::{now_ms, rfc3339};
-use crate::ledger::{Ledger, Published, leaves};
+use crate::ledger::leaves;
+use crate::ledger::shared::{Ledger, Published};
 use gatewaystack_core::config::policy;
 use rusqlite::Connection;
 use serde::Deserialize;
@@ -34,11 +35,7 @@ impl Publisher {
     ///
     /// # Errors
     /// The system's.
-    pub fn begin(
-        ledger: Ledger,
-        log: Log,
-        settings: &policy::Audit,
-    ) -> Result<Self, String> {
+    pub fn begin(ledger: Ledger, log: Log, settings: &policy::Audit) -> Result<Self, String> {
         let (stop, told) = channel();
         let db = ledger.connection()?;
         let work = Work {
@@ -49,7 +46,8 @@ impl Publisher {
             log: Some(log),
             looked_ms: 0,
         };
-        let thread = std::thread::Builder::new().name("audit".to_owned()).spawn(move || work.until_told(&told));
+        let thread =
+            std::thread::Builder::new().name("audit".to_owned()).spawn(move || work.until_told(&told));
         Ok(Self { stop: Some(stop), thread: Some(thread.map_err(|e| e.to_string())?) })
     }
 }
@@ -93,7 +91,8 @@ impl Work {
                         tracing::error!(%error, "the audit log can't go on; it is tried again");
                     }
                     self.log = None;
-                    self.ledger.stands(|standing| standing.audit_trouble = Some(format!("the audit log: {error}")));
+                    self.ledger
+                        .stands(|standing| standing.audit_trouble = Some(format!("the audit log: {error}")));
                     backoff = (backoff * 2).min(LONGEST_BACKOFF);
                     backoff
                 }
@@ -125,7 +124,8 @@ impl Work {
             for (first, entries) in &rows {
                 let skip = usize::try_from(log.size().saturating_sub(*first)).unwrap_or(usize::MAX);
                 for entry in leaf::entries(entries).skip(skip) {
-                    let (_, entry) = entry.map_err(|at| format!("the ledger's leaves are broken at byte {at}"))?;
+                    let (_, entry) =
+                        entry.map_err(|at| format!("the ledger's leaves are broken at byte {at}"))?;
                     log.push(entry)?;
                 }
             }
@@ -139,7 +139,8 @@ impl Work {
             {
                 log.prune(retained.minimum)?;
             }
-            let published = Published { origin: log.verifier().name.clone(), size: log.size(), root: log.root() };
+            let published =
+                Published { origin: log.verifier().name.clone(), size: log.size(), root: log.root() };
             self.ledger.stands(|standing| standing.audit = Some(published));
         }
         if !(self.looked_ms..self.looked_ms + LOOK_MS).contains(&now_ms) {
@@ -165,7 +166,8 @@ fn retire(db: &mut Connection, log: &Log, settings: &policy::Audit, now_ms: i64)
     // The last leaf of a bundle is its youngest; and the newest bundle stays.
     while minimum + WIDTH < size && minimum - first < MOST_PRUNED * WIDTH {
         let last = store.leaf(minimum + WIDTH - 1, size)?;
-        let dated: Dated = serde_json::from_slice(&last).map_err(|e| format!("leaf {}: {e}", minimum + WIDTH - 1))?;
+        let dated: Dated =
+            serde_json::from_slice(&last).map_err(|e| format!("leaf {}: {e}", minimum + WIDTH - 1))?;
         if dated.at >= before {
             break;
         }

@@ -95,7 +95,8 @@ impl Store {
         if bytes.len() > LONGEST {
             return Err(format!("{CHECKPOINT}: it is too long"));
         }
-        String::from_utf8(bytes).map_err(|e| format!("{CHECKPOINT}: byte {} is no UTF-8", e.utf8_error().valid_up_to()))
+        String::from_utf8(bytes)
+            .map_err(|e| format!("{CHECKPOINT}: byte {} is no UTF-8", e.utf8_error().valid_up_to()))
     }
 
     /// The newest checkpoint, checked.
@@ -164,7 +165,10 @@ impl Store {
             }
         }
         if low * WIDTH > size {
-            return Err(format!("{}: it isn't there", Tile::bundle(size / WIDTH, size).map_or(String::new(), |tile| tile.path())));
+            return Err(format!(
+                "{}: it isn't there",
+                Tile::bundle(size / WIDTH, size).map_or(String::new(), |tile| tile.path())
+            ));
         }
         Ok(low * WIDTH)
     }
@@ -193,7 +197,11 @@ pub fn split(bytes: &[u8], path: &str, tile: Tile) -> Result<Vec<Hash>, String> 
     let width = if path == tile.path() { tile.width } else { WIDTH } as usize;
     if bytes.len() != width * 32 || bytes.len() > TILE_BYTES {
         let at = bytes.len().min(width * 32);
-        return Err(format!("{path}: byte {at}: it has {} bytes, and should have {}", bytes.len(), width * 32));
+        return Err(format!(
+            "{path}: byte {at}: it has {} bytes, and should have {}",
+            bytes.len(),
+            width * 32
+        ));
     }
     Ok(bytes.as_chunks().0.iter().take(tile.width as usize).copied().collect())
 }

@@ -1,5 +1,5 @@
-//! Checks a whole log, from its bytes to the root that was signed. In: a log and a key. Out: what is in it, or
-//! the first byte that doesn't fit.
+//! Checks a whole log, from its bytes to the root that was signed. In: a log and a key. Out: what is in it,
+//! or the first byte that doesn't fit.
 //!
 //! Each leaf is hashed, and all tiles are made anew: a file that isn't what they come to doesn't fit. Whether
 //! a leaf or its hash in a tile was changed, the signed root tells: it follows from one of them alone.
@@ -71,7 +71,10 @@ pub fn verify(
 
 fn continues(store: &mut Store, old: &Checkpoint, new: &Checkpoint, first: u64) -> Result<(), String> {
     if old.size > new.size {
-        return Err(format!("{CHECKPOINT}: it has {} leaves, and the one of --since has {}", new.size, old.size));
+        return Err(format!(
+            "{CHECKPOINT}: it has {} leaves, and the one of --since has {}",
+            new.size, old.size
+        ));
     }
     if old.size < first {
         return Err(format!(
@@ -82,7 +85,10 @@ fn continues(store: &mut Store, old: &Checkpoint, new: &Checkpoint, first: u64) 
     let proof = tile::consistency(store, old.size, new.size)?;
     match is_consistent(old.size, &old.root, new.size, &new.root, &proof) {
         true => Ok(()),
-        false => Err(format!("{CHECKPOINT}: this log is another one than that of --since: its first {} leaves aren't the same", old.size)),
+        false => Err(format!(
+            "{CHECKPOINT}: this log is another one than that of --since: its first {} leaves aren't the same",
+            old.size
+        )),
     }
 }
 
@@ -144,13 +150,19 @@ impl<'a> Walk<'a> {
                 }
                 Err(_) => *self.kinds.entry("other".to_owned()).or_default() += 1,
             }
-            if hashes.get(count as usize) != Some(&super::hash::of_leaf(entry)) && self.leaf_misfit.is_none() {
-                self.leaf_misfit = Some(format!("{path}: byte {at}: the entry of leaf {number} isn't what was signed"));
+            if hashes.get(count as usize) != Some(&super::hash::of_leaf(entry)) && self.leaf_misfit.is_none()
+            {
+                self.leaf_misfit =
+                    Some(format!("{path}: byte {at}: the entry of leaf {number} isn't what was signed"));
             }
             count += 1;
         }
         if count < bundle.width {
-            return Err(format!("{path}: byte {}: it has {count} entries, and should have {}", bytes.len(), bundle.width));
+            return Err(format!(
+                "{path}: byte {}: it has {count} entries, and should have {}",
+                bytes.len(),
+                bundle.width
+            ));
         }
         let mut ignored = Vec::new();
         hashes.iter().for_each(|hash| self.by_tiles.push_hash(*hash, &mut ignored));
@@ -165,7 +177,8 @@ impl<'a> Walk<'a> {
             if let Some(at) = difference(&made.bytes, &there)
                 && self.tile_misfit.is_none()
             {
-                self.tile_misfit = Some(format!("{path}: byte {at}: this hash isn't that of what is under it"));
+                self.tile_misfit =
+                    Some(format!("{path}: byte {at}: this hash isn't that of what is under it"));
             }
         }
         self.compare_partials(made)
@@ -176,8 +189,10 @@ impl<'a> Walk<'a> {
         let Some(folder) = self.store.as_folder() else { return Ok(()) };
         let partial = folder.join(format!("{}.p", made.tile.full().path()));
         let Ok(entries) = partial.read_dir() else { return Ok(()) };
-        let mut widths: Vec<u64> =
-            entries.flatten().filter_map(|e| e.file_name().to_str().and_then(|name| name.parse().ok())).collect();
+        let mut widths: Vec<u64> = entries
+            .flatten()
+            .filter_map(|e| e.file_name().to_str().and_then(|name| name.parse().ok()))
+            .collect();
         widths.sort_unstable();
         for width in widths.into_iter().filter(|width| (1..=made.tile.width).contains(width)) {
             let tile = Tile { width, ..made.tile };
@@ -193,7 +208,8 @@ impl<'a> Walk<'a> {
             if let Some(at) = difference(expect, &there)
                 && self.tile_misfit.is_none()
             {
-                self.tile_misfit = Some(format!("{path}: byte {at}: it isn't the beginning of what came after it"));
+                self.tile_misfit =
+                    Some(format!("{path}: byte {at}: it isn't the beginning of what came after it"));
             }
         }
         Ok(())
@@ -208,7 +224,8 @@ impl<'a> Walk<'a> {
                 if let Some(at) = difference(&made.bytes, there)
                     && self.tile_misfit.is_none()
                 {
-                    self.tile_misfit = Some(format!("{path}: byte {at}: this hash isn't that of what is under it"));
+                    self.tile_misfit =
+                        Some(format!("{path}: byte {at}: this hash isn't that of what is under it"));
                 }
             }
             self.compare_partials(made)?;

@@ -1,5 +1,6 @@
-//! Those who sign a checkpoint, too (C2SP tlog-witness): they remember the last one that they saw, and sign none
-//! that isn't its continuation. In: a checkpoint. Out: lines for its end; one who doesn't answer adds none.
+//! Those who sign a checkpoint, too (C2SP tlog-witness): they remember the last one that they saw, and sign
+//! none that isn't its continuation. In: a checkpoint. Out: lines for its end; one who doesn't answer adds
+//! none.
 
 use super::note::{self, Verifier};
 use super::store::Store;
@@ -59,7 +60,15 @@ impl Witness {
     }
 
     /// Its signatures, or nothing.
-    fn sign(&mut self, runtime: &tokio::runtime::Handle, store: &Store, own: &Verifier, note: &str, size: u64, now_ms: i64) -> String {
+    fn sign(
+        &mut self,
+        runtime: &tokio::runtime::Handle,
+        store: &Store,
+        own: &Verifier,
+        note: &str,
+        size: u64,
+        now_ms: i64,
+    ) -> String {
         if now_ms < self.again_ms && self.again_ms - now_ms <= LONGEST_PAUSE_MS {
             return String::new();
         }
@@ -82,7 +91,14 @@ impl Witness {
         }
     }
 
-    fn ask(&mut self, runtime: &tokio::runtime::Handle, store: &Store, own: &Verifier, note: &str, size: u64) -> Result<String, String> {
+    fn ask(
+        &mut self,
+        runtime: &tokio::runtime::Handle,
+        store: &Store,
+        own: &Verifier,
+        note: &str,
+        size: u64,
+    ) -> Result<String, String> {
         // It may know another size than we do: then it says which, once.
         for _ in 0..2 {
             let mut tiles = store.clone_for_reading();
@@ -105,9 +121,12 @@ impl Witness {
                     return Ok(lines);
                 }
                 409 => {
-                    let theirs = text.trim().parse::<u64>().map_err(|_| format!("{url} answered 409, and no size"))?;
+                    let theirs =
+                        text.trim().parse::<u64>().map_err(|_| format!("{url} answered 409, and no size"))?;
                     if theirs > size {
-                        return Err(format!("{url} knows a log of {theirs} leaves under this name, and this one has {size}: it was put back from a copy, or is another one"));
+                        return Err(format!(
+                            "{url} knows a log of {theirs} leaves under this name, and this one has {size}: it was put back from a copy, or is another one"
+                        ));
                     }
                     self.known = theirs;
                 }

@@ -122,7 +122,8 @@ impl Trust {
                 (None, Some(policy)) => operate::own_key(policy),
                 (key, _) => operate::read_key(key.as_deref().unwrap_or_default()),
             };
-            let witnesses: Result<Vec<_>, _> = self.witness.iter().map(|key| operate::read_key(key)).collect();
+            let witnesses: Result<Vec<_>, _> =
+                self.witness.iter().map(|key| operate::read_key(key)).collect();
             Ok((key?, witnesses?))
         };
         Ok(keys().and_then(|(key, witnesses)| work(policy.as_ref(), key, witnesses)))

@@ -129,7 +129,8 @@ pub fn run(command: Command) -> ExitCode {
             done(&configuration, |policy| operate::records(policy, &wanted))
         }
         Command::Tail(Tail { configuration, since, condition, limit, json }) => {
-            let wanted = Wanted { since_ms: since, condition, limit, json, follows: true, ..Wanted::default() };
+            let wanted =
+                Wanted { since_ms: since, condition, limit, json, follows: true, ..Wanted::default() };
             done(&configuration, |policy| operate::tail(policy, &wanted))
         }
         Command::Block { whom: Whom { configuration, kind, value }, span, why } => {

@@ -52,8 +52,13 @@ pub fn block(db: &mut Connection, new: &Block, has_log: bool) -> rusqlite::Resul
     )?;
     if has_log {
         let Block { kind, value, why, since_ms, until_ms, by } = new;
-        let sealed = json!({ "kind": kind, "value": value, "why": why, "until": until_ms.map(rfc3339), "by": by });
-        append(&tx, Event { kind: Kind::Block, offset: version, shown: json!({}), sealed: Some(&sealed) }, *since_ms)?;
+        let sealed =
+            json!({ "kind": kind, "value": value, "why": why, "until": until_ms.map(rfc3339), "by": by });
+        append(
+            &tx,
+            Event { kind: Kind::Block, offset: version, shown: json!({}), sealed: Some(&sealed) },
+            *since_ms,
+        )?;
     }
     tx.commit()?;
     Ok(true)
@@ -78,7 +83,11 @@ pub fn unblock(
         let offset = lift(&tx, version, now_ms)?;
         if let Some(by) = by {
             let sealed = json!({ "kind": kind, "value": value, "by": by });
-            append(&tx, Event { kind: Kind::Unblock, offset, shown: json!({}), sealed: Some(&sealed) }, now_ms)?;
+            append(
+                &tx,
+                Event { kind: Kind::Unblock, offset, shown: json!({}), sealed: Some(&sealed) },
+                now_ms,
+            )?;
         }
     }
     tx.commit()?;

@@ -1,6 +1,6 @@
-//! A person's records are taken out of everything in the data folder. In: a subject, as records have it. Out:
-//! how many there were. Whoever asks writes it down in the ledger; who serves the ledger does it, for it knows
-//! how far the file of records has been read.
+//! A person's records are taken out of everything in the data folder. In: a subject, as records have it.
+//! Out: how many there were. Whoever asks writes it down in the ledger; who serves the ledger does it, for it
+//! knows how far the file of records has been read.
 
 use super::database;
 use super::follow::{FILE, Follower, records_file};
@@ -8,7 +8,8 @@ use super::leaves::{self, Event};
 use super::shared::Ledger;
 use crate::audit::leaf::Kind;
 use rusqlite::{Connection, OptionalExtension as _, TransactionBehavior, params};
-use serde_json::{Value, json};
+use serde::{Deserialize, Serialize};
+use serde_json::json;
 use std::fs::{File, OpenOptions};
 use std::io::{BufRead as _, BufReader, Read as _, Seek as _, SeekFrom, Write as _};
 use std::path::Path;
@@ -24,6 +25,14 @@ pub struct Erased {
     pub records: u64,
     /// Files in which the name still is, and why.
     pub elsewhere: Vec<(String, String)>,
+}
+
+/// The same, as it is written down.
+#[derive(Debug, Default, Serialize, Deserialize)]
+struct Answer {
+    records: u64,
+    elsewhere: Vec<(String, String)>,
+    trouble: Option<String>,
 }
 
 impl Erasing {
@@ -57,13 +66,11 @@ impl Erasing {
 }
 
 fn read(answer: &str) -> Result<Erased, String> {
-    let value: Value = serde_json::from_str(answer).unwrap_or_default();
-    if let Some(reason) = value["trouble"].as_str() {
-        return Err(reason.to_owned());
+    let broken = |e: serde_json::Error| format!("the ledger's answer: {e}");
+    match serde_json::from_str(answer).map_err(broken)? {
+        Answer { trouble: Some(reason), .. } => Err(reason),
+        Answer { records, elsewhere, .. } => Ok(Erased { records, elsewhere }),
     }
-    let pair = |pair: &Value| Some((pair.get(0)?.as_str()?.to_owned(), pair.get(1)?.as_str()?.to_owned()));
-    let elsewhere = value["elsewhere"].as_array().into_iter().flatten().filter_map(pair).collect();
-    Ok(Erased { records: value["records"].as_u64().unwrap_or(0), elsewhere })
 }
 
 /// Whether anything is asked for.
@@ -71,7 +78,8 @@ fn read(answer: &str) -> Result<Erased, String> {
 /// # Errors
 /// The disk's.
 pub fn is_asked(db: &Connection) -> rusqlite::Result<bool> {
-    db.prepare_cached("SELECT EXISTS (SELECT 1 FROM erasing WHERE answer IS NULL)")?.query_row([], |row| row.get(0))
+    db.prepare_cached("SELECT EXISTS (SELECT 1 FROM erasing WHERE answer IS NULL)")?
+        .query_row([], |row| row.get(0))
 }
 
 /// Does all that is asked for, where all that there was in the file has been read.
@@ -82,26 +90,28 @@ pub fn work_off(ledger: &Ledger, follower: &mut Follower, now_ms: i64) -> Result
     let text = |e: rusqlite::Error| format!("the ledger: {e}");
     let db = ledger.connection()?;
     let asked: Vec<(i64, String, Option<String>)> = {
-        let mut select =
-            db.prepare("SELECT id, subject, \"by\" FROM erasing WHERE answer IS NULL ORDER BY id").map_err(text)?;
+        let mut select = db
+            .prepare("SELECT id, subject, \"by\" FROM erasing WHERE answer IS NULL ORDER BY id")
+            .map_err(text)?;
         let rows = select.query_map([], |row| Ok((row.get(0)?, row.get(1)?, row.get(2)?))).map_err(text)?;
         rows.collect::<rusqlite::Result<_>>().map_err(text)?
     };
     for (id, subject, by) in asked {
-        let done = erase(ledger, follower, &subject, by.as_deref(), now_ms)?;
-        let answer = match done {
-            Ok(records) => json!({ "records": records }),
-            Err(trouble) => json!({ "trouble": trouble }),
+        let done = match subject.is_empty() {
+            true => Err("the sidecar ended while it erased: ask again".to_owned()),
+            false => erase(ledger, follower, &subject, by.as_deref(), now_ms)?,
         };
-        db.execute("UPDATE erasing SET answer = ?2, subject = '' WHERE id = ?1", params![id, answer.to_string()])
-            .map_err(text)?;
+        db.execute("UPDATE erasing SET subject = '' WHERE id = ?1", [id]).map_err(text)?;
         cut_journal(&db)?;
-        if answer["records"].as_u64().unwrap_or(0) > 0 {
-            let elsewhere = what_is_left(&db, ledger.folder(), &subject)?;
-            let answer = json!({ "records": answer["records"], "elsewhere": elsewhere });
-            db.execute("UPDATE erasing SET answer = ?2 WHERE id = ?1", params![id, answer.to_string()])
-                .map_err(text)?;
-        }
+        let answer = match done {
+            Err(trouble) => Answer { trouble: Some(trouble), ..Answer::default() },
+            Ok(0) => Answer::default(),
+            Ok(records) => {
+                Answer { records, elsewhere: what_is_left(&db, ledger.folder(), &subject)?, trouble: None }
+            }
+        };
+        let answer = serde_json::to_string(&answer).map_err(|e| e.to_string())?;
+        db.execute("UPDATE erasing SET answer = ?2 WHERE id = ?1", params![id, answer]).map_err(text)?;
     }
     Ok(())
 }
@@ -117,7 +127,8 @@ fn erase(
     let text = |e: rusqlite::Error| format!("the ledger: {e}");
     let mut writer = ledger.writer();
     let holds = "SELECT EXISTS (SELECT 1 FROM block WHERE kind = 'user' AND value = ?1 AND lifted IS NULL)";
-    let is_blocked: bool = writer.with(|db| db.query_row(holds, [subject], |row| row.get(0))).map_err(text)?;
+    let is_blocked: bool =
+        writer.with(|db| db.query_row(holds, [subject], |row| row.get(0))).map_err(text)?;
     if is_blocked {
         return Ok(Err("this user is blocked, and a block has the name: unblock the user first".to_owned()));
     }
@@ -138,7 +149,11 @@ fn erase(
         }
         if has_log && records > 0 {
             let (shown, sealed) = (json!({ "records": records }), json!({ "by": by }));
-            leaves::append(&tx, Event { kind: Kind::Erasure, offset: now_ms, shown, sealed: Some(&sealed) }, now_ms)?;
+            leaves::append(
+                &tx,
+                Event { kind: Kind::Erasure, offset: now_ms, shown, sealed: Some(&sealed) },
+                now_ms,
+            )?;
         }
         tx.commit()?;
         Ok(records as u64)

@@ -63,8 +63,11 @@ impl Bundle {
         if self.count == 0 {
             return Ok(());
         }
-        tx.prepare_cached("INSERT INTO leaves VALUES (?1, ?2, ?3)")?
-            .execute(params![self.first, self.count, self.entries])?;
+        tx.prepare_cached("INSERT INTO leaves VALUES (?1, ?2, ?3)")?.execute(params![
+            self.first,
+            self.count,
+            self.entries
+        ])?;
         set(tx, "leaves", self.first + self.count)
     }
 }
@@ -93,7 +96,11 @@ pub fn append(tx: &Transaction<'_>, event: Event<'_>, now_ms: i64) -> rusqlite::
         if let Value::Object(shown) = &mut shown {
             shown.insert("commitment".to_owned(), json!(crate::audit::hash::hex(&commitment(&salt, &text))));
         }
-        tx.prepare_cached("INSERT INTO opening VALUES (?1, ?2, ?3)")?.execute(params![bundle.first, salt, text])?;
+        tx.prepare_cached("INSERT INTO opening VALUES (?1, ?2, ?3)")?.execute(params![
+            bundle.first,
+            salt,
+            text
+        ])?;
     }
     let index = bundle.push(&leaf::of(kind, now_ms, offset, shown));
     bundle.save(tx)?;
@@ -115,8 +122,9 @@ pub fn salt() -> rusqlite::Result<Salt> {
 /// # Errors
 /// The disk's.
 pub fn pending(db: &Connection, from: u64, most: usize) -> rusqlite::Result<Vec<(u64, Vec<u8>)>> {
-    let mut select =
-        db.prepare_cached("SELECT first, entries FROM leaves WHERE first + count > ?1 ORDER BY first LIMIT ?2")?;
+    let mut select = db.prepare_cached(
+        "SELECT first, entries FROM leaves WHERE first + count > ?1 ORDER BY first LIMIT ?2",
+    )?;
     let rows = select.query_map(params![from, most], |row| Ok((row.get(0)?, row.get(1)?)))?;
     rows.collect()
 }
@@ -232,7 +240,13 @@ pub fn retained(db: &Connection) -> rusqlite::Result<Option<Retained>> {
 ///
 /// # Errors
 /// The disk's.
-pub fn retain(db: &mut Connection, first: u64, minimum: u64, before: &str, now_ms: i64) -> rusqlite::Result<()> {
+pub fn retain(
+    db: &mut Connection,
+    first: u64,
+    minimum: u64,
+    before: &str,
+    now_ms: i64,
+) -> rusqlite::Result<()> {
     let tx = db.transaction_with_behavior(TransactionBehavior::Immediate)?;
     let shown = json!({ "from": first, "minimum": minimum, "before": before });
     let offset = i64::try_from(minimum).unwrap_or(i64::MAX);

@@ -22,7 +22,10 @@ fn read(row: &Row<'_>) -> rusqlite::Result<Sealed> {
 }
 
 fn select(filter: &str) -> String {
-    format!("SELECT id, {}, nulls, more, salt, leaf FROM record WHERE leaf IS NOT NULL AND {filter}", member::columns())
+    format!(
+        "SELECT id, {}, nulls, more, salt, leaf FROM record WHERE leaf IS NOT NULL AND {filter}",
+        member::columns()
+    )
 }
 
 /// That of a request's last record.
@@ -31,7 +34,7 @@ fn select(filter: &str) -> String {
 /// The disk's.
 pub fn by_request(db: &Connection, request_id: &str) -> rusqlite::Result<Option<Sealed>> {
     let sql = select("request_id = ?1 ORDER BY id DESC LIMIT 1");
-    db.query_row(&sql, [request_id], |row| read(row)).optional()
+    db.query_row(&sql, [request_id], read).optional()
 }
 
 /// All leaves below `size` that can be opened, records or not, in no order.

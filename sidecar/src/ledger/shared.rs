@@ -168,7 +168,11 @@ impl Ledger {
         let known = writer.with(|db| leaves::covered(db)).map_err(text)?;
         let log = Log::open(self.folder(), &audited.origin, known)?;
         if log.verifier().name != audited.origin {
-            tracing::warn!(name = log.verifier().name, public_url = audited.origin, "the audit log keeps the name under which it was begun");
+            tracing::warn!(
+                name = log.verifier().name,
+                public_url = audited.origin,
+                "the audit log keeps the name under which it was begun"
+            );
         }
         let is_start = !self.inner.has_begun.load(Ordering::Relaxed);
         let is_start = is_start && !audited.digest.is_empty();

@@ -142,7 +142,8 @@ impl Reading {
         // Before the first record: each has a leaf.
         if let Some(audited) = self.ledger.audit().filter(|_| self.publisher.is_none()) {
             let trouble = |error: String| {
-                self.ledger.stands(|standing| standing.audit_trouble = Some(format!("the audit log: {error}")));
+                self.ledger
+                    .stands(|standing| standing.audit_trouble = Some(format!("the audit log: {error}")));
                 error
             };
             let log = self.ledger.begin_log(audited, now_ms).map_err(trouble)?;

@@ -1,4 +1,4 @@
-//! `ledger`, `feed` and the audit log: what the sidecar remembers, what it tells the filter, and what it proves.
+//! `ledger`, `feed` and the audit log: what the sidecar remembers, tells the filter, and proves.
 
 use super::common::Errors;
 use crate::bounds;

@@ -308,13 +308,14 @@ fn records_go_to_the_file_unless_the_policy_says_otherwise() {
 #[test]
 fn an_audit_log_is_signed_each_second_and_kept_for_400_days() {
     let mut policy = good();
-    let read = |policy: &serde_json::Value| load(Some(policy.to_string().as_bytes()), None).unwrap().own.audit.clone();
+    let read = |policy: &Value| load(Some(policy.to_string().as_bytes()), None).unwrap().own.audit.clone();
     assert_eq!(read(&policy), None);
     policy["ledger"] = json!({ "on": true });
     policy["audit"] = json!({ "log": true });
     let audit = read(&policy).unwrap();
     assert_eq!((audit.checkpoint_ms, audit.keep_ms, audit.witnesses.len()), (1_000, 400 * 86_400_000, 0));
-    policy["audit"] = json!({ "log": true, "checkpoint": "1m", "keep": "3650d", "witness": ["https://w.example/a/"] });
+    policy["audit"] =
+        json!({ "log": true, "checkpoint": "1m", "keep": "3650d", "witness": ["https://w.example/a/"] });
     let audit = read(&policy).unwrap();
     assert_eq!((audit.checkpoint_ms, audit.keep_ms), (60_000, 3_650 * 86_400_000));
     assert_eq!(audit.witnesses, ["https://w.example/a"]);

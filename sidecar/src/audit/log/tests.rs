@@ -1,6 +1,8 @@
+//! A log on the disk: what it is made of, and that it goes on from where it was signed last.
+
 use super::super::hash::of_leaf;
-use super::super::tile::{self, Tile};
 use super::super::hash::{includes, is_consistent};
+use super::super::tile::{self, Tile};
 use super::{Log, folder, key, newest};
 use std::path::Path;
 
@@ -43,11 +45,19 @@ fn a_log_grows_and_has_the_files_of_the_specification_alone() {
     }
     // Partial tiles of 1 and 3 leaves have gone with the full one.
     let expect = [
-        "checkpoint", "tile/0/000", "tile/0/001.p/44", "tile/1/000.p/1", "tile/entries/000", "tile/entries/001.p/44",
+        "checkpoint",
+        "tile/0/000",
+        "tile/0/001.p/44",
+        "tile/1/000.p/1",
+        "tile/entries/000",
+        "tile/entries/001.p/44",
     ];
     assert_eq!(files(&folder(data.path())), expect);
     let (signer, mut store, _, checkpoint) = newest(data.path()).unwrap();
-    assert_eq!((signer.verifier().name.as_str(), checkpoint.size, checkpoint.root), (ORIGIN, 300, log.root()));
+    assert_eq!(
+        (signer.verifier().name.as_str(), checkpoint.size, checkpoint.root),
+        (ORIGIN, 300, log.root())
+    );
     let proof = tile::inclusion(&mut store, 270, 300).unwrap();
     assert!(includes(270, 300, &of_leaf(&leaf(270)), &proof, &checkpoint.root));
     assert_eq!(store.leaf(270, 300).unwrap(), leaf(270));
@@ -55,14 +65,20 @@ fn a_log_grows_and_has_the_files_of_the_specification_alone() {
     drop(log);
     // Nobody else may read them.
     #[cfg(unix)]
-    for (path, mode) in [("audit", 0o700), ("audit/checkpoint", 0o600), ("audit/tile/0/000", 0o600), ("audit.key", 0o600)] {
+    for (path, mode) in
+        [("audit", 0o700), ("audit/checkpoint", 0o600), ("audit/tile/0/000", 0o600), ("audit.key", 0o600)]
+    {
         use std::os::unix::fs::PermissionsExt as _;
         assert_eq!(data.path().join(path).metadata().unwrap().permissions().mode() & 0o777, mode, "{path}");
     }
-    assert_eq!(Log::open(data.path(), "another/audit", 0).unwrap().verifier().name, ORIGIN, "the key has the name");
+    assert_eq!(
+        Log::open(data.path(), "another/audit", 0).unwrap().verifier().name,
+        ORIGIN,
+        "the key has the name"
+    );
 }
 
-/// Wherever a process ends, the log goes on from its checkpoint, and each checkpoint is a beginning of later ones.
+/// Wherever a process ends, the log goes on from its checkpoint, and each one is a beginning of later ones.
 #[test]
 fn what_no_checkpoint_covers_is_cut_and_comes_again() {
     let data = tempfile::tempdir().unwrap();
@@ -95,7 +111,8 @@ fn what_no_checkpoint_covers_is_cut_and_comes_again() {
     }
     for path in files(&folder(data.path())).iter().filter(|path| *path != "checkpoint") {
         let tile = Tile::at(path).unwrap_or_else(|| panic!("{path}"));
-        let end = tile.index * tile::span(tile.level.unwrap_or(0)) * 256 + tile.width * tile::span(tile.level.unwrap_or(0));
+        let end = tile.index * tile::span(tile.level.unwrap_or(0)) * 256
+            + tile.width * tile::span(tile.level.unwrap_or(0));
         assert!(end <= size, "{path} is behind {size}");
     }
 }
@@ -143,8 +160,13 @@ fn a_log_without_its_beginning_still_proves_the_rest() {
     grow(&mut log, 70_000);
     log.prune(66_048).unwrap();
     let there = files(&folder(data.path()));
-    assert!(!there.iter().any(|path| path == "tile/entries/257" || path == "tile/0/255" || path == "tile/1/000"));
-    assert!(there.iter().any(|path| path == "tile/entries/258") && there.iter().any(|path| path == "tile/2/000.p/1"));
+    assert!(
+        !there.iter().any(|path| path == "tile/entries/257" || path == "tile/0/255" || path == "tile/1/000")
+    );
+    assert!(
+        there.iter().any(|path| path == "tile/entries/258")
+            && there.iter().any(|path| path == "tile/2/000.p/1")
+    );
     drop(log);
     let mut log = Log::open(data.path(), ORIGIN, 70_000).unwrap();
     assert_eq!(log.first(), 66_048);

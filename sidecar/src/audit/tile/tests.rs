@@ -1,3 +1,5 @@
+//! Paths, roots and proofs, against the words of RFC 6962 and C2SP tlog-tiles.
+
 use super::super::hash::{Hash, includes, is_consistent, of_leaf, of_row};
 use super::{Tile, Tiles, consistency, inclusion, root, span};
 use std::collections::HashMap;
@@ -10,7 +12,11 @@ impl Tiles for Memory {
         let level = tile.level.ok_or("a bundle")?;
         let span = span(level) as usize;
         let first = tile.index as usize * 256;
-        let row = || (first..first + tile.width as usize).map(|at| of_row(&self.0[at * span..(at + 1) * span])).collect();
+        let row = || {
+            (first..first + tile.width as usize)
+                .map(|at| of_row(&self.0[at * span..(at + 1) * span]))
+                .collect()
+        };
         Ok(self.1.entry(tile).or_insert_with(row).clone())
     }
 }
@@ -33,10 +39,30 @@ fn paths_are_those_of_the_specification() {
         assert_eq!(Tile::at(path), Some(tile));
     }
     for path in [
-        "", "tile", "tile/0", "tile/0/", "tile/00/000", "tile/64/000", "tile/0/0", "tile/0/x000/001", "tile/0/1000",
-        "tile/0/000.p/0", "tile/0/000.p/256", "tile/0/000.p/01", "tile/0/000.p/", "tile/0/000/", "tile/0/../0",
-        "tile/0/x999/x999/x999/x999/x999/x999/x999/999", "tile/entries", "tile/ENTRIES/000", "tile/0/000.p/1/2",
-        "/tile/0/000", "tile/-1/000", "tile/+1/000", "tile/0/x01/000", "tile/0/0x1",
+        "",
+        "tile",
+        "tile/0",
+        "tile/0/",
+        "tile/00/000",
+        "tile/64/000",
+        "tile/0/0",
+        "tile/0/x000/001",
+        "tile/0/1000",
+        "tile/0/000.p/0",
+        "tile/0/000.p/256",
+        "tile/0/000.p/01",
+        "tile/0/000.p/",
+        "tile/0/000/",
+        "tile/0/../0",
+        "tile/0/x999/x999/x999/x999/x999/x999/x999/999",
+        "tile/entries",
+        "tile/ENTRIES/000",
+        "tile/0/000.p/1/2",
+        "/tile/0/000",
+        "tile/-1/000",
+        "tile/+1/000",
+        "tile/0/x01/000",
+        "tile/0/0x1",
     ] {
         assert_eq!(Tile::at(path), None, "{path}");
     }
@@ -44,7 +70,9 @@ fn paths_are_those_of_the_specification() {
 
 #[test]
 fn a_tree_of_70000_has_the_tiles_of_the_specifications_example() {
-    let count = |level| (0..).map_while(|index| Tile::of(level, index, 70_000)).map(|tile| tile.width).collect::<Vec<_>>();
+    let count = |level| {
+        (0..).map_while(|index| Tile::of(level, index, 70_000)).map(|tile| tile.width).collect::<Vec<_>>()
+    };
     let level0 = count(0);
     assert_eq!((level0.len(), level0.last()), (274, Some(&112)));
     assert_eq!(count(1), [256, 17]);
@@ -58,7 +86,13 @@ fn a_tree_of_70000_has_the_tiles_of_the_specifications_example() {
 #[test]
 fn roots_are_known_answers() {
     let leaves: [&[u8]; 8] = [
-        b"", b"\x00", b"\x10", b"\x20\x21", b"\x30\x31", b"\x40\x41\x42\x43", b"\x50\x51\x52\x53\x54\x55\x56\x57",
+        b"",
+        b"\x00",
+        b"\x10",
+        b"\x20\x21",
+        b"\x30\x31",
+        b"\x40\x41\x42\x43",
+        b"\x50\x51\x52\x53\x54\x55\x56\x57",
         b"\x60\x61\x62\x63\x64\x65\x66\x67\x68\x69\x6a\x6b\x6c\x6d\x6e\x6f",
     ];
     let mut memory = Memory(leaves.map(of_leaf).to_vec(), HashMap::new());

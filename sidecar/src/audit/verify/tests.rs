@@ -1,3 +1,5 @@
+//! Whatever is changed in a log is found, and named.
+
 use super::super::log::{Log, folder, key};
 use super::super::store::Store;
 use super::super::tile::Tile;
@@ -9,7 +11,11 @@ fn grown(data: &Path, sizes: &[u64]) -> Log {
     for size in sizes {
         let before = log.covered().unwrap_or(0);
         for n in log.size()..*size {
-            let leaf = if n == 800 { r#"{"kind":"retention","minimum":512}"#.to_owned() } else { format!(r#"{{"kind":"record","seq":{n}}}"#) };
+            let leaf = if n == 800 {
+                r#"{"kind":"retention","minimum":512}"#.to_owned()
+            } else {
+                format!(r#"{{"kind":"record","seq":{n}}}"#)
+            };
             log.push(leaf.as_bytes()).unwrap();
         }
         log.publish(|_, _, _| String::new()).unwrap();
@@ -42,7 +48,10 @@ fn a_changed_byte_is_found_wherever_it_is() {
     let data = tempfile::tempdir().unwrap();
     drop(grown(data.path(), &[1, 40, 256, 300, 555, 700]));
     let found = checked(data.path(), None).unwrap();
-    assert_eq!((found.checkpoint.size, found.first, found.uncovered, found.kinds["record"]), (700, 0, 0, 700));
+    assert_eq!(
+        (found.checkpoint.size, found.first, found.uncovered, found.kinds["record"]),
+        (700, 0, 0, 700)
+    );
     let mut random = 11u64;
     let mut next = |most: usize| {
         random = random.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
@@ -76,7 +85,12 @@ fn bytes_more_and_less_and_files_more_and_less_are_found() {
     let all = files(&folder(data.path()));
     for file in &all {
         let whole = std::fs::read(file).unwrap();
-        for changed in [&whole[..whole.len() - 1], &[whole.as_slice(), b"x"].concat(), &[whole.as_slice(), &whole].concat(), b""] {
+        for changed in [
+            &whole[..whole.len() - 1],
+            &[whole.as_slice(), b"x"].concat(),
+            &[whole.as_slice(), &whole].concat(),
+            b"",
+        ] {
             std::fs::write(file, changed).unwrap();
             let misfit = checked(data.path(), None).unwrap_err();
             let name = file.strip_prefix(folder(data.path())).unwrap().display().to_string();
@@ -109,7 +123,13 @@ fn two_leaves_that_change_places_are_found() {
     drop(grown(data.path(), &[20]));
     let file = folder(data.path()).join("tile/entries/000.p/20");
     let text = std::fs::read_to_string(&file).unwrap();
-    std::fs::write(&file, text.replace("\"seq\":11}", "\"seq\":XX}").replace("\"seq\":12}", "\"seq\":11}").replace("\"seq\":XX}", "\"seq\":12}")).unwrap();
+    std::fs::write(
+        &file,
+        text.replace("\"seq\":11}", "\"seq\":XX}")
+            .replace("\"seq\":12}", "\"seq\":11}")
+            .replace("\"seq\":XX}", "\"seq\":12}"),
+    )
+    .unwrap();
     let misfit = checked(data.path(), None).unwrap_err();
     assert!(misfit.contains("leaf 11"), "{misfit}");
 }
@@ -132,7 +152,10 @@ fn a_log_is_the_continuation_of_its_earlier_checkpoints_and_of_no_other() {
     log.publish(|_, _, _| String::new()).unwrap();
     let theirs = std::fs::read_to_string(folder(other.path()).join("checkpoint")).unwrap();
     assert!(checked(other.path(), Some(&old)).unwrap_err().contains("another one"));
-    assert!(checked(data.path(), Some(&theirs)).unwrap_err().contains("600 leaves"), "a log that became shorter");
+    assert!(
+        checked(data.path(), Some(&theirs)).unwrap_err().contains("600 leaves"),
+        "a log that became shorter"
+    );
     assert!(checked(data.path(), Some("x")).unwrap_err().starts_with("--since"));
 }
 

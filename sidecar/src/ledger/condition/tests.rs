@@ -7,7 +7,7 @@ use crate::ledger::line::Line;
 use crate::ledger::member;
 use crate::ledger::search::{Form, Search, counts, records};
 use crate::ledger::stored::Stored;
-use crate::ledger::writer::{Batch, Writer, Taken};
+use crate::ledger::writer::{Batch, Taken, Writer};
 use rusqlite::Connection;
 use tempfile::TempDir;
 

@@ -41,12 +41,15 @@ fn take(reading: &mut Reading) {
 /// All leaves that a checkpoint covers.
 fn leaves(folder: &Path) -> Vec<Value> {
     let (_, store, _, checkpoint) = newest(folder).unwrap();
-    (0..checkpoint.size).map(|at| serde_json::from_slice(&store.leaf(at, checkpoint.size).unwrap()).unwrap()).collect()
+    (0..checkpoint.size)
+        .map(|at| serde_json::from_slice(&store.leaf(at, checkpoint.size).unwrap()).unwrap())
+        .collect()
 }
 
 fn checked(folder: &Path) -> Found {
     let (signer, ..) = newest(folder).unwrap();
-    verify(&mut Store::folder(&log::folder(folder)), signer.verifier(), &Also::default(), &mut |_, _| ()).unwrap()
+    verify(&mut Store::folder(&log::folder(folder)), signer.verifier(), &Also::default(), &mut |_, _| ())
+        .unwrap()
 }
 
 fn of_kind<'a>(leaves: &'a [Value], kind: &str) -> Vec<&'a Value> {
@@ -79,7 +82,8 @@ fn each_record_has_one_leaf_over_any_number_of_ends() {
     assert_eq!((of_kind(&leaves, "start").len(), of_kind(&leaves, "policy").len()), (sizes.len(), 1));
     assert_eq!(leaves[1]["sha256"], "digest");
     // Each by where it stands in the file, too.
-    let places: BTreeSet<String> = of_kind(&leaves, "record").iter().map(|l| format!("{} {}", l["source"], l["offset"])).collect();
+    let places: BTreeSet<String> =
+        of_kind(&leaves, "record").iter().map(|l| format!("{} {}", l["source"], l["offset"])).collect();
     assert_eq!(places.len(), 1_200);
     let db = database::open(folder.path(), Use::Search).unwrap();
     let left: u64 = db.query_row("SELECT count(*) FROM leaves", [], |row| row.get(0)).unwrap();
@@ -134,10 +138,13 @@ fn what_is_missing_has_a_leaf() {
     drop(reading);
     let leaves = leaves(folder.path());
     let gap = of_kind(&leaves, "gap");
-    assert_eq!((gap.len(), &gap[0]["vm"], &gap[0]["from"], &gap[0]["to"]), (1, &json!("0000000000000001"), &json!(2), &json!(4)));
+    assert_eq!(
+        (gap.len(), &gap[0]["vm"], &gap[0]["from"], &gap[0]["to"]),
+        (1, &json!("0000000000000001"), &json!(2), &json!(4))
+    );
 }
 
-/// The ledger was put back from a copy, and its log wasn't: nothing has two leaves, and what the log has stays.
+/// The ledger was put back from a copy, and its log wasn't: nothing has two leaves, what the log has stays.
 #[test]
 fn a_ledger_of_before_goes_on_behind_its_log() {
     let (folder, copy) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
@@ -157,9 +164,11 @@ fn a_ledger_of_before_goes_on_behind_its_log() {
     let after = checked(folder.path());
     assert!(after.checkpoint.size > before.checkpoint.size);
     let leaves = leaves(folder.path());
-    let seqs: Vec<u64> = of_kind(&leaves, "record").iter().map(|leaf| leaf["seq"].as_u64().unwrap()).collect();
+    let seqs: Vec<u64> =
+        of_kind(&leaves, "record").iter().map(|leaf| leaf["seq"].as_u64().unwrap()).collect();
     assert_eq!(seqs, (1..=25).collect::<Vec<_>>(), "each once");
-    let unknown: Vec<u64> = of_kind(&leaves, "start").iter().map(|leaf| leaf["unknown"].as_u64().unwrap()).collect();
+    let unknown: Vec<u64> =
+        of_kind(&leaves, "start").iter().map(|leaf| leaf["unknown"].as_u64().unwrap()).collect();
     assert_eq!(unknown, [0, 0, 11], "ten records and a start");
 }
 
@@ -188,7 +197,8 @@ fn files_with(folder: &Path, text: &str) -> Vec<String> {
     for entry in folder.read_dir().unwrap().flatten() {
         if entry.file_type().unwrap().is_dir() {
             found.extend(files_with(&entry.path(), text));
-        } else if std::fs::read(entry.path()).unwrap().windows(text.len()).any(|part| part == text.as_bytes()) {
+        } else if std::fs::read(entry.path()).unwrap().windows(text.len()).any(|part| part == text.as_bytes())
+        {
             found.push(entry.path().display().to_string());
         }
     }
@@ -237,7 +247,9 @@ fn who_is_erased_is_in_no_file_and_every_proof_stays() {
             assert!(matches!(blocked, Err(Trouble::Other(why)) if why.contains("blocked")));
             operate::unblock(&policy, "user", gone).unwrap();
             audit::erase(&policy, gone).unwrap();
-            assert!(matches!(audit::erase(&policy, "nobody"), Err(Trouble::Other(why)) if why.contains("no record")));
+            assert!(
+                matches!(audit::erase(&policy, "nobody"), Err(Trouble::Other(why)) if why.contains("no record"))
+            );
             stop.store(true, std::sync::atomic::Ordering::Relaxed);
         });
         assert_eq!(files_with(folder.path(), "erase-me"), Vec::<String>::new(), "serves: {serves}");
@@ -249,12 +261,18 @@ fn who_is_erased_is_in_no_file_and_every_proof_stays() {
         drop(again);
         assert_eq!(records(folder.path()).len(), 401);
         let now = checked(folder.path());
-        assert!(now.checkpoint.size > old.checkpoint.size && now.kinds["erasure"] == 1 && now.kinds["record"] == 601);
+        assert!(
+            now.checkpoint.size > old.checkpoint.size
+                && now.kinds["erasure"] == 1
+                && now.kinds["record"] == 601
+        );
         let (signer, ..) = newest(folder.path()).unwrap();
         crate::audit::proof::check(&proof, signer.verifier(), &[]).unwrap();
         // The leaf can be proved, and not opened any more.
         audit::prove(&policy, "r3", false).unwrap();
-        assert!(matches!(audit::prove(&policy, "r3", true), Err(Trouble::Other(why)) if why.contains("erased")));
+        assert!(
+            matches!(audit::prove(&policy, "r3", true), Err(Trouble::Other(why)) if why.contains("erased"))
+        );
         audit::prove(&policy, "r4", true).unwrap();
     }
 }
@@ -269,7 +287,8 @@ fn a_copy_for_an_auditor_fits_by_itself() {
     audit::export(&policy, &copy, true).unwrap();
     assert!(matches!(audit::export(&policy, &copy, true), Err(Trouble::Use(_))), "it isn't written over");
     let key = audit::read_key(copy.join("audit.vkey").to_str().unwrap()).unwrap();
-    let found = verify(&mut Store::folder(&copy.join("audit")), &key, &Also::default(), &mut |_, _| ()).unwrap();
+    let found =
+        verify(&mut Store::folder(&copy.join("audit")), &key, &Also::default(), &mut |_, _| ()).unwrap();
     assert_eq!((found.kinds["record"], found.uncovered), (700, 0));
     assert_eq!(std::fs::read_to_string(copy.join("openings.jsonl")).unwrap().lines().count(), 700);
     take(&mut reading(folder.path()));
