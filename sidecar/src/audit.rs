@@ -19,3 +19,4 @@ pub mod proof;
 pub mod witness;
 pub mod publisher;
 pub mod operate;
+pub mod backup;

@@ -17,7 +17,7 @@ pub(crate) mod sealed;
 mod sequence;
 mod numbers;
 mod schema;
-mod database;
+pub(crate) mod database;
 mod follow;
 mod retention;
 mod writer;

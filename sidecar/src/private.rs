@@ -26,3 +26,13 @@ pub fn file(file: &Path) -> std::io::Result<File> {
     std::os::unix::fs::OpenOptionsExt::mode(&mut options, 0o600);
     options.open(file)
 }
+
+/// Makes a file of a database where it is absent. One that is there isn't touched: a process that closes a
+/// file gives up all locks that it has on it (POSIX), and others would take the database for one that nobody
+/// has open.
+///
+/// # Errors
+/// The system's.
+pub fn database(path: &Path) -> std::io::Result<()> {
+    if path.exists() { Ok(()) } else { file(path).map(drop) }
+}

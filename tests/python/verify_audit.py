@@ -2,8 +2,10 @@
 C2SP signed-note, tlog-checkpoint, tlog-tiles).
 
     verify_audit.py FOLDER VKEY [OLD_CHECKPOINT]
+    verify_audit.py FOLDER VKEY --changes FILE
 
-Prints {"size", "root", "origin"} where all fits, else says what doesn't and exits 1.
+Prints {"size", "root", "origin"} where all fits, else says what doesn't and exits 1. With --changes FILE has
+lines of [path, byte, value]: each is made by itself, and "fits" or "misfit" is said of it.
 """
 
 import base64
@@ -73,8 +75,9 @@ def path_of(level, index, width):
 
 
 class Folder:
-    def __init__(self, root):
+    def __init__(self, root, change=None):
         self.root = root
+        self.change = change
         self.files = {str(p.relative_to(root)) for p in root.rglob("*") if not p.is_dir()}
         self.seen = set()
 
@@ -82,7 +85,11 @@ class Folder:
         if path not in self.files:
             return None
         self.seen.add(path)
-        return (self.root / path).read_bytes()
+        there = (self.root / path).read_bytes()
+        if self.change and self.change[0] == path:
+            _, at, value = self.change
+            there = there[:at] + bytes([value]) + there[at + 1 :]
+        return there
 
     def expect(self, level, index, width, parts):
         """A tile or bundle, and those of fewer leaves before it, are made of these parts."""
@@ -112,8 +119,8 @@ def entries(bundle, path):
     return parts
 
 
-def verify(root, vkey, old=None):
-    folder = Folder(root)
+def verify(root, vkey, old=None, change=None):
+    folder = Folder(root, change)
     note = folder.read("checkpoint")
     if note is None:
         raise Misfit("checkpoint: it isn't there")
@@ -208,6 +215,14 @@ def verify(root, vkey, old=None):
 
 if __name__ == "__main__":
     sys.setrecursionlimit(10_000)
+    if sys.argv[3:4] == ["--changes"]:
+        for line in pathlib.Path(sys.argv[4]).read_text().splitlines():
+            try:
+                verify(pathlib.Path(sys.argv[1]), sys.argv[2], change=json.loads(line))
+                print("fits")
+            except (Misfit, ValueError, IndexError):
+                print("misfit")
+        sys.exit(0)
     try:
         before = pathlib.Path(sys.argv[3]).read_text() if len(sys.argv) > 3 else None
         print(json.dumps(verify(pathlib.Path(sys.argv[1]), sys.argv[2], before)))

@@ -20,6 +20,7 @@ pub mod raw_http2;
 pub mod redis;
 pub mod root;
 pub mod sidecar;
+pub mod site;
 pub mod scripted;
 pub mod support;
 pub mod token;

@@ -4,108 +4,16 @@
 
 use gatewaystack::limits::{Service, configuration};
 use gatewaystack_core::config;
-use gatewaystack_tests::gateway::from_environment;
+use gatewaystack_tests::site::{Site, kill};
 use gatewaystack_tests::*;
-use serde_json::{Value, json};
+use serde_json::json;
 use std::collections::BTreeMap;
-use std::path::PathBuf;
-use std::process::{Child, Command, Stdio};
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering::Relaxed};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
-use tempfile::TempDir;
 use tokio::net::TcpListener;
 
 const ROUNDS: usize = 20;
-
-/// A gateway whose Envoy and sidecar are processes that can be killed.
-struct Site {
-    folder: TempDir,
-    port: u16,
-    sidecar_port: u16,
-    envoy: Option<Child>,
-    sidecar: Option<Child>,
-}
-
-impl Site {
-    async fn start(policy: &Value) -> Self {
-        let ports: Vec<_> = (0..3).map(|_| gatewaystack::render::ports::free("127.0.0.1").unwrap()).collect();
-        let port = |at: usize| ports[at].local_addr().unwrap().port();
-        let folder = tempfile::tempdir().unwrap();
-        let mut policy = policy.clone();
-        policy["listen"] = json!({"port": port(0), "admin_port": port(2)});
-        policy["sidecar"] = json!({"port": port(1), "data_dir": folder.path().join("data")});
-        std::fs::write(folder.path().join("gateway.yaml"), policy.to_string()).unwrap();
-        let mut site = Self { port: port(0), sidecar_port: port(1), folder, envoy: None, sidecar: None };
-        drop(ports);
-        let done = site
-            .gatewaystack("render")
-            .arg("--wasm")
-            .arg(from_environment("GATEWAYSTACK_WASM"))
-            .arg("--out")
-            .arg(site.state())
-            .output()
-            .unwrap();
-        assert!(done.status.success(), "{}", String::from_utf8_lossy(&done.stderr));
-        site.start_sidecar().await;
-        site.start_envoy().await;
-        site
-    }
-
-    fn state(&self) -> PathBuf {
-        self.folder.path().join("state")
-    }
-
-    fn gatewaystack(&self, command: &str) -> Command {
-        let mut process = Command::new(from_environment("GATEWAYSTACK_BIN"));
-        process.arg(command).arg("--policy").arg(self.folder.path().join("gateway.yaml"));
-        process.env_clear().stdout(Stdio::null()).stderr(Stdio::null());
-        process
-    }
-
-    async fn start_sidecar(&mut self) {
-        self.sidecar = Some(self.gatewaystack("serve").arg("--state").arg(self.state()).spawn().unwrap());
-        answers(self.sidecar_port).await;
-    }
-
-    async fn start_envoy(&mut self) {
-        let envoy = Command::new(from_environment("ENVOY_BIN"))
-            .arg("-c")
-            .arg(self.state().join("envoy.yaml"))
-            .args(["--concurrency", "2", "--use-dynamic-base-id", "--disable-hot-restart", "-l", "warn"])
-            .stdout(Stdio::null())
-            .stderr(std::fs::File::options().create(true).append(true).open(self.log()).unwrap())
-            .spawn();
-        self.envoy = Some(envoy.unwrap());
-        answers(self.port).await;
-    }
-
-    fn log(&self) -> PathBuf {
-        self.folder.path().join("envoy.log")
-    }
-}
-
-/// Without a word: SIGKILL.
-fn kill(part: &mut Option<Child>) {
-    if let Some(mut child) = part.take() {
-        let _ = child.kill();
-        let _ = child.wait();
-    }
-}
-
-impl Drop for Site {
-    fn drop(&mut self) {
-        kill(&mut self.envoy);
-        kill(&mut self.sidecar);
-    }
-}
-
-async fn answers(port: u16) {
-    eventually("a part that listens", || async {
-        tokio::net::TcpStream::connect(("127.0.0.1", port)).await.ok()
-    })
-    .await;
-}
 
 /// A request on a connection of its own; `None`: nobody answered it.
 async fn ask(port: u16, path: &str, bearer: Option<&str>) -> Option<u16> {

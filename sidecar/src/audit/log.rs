@@ -301,9 +301,17 @@ fn make_key(data: &Path, origin: &str) -> Result<Signer, String> {
     let mut seed = [0; 32];
     getrandom::fill(&mut seed).map_err(|e| format!("the system has no random numbers: {e}"))?;
     let signer = Signer::of(origin, seed)?;
-    private::folder(data).map_err(|e| format!("{}: {e}", data.display()))?;
-    replace(data, &data.join(KEY), &format!("{}\n", signer.secret()))?;
+    put_key(data, &signer)?;
     Ok(signer)
+}
+
+/// Writes a key where the log of a data folder has it.
+///
+/// # Errors
+/// The disk's.
+pub fn put_key(data: &Path, signer: &Signer) -> Result<(), String> {
+    private::folder(data).map_err(|e| format!("{}: {e}", data.display()))?;
+    replace(data, &data.join(KEY), &format!("{}\n", signer.secret()))
 }
 
 /// Puts a file in the place of another at once.

@@ -10,7 +10,7 @@ use super::store::Store;
 use super::tile::{Tile, WIDTH};
 use super::verify::{self, Also};
 use crate::clock::{now_ms, rfc3339};
-use crate::ledger::erase::{Erased, Erasing};
+use crate::ledger::erase::{Erasing, what_is_left};
 use crate::ledger::leaves::{self, Event};
 use crate::ledger::operate::{Trouble, existing, say, system_user};
 use crate::ledger::{Use, sealed};
@@ -275,7 +275,7 @@ pub fn erase(policy: &Policy, subject: &str) -> Result<(), Trouble> {
         .map_err(|e| Trouble::Other(format!("the ledger: {e}")))?;
     let until = Instant::now() + PATIENCE;
     let mut is_tried = false;
-    let erased = loop {
+    let records = loop {
         match asked.answer(&db).map_err(|e| Trouble::Other(format!("the ledger: {e}")))? {
             Some(answer) => break answer.map_err(Trouble::Other)?,
             None if Instant::now() > until => {
@@ -295,10 +295,12 @@ pub fn erase(policy: &Policy, subject: &str) -> Result<(), Trouble> {
             }
         }
     };
-    let Erased { records, elsewhere } = erased;
     if records == 0 {
         return Err(Trouble::Other(format!("no record is of {subject:?}")));
     }
+    // Before the files are read.
+    drop(db);
+    let elsewhere = what_is_left(folder(policy), subject).map_err(Trouble::Other)?;
     say(&format!("{records} records erased\n"))?;
     for (file, why) in elsewhere {
         eprintln!("{file}: {why}");
@@ -333,19 +335,44 @@ pub fn export(policy: &Policy, to: &Path, opens: bool) -> Result<(), Trouble> {
         tx.commit().map_err(text)?;
     }
     let log = to.join("audit");
-    crate::private::folder(&log).map_err(disk)?;
+    copy(&store, &note, checkpoint.size, &log)?;
+    let key = crate::private::file(&to.join("audit.vkey"));
+    key.and_then(|mut file| writeln!(file, "{}", signer.verifier().text())).map_err(disk)?;
+    if opens {
+        let file = crate::private::file(&to.join("openings.jsonl")).map_err(disk)?;
+        let mut file = std::io::BufWriter::new(file);
+        let written = sealed::all(&db, checkpoint.size, &mut |index, salt, text| {
+            let value = json!({ "leaf": index, "salt": hex(salt), "value": leaf::value(text) });
+            writeln!(file, "{value}")
+        });
+        written.and_then(|()| file.flush().map_err(|e| e.to_string())).map_err(other)?;
+    }
+    let mut copied = Store::folder(&log);
+    verify::verify(&mut copied, signer.verifier(), &Also::default(), &mut |_, _| ()).map_err(other)?;
+    let size = checkpoint.size;
+    say(&format!("{size} leaves are in {}, and all fits\n", log.display()))
+}
+
+/// Copies the tiles of a tree of this size, and its checkpoint last.
+///
+/// # Errors
+/// A tile that isn't there; the disk's.
+pub fn copy(store: &Store, note: &str, size: u64, to: &Path) -> Result<(), Trouble> {
+    let other = |e: String| Trouble::Other(e);
+    let disk = |e: std::io::Error| Trouble::Other(format!("{}: {e}", to.display()));
     let put = |path: &str, bytes: &[u8]| -> Result<(), Trouble> {
-        let file = log.join(path);
+        let file = to.join(path);
         if let Some(around) = file.parent() {
             crate::private::folder(around).map_err(disk)?;
         }
-        crate::private::file(&file).and_then(|mut file| file.write_all(bytes)).map_err(disk)
+        let mut file = crate::private::file(&file).map_err(disk)?;
+        file.write_all(bytes).and_then(|()| file.sync_all()).map_err(disk)
     };
-    let size = checkpoint.size;
+    let first = store.first(size).map_err(other)?;
     let mut progress = Progress::new();
     for level in std::iter::once(None).chain((0..8).map(Some)) {
-        let first = store.first(size).map_err(other)? / super::tile::span(level.unwrap_or(0)) / WIDTH;
-        for index in first.. {
+        let span = super::tile::span(level.unwrap_or(0));
+        for index in first / span / WIDTH.. {
             let Some(tile) = Tile::of(level.unwrap_or(0), index, size) else { break };
             let tile = Tile { level, ..tile };
             let (bytes, path) = store.tile(tile).map_err(other)?;
@@ -353,7 +380,8 @@ pub fn export(policy: &Policy, to: &Path, opens: bool) -> Result<(), Trouble> {
                 _ if path == tile.path() => bytes.len(),
                 Some(_) => tile.width as usize * 32,
                 None => {
-                    leaf::entries(&bytes).flatten().nth(tile.width as usize).map_or(bytes.len(), |(at, _)| at)
+                    let next = leaf::entries(&bytes).flatten().nth(tile.width as usize);
+                    next.map_or(bytes.len(), |(at, _)| at)
                 }
             };
             put(&tile.path(), bytes.get(..wanted).unwrap_or(&bytes))?;
@@ -363,19 +391,5 @@ pub fn export(policy: &Policy, to: &Path, opens: bool) -> Result<(), Trouble> {
         }
     }
     progress.end();
-    put(super::store::CHECKPOINT, note.as_bytes())?;
-    let key = crate::private::file(&to.join("audit.vkey"));
-    key.and_then(|mut file| writeln!(file, "{}", signer.verifier().text())).map_err(disk)?;
-    if opens {
-        let file = crate::private::file(&to.join("openings.jsonl")).map_err(disk)?;
-        let mut file = std::io::BufWriter::new(file);
-        let written = sealed::all(&db, size, &mut |index, salt, text| {
-            let value = json!({ "leaf": index, "salt": hex(salt), "value": leaf::value(text) });
-            writeln!(file, "{value}")
-        });
-        written.and_then(|()| file.flush().map_err(|e| e.to_string())).map_err(other)?;
-    }
-    let mut copy = Store::folder(&log);
-    verify::verify(&mut copy, signer.verifier(), &Also::default(), &mut |_, _| ()).map_err(other)?;
-    say(&format!("{size} leaves are in {}, and all fits\n", log.display()))
+    put(super::store::CHECKPOINT, note.as_bytes())
 }

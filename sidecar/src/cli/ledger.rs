@@ -2,11 +2,13 @@
 //! done, 2 wrong use.
 
 use super::configuration::Configuration;
+use crate::audit::backup;
 use crate::ledger::operate::{self, Trouble, Wanted};
 use crate::settings::Fault;
 use clap::{Args, Subcommand, ValueEnum};
 use gatewaystack_core::config::policy::Policy;
 use std::io::Write as _;
+use std::path::PathBuf;
 use std::process::ExitCode;
 
 #[derive(Debug, Subcommand)]
@@ -32,6 +34,9 @@ pub enum Command {
         #[command(flatten)]
         whom: Whom,
     },
+    /// Copies the ledger and its audit log while they are written, or puts a copy back
+    #[command(subcommand)]
+    Ledger(Copying),
     /// Prints who is blocked
     Blocks {
         #[command(flatten)]
@@ -39,6 +44,24 @@ pub enum Command {
         /// One JSON array
         #[arg(long)]
         json: bool,
+    },
+}
+
+#[derive(Debug, Subcommand)]
+pub enum Copying {
+    /// Copies the ledger, its audit log and the log's key
+    Backup {
+        #[command(flatten)]
+        configuration: Configuration,
+        /// A folder that is empty, or isn't there
+        folder: PathBuf,
+    },
+    /// Puts a copy into DATA_DIR, where there is neither a ledger nor a sidecar that runs
+    Restore {
+        #[command(flatten)]
+        configuration: Configuration,
+        /// What `backup` wrote
+        folder: PathBuf,
     },
 }
 
@@ -138,6 +161,12 @@ pub fn run(command: Command) -> ExitCode {
         }
         Command::Unblock { whom: Whom { configuration, kind, value } } => {
             done(&configuration, |policy| operate::unblock(policy, kind.name(), &value))
+        }
+        Command::Ledger(Copying::Backup { configuration, folder }) => {
+            done(&configuration, |policy| backup::backup(policy, &folder))
+        }
+        Command::Ledger(Copying::Restore { configuration, folder }) => {
+            done(&configuration, |policy| backup::restore(policy, &folder))
         }
         Command::Blocks { configuration, json } => {
             done(&configuration, |policy| operate::blocks(policy, json))

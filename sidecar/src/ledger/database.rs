@@ -51,7 +51,7 @@ pub fn open(folder: &Path, usage: Use) -> Result<Connection, String> {
     let file = file(folder);
     let failed = |e: &dyn std::fmt::Display| format!("can't use {}: {e}", file.display());
     private::folder(folder).map_err(|e| failed(&e))?;
-    drop(private::file(&file).map_err(|e| failed(&e))?);
+    private::database(&file).map_err(|e| failed(&e))?;
     let mut db = Connection::open(&file).map_err(|e| failed(&e))?;
     prepare(&db, usage).map_err(|e| failed(&e))?;
     schema::upgrade(&mut db).map_err(|e| failed(&e))?;
@@ -97,4 +97,25 @@ fn prepare(db: &Connection, usage: Use) -> rusqlite::Result<()> {
     db.pragma_update(None, "secure_delete", "ON")?;
     // What must be sorted and doesn't fit goes to the disk.
     db.pragma_update(None, "temp_store", "FILE")
+}
+
+#[cfg(all(test, target_os = "linux"))]
+mod tests {
+    use super::{Use, file, open};
+    use std::os::unix::fs::MetadataExt as _;
+
+    /// Whoever closes the last connection of a process that holds no lock takes the journal away from all.
+    #[test]
+    fn a_process_keeps_its_lock_whatever_it_opens_and_closes() {
+        let folder = tempfile::tempdir().unwrap();
+        let first = open(folder.path(), Use::Ingest).unwrap();
+        drop(open(folder.path(), Use::Desk).unwrap());
+        let _second = open(folder.path(), Use::Search).unwrap();
+        let locks = std::fs::read_to_string("/proc/locks").unwrap();
+        let (process, inode) = (std::process::id(), file(folder.path()).metadata().unwrap().ino());
+        let is_ours =
+            |line: &&str| line.contains(&format!(" {process} ")) && line.contains(&format!(":{inode} "));
+        assert!(locks.lines().any(|line| is_ours(&line)), "{locks}");
+        drop(first);
+    }
 }

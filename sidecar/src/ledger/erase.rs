@@ -2,7 +2,7 @@
 //! Out: how many there were. Whoever asks writes it down in the ledger; who serves the ledger does it, for it
 //! knows how far the file of records has been read.
 
-use super::database;
+use super::database::{self, Use};
 use super::follow::{FILE, Follower, records_file};
 use super::leaves::{self, Event};
 use super::shared::Ledger;
@@ -19,19 +19,10 @@ pub struct Erasing {
     id: i64,
 }
 
-/// What became of it.
-#[derive(Debug, PartialEq, Eq)]
-pub struct Erased {
-    pub records: u64,
-    /// Files in which the name still is, and why.
-    pub elsewhere: Vec<(String, String)>,
-}
-
-/// The same, as it is written down.
+/// What became of it, as it is written down.
 #[derive(Debug, Default, Serialize, Deserialize)]
 struct Answer {
     records: u64,
-    elsewhere: Vec<(String, String)>,
     trouble: Option<String>,
 }
 
@@ -46,11 +37,11 @@ impl Erasing {
         Ok(Self { id: db.last_insert_rowid() })
     }
 
-    /// What became of it; `None`: nothing yet.
+    /// How many records there were; `None`: nothing has been done yet.
     ///
     /// # Errors
     /// The disk's.
-    pub fn answer(&self, db: &Connection) -> rusqlite::Result<Option<Result<Erased, String>>> {
+    pub fn answer(&self, db: &Connection) -> rusqlite::Result<Option<Result<u64, String>>> {
         let sql = "DELETE FROM erasing WHERE id = ?1 AND answer IS NOT NULL RETURNING answer";
         let answer: Option<String> = db.query_row(sql, [self.id], |row| row.get(0)).optional()?;
         Ok(answer.map(|answer| read(&answer)))
@@ -65,12 +56,10 @@ impl Erasing {
     }
 }
 
-fn read(answer: &str) -> Result<Erased, String> {
-    let broken = |e: serde_json::Error| format!("the ledger's answer: {e}");
-    match serde_json::from_str(answer).map_err(broken)? {
-        Answer { trouble: Some(reason), .. } => Err(reason),
-        Answer { records, elsewhere, .. } => Ok(Erased { records, elsewhere }),
-    }
+fn read(answer: &str) -> Result<u64, String> {
+    let answer = serde_json::from_str(answer).map_err(|e| format!("the ledger's answer: {e}"))?;
+    let Answer { records, trouble } = answer;
+    trouble.map_or(Ok(records), Err)
 }
 
 /// Whether anything is asked for.
@@ -105,10 +94,7 @@ pub fn work_off(ledger: &Ledger, follower: &mut Follower, now_ms: i64) -> Result
         cut_journal(&db)?;
         let answer = match done {
             Err(trouble) => Answer { trouble: Some(trouble), ..Answer::default() },
-            Ok(0) => Answer::default(),
-            Ok(records) => {
-                Answer { records, elsewhere: what_is_left(&db, ledger.folder(), &subject)?, trouble: None }
-            }
+            Ok(records) => Answer { records, trouble: None },
         };
         let answer = serde_json::to_string(&answer).map_err(|e| e.to_string())?;
         db.execute("UPDATE erasing SET answer = ?2 WHERE id = ?1", params![id, answer]).map_err(text)?;
@@ -229,13 +215,19 @@ fn cut_journal(db: &Connection) -> Result<(), String> {
     Ok(())
 }
 
-/// Files in which the name still is. The database is written anew once for it: a page may have an old copy.
-fn what_is_left(db: &Connection, folder: &Path, subject: &str) -> Result<Vec<(String, String)>, String> {
+/// Files in which the name still is, and why. The database is written anew once for it: a page may have an old
+/// copy. For a process without a connection: it reads the database's files, and who closes a file gives up the
+/// locks on it.
+///
+/// # Errors
+/// The disk's.
+pub fn what_is_left(folder: &Path, subject: &str) -> Result<Vec<(String, String)>, String> {
     let names = spellings(subject);
     let database = database::file(folder);
     if has_any(&database, &names)? {
+        let db = database::open(folder, Use::Desk)?;
         db.execute_batch("VACUUM").map_err(|e| format!("the ledger: {e}"))?;
-        cut_journal(db)?;
+        cut_journal(&db)?;
     }
     let mut left = Vec::new();
     let mut folders = vec![folder.to_owned()];
@@ -246,10 +238,9 @@ fn what_is_left(db: &Connection, folder: &Path, subject: &str) -> Result<Vec<(St
             if kind.is_dir() {
                 folders.push(path);
             } else if kind.is_file() && has_any(&path, &names)? {
-                let why = if path == database || path.starts_with(&database) {
-                    "records of others have the name in them, in a path for instance"
-                } else {
-                    "the name is in it"
+                let why = match path == database {
+                    true => "records of others have the name in them, in a path for instance",
+                    false => "the name is in it",
                 };
                 left.push((path.display().to_string(), why.to_owned()));
             }

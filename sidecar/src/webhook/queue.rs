@@ -73,7 +73,7 @@ impl Queue {
         let file = file(folder);
         let failed = |e: &dyn std::fmt::Display| format!("can't use {}: {e}", file.display());
         private::folder(folder).map_err(|e| failed(&e))?;
-        drop(private::file(&file).map_err(|e| failed(&e))?);
+        private::database(&file).map_err(|e| failed(&e))?;
         let db = Connection::open(&file).map_err(|e| failed(&e))?;
         prepare(&db).map_err(|e| failed(&e))?;
         let version: i64 =

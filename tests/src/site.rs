@@ -1,0 +1,127 @@
+//! A gateway whose Envoy and sidecar are processes of their own, each of which can be killed and started again.
+
+use crate::eventually;
+use crate::gateway::{envoy_version, from_environment};
+use serde_json::{Value, json};
+use std::path::PathBuf;
+use std::process::{Child, Command, Output, Stdio};
+use tempfile::TempDir;
+
+/// A gateway whose Envoy and sidecar are processes that can be killed.
+pub struct Site {
+    folder: TempDir,
+    pub port: u16,
+    pub sidecar_port: u16,
+    pub envoy: Option<Child>,
+    pub sidecar: Option<Child>,
+}
+
+impl Site {
+    pub async fn start(policy: &Value) -> Self {
+        let ports: Vec<_> = (0..3).map(|_| gatewaystack::render::ports::free("127.0.0.1").unwrap()).collect();
+        let port = |at: usize| ports[at].local_addr().unwrap().port();
+        let folder = tempfile::tempdir().unwrap();
+        let mut policy = policy.clone();
+        policy["listen"] = json!({"port": port(0), "admin_port": port(2)});
+        policy["sidecar"] = json!({"port": port(1), "data_dir": folder.path().join("data")});
+        std::fs::write(folder.path().join("gateway.yaml"), policy.to_string()).unwrap();
+        let mut site = Self { port: port(0), sidecar_port: port(1), folder, envoy: None, sidecar: None };
+        drop(ports);
+        let done = site
+            .gatewaystack("render")
+            .arg("--wasm")
+            .arg(from_environment("GATEWAYSTACK_WASM"))
+            .arg("--out")
+            .arg(site.state())
+            .output()
+            .unwrap();
+        assert!(done.status.success(), "{}", String::from_utf8_lossy(&done.stderr));
+        site.start_sidecar().await;
+        site.start_envoy().await;
+        site
+    }
+
+    pub fn state(&self) -> PathBuf {
+        self.folder.path().join("state")
+    }
+
+    /// The sidecar's folder.
+    pub fn data(&self) -> PathBuf {
+        self.folder.path().join("data")
+    }
+
+    /// What a command on its data says.
+    pub fn output(&self, arguments: &[&str]) -> Output {
+        let mut process = Command::new(from_environment("GATEWAYSTACK_BIN"));
+        process.args(arguments).arg("--policy").arg(self.folder.path().join("gateway.yaml"));
+        process.env_clear().stdin(Stdio::null()).output().unwrap()
+    }
+
+    /// The same, which has to succeed: what it prints.
+    pub fn run(&self, arguments: &[&str]) -> String {
+        let output = self.output(arguments);
+        let said = String::from_utf8_lossy(&output.stderr);
+        assert!(output.status.success(), "{arguments:?}: {}\n{said}", output.status);
+        String::from_utf8(output.stdout).unwrap()
+    }
+
+    fn gatewaystack(&self, command: &str) -> Command {
+        let mut process = Command::new(from_environment("GATEWAYSTACK_BIN"));
+        process.arg(command).arg("--policy").arg(self.folder.path().join("gateway.yaml"));
+        process.env_clear().stdout(Stdio::null()).stderr(Stdio::null());
+        process
+    }
+
+    pub async fn start_sidecar(&mut self) {
+        let log =
+            std::fs::File::options().create(true).append(true).open(self.folder.path().join("sidecar.log"));
+        let mut serve = self.gatewaystack("serve");
+        serve.arg("--state").arg(self.state()).stderr(log.unwrap());
+        self.sidecar = Some(serve.spawn().unwrap());
+        answers(self.sidecar_port).await;
+    }
+
+    pub async fn start_envoy(&mut self) {
+        // What a supervisor does: a line that was begun doesn't take the next one with it.
+        gatewaystack::ledger::end_torn_line(&self.data().join("decisions.jsonl")).unwrap();
+        let flushes: &[&str] =
+            if envoy_version() >= (1, 37, 0) { &["--file-flush-min-size-kb", "1"] } else { &[] };
+        let envoy = Command::new(from_environment("ENVOY_BIN"))
+            .arg("-c")
+            .arg(self.state().join("envoy.yaml"))
+            .args(["--concurrency", "2", "--use-dynamic-base-id", "--disable-hot-restart", "-l", "warn"])
+            .args(["--file-flush-interval-msec", "100"])
+            .args(flushes)
+            .stdout(Stdio::null())
+            .stderr(std::fs::File::options().create(true).append(true).open(self.log()).unwrap())
+            .spawn();
+        self.envoy = Some(envoy.unwrap());
+        answers(self.port).await;
+    }
+
+    pub fn log(&self) -> PathBuf {
+        self.folder.path().join("envoy.log")
+    }
+}
+
+/// Without a word: SIGKILL.
+pub fn kill(part: &mut Option<Child>) {
+    if let Some(mut child) = part.take() {
+        let _ = child.kill();
+        let _ = child.wait();
+    }
+}
+
+impl Drop for Site {
+    fn drop(&mut self) {
+        kill(&mut self.envoy);
+        kill(&mut self.sidecar);
+    }
+}
+
+async fn answers(port: u16) {
+    eventually("a part that listens", || async {
+        tokio::net::TcpStream::connect(("127.0.0.1", port)).await.ok()
+    })
+    .await;
+}
