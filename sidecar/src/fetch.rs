@@ -104,22 +104,27 @@ pub fn trust(env: &Environment) -> Result<(), ConfigError> {
 /// TLS can't be had.
 pub fn client() -> Result<&'static reqwest::Client, String> {
     static CLIENT: OnceLock<Result<reqwest::Client, String>> = OnceLock::new();
-    let made = CLIENT.get_or_init(|| {
-        install_provider();
-        let builder = reqwest::Client::builder();
-        let builder = match ROOTS.get() {
-            Some(roots) => builder.tls_certs_only(roots.iter().cloned()),
-            None => builder,
-        };
-        builder
-            .redirect(reqwest::redirect::Policy::none())
-            .no_proxy()
-            .timeout(TIMEOUT)
-            .user_agent("gatewaystack")
-            .build()
-            .map_err(|e| format!("no client for TLS: {}", cause(&e)))
-    });
-    made.as_ref().map_err(Clone::clone)
+    CLIENT.get_or_init(client_of_its_own).as_ref().map_err(Clone::clone)
+}
+
+/// Another one, for a runtime of its own: a connection belongs to the runtime in which it was made.
+///
+/// # Errors
+/// TLS can't be had.
+pub fn client_of_its_own() -> Result<reqwest::Client, String> {
+    install_provider();
+    let builder = reqwest::Client::builder();
+    let builder = match ROOTS.get() {
+        Some(roots) => builder.tls_certs_only(roots.iter().cloned()),
+        None => builder,
+    };
+    builder
+        .redirect(reqwest::redirect::Policy::none())
+        .no_proxy()
+        .timeout(TIMEOUT)
+        .user_agent("gatewaystack")
+        .build()
+        .map_err(|e| format!("no client for TLS: {}", cause(&e)))
 }
 
 /// The innermost reason: the outer ones repeat the URL.

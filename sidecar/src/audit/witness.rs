@@ -21,7 +21,13 @@ const LONGEST_ANSWER: usize = 64 * 1024;
 pub struct Witnesses {
     all: Vec<Witness>,
     /// Where there is any.
-    runtime: Option<tokio::runtime::Runtime>,
+    by: Option<By>,
+}
+
+/// By what they are asked.
+struct By {
+    runtime: tokio::runtime::Runtime,
+    client: reqwest::Client,
 }
 
 impl Witnesses {
@@ -31,17 +37,31 @@ impl Witnesses {
     /// The system's.
     pub fn at(urls: &[String]) -> Result<Self, String> {
         let all: Vec<Witness> = urls.iter().map(|url| Witness::at(url)).collect();
-        let runtime = || tokio::runtime::Builder::new_current_thread().enable_all().build();
-        let runtime = (!all.is_empty()).then(runtime).transpose().map_err(|e| e.to_string())?;
-        Ok(Self { all, runtime })
+        let by = || {
+            let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
+            Ok::<By, String>(By {
+                runtime: runtime.map_err(|e| e.to_string())?,
+                client: fetch::client_of_its_own()?,
+            })
+        };
+        let by = (!all.is_empty()).then(by).transpose()?;
+        Ok(Self { all, by })
     }
 
     /// The signatures of those who give one.
     pub fn sign(&mut self, store: &Store, own: &Verifier, note: &str, size: u64, now_ms: i64) -> String {
-        let Some(runtime) = &self.runtime else { return String::new() };
-        let runtime = runtime.handle();
-        self.all.iter_mut().map(|witness| witness.sign(runtime, store, own, note, size, now_ms)).collect()
+        let Some(by) = &self.by else { return String::new() };
+        let shown = Shown { store, own, note, size };
+        self.all.iter_mut().map(|witness| witness.sign(by, &shown, now_ms)).collect()
     }
+}
+
+/// What they are shown.
+struct Shown<'a> {
+    store: &'a Store,
+    own: &'a Verifier,
+    note: &'a str,
+    size: u64,
 }
 
 /// One of them.
@@ -60,19 +80,11 @@ impl Witness {
     }
 
     /// Its signatures, or nothing.
-    fn sign(
-        &mut self,
-        runtime: &tokio::runtime::Handle,
-        store: &Store,
-        own: &Verifier,
-        note: &str,
-        size: u64,
-        now_ms: i64,
-    ) -> String {
+    fn sign(&mut self, by: &By, shown: &Shown<'_>, now_ms: i64) -> String {
         if now_ms < self.again_ms && self.again_ms - now_ms <= LONGEST_PAUSE_MS {
             return String::new();
         }
-        match self.ask(runtime, store, own, note, size) {
+        match self.ask(by, shown) {
             Ok(lines) => {
                 if self.pause_ms > 0 {
                     tracing::info!(witness = self.url, "the witness signs again");
@@ -91,14 +103,8 @@ impl Witness {
         }
     }
 
-    fn ask(
-        &mut self,
-        runtime: &tokio::runtime::Handle,
-        store: &Store,
-        own: &Verifier,
-        note: &str,
-        size: u64,
-    ) -> Result<String, String> {
+    fn ask(&mut self, by: &By, shown: &Shown<'_>) -> Result<String, String> {
+        let Shown { store, own, note, size } = *shown;
         // It may know another size than we do: then it says which, once.
         for _ in 0..2 {
             let mut tiles = store.clone_for_reading();
@@ -108,8 +114,8 @@ impl Witness {
             body.push('\n');
             body.push_str(note);
             let url = format!("{}/add-checkpoint", self.url);
-            let request = fetch::client()?.post(&url).timeout(PATIENCE).body(body);
-            let reply = runtime.block_on(fetch::reply(request, &url, LONGEST_ANSWER))?;
+            let request = by.client.post(&url).timeout(PATIENCE).body(body);
+            let reply = by.runtime.block_on(fetch::reply(request, &url, LONGEST_ANSWER))?;
             let text = String::from_utf8_lossy(&reply.body);
             match reply.status {
                 200 => {
@@ -137,3 +143,6 @@ impl Witness {
         Err(format!("{} says of another size each time", self.url))
     }
 }
+
+#[cfg(test)]
+mod tests;
