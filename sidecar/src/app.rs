@@ -31,7 +31,7 @@ use demo::Identity;
 use feed::Feed;
 use gatewaystack_core::config::policy::Policy;
 use health::{Labels, Provider};
-use metrics::Measured;
+use metrics::{Info, Measured};
 use relay::Relay;
 use routes::{States, router};
 pub use serving::{Served, serve_changing};
@@ -129,12 +129,13 @@ impl App {
         let health = Health::new(Arc::clone(&policy), promoter);
         let user_header = policy.identity.user_header.clone();
         let states = States {
-            labels: Arc::new(Labels { mode: settings.mode, version: settings.version }),
             measured: Measured {
                 metrics: Arc::clone(&metrics),
+                info: Arc::new(Info::of(&policy, &settings.version)),
                 queue: queue.clone(),
                 ledger: ledger.clone(),
             },
+            labels: Arc::new(Labels { mode: settings.mode, version: settings.version }),
             provider: Arc::new(Provider { health, queue, secret: settings.health_secret }),
             audit: ledger.clone().filter(|ledger| ledger.audit().is_some()),
             feed: ledger.clone().map(|ledger| Arc::new(Feed { secret: settings.secret.clone(), ledger })),
@@ -157,7 +158,7 @@ fn opened(policy: &Policy, before: Option<&Ledger>) -> Result<Option<Ledger>, St
         Some(ledger) => ledger.limited(limits),
         None => Ledger::open(folder, limits),
     }
-    .map(Some)
+    .map(|ledger| Some(ledger.naming(policy)))
 }
 
 /// What the sidecar runs in. Anyone who asks for something of the queue waits for one of a few threads: a

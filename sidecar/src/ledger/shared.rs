@@ -1,13 +1,16 @@
 //! The ledger as the sidecar holds it: one for as long as it serves, whatever becomes of the policy. In: a
 //! data folder. Out: what is asked of it: sums, how far it is behind, and whether it can write.
 
+use super::counted;
 use super::database::{self, Use};
 use super::feed::{self, Page};
 use super::leaves;
+use super::names::Names;
 use super::retention::Limits;
 use super::writer::{Begins, Totals, Writer};
 use crate::audit::hash::Hash;
 use crate::audit::log::Log;
+use crate::metrics::definition::Family;
 use gatewaystack_core::config::policy::{self, Policy};
 use rusqlite::Connection;
 use std::fs::File;
@@ -15,11 +18,12 @@ use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicBool, AtomicI64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-/// The ledger. Clones share it, each with the limits and the audit log of its policy.
+/// The ledger. Clones share it, each with the limits, the names and the audit log of its policy.
 #[derive(Clone)]
 pub struct Ledger {
     inner: Arc<Inner>,
     limits: Limits,
+    names: Arc<Names>,
     audited: Option<Arc<Audited>>,
 }
 
@@ -123,6 +127,7 @@ impl Ledger {
                 _lock: lock,
             }),
             limits,
+            names: Arc::default(),
             audited: None,
         };
         this.limit().map_err(failed)?;
@@ -134,7 +139,8 @@ impl Ledger {
     /// # Errors
     /// The disk's.
     pub fn limited(&self, limits: Limits) -> Result<Self, String> {
-        let this = Self { inner: Arc::clone(&self.inner), limits, audited: None };
+        let this =
+            Self { inner: Arc::clone(&self.inner), limits, names: Arc::clone(&self.names), audited: None };
         this.limit().map_err(|e| format!("the ledger: {e}"))?;
         Ok(this)
     }
@@ -191,6 +197,15 @@ impl Ledger {
         database::open(self.folder(), Use::Desk)
     }
 
+    /// The same ledger, counting by the names of this policy.
+    pub fn naming(self, policy: &Policy) -> Self {
+        Self { names: Arc::new(Names::of(policy)), ..self }
+    }
+
+    pub(super) fn names(&self) -> &Names {
+        &self.names
+    }
+
     fn limit(&self) -> rusqlite::Result<()> {
         let journal = database::journal_limit(self.limits.max_bytes);
         self.writer().with(|db| {
@@ -239,6 +254,14 @@ impl Ledger {
     /// The disk's.
     pub async fn feed(&self, after: i64, epoch: String) -> Result<Page, String> {
         self.desk(move |db| feed::page(db, after, &epoch)).await
+    }
+
+    /// What was counted.
+    ///
+    /// # Errors
+    /// The disk's.
+    pub async fn families(&self) -> Result<Vec<Family>, String> {
+        self.desk(|db| counted::families(db)).await
     }
 
     /// Asks a small question, off the threads that answer requests.

@@ -71,6 +71,7 @@ async fn records_are_counted_while_it_serves_and_the_sums_stay() {
     let task = tokio::spawn(tail.run(told));
     let expect = [
         "# TYPE gatewaystack_ledger_records_total counter\ngatewaystack_ledger_records_total 1\n",
+        "\ngatewaystack_requests_total{route=\"none\",decision=\"deny\",reason=\"none\",agent=\"none\"} 1\n",
         "\ngatewaystack_ledger_ignored_lines_total 1\n",
         "\ngatewaystack_ledger_gaps_total 0\n",
         "\ngatewaystack_ledger_lag_seconds 0.000\n",
