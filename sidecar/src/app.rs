@@ -12,6 +12,7 @@ mod feed;
 mod health;
 mod metadata;
 mod metrics;
+mod push;
 mod relay;
 pub(crate) mod reply;
 mod routes;
@@ -32,6 +33,7 @@ use feed::Feed;
 use gatewaystack_core::config::policy::Policy;
 use health::{Labels, Provider};
 use metrics::{Info, Measured};
+use push::Push;
 use relay::Relay;
 use routes::{States, router};
 pub use serving::{Served, serve_changing};
@@ -128,13 +130,23 @@ impl App {
         let manages = promoter.is_some();
         let health = Health::new(Arc::clone(&policy), promoter);
         let user_header = policy.identity.user_header.clone();
+        let measured = Measured {
+            metrics: Arc::clone(&metrics),
+            info: Arc::new(Info::of(&policy, &settings.version)),
+            queue: queue.clone(),
+            ledger: ledger.clone(),
+        };
+        let push = policy.own.otlp.as_ref().map(|otlp| Push {
+            measured: measured.clone(),
+            url: format!(
+                "{}://{}{}/v1/metrics",
+                if otlp.tls { "https" } else { "http" },
+                otlp.authority,
+                otlp.path
+            ),
+        });
         let states = States {
-            measured: Measured {
-                metrics: Arc::clone(&metrics),
-                info: Arc::new(Info::of(&policy, &settings.version)),
-                queue: queue.clone(),
-                ledger: ledger.clone(),
-            },
+            measured,
             labels: Arc::new(Labels { mode: settings.mode, version: settings.version }),
             provider: Arc::new(Provider { health, queue, secret: settings.health_secret }),
             audit: ledger.clone().filter(|ledger| ledger.audit().is_some()),
@@ -145,7 +157,7 @@ impl App {
         };
         let reopen = format!("http://127.0.0.1:{}/reopen_logs", policy.own.admin_port);
         let tail = ledger.clone().map(|ledger| Tail { ledger, reopen });
-        let served = Served { router: router(&policy, states), worker, tail };
+        let served = Served { router: router(&policy, states), worker, tail, push };
         Ok(Self { served, metrics, manages, ledger })
     }
 }

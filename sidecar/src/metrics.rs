@@ -4,9 +4,10 @@
 pub mod definition;
 pub mod catalogue;
 pub mod text;
+pub mod otlp;
 
 use crate::clock::now_ms;
-use catalogue::{AUTH0_CALLS, PROMOTIONS, WEBHOOK_BODIES, WEBHOOK_EVENTS};
+use catalogue::{AUTH0_CALLS, OTLP_PUSHES, PROMOTIONS, WEBHOOK_BODIES, WEBHOOK_EVENTS};
 use definition::{Definition, Family, Series, Value};
 use std::sync::atomic::{AtomicU64, Ordering};
 
@@ -51,6 +52,8 @@ counters! {
     auth0_limited: AUTH0_CALLS "429",
     auth0_failed: AUTH0_CALLS "5xx",
     auth0_silent: AUTH0_CALLS "none",
+    push_sent: OTLP_PUSHES "sent",
+    push_failed: OTLP_PUSHES "failed",
 }
 
 /// What became of a body that the webhook got.
@@ -97,6 +100,11 @@ impl Metrics {
     /// Counts a promotion that is tried again.
     pub fn retried(&self) {
         add(&self.retried, 1);
+    }
+
+    /// Counts a push of metrics.
+    pub fn pushed(&self, is_sent: bool) {
+        add(if is_sent { &self.push_sent } else { &self.push_failed }, 1);
     }
 
     /// Counts a call of the Management API; `None`: no answer.

@@ -2,6 +2,7 @@
 
 mod feed;
 mod scene;
+mod telemetry;
 
 use crate::command::Action::{Continue, Pause};
 use crate::event::{Arrived, Event, Failed};
@@ -406,18 +407,4 @@ fn several_threads_drive_one_gateway() {
         threads.into_iter().map(|thread| thread.join().unwrap()).sum::<usize>()
     });
     assert_eq!(passed, 50);
-}
-
-#[test]
-fn three_hundred_routes_begin_with_as_few_statistics_as_one() {
-    let routes = |n: usize| (0..n).map(|n| json!({"path": format!("/r{n}/*")})).collect::<Vec<_>>();
-    let begins = |n| Scene::new(json!({ "routes": routes(n) })).worker.statistics.len();
-    assert_eq!((begins(1), begins(301)), (6, 6));
-    let mut scene = Scene::new(json!({ "routes": routes(301) }));
-    for (path, more) in [("/r7/x", 1), ("/r7/y", 1), ("/r8/x", 2), ("/nowhere", 3)] {
-        let mut stream = Stream::new(1);
-        scene.ask(&mut stream, &[(":method", "GET"), (":path", path)], true);
-        scene.on(&mut stream, Event::Log);
-        assert_eq!(scene.worker.statistics.len(), 6 + more, "{path}");
-    }
 }

@@ -62,6 +62,14 @@ pub async fn metrics(State(measured): State<Measured>) -> Response {
 }
 
 impl Measured {
+    /// What tells these sums from those of another: the ledger, else the process.
+    pub async fn instance(&self) -> String {
+        match &self.ledger {
+            Some(ledger) => ledger.id().await.unwrap_or_default(),
+            None => format!("{:x}-{}", self.metrics.since_ms(), std::process::id()),
+        }
+    }
+
     /// All that can be had at the moment.
     pub async fn families(&self) -> Vec<Family> {
         let since_ms = self.metrics.since_ms();

@@ -256,6 +256,15 @@ impl Ledger {
         self.desk(move |db| feed::page(db, after, &epoch)).await
     }
 
+    /// What no other ledger is called.
+    ///
+    /// # Errors
+    /// The disk's.
+    pub async fn id(&self) -> Result<String, String> {
+        let sql = "SELECT value FROM note WHERE name = 'ledger_id'";
+        self.desk(move |db| db.query_row(sql, [], |row| row.get(0))).await
+    }
+
     /// What was counted.
     ///
     /// # Errors

@@ -82,6 +82,8 @@ metrics! {
         "Calls of Auth0's Management API.";
     WEBHOOK_QUEUE: Kind::Gauge, "gatewaystack_webhook_queue_depth", [], "Registrations that wait for promotion.";
     WEBHOOK_PARKED: Kind::Gauge, "gatewaystack_webhook_parked", [], "Registrations that wait for an operator.";
+    OTLP_PUSHES: Kind::Counter, "gatewaystack_otlp_pushes_total", [RESULT],
+        "Pushes of metrics: sent, or failed.";
     BUILD_INFO: Kind::Gauge, "gatewaystack_build_info", [("version", "version"), ("commit", "commit")],
         "Always 1: the version of the sidecar, and COMMIT_SHA.";
     POLICY_INFO: Kind::Gauge, "gatewaystack_policy_info", [("revision", "revision"), ("mode", "mode")],
