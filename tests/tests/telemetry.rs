@@ -75,6 +75,16 @@ async fn a_request_is_counted_once_and_its_span_says_what_was_decided() {
     for _ in 0..3 {
         assert_eq!(gateway.get("/v1/x?secret=5ecre7").bearer(&good).send().await.status, 200);
     }
+    // A client's trace goes on, and so does its wish for none.
+    for (id, flags) in
+        [("4bf92f3577b34da6a3ce929d0e0e4736", "01"), ("4bf92f3577b34da6a3ce929d0e0e4737", "00")]
+    {
+        let traceparent = format!("00-{id}-00f067aa0ba902b7-{flags}");
+        let request = gateway.get("/v1/x").bearer(&good).header("traceparent", &traceparent);
+        assert_eq!(request.send().await.status, 200);
+        let seen = upstream.seen().pop().unwrap()["headers"]["traceparent"][0].to_string();
+        assert!(seen.contains(&format!("00-{id}-")) && seen.ends_with(&format!("-{flags}\"")), "{seen}");
+    }
     let bearer = format!("Bearer {good}");
     for (tool, status) in [("whoami", 200), ("purge", 403), ("made-up-by-a-client", 403)] {
         let body = json!({"jsonrpc": "2.0", "id": 1, "method": "tools/call", "params": {"name": tool}});
@@ -84,13 +94,13 @@ async fn a_request_is_counted_once_and_its_span_says_what_was_decided() {
     }
 
     let ask = b"GET /metrics HTTP/1.1\r\nhost: a\r\nconnection: close\r\n\r\n";
-    let scrape = eventually("six records in the ledger", || async {
+    let scrape = eventually("eight records in the ledger", || async {
         let text = client::raw(&gateway.rendered.sidecar, ask).await.body;
-        text.contains("\ngatewaystack_ledger_records_total 6\n").then_some(text)
+        text.contains("\ngatewaystack_ledger_records_total 8\n").then_some(text)
     })
     .await;
     for line in [
-        r#"gatewaystack_requests_total{route="/v1/*",decision="allow",reason="authorized",agent="none"} 3"#,
+        r#"gatewaystack_requests_total{route="/v1/*",decision="allow",reason="authorized",agent="none"} 5"#,
         r#"gatewaystack_tool_calls_total{route="/mcp",tool="whoami",decision="allow"} 1"#,
         r#"gatewaystack_tool_calls_total{route="/mcp",tool="purge",decision="deny"} 1"#,
         r#"gatewaystack_tool_calls_total{route="/mcp",tool="other",decision="deny"} 1"#,
@@ -101,9 +111,9 @@ async fn a_request_is_counted_once_and_its_span_says_what_was_decided() {
     assert!(!scrape.contains("made-up"), "{scrape}");
 
     // Envoy sends them each five seconds, or when there are enough.
-    let spans = eventually("the spans of six requests", || async {
+    let spans = eventually("the spans of seven requests", || async {
         let spans = got.lock().unwrap().clone();
-        (spans.len() >= 6).then_some(spans)
+        (spans.len() >= 7).then_some(spans)
     })
     .await;
     assert!(spans.iter().all(|span| span.values().all(|value| !value.contains("5ecre7"))), "{spans:#?}");
@@ -123,7 +133,7 @@ async fn a_request_is_counted_once_and_its_span_says_what_was_decided() {
         spans.iter().filter(is_it).map(of).collect()
     };
     let expect = |words: [&str; 4]| words.map(str::to_owned);
-    assert_eq!(named("/v1/*", None), vec![expect(["allow", "authorized", "/v1/x", ""]); 3], "{spans:#?}");
+    assert_eq!(named("/v1/*", None), vec![expect(["allow", "authorized", "/v1/x", ""]); 4], "{spans:#?}");
     let whoami = [expect(["allow", "authorized", "/mcp", "tools/call"])];
     assert_eq!(named("/mcp", Some("whoami")), whoami, "{spans:#?}");
     let purge = [expect(["deny", "insufficient_scope", "/mcp", "tools/call"])];

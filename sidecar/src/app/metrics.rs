@@ -5,8 +5,8 @@ use crate::clock::now_ms;
 use crate::ledger::{Ledger, Published, Standing};
 use crate::metrics::Metrics;
 use crate::metrics::catalogue::{
-    AUDIT_CHECKPOINT_INFO, AUDIT_SIZE, AUDIT_WRITABLE, BUILD_INFO, LEDGER_GAPS, LEDGER_IGNORED, LEDGER_LAG,
-    LEDGER_RECORDS, LEDGER_WRITABLE, POLICY_INFO, WEBHOOK_PARKED, WEBHOOK_QUEUE,
+    AUDIT_CHECKPOINT_INFO, AUDIT_SIZE, AUDIT_WRITABLE, BUILD_INFO, FEED_AGE, LEDGER_GAPS, LEDGER_IGNORED,
+    LEDGER_LAG, LEDGER_RECORDS, LEDGER_WRITABLE, POLICY_INFO, WEBHOOK_PARKED, WEBHOOK_QUEUE,
 };
 use crate::metrics::definition::{Definition, Family, Series, Value};
 use crate::metrics::text::text;
@@ -106,6 +106,7 @@ async fn of_ledger(ledger: &Ledger) -> Vec<Family> {
         single(&LEDGER_LAG, Value::Real(ledger.lag(now_ms()))),
         single(&LEDGER_WRITABLE, Value::Whole(u64::from(is_writable))),
     ]);
+    families.extend(ledger.feed_age(now_ms()).map(|age| single(&FEED_AGE, Value::Real(age))));
     if ledger.audit().is_some() {
         families.extend(of_audit(&standing, since_ms));
     }

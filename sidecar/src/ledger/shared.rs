@@ -10,6 +10,7 @@ use super::retention::Limits;
 use super::writer::{Begins, Totals, Writer};
 use crate::audit::hash::Hash;
 use crate::audit::log::Log;
+use crate::clock::now_ms;
 use crate::metrics::definition::Family;
 use gatewaystack_core::config::policy::{self, Policy};
 use rusqlite::Connection;
@@ -74,6 +75,8 @@ struct Inner {
     has_begun: AtomicBool,
     /// Since when there is something that hasn't been read, Unix milliseconds; 0: there is nothing.
     behind_since_ms: AtomicI64,
+    /// When the filter last got an answer from the feed, Unix milliseconds; 0: never.
+    fed_ms: AtomicI64,
     /// Held while this process serves.
     _lock: File,
 }
@@ -124,6 +127,7 @@ impl Ledger {
                 standing: Mutex::new(Standing { totals, ..Standing::default() }),
                 has_begun: AtomicBool::new(false),
                 behind_since_ms: AtomicI64::new(0),
+                fed_ms: AtomicI64::new(0),
                 _lock: lock,
             }),
             limits,
@@ -231,7 +235,7 @@ impl Ledger {
     pub fn lag(&self, now_ms: i64) -> f64 {
         match self.inner.behind_since_ms.load(Ordering::Relaxed) {
             0 => 0.0,
-            since => u32::try_from(now_ms.saturating_sub(since).max(0)).map_or(f64::MAX, f64::from) / 1_000.0,
+            since => seconds(now_ms.saturating_sub(since)),
         }
     }
 
@@ -253,7 +257,15 @@ impl Ledger {
     /// # Errors
     /// The disk's.
     pub async fn feed(&self, after: i64, epoch: String) -> Result<Page, String> {
-        self.desk(move |db| feed::page(db, after, &epoch)).await
+        let page = self.desk(move |db| feed::page(db, after, &epoch)).await?;
+        self.inner.fed_ms.store(now_ms(), Ordering::Relaxed);
+        Ok(page)
+    }
+
+    /// Seconds since the filter last got an answer; `None`: it never did.
+    pub fn feed_age(&self, now_ms: i64) -> Option<f64> {
+        let fed_ms = self.inner.fed_ms.load(Ordering::Relaxed);
+        (fed_ms > 0).then(|| seconds(now_ms.saturating_sub(fed_ms)))
     }
 
     /// What no other ledger is called.
@@ -307,4 +319,9 @@ impl Ledger {
             since.store(now_ms, Ordering::Relaxed);
         }
     }
+}
+
+/// Milliseconds as seconds.
+fn seconds(ms: i64) -> f64 {
+    u32::try_from(ms.max(0)).map_or(f64::MAX, f64::from) / 1_000.0
 }

@@ -70,6 +70,8 @@ metrics! {
         "Seconds since all records that there were had been read.";
     LEDGER_WRITABLE: Kind::Gauge, "gatewaystack_ledger_writable", [],
         "1 while the ledger can be written, else 0.";
+    FEED_AGE: Kind::Gauge, "gatewaystack_feed_age_seconds", [],
+        "Seconds since the filter last asked who is blocked, as the sidecar sees it; from the first question on.";
     AUDIT_WRITABLE: Kind::Gauge, "gatewaystack_audit_writable", [], "1 while the audit log can be written, else 0.";
     AUDIT_SIZE: Kind::Gauge, "gatewaystack_audit_size", [], "Leaves that the last checkpoint of the audit log covers.";
     AUDIT_CHECKPOINT_INFO: Kind::Gauge, "gatewaystack_audit_checkpoint_info",
