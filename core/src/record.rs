@@ -47,6 +47,9 @@ pub struct DecisionRecord {
     shadow: Option<Outcome>,
 }
 
+/// How many attributes a span has of a record.
+pub const ATTRIBUTES: usize = 6;
+
 /// 32 hex digits (W3C Trace Context §3.2.2.3).
 type TraceId = [u8; 32];
 
@@ -215,6 +218,21 @@ impl DecisionRecord {
             Tools::One => self.tool.as_deref().map(RefusedCall::Tool),
             Tools::Batch => Some(RefusedCall::Batch),
         }
+    }
+
+    /// What a span says of it, by the attribute's name; texts of clients are cut as in records.
+    pub fn attributes<'a>(&'a self, policy: &'a Policy) -> [(&'static str, Option<&'a str>); ATTRIBUTES] {
+        let Outcome { decision, reason, .. } = self.outcome;
+        let route = self.route.and_then(|RouteId(at)| policy.routes.get(at));
+        let tool = self.tool.as_deref().filter(|_| self.tools != Tools::None);
+        [
+            ("decision", Some(decision)),
+            ("reason", Some(reason)),
+            ("route", route.map(|route| route.name.as_str())),
+            ("path", Some(self.path.as_str())),
+            ("method", self.operation.as_deref()),
+            ("tool", tool),
+        ]
     }
 
     /// The record's members, each with a comma before it: the access log's format puts them behind the status

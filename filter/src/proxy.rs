@@ -122,6 +122,9 @@ impl Filter {
                 Some(done.map_or(Event::Failed(Failed::Response), |()| Event::Replaced))
             }
             Command::Record(record) => host::set_property("gatewaystack", &record).err().and(None),
+            Command::Note(name, value) => {
+                host::set_property(&format!("gatewaystack.{name}"), &value).err().and(None)
+            }
             Command::Count(statistic, more) => {
                 host::increment_metric(plugin.metric(statistic), more);
                 None

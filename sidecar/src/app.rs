@@ -12,6 +12,7 @@ mod feed;
 mod health;
 mod metadata;
 mod metrics;
+mod push;
 mod relay;
 pub(crate) mod reply;
 mod routes;
@@ -31,7 +32,8 @@ use demo::Identity;
 use feed::Feed;
 use gatewaystack_core::config::policy::Policy;
 use health::{Labels, Provider};
-use metrics::Measured;
+use metrics::{Info, Measured};
+use push::Push;
 use relay::Relay;
 use routes::{States, router};
 pub use serving::{Served, serve_changing};
@@ -128,13 +130,24 @@ impl App {
         let manages = promoter.is_some();
         let health = Health::new(Arc::clone(&policy), promoter);
         let user_header = policy.identity.user_header.clone();
+        let measured = Measured {
+            metrics: Arc::clone(&metrics),
+            info: Arc::new(Info::of(&policy, &settings.version)),
+            queue: queue.clone(),
+            ledger: ledger.clone(),
+        };
+        let push = policy.own.otlp.as_ref().map(|otlp| Push {
+            measured: measured.clone(),
+            url: format!(
+                "{}://{}{}/v1/metrics",
+                if otlp.tls { "https" } else { "http" },
+                otlp.authority,
+                otlp.path
+            ),
+        });
         let states = States {
+            measured,
             labels: Arc::new(Labels { mode: settings.mode, version: settings.version }),
-            measured: Measured {
-                metrics: Arc::clone(&metrics),
-                queue: queue.clone(),
-                ledger: ledger.clone(),
-            },
             provider: Arc::new(Provider { health, queue, secret: settings.health_secret }),
             audit: ledger.clone().filter(|ledger| ledger.audit().is_some()),
             feed: ledger.clone().map(|ledger| Arc::new(Feed { secret: settings.secret.clone(), ledger })),
@@ -144,7 +157,7 @@ impl App {
         };
         let reopen = format!("http://127.0.0.1:{}/reopen_logs", policy.own.admin_port);
         let tail = ledger.clone().map(|ledger| Tail { ledger, reopen });
-        let served = Served { router: router(&policy, states), worker, tail };
+        let served = Served { router: router(&policy, states), worker, tail, push };
         Ok(Self { served, metrics, manages, ledger })
     }
 }
@@ -157,7 +170,7 @@ fn opened(policy: &Policy, before: Option<&Ledger>) -> Result<Option<Ledger>, St
         Some(ledger) => ledger.limited(limits),
         None => Ledger::open(folder, limits),
     }
-    .map(Some)
+    .map(|ledger| Some(ledger.naming(policy)))
 }
 
 /// What the sidecar runs in. Anyone who asks for something of the queue waits for one of a few threads: a

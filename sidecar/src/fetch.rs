@@ -47,6 +47,18 @@ pub async fn send(url: &str, max: usize) -> Result<(u16, Vec<u8>), String> {
     reply(request, url, max).await.map(|reply| (reply.status, reply.body))
 }
 
+/// `POST`s JSON to `url`.
+///
+/// # Errors
+/// As [`reply`].
+pub async fn post_json(url: &str, body: String, max: usize) -> Result<Reply, String> {
+    let request = match ELSEWHERE.get().and_then(|elsewhere| elsewhere.url(url)) {
+        Some((elsewhere, host)) => client()?.post(elsewhere).header(HOST, host),
+        None => client()?.post(url),
+    };
+    reply(request.header("content-type", "application/json").body(body), url, max).await
+}
+
 /// An answer, read to its end.
 pub struct Reply {
     pub status: u16,

@@ -3,7 +3,7 @@
 //!
 //! ```text
 //! decisions.jsonl ─► follow (lines) ─► line (members) ─► writer (rows, once by vm and seq) ─► ledger.db
-//!                                                                  retention ─┘         │
+//!                                                      aggregate (sums) ─┤  retention ─┘         │
 //!      gatewaystack records ◄─ search ◄─ condition ─────────────────────────────────────┤
 //!      gatewaystack block ──────────────► block ──► feed ──► /internal/feed ◄───────────┘
 //! ```
@@ -16,6 +16,9 @@ pub(crate) mod leaves;
 pub(crate) mod sealed;
 mod sequence;
 mod numbers;
+mod names;
+mod aggregate;
+mod counted;
 mod schema;
 pub(crate) mod database;
 mod follow;

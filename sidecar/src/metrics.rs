@@ -1,42 +1,59 @@
-//! What the sidecar counts, as Prometheus text (`GET /metrics` on the sidecar's own port). All names and
+//! What the sidecar counts for its metrics (`catalogue.rs`), as a scrape or a push tells them. All names and
 //! labels are ours.
 
-use std::fmt::Write as _;
+pub mod definition;
+pub mod catalogue;
+pub mod text;
+pub mod otlp;
+
+use crate::clock::now_ms;
+use catalogue::{AUTH0_CALLS, OTLP_PUSHES, PROMOTIONS, WEBHOOK_BODIES, WEBHOOK_EVENTS};
+use definition::{Definition, Family, Series, Value};
 use std::sync::atomic::{AtomicU64, Ordering};
 
 macro_rules! counters {
-    ($($field:ident: $family:literal $labels:literal,)*) => {
+    ($($field:ident: $family:ident $label:literal,)*) => {
         /// The counters.
-        #[derive(Debug, Default)]
+        #[derive(Debug)]
         pub struct Metrics {
+            /// When all were zero.
+            since_ms: i64,
             $($field: AtomicU64,)*
         }
 
+        impl Default for Metrics {
+            fn default() -> Self {
+                Self { since_ms: now_ms(), $($field: AtomicU64::default(),)* }
+            }
+        }
+
         impl Metrics {
-            fn counters(&self) -> Vec<(&'static str, &'static str, u64)> {
-                vec![$(($family, $labels, self.$field.load(Ordering::Relaxed)),)*]
+            fn counters(&self) -> Vec<(&'static Definition, &'static str, u64)> {
+                vec![$((&$family, $label, self.$field.load(Ordering::Relaxed)),)*]
             }
         }
     };
 }
 
 counters! {
-    events_queued: "gatewaystack_webhook_events_total" "result=\"queued\"",
-    events_duplicate: "gatewaystack_webhook_events_total" "result=\"duplicate\"",
-    events_skipped: "gatewaystack_webhook_events_total" "result=\"skipped\"",
-    bodies_filtered: "gatewaystack_webhook_bodies_total" "result=\"filtered\"",
-    bodies_taken: "gatewaystack_webhook_bodies_total" "result=\"taken\"",
-    bodies_unauthorized: "gatewaystack_webhook_bodies_total" "result=\"unauthorized\"",
-    bodies_refused: "gatewaystack_webhook_bodies_total" "result=\"refused\"",
-    bodies_unavailable: "gatewaystack_webhook_bodies_total" "result=\"unavailable\"",
-    promoted: "gatewaystack_promotions_total" "result=\"promoted\"",
-    parked: "gatewaystack_promotions_total" "result=\"parked\"",
-    retried: "gatewaystack_promotions_total" "result=\"retried\"",
-    auth0_good: "gatewaystack_auth0_calls_total" "status=\"2xx\"",
-    auth0_refused: "gatewaystack_auth0_calls_total" "status=\"4xx\"",
-    auth0_limited: "gatewaystack_auth0_calls_total" "status=\"429\"",
-    auth0_failed: "gatewaystack_auth0_calls_total" "status=\"5xx\"",
-    auth0_silent: "gatewaystack_auth0_calls_total" "status=\"none\"",
+    events_queued: WEBHOOK_EVENTS "queued",
+    events_duplicate: WEBHOOK_EVENTS "duplicate",
+    events_skipped: WEBHOOK_EVENTS "skipped",
+    bodies_filtered: WEBHOOK_BODIES "filtered",
+    bodies_taken: WEBHOOK_BODIES "taken",
+    bodies_unauthorized: WEBHOOK_BODIES "unauthorized",
+    bodies_refused: WEBHOOK_BODIES "refused",
+    bodies_unavailable: WEBHOOK_BODIES "unavailable",
+    promoted: PROMOTIONS "promoted",
+    parked: PROMOTIONS "parked",
+    retried: PROMOTIONS "retried",
+    auth0_good: AUTH0_CALLS "2xx",
+    auth0_refused: AUTH0_CALLS "4xx",
+    auth0_limited: AUTH0_CALLS "429",
+    auth0_failed: AUTH0_CALLS "5xx",
+    auth0_silent: AUTH0_CALLS "none",
+    push_sent: OTLP_PUSHES "sent",
+    push_failed: OTLP_PUSHES "failed",
 }
 
 /// What became of a body that the webhook got.
@@ -85,6 +102,11 @@ impl Metrics {
         add(&self.retried, 1);
     }
 
+    /// Counts a push of metrics.
+    pub fn pushed(&self, is_sent: bool) {
+        add(if is_sent { &self.push_sent } else { &self.push_failed }, 1);
+    }
+
     /// Counts a call of the Management API; `None`: no answer.
     pub fn auth0(&self, status: Option<u16>) {
         let counter = match status {
@@ -97,24 +119,28 @@ impl Metrics {
         add(counter, 1);
     }
 
-    /// The text; `gauges` are what is counted elsewhere.
-    pub fn text(&self, gauges: &[(&str, i64)]) -> String {
-        let mut out = String::new();
-        let mut last = "";
-        for (family, labels, value) in self.counters() {
-            if family != last {
-                let _ = writeln!(out, "# TYPE {family} counter");
-                last = family;
+    /// What was counted.
+    pub fn families(&self) -> Vec<Family> {
+        let mut families: Vec<Family> = Vec::new();
+        for (definition, label, value) in self.counters() {
+            let series = Series { labels: vec![label.to_owned()], value: Value::Whole(value) };
+            match families.last_mut().filter(|family| family.definition == definition) {
+                Some(family) => family.series.push(series),
+                None => families.push(Family { definition, since_ms: self.since_ms, series: vec![series] }),
             }
-            let _ = writeln!(out, "{family}{{{labels}}} {value}");
         }
-        for (name, value) in gauges {
-            let _ = writeln!(out, "# TYPE {name} gauge\n{name} {value}");
-        }
-        out
+        families
+    }
+
+    /// When this process began to count, Unix milliseconds.
+    pub fn since_ms(&self) -> i64 {
+        self.since_ms
     }
 }
 
 fn add(counter: &AtomicU64, by: usize) {
     counter.fetch_add(u64::try_from(by).unwrap_or(u64::MAX), Ordering::Relaxed);
 }
+
+#[cfg(test)]
+mod tests;

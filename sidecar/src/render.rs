@@ -12,6 +12,7 @@ pub mod ports;
 mod reload;
 mod rendered;
 mod routes;
+mod spans;
 
 pub use bootstrap::render;
 pub use files::{copy_filter, kept_secret, write};

@@ -36,6 +36,7 @@ pub fn run(
     let failed = |e: String| vec![Fault::text(e)];
     let source = origin.read()?;
     origin.settle(&source)?;
+    origin.ports.extend(envoy.version().map(|version| ("ENVOY_VERSION".to_owned(), version)));
     let first = origin.configured()?;
     first.require_free().map_err(failed)?;
     fetch::connect_to(ConnectTo::read(&source.env).map_err(|e| source.name(vec![e]))?);

@@ -28,7 +28,11 @@ fn validate(folder: &Path, arguments: &[&str], variables: &[(&str, &str)]) {
     let (wasm, data) = (needed("GATEWAYSTACK_WASM"), folder.join("data"));
     let all = [&["render", "--wasm", wasm.to_str().unwrap(), "--out", folder.to_str().unwrap()], arguments]
         .concat();
-    let variables = [&[("DATA_DIR", data.to_str().unwrap())], variables].concat();
+    let said = Command::new(needed("ENVOY_BIN")).arg("--version").output().unwrap();
+    let said = String::from_utf8(said.stdout).unwrap();
+    let version = said.split_once(" version: ").unwrap().1;
+    let own = [("DATA_DIR", data.to_str().unwrap()), ("ENVOY_VERSION", version.split('/').nth(1).unwrap())];
+    let variables = [&own[..], variables].concat();
     let rendered = gatewaystack(&all, &variables);
     assert!(rendered.status.success(), "{}", String::from_utf8_lossy(&rendered.stderr));
     let said: serde_json::Value = serde_json::from_slice(&rendered.stdout).unwrap();

@@ -161,6 +161,8 @@ impl Builder {
             }
         }
         let mut env = self.env.clone();
+        let (major, minor, patch) = envoy_version();
+        env.insert("ENVOY_VERSION".to_owned(), format!("{major}.{minor}.{patch}"));
         env.insert("DATA_DIR".to_owned(), folder.path().join("data").display().to_string());
         RenderInput {
             secret: None,

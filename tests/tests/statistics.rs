@@ -63,9 +63,13 @@ async fn decisions_keys_and_caches_are_counted_under_labels() {
     }
     assert_eq!(value(&lines, &["token_cache_hits_total"]), 2);
     assert_eq!(value(&lines, &["table_evictions_total"]), 0);
-    assert_eq!(value(&lines, &["key_fetch_failures_total", "issuer=\"0\""]), 0);
+    let name = format!(
+        "issuer=\"{}\"",
+        issuer.url.trim_start_matches("http://").trim_end_matches('/').replace(':', "_")
+    );
+    assert_eq!(value(&lines, &["key_fetch_failures_total", &name]), 0);
     assert_eq!(value(&lines, &["native_verifier"]), 1);
-    assert!(value(&lines, &["keys_age_seconds", "issuer=\"0\""]) < 60);
+    assert!(value(&lines, &["keys_age_seconds", &name]) < 60);
     assert!(lines.iter().all(|line| !line.contains("made-up")), "{lines:#?}");
 }
 
@@ -180,4 +184,32 @@ async fn tools_after_the_first_thousand_are_counted_together() {
         (counted == expected).then_some(())
     })
     .await;
+}
+
+#[tokio::test]
+async fn a_route_that_nobody_asks_for_has_no_statistics() {
+    let issuer = TestIssuer::start().await;
+    let upstream = Upstream::start().await;
+    let routes: Vec<_> =
+        (0..300).map(|n| json!({"path": format!("/service-{n}/*"), "scopes": ["tool:read"]})).collect();
+    let gateway = gateway()
+        .policy(json!({ "routes": routes, "rate_limits": [] }))
+        .issuer(&issuer)
+        .upstream(&upstream.url)
+        .start()
+        .await;
+    let good = token().mint(&issuer);
+    assert_eq!(gateway.get("/service-7/x").bearer(&good).send().await.status, 200);
+    assert_eq!(gateway.get("/service-8/x").send().await.status, 401);
+    let decisions = eventually("both decisions", || async {
+        let lines = prometheus(&gateway).await;
+        let of: Vec<String> = lines.into_iter().filter(|line| line.contains("decisions_total{")).collect();
+        (of.len() >= 2).then_some(of)
+    })
+    .await;
+    assert!(decisions.len() < 10, "those of what was asked, and of how it was started: {decisions:#?}");
+    let mut lines = prometheus(&gateway).await;
+    lines.retain(|line| line.starts_with("gatewaystack_"));
+    let bytes: usize = lines.iter().map(|line| line.len() + 1).sum();
+    assert!(lines.len() < 20 && bytes < 4_096, "{} series, {bytes} bytes: {lines:#?}", lines.len());
 }

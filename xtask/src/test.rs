@@ -90,6 +90,7 @@ fn native(workspace: &Workspace, arguments: &TestArguments, tally: &mut Tally) -
     if arguments.all {
         debian::require("redis-server", "redis-server")?;
         debian::require("systemd-analyze", "systemd")?;
+        debian::require("promtool", "prometheus")?;
     }
     let containers = arguments.all.then(|| docker::containers(workspace)).transpose()?;
     let runner = nextest::runner();

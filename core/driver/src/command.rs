@@ -60,6 +60,8 @@ pub enum Command {
     Replace(Vec<u8>),
     /// Write the decision record.
     Record(String),
+    /// Note what a span says of the request: an attribute and its value.
+    Note(&'static str, String),
     /// Add to a statistic.
     Count(Statistic, u32),
     /// Have this worker look at what waits, soon.

@@ -1,5 +1,5 @@
-//! Statistics: all names are made from the policy and closed sets, never from what clients send; all but
-//! those of `tools` when the policy is read.
+//! Statistics: all names are made from the policy and closed sets, never from what clients send. A counter of
+//! decisions is made when it is first used: every reason of every route would be thousands that stay at zero.
 //!
 //! What is allowed, and what was found in the cache, is remembered until the next tick: a host call less on
 //! the way of most requests.
@@ -26,14 +26,19 @@ const ALLOWED: [(&str, &str); 4] =
 const UNKNOWN: [(&str, &str); 3] =
     [("unknown", "keys_pending"), ("unknown", "feed_pending"), ("unknown", "body_unread")];
 
-/// Counters by decision and reason, one for each route; the last is for requests without one. What is allowed
-/// comes first, for it is looked for most.
-type Decisions = Vec<((&'static str, &'static str), Vec<Statistic>)>;
+/// Counters by decision and reason. What is allowed comes first, for it is looked for most.
+type Decisions = Vec<(Outcome, Vec<Option<Statistic>>)>;
+
+/// Decision and reason.
+type Outcome = (&'static str, &'static str);
 
 /// The statistics of one worker.
 #[derive(Debug)]
 pub struct Statistics {
     names: Names,
+    /// The routes' names as parts of names; the last is for requests without one.
+    routes: Vec<String>,
+    /// Each with a place for each route, once it is used.
     decisions: Decisions,
     /// What would have been decided, where it is only recorded.
     observed: Decisions,
@@ -70,21 +75,17 @@ impl Statistics {
         let mut names = Names::default();
         let mut routes: Vec<String> = policy.routes.iter().map(|route| label(&route.name)).collect();
         routes.push("none".to_owned());
-        let decision = |names: &mut Names, prefix: &str, (decision, reason): (&'static str, &'static str)| {
-            let name = format!("gatewaystack_decisions_total.d.{prefix}{decision}.r.{reason}.t.");
-            let of_route = |route: &String| names.add(Kind::Counter, format!("{name}{route}"));
-            ((decision, reason), routes.iter().map(of_route).collect())
-        };
         let refused: Vec<_> = reasons().collect();
         let all = || ALLOWED.into_iter().chain(refused.iter().copied());
-        let decisions = all().map(|outcome| decision(&mut names, "", outcome)).collect();
+        let unused = |outcome: Outcome| (outcome, Vec::new());
+        let decisions = all().map(unused).collect();
         // A policy that enforces everything has no use for these.
         let is_observed = policy.mode == Mode::Shadow || policy.routes.iter().any(|r| r.mode == Mode::Shadow);
-        let observed = all().chain(UNKNOWN).filter(|_| is_observed);
-        let observed = observed.map(|outcome| decision(&mut names, "shadow_", outcome)).collect();
+        let observed = all().chain(UNKNOWN).filter(|_| is_observed).map(unused).collect();
         let tools = Tools::new(policy, &mut names);
+        let issuers = names::issuers(policy);
         let mut of_issuer = |kind, name: &str| -> Vec<Statistic> {
-            (0..policy.issuers.len()).map(|at| names.add(kind, format!("{name}.i.{at}"))).collect()
+            issuers.iter().map(|issuer| names.add(kind, format!("{name}.i.{issuer}"))).collect()
         };
         let keys_age = of_issuer(Kind::Gauge, "gatewaystack_keys_age_seconds");
         let fetch_failures = of_issuer(Kind::Counter, "gatewaystack_key_fetch_failures_total");
@@ -104,6 +105,7 @@ impl Statistics {
         let since = Since { allowed: ALLOWED.map(|_| vec![0; routes.len()]), ..Since::default() };
         Self {
             names,
+            routes,
             decisions,
             observed,
             tools,
@@ -141,13 +143,13 @@ impl Statistics {
 
     /// Counts a decision, or what would have been decided: one of both for each request.
     pub fn count(&mut self, policy: &Policy, facts: &DecisionRecord, count: &mut dyn FnMut(Statistic, u32)) {
-        let (decisions, is_remembered, outcome) = match facts.observed() {
-            Some(outcome) => (&self.observed, false, outcome),
-            None => (&self.decisions, true, facts.outcome()),
+        let (decisions, prefix, outcome) = match facts.observed() {
+            Some(outcome) => (&mut self.observed, "shadow_", outcome),
+            None => (&mut self.decisions, "", facts.outcome()),
         };
         let route = facts.route.map_or(policy.routes.len(), |RouteId(at)| at);
         let Some(at) = decisions.iter().position(|(other, _)| *other == outcome) else { return };
-        let since = self.since.allowed.get_mut(at).filter(|_| is_remembered);
+        let since = self.since.allowed.get_mut(at).filter(|_| prefix.is_empty());
         if let Some(since) = since.and_then(|routes| routes.get_mut(route)) {
             if *since == 0 {
                 self.since.touched.push((at, route));
@@ -155,8 +157,8 @@ impl Statistics {
             *since = since.saturating_add(1);
             return;
         }
-        if let Some(statistic) = decisions.get(at).and_then(|(_, routes)| routes.get(route)) {
-            count(*statistic, 1);
+        if let Some(statistic) = used(decisions, at, prefix, (&self.routes, route), &mut self.names) {
+            count(statistic, 1);
         }
         if let Some(call) = facts.refused_call()
             && let Some(statistic) = self.tools.find(route, call, facts, &mut self.names)
@@ -185,8 +187,9 @@ impl Statistics {
         for (at, route) in std::mem::take(&mut self.since.touched) {
             let since = self.since.allowed.get_mut(at).and_then(|routes| routes.get_mut(route));
             let since = since.map_or(0, std::mem::take);
-            if let Some(statistic) = self.decisions.get(at).and_then(|(_, routes)| routes.get(route)) {
-                count(*statistic, since);
+            let place = (self.routes.as_slice(), route);
+            if let Some(statistic) = used(&mut self.decisions, at, "", place, &mut self.names) {
+                count(statistic, since);
             }
         }
         std::mem::take(&mut self.since.uncounted)
@@ -221,4 +224,24 @@ impl Statistics {
     pub fn native(&self) -> Statistic {
         self.native
     }
+}
+
+/// The counter of the outcome at this place, for a route by its place; it is made where there is none yet.
+fn used(
+    decisions: &mut Decisions,
+    at: usize,
+    prefix: &str,
+    (routes, route): (&[String], usize),
+    names: &mut Names,
+) -> Option<Statistic> {
+    let ((decision, reason), counters) = decisions.get_mut(at)?;
+    if counters.is_empty() {
+        counters.resize(routes.len(), None);
+    }
+    let (counter, route) = (counters.get_mut(route)?, routes.get(route)?);
+    let make = || {
+        let name = format!("gatewaystack_decisions_total.d.{prefix}{decision}.r.{reason}.t.{route}");
+        names.add(Kind::Counter, name)
+    };
+    Some(*counter.get_or_insert_with(make))
 }

@@ -2,6 +2,7 @@
 
 mod feed;
 mod scene;
+mod telemetry;
 
 use crate::command::Action::{Continue, Pause};
 use crate::event::{Arrived, Event, Failed};

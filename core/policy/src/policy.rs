@@ -377,6 +377,8 @@ pub struct Own {
     pub ledger: Option<Ledger>,
     /// What it proves of them.
     pub audit: Option<Audit>,
+    /// Where metrics and spans go: a collector, by the URL that paths of OTLP are appended to.
+    pub otlp: Option<HttpUrl>,
 }
 
 /// The sidecar's memory of decisions.

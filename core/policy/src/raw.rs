@@ -16,7 +16,7 @@ mod memory;
 
 pub use issuer::RawIssuer;
 pub use limits::{RawRateLimit, RawRateLimitService};
-pub use memory::{RawFeed, RawLedger};
+pub use memory::{RawFeed, RawLedger, RawTelemetry};
 pub use own::{RawListen, RawSidecar, RawTls, RawWebhook};
 pub use route::{RawMcp, RawResponseFilter, RawRoute};
 pub use sections::{RawAudit, RawBuiltin, RawCors, RawIdentity, RawMetadata};
@@ -101,6 +101,8 @@ raw! {
         audit: RawAudit = both("{ subject: hash }").is("{}").locked(),
         /// What the sidecar remembers of decisions ([how](records.md)).
         ledger: RawLedger = both("{ on: true }").is("{}").locked(),
+        /// Where metrics and spans go ([how](telemetry.md#push)).
+        telemetry: RawTelemetry = both("{ otlp: \"http://collector:4318\" }").is("{}").locked(),
         /// What the sidecar tells the filter: who is blocked.
         feed: RawFeed = filter("{ on_stale: deny }").is("{}").locked(),
         /// Promotion of clients at Auth0.

@@ -32,13 +32,18 @@ const KNOWN: [&str; 28] = [
     "tools/list",
 ];
 
+/// Whether it is one of them.
+pub fn is_known(method: &str) -> bool {
+    KNOWN.contains(&method)
+}
+
 /// Whether no server takes `method` for another one: visible ASCII, and not a known method except for its
 /// case and for what stands between its letters. There are servers that look a handler up by a name that they
 /// make of a method.
 pub fn is_unmistakable(method: &str) -> bool {
     let is_visible = !method.is_empty() && method.bytes().all(|b| b.is_ascii_graphic());
     // Most are known as they are.
-    is_visible && (KNOWN.contains(&method) || !KNOWN.iter().any(|known| letters(known).eq(letters(method))))
+    is_visible && (is_known(method) || !KNOWN.iter().any(|known| letters(known).eq(letters(method))))
 }
 
 fn letters(text: &str) -> impl Iterator<Item = u8> {

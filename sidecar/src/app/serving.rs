@@ -1,6 +1,7 @@
 //! The server of what is served, or of whatever is the newest of it, and with each its worker and what keeps
 //! the ledger. In: a listener. Out: nothing, when all that was under way has ended.
 
+use super::push::Push;
 use crate::ledger::Tail;
 use crate::webhook::worker::Worker;
 use axum::Router;
@@ -22,10 +23,19 @@ pub struct Served {
     pub(super) worker: Option<Worker>,
     /// There is one where there is a ledger.
     pub(super) tail: Option<Tail>,
+    /// There is one where metrics are pushed.
+    pub(super) push: Option<Push>,
 }
 
-/// Both, until they are told.
-async fn work(worker: Option<Worker>, tail: Option<Tail>, told: watch::Receiver<bool>) {
+/// What goes on besides requests.
+struct Work {
+    worker: Option<Worker>,
+    tail: Option<Tail>,
+    push: Option<Push>,
+}
+
+/// All of it, until it is told.
+async fn work(Work { worker, tail, push }: Work, told: watch::Receiver<bool>) {
     let promotes = async {
         match worker {
             Some(worker) => worker.run(told.clone()).await,
@@ -37,7 +47,12 @@ async fn work(worker: Option<Worker>, tail: Option<Tail>, told: watch::Receiver<
             tail.run(told.clone()).await;
         }
     };
-    tokio::join!(promotes, keeps);
+    let pushes = async {
+        if let Some(push) = push {
+            push.run(told.clone()).await;
+        }
+    };
+    tokio::join!(promotes, keeps, pushes);
 }
 
 /// Serves until `stop`; then what is under way is finished, or left in the queue.
@@ -49,8 +64,8 @@ pub async fn serve_until(
     served: Served,
     stop: impl Future<Output = ()>,
 ) -> Result<(), String> {
-    let Served { router, worker, tail } = served;
-    serve_and_work(listener, router, |told| work(worker, tail, told), stop).await
+    let Served { router, worker, tail, push } = served;
+    serve_and_work(listener, router, |told| work(Work { worker, tail, push }, told), stop).await
 }
 
 /// Serves whatever is the newest, each for the requests that begin in its time.
@@ -73,9 +88,9 @@ pub async fn serve_changing(
 /// One worker after the other: each ends what it has begun.
 async fn work_changing(mut served: watch::Receiver<Served>, told: watch::Receiver<bool>) {
     while !*told.borrow() {
-        let Served { worker, tail, .. } = served.borrow_and_update().clone();
+        let Served { worker, tail, push, .. } = served.borrow_and_update().clone();
         let (halt, halted) = watch::channel(false);
-        let work = work(worker, tail, halted);
+        let work = work(Work { worker, tail, push }, halted);
         let mut told = told.clone();
         let over = async {
             let mut ending = told.clone();

@@ -11,6 +11,7 @@ use std::sync::Arc;
 use tower::ServiceExt as _;
 
 mod ledger;
+mod push;
 mod webhook;
 
 const SECRET: &str = "5ecre7";

@@ -36,6 +36,16 @@ pub const SEQ: usize = 3;
 /// Where the request's identifier is.
 pub const REQUEST_ID: usize = 4;
 
+/// Where those are by which records are counted.
+pub const STATUS: usize = 0;
+pub const AGENT: usize = 10;
+pub const ROUTE: usize = 14;
+pub const TOOL: usize = 15;
+pub const OPERATION: usize = 16;
+pub const DECISION: usize = 17;
+pub const REASON: usize = 18;
+pub const LATENCY: usize = 20;
+
 /// All of them.
 pub const MEMBERS: [Member; COUNT] = [
     of("status", Kind::Number),
@@ -88,4 +98,24 @@ pub fn named(place: &str, name: &str) -> Result<usize, String> {
     let names = || MEMBERS.map(|member| member.name).join(", ");
     find(name)
         .ok_or_else(|| format!("{place}: {name:?} is no member of a record: expected one of {}", names()))
+}
+
+#[test]
+fn each_place_is_where_its_member_is() {
+    let places = [
+        (STATUS, "status"),
+        (TS, "ts"),
+        (VM, "vm"),
+        (SEQ, "seq"),
+        (AGENT, "agent"),
+        (ROUTE, "route"),
+        (TOOL, "tool"),
+        (OPERATION, "operation"),
+        (DECISION, "decision"),
+        (REASON, "reason"),
+        (LATENCY, "latency_us"),
+    ];
+    for (at, name) in places {
+        assert_eq!(find(name), Some(at), "{name}");
+    }
 }

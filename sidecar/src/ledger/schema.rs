@@ -5,7 +5,7 @@ use super::member::{Kind, MEMBERS};
 use rusqlite::{Connection, TransactionBehavior};
 
 /// The steps. The columns of the first are those of `member.rs`.
-const STEPS: [fn() -> String; 2] = [first, audit];
+const STEPS: [fn() -> String; 3] = [first, audit, telemetry_step];
 
 fn first() -> String {
     let column = |kind| if matches!(kind, Kind::Text) { "TEXT" } else { "INTEGER" };
@@ -61,6 +61,20 @@ fn audit() -> String {
         id INTEGER PRIMARY KEY, subject TEXT NOT NULL, \"by\" TEXT, asked_ms INTEGER NOT NULL, answer TEXT
     );
     INSERT INTO note VALUES ('leaves', 0), ('covered', 0);
+    "
+    .to_owned()
+}
+
+/// Sums that are made when records come in.
+fn telemetry_step() -> String {
+    "
+    -- labels: a JSON array; bucket: of how long it took; us: microseconds together. They begin with what comes
+    -- from now on, in Unix milliseconds.
+    CREATE TABLE aggregate (
+        sum TEXT NOT NULL, labels TEXT NOT NULL, bucket INTEGER NOT NULL, count INTEGER NOT NULL, us INTEGER NOT NULL,
+        PRIMARY KEY (sum, labels, bucket)
+    ) WITHOUT ROWID;
+    INSERT INTO note VALUES ('counted_since_ms', 1000 * unixepoch());
     "
     .to_owned()
 }

@@ -1,13 +1,17 @@
 //! The ledger as the sidecar holds it: one for as long as it serves, whatever becomes of the policy. In: a
 //! data folder. Out: what is asked of it: sums, how far it is behind, and whether it can write.
 
+use super::counted;
 use super::database::{self, Use};
 use super::feed::{self, Page};
 use super::leaves;
+use super::names::Names;
 use super::retention::Limits;
 use super::writer::{Begins, Totals, Writer};
 use crate::audit::hash::Hash;
 use crate::audit::log::Log;
+use crate::clock::now_ms;
+use crate::metrics::definition::Family;
 use gatewaystack_core::config::policy::{self, Policy};
 use rusqlite::Connection;
 use std::fs::File;
@@ -15,11 +19,12 @@ use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicBool, AtomicI64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-/// The ledger. Clones share it, each with the limits and the audit log of its policy.
+/// The ledger. Clones share it, each with the limits, the names and the audit log of its policy.
 #[derive(Clone)]
 pub struct Ledger {
     inner: Arc<Inner>,
     limits: Limits,
+    names: Arc<Names>,
     audited: Option<Arc<Audited>>,
 }
 
@@ -70,6 +75,8 @@ struct Inner {
     has_begun: AtomicBool,
     /// Since when there is something that hasn't been read, Unix milliseconds; 0: there is nothing.
     behind_since_ms: AtomicI64,
+    /// When the filter last got an answer from the feed, Unix milliseconds; 0: never.
+    fed_ms: AtomicI64,
     /// Held while this process serves.
     _lock: File,
 }
@@ -120,9 +127,11 @@ impl Ledger {
                 standing: Mutex::new(Standing { totals, ..Standing::default() }),
                 has_begun: AtomicBool::new(false),
                 behind_since_ms: AtomicI64::new(0),
+                fed_ms: AtomicI64::new(0),
                 _lock: lock,
             }),
             limits,
+            names: Arc::default(),
             audited: None,
         };
         this.limit().map_err(failed)?;
@@ -134,7 +143,8 @@ impl Ledger {
     /// # Errors
     /// The disk's.
     pub fn limited(&self, limits: Limits) -> Result<Self, String> {
-        let this = Self { inner: Arc::clone(&self.inner), limits, audited: None };
+        let this =
+            Self { inner: Arc::clone(&self.inner), limits, names: Arc::clone(&self.names), audited: None };
         this.limit().map_err(|e| format!("the ledger: {e}"))?;
         Ok(this)
     }
@@ -191,6 +201,15 @@ impl Ledger {
         database::open(self.folder(), Use::Desk)
     }
 
+    /// The same ledger, counting by the names of this policy.
+    pub fn naming(self, policy: &Policy) -> Self {
+        Self { names: Arc::new(Names::of(policy)), ..self }
+    }
+
+    pub(super) fn names(&self) -> &Names {
+        &self.names
+    }
+
     fn limit(&self) -> rusqlite::Result<()> {
         let journal = database::journal_limit(self.limits.max_bytes);
         self.writer().with(|db| {
@@ -216,7 +235,7 @@ impl Ledger {
     pub fn lag(&self, now_ms: i64) -> f64 {
         match self.inner.behind_since_ms.load(Ordering::Relaxed) {
             0 => 0.0,
-            since => u32::try_from(now_ms.saturating_sub(since).max(0)).map_or(f64::MAX, f64::from) / 1_000.0,
+            since => seconds(now_ms.saturating_sub(since)),
         }
     }
 
@@ -238,7 +257,32 @@ impl Ledger {
     /// # Errors
     /// The disk's.
     pub async fn feed(&self, after: i64, epoch: String) -> Result<Page, String> {
-        self.desk(move |db| feed::page(db, after, &epoch)).await
+        let page = self.desk(move |db| feed::page(db, after, &epoch)).await?;
+        self.inner.fed_ms.store(now_ms(), Ordering::Relaxed);
+        Ok(page)
+    }
+
+    /// Seconds since the filter last got an answer; `None`: it never did.
+    pub fn feed_age(&self, now_ms: i64) -> Option<f64> {
+        let fed_ms = self.inner.fed_ms.load(Ordering::Relaxed);
+        (fed_ms > 0).then(|| seconds(now_ms.saturating_sub(fed_ms)))
+    }
+
+    /// What no other ledger is called.
+    ///
+    /// # Errors
+    /// The disk's.
+    pub async fn id(&self) -> Result<String, String> {
+        let sql = "SELECT value FROM note WHERE name = 'ledger_id'";
+        self.desk(move |db| db.query_row(sql, [], |row| row.get(0))).await
+    }
+
+    /// What was counted.
+    ///
+    /// # Errors
+    /// The disk's.
+    pub async fn families(&self) -> Result<Vec<Family>, String> {
+        self.desk(|db| counted::families(db)).await
     }
 
     /// Asks a small question, off the threads that answer requests.
@@ -275,4 +319,9 @@ impl Ledger {
             since.store(now_ms, Ordering::Relaxed);
         }
     }
+}
+
+/// Milliseconds as seconds.
+fn seconds(ms: i64) -> f64 {
+    u32::try_from(ms.max(0)).map_or(f64::MAX, f64::from) / 1_000.0
 }

@@ -10,7 +10,7 @@ use super::shared::{Audited, Ledger};
 use super::stored::Stored;
 use super::turn::{Reopen, Turn};
 use super::writer::{Batch, Taken};
-use super::{block, erase, retention};
+use super::{aggregate, block, erase, retention};
 use crate::audit::leaf::{self, Origin, Salt, commitment};
 use crate::audit::publisher::Publisher;
 use crate::clock::now_ms;
@@ -280,7 +280,8 @@ fn take(ledger: &Ledger, piece: Piece<'_>, now_ms: i64) -> Result<(Place, usize)
         let sealed = seal.as_mut().map(|seal| seal.put(*at, line, &record));
         records.push(Taken { record, place: line.place(), sealed });
     }
-    let batch = Batch { records: &records, ignored, place: &piece.place };
+    let most_series = aggregate::most(ledger.limits().max_bytes);
+    let batch = Batch { records: &records, ignored, place: &piece.place, names: ledger.names(), most_series };
     let totals = ledger.writer().take(&batch, now_ms).map_err(|e| e.to_string())?;
     ledger.stands(|standing| standing.totals = totals);
     Ok((piece.place, piece.length))

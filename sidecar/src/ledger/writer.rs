@@ -2,9 +2,11 @@
 //! record once, and in the same transaction where to read on; so that an end at any moment neither loses nor
 //! doubles a line.
 
+use super::aggregate::{Aggregates, Gathered};
 use super::follow::{FILE, Place};
 use super::leaves::{Bundle, Event, append, go_on, policy};
 use super::member::{self, COUNT};
+use super::names::Names;
 use super::numbers::Numbers;
 use super::retention::{self, Limits};
 use super::stored::Stored;
@@ -34,6 +36,10 @@ pub struct Batch<'a> {
     pub ignored: u64,
     /// Where to read on.
     pub place: &'a Place,
+    /// Of the policy: the labels under which records are counted.
+    pub names: &'a Names,
+    /// Series that a metric may have.
+    pub most_series: usize,
 }
 
 /// Sums over all times.
@@ -64,14 +70,29 @@ struct Numbered {
 /// The one that writes records.
 pub struct Writer {
     db: Connection,
-    numbers: Numbers,
+    held: Held,
     has_log: bool,
+}
+
+/// What is in memory of what is in the database, or about to be.
+#[derive(Default)]
+struct Held {
+    numbers: Numbers,
+    aggregates: Aggregates,
+}
+
+impl Held {
+    /// Reads all from the database again.
+    fn forget(&mut self) {
+        self.numbers.forget();
+        self.aggregates.forget();
+    }
 }
 
 impl Writer {
     /// Writes to this database.
     pub fn new(db: Connection) -> Self {
-        Self { db, numbers: Numbers::default(), has_log: false }
+        Self { db, held: Held::default(), has_log: false }
     }
 
     /// Where to read on; `None`: nothing has been read yet.
@@ -100,7 +121,8 @@ impl Writer {
     /// The disk's.
     pub fn take(&mut self, batch: &Batch<'_>, now_ms: i64) -> rusqlite::Result<Totals> {
         let has_log = self.has_log;
-        self.write(|tx, numbers| {
+        self.write(|tx, Held { numbers, aggregates }| {
+            let mut gathered = Gathered::default();
             let mut added = 0u64;
             let mut insert = tx.prepare_cached(&insert())?;
             let mut bundle = Bundle::begin(tx)?;
@@ -113,10 +135,12 @@ impl Writer {
                 let leaf = sealed.as_ref().map(|(salt, leaf)| (salt, bundle.push(leaf)));
                 bind(&mut insert, record, leaf)?;
                 insert.raw_execute()?;
+                gathered.add(record);
                 added += 1;
             }
             drop(insert);
             bundle.save(tx)?;
+            aggregates.write(tx, &gathered, (batch.names, batch.most_series))?;
             let gaps = numbers.save(tx, now_ms, has_log)?;
             add(tx, "records", added)?;
             add(tx, "ignored", batch.ignored)?;
@@ -138,7 +162,7 @@ impl Writer {
             return totals(&self.db);
         }
         let has_log = self.has_log;
-        self.write(|tx, numbers| {
+        self.write(|tx, Held { numbers, .. }| {
             let gaps = numbers.tell(tx, now_ms, has_log)?;
             add(tx, "gaps", gaps)?;
             totals(tx)
@@ -165,10 +189,10 @@ impl Writer {
             if let Ok(Numbered { vm: Some(vm), seq: Some(seq) }) = serde_json::from_slice(&there(index)?)
                 && let Some(vm) = super::line::vm(&vm)
             {
-                self.numbers.take(&tx, vm, seq, now_ms).map_err(text)?;
+                self.held.numbers.take(&tx, vm, seq, now_ms).map_err(text)?;
             }
         }
-        self.numbers.save(&tx, now_ms, true).map_err(text)?;
+        self.held.numbers.save(&tx, now_ms, true).map_err(text)?;
         if begins.is_start || unknown > 0 {
             let offset = i64::try_from(size).unwrap_or(i64::MAX);
             let shown = json!({ "version": env!("CARGO_PKG_VERSION"), "unknown": unknown });
@@ -215,20 +239,20 @@ impl Writer {
     /// # Errors
     /// The disk's.
     pub fn forget_vms(&mut self, limits: Limits, now_ms: i64) -> rusqlite::Result<()> {
-        self.numbers.forget();
+        self.held.numbers.forget();
         retention::forget_vms(&mut self.db, limits, now_ms)
     }
 
     fn write<T>(
         &mut self,
-        change: impl FnOnce(&Transaction<'_>, &mut Numbers) -> rusqlite::Result<T>,
+        change: impl FnOnce(&Transaction<'_>, &mut Held) -> rusqlite::Result<T>,
     ) -> rusqlite::Result<T> {
         let tx = self.db.transaction_with_behavior(TransactionBehavior::Immediate)?;
-        let numbers = &mut self.numbers;
-        let done = change(&tx, numbers).and_then(|result| tx.commit().map(|()| result));
+        let held = &mut self.held;
+        let done = change(&tx, held).and_then(|result| tx.commit().map(|()| result));
         if done.is_err() {
-            // They say what was about to be written.
-            self.numbers.forget();
+            // It says what was about to be written.
+            self.held.forget();
         }
         done
     }

@@ -3,7 +3,7 @@
 
 use super::files::absolute;
 use super::rendered::{RenderInput, Rendered};
-use super::{clusters, memory, model, ports};
+use super::{clusters, memory, model, ports, spans};
 use crate::connect::{ConnectTo, sidecar_host, stats_port};
 use gatewaystack_core::config::error::ConfigError;
 use gatewaystack_core::config::{self, Environment};
@@ -64,8 +64,9 @@ pub fn rendered(input: &RenderInput, fixed: &Fixed) -> Result<Rendered, Vec<Conf
         stats_port,
         elsewhere: &elsewhere,
         memory: memory::Memory::find(&input.env).map_err(|e| vec![e])?,
+        spans: spans::spans(&policy, &input.env).map_err(|e| vec![e])?,
     };
-    let model = model::model(&policy, &places)?;
+    let model = model::model(&policy, places)?;
     let own = &policy.own;
     Ok(Rendered {
         envoy_yaml: fill(&model)

@@ -1,6 +1,7 @@
 //! Clusters: where Envoy connects to. One for the sidecar, one per issuer, one for the rate limit service,
 //! and per upstream one for each protocol that a route needs.
 
+use super::spans;
 use crate::connect::ConnectTo;
 use gatewaystack_core::config::Environment;
 use gatewaystack_core::config::error::ConfigError;
@@ -97,6 +98,12 @@ pub fn clusters(
                 "required: where the service is, such as http://ratelimit:8081 (a cluster alone is for meshes)",
             )),
         }
+    }
+    if let Some(otlp) = &policy.own.otlp {
+        let what = "the collector of spans".to_owned();
+        let cluster =
+            cluster(spans::CLUSTER.to_owned(), what, &connected(otlp, elsewhere), Protocol::Usual, false);
+        add(&mut all, cluster, "telemetry.otlp", &mut errors);
     }
     if errors.is_empty() { Ok(all) } else { Err(errors) }
 }

@@ -4,6 +4,7 @@ use super::clusters::{self, Cluster};
 use super::files::absolute;
 use super::memory::Memory;
 use super::routes::{self, Route};
+use super::spans::Spans;
 use crate::connect::ConnectTo;
 use crate::ledger;
 use gatewaystack_core::config::error::ConfigError;
@@ -33,6 +34,8 @@ pub struct Places<'a> {
     pub elsewhere: &'a ConnectTo,
     /// What Envoy may take.
     pub memory: Memory,
+    /// Where spans go.
+    pub spans: Option<Spans>,
 }
 
 /// The template's values.
@@ -67,6 +70,7 @@ pub struct Model {
     names_mark: &'static str,
     routes: Vec<Route>,
     clusters: Vec<Cluster>,
+    spans: Option<Spans>,
 }
 
 #[derive(Debug, Serialize)]
@@ -107,7 +111,7 @@ fn per_address(own: &Own, connections: u64) -> Option<u64> {
 ///
 /// # Errors
 /// What can't be rendered.
-pub fn model(policy: &Policy, places: &Places<'_>) -> Result<Model, Vec<ConfigError>> {
+pub fn model(policy: &Policy, places: Places<'_>) -> Result<Model, Vec<ConfigError>> {
     let own = &policy.own;
     let file = |path: &str| absolute(Path::new(path)).display().to_string();
     Ok(Model {
@@ -127,14 +131,15 @@ pub fn model(policy: &Policy, places: &Places<'_>) -> Result<Model, Vec<ConfigEr
         asks_sidecar: policy.feed.as_ref().is_some_and(|feed| feed.cluster == clusters::SIDECAR),
         revision: policy.revision.to_string(),
         wasm: places.wasm.display().to_string(),
-        policy: places.policy.clone(),
+        policy: places.policy,
         secret: places.secret.to_owned(),
-        roots: places.roots.clone(),
+        roots: places.roots,
         cors_headers: OF_UPSTREAM,
         // One of two is found by one command of Envoy's.
         names: NAMES.chunks(2).map(|names| format!("%RESP({})%", names.join("?"))).collect(),
         names_mark: MARK,
         routes: routes::routes(policy),
         clusters: clusters::clusters(policy, places.sidecar_host, places.elsewhere)?,
+        spans: places.spans,
     })
 }

@@ -11,6 +11,7 @@ mod routes;
 mod clusters;
 mod files;
 mod reload;
+mod spans;
 
 fn input(policy: Option<Value>, variables: &[(&str, &str)]) -> RenderInput {
     let mut env: Environment = variables.iter().map(|(k, v)| ((*k).to_owned(), (*v).to_owned())).collect();

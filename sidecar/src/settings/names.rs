@@ -38,6 +38,7 @@ const READ: &[&str] = &[
     "DEMO_MODE",
     "ENABLE_TEST_ROUTES",
     "ENFORCEMENT",
+    "ENVOY_VERSION",
     "GOOGLE_CONNECTION_NAME",
     "IN_CONTAINER",
     "JWKS_URI",

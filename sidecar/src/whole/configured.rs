@@ -18,7 +18,7 @@ pub struct Origin {
     pub wasm: PathBuf,
     /// The folder with the bootstrap.
     pub state: PathBuf,
-    /// Variables of the ports that were chosen at the start: they stay.
+    /// Variables of the ports that were chosen at the start, and Envoy's version: they stay.
     pub ports: Environment,
 }
 

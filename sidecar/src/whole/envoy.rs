@@ -64,6 +64,12 @@ impl Envoy {
 }
 
 impl Envoy {
+    /// Which version it is; `None`: it doesn't say.
+    pub fn version(&self) -> Option<String> {
+        let said = std::process::Command::new(&self.program).arg("--version").stdin(Stdio::null()).output();
+        version(&String::from_utf8_lossy(&said.ok()?.stdout)).map(str::to_owned)
+    }
+
     /// Whether this version has an argument: one that it doesn't know ends it.
     fn knows(&self, argument: &str) -> bool {
         let help = std::process::Command::new(&self.program).arg("--help").stdin(Stdio::null()).output();
@@ -131,10 +137,25 @@ impl Admin {
     }
 }
 
+/// Out of `/usr/bin/envoy  version: <commit>/1.40.0/Clean/RELEASE/BoringSSL`.
+fn version(said: &str) -> Option<&str> {
+    let version = said.split_once(" version: ")?.1.split('/').nth(1)?;
+    version.starts_with(|c: char| c.is_ascii_digit()).then_some(version)
+}
+
 fn refusals(stats: &str) -> u64 {
     value(stats, REJECTED).and_then(|count| count.parse().ok()).unwrap_or(0)
 }
 
 fn value<'s>(stats: &'s str, name: &str) -> Option<&'s str> {
     stats.lines().find_map(|line| line.strip_prefix(name)?.strip_prefix(": "))
+}
+
+#[test]
+fn envoys_version_is_read_and_nothing_else_is_taken_for_one() {
+    let said = "\n/opt/envoy-1.9/bin/envoy  version: 0a1b/1.36.4/Clean/RELEASE/BoringSSL\n";
+    assert_eq!(version(said), Some("1.36.4"));
+    for said in ["", "/usr/bin/false", "envoy  version: 0a1b", "envoy  version: 0a1b/x/y"] {
+        assert_eq!(version(said), None, "{said}");
+    }
 }

@@ -1,6 +1,7 @@
 //! The names of statistics, in the order of their making.
 
 use crate::command::Statistic;
+use gatewaystack_core::config::policy::Policy;
 
 /// What a statistic is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -35,4 +36,18 @@ pub(super) fn label(name: &str) -> String {
     name.chars()
         .map(|c| if c.is_ascii_alphanumeric() || matches!(c, '/' | '*' | '-') { c } else { '_' })
         .collect()
+}
+
+/// The issuers of a policy as the last part of a statistic's name, without their scheme. One that can't be
+/// told from another by that has its place in the policy behind it.
+pub(super) fn issuers(policy: &Policy) -> Vec<String> {
+    let is_kept = |c: char| c.is_ascii_alphanumeric() || matches!(c, '/' | '-' | '.');
+    let mut labels: Vec<String> = Vec::with_capacity(policy.issuers.len());
+    for (at, issuer) in policy.issuers.iter().enumerate() {
+        let name = issuer.issuer.split_once("://").map_or(issuer.issuer.as_str(), |(_, rest)| rest);
+        let name = name.strip_suffix('/').unwrap_or(name);
+        let label: String = name.chars().map(|c| if is_kept(c) { c } else { '_' }).collect();
+        labels.push(if labels.contains(&label) { format!("{label}_{at}") } else { label });
+    }
+    labels
 }

@@ -149,7 +149,19 @@ impl Transition<'_> {
         let out = &mut self.out;
         let mut count = |statistic: Statistic, more: u32| out.push(Command::Count(statistic, more));
         self.worker.statistics.add(judged.tally, &mut count);
+        if self.worker.gateway.policy.own.otlp.is_some() {
+            self.note();
+        }
         judged.decision
+    }
+
+    /// What a span says, which is ended before the record is written. What is decided anew is noted anew.
+    fn note(&mut self) {
+        let exchange = &self.stream.exchange;
+        let Some(facts) = exchange.facts().filter(|_| !exchange.is_waiting()) else { return };
+        let attributes = facts.attributes(&self.worker.gateway.policy);
+        let note = |(name, value): (&'static str, Option<&str>)| Some(Command::Note(name, value?.to_owned()));
+        self.out.extend(attributes.into_iter().filter_map(note));
     }
 
     /// Holds the request until something has come: the one place that knows how each is come by.

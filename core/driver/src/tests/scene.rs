@@ -213,6 +213,7 @@ fn said(worker: &Worker, command: &Command) -> String {
             let record: Value = serde_json::from_str(&format!("{{\"status\":0{record}}}")).unwrap();
             format!("record {} {}", record["decision"].as_str().unwrap(), record["reason"].as_str().unwrap())
         }
+        Command::Note(name, value) => format!("note {name} {value}"),
         Command::Count(statistic, more) => {
             format!("count {} {more}", worker.statistics.name(*statistic).map_or("?", |(_, name)| name))
         }

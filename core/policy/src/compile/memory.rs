@@ -1,8 +1,9 @@
-//! `ledger`, `feed` and the audit log: what the sidecar remembers, tells the filter, and proves.
+//! `ledger`, `telemetry`, `feed` and the audit log: what the sidecar remembers, where it tells of it, what it
+//! tells the filter, and what it proves.
 
 use super::common::Errors;
 use crate::bounds;
-use crate::policy::{Audit, Feed, Ledger, OnStale, Records};
+use crate::policy::{Audit, Feed, HttpUrl, Ledger, OnStale, Records};
 use crate::raw::{RawOnStale, RawPolicy};
 use crate::values::{duration, name, size, url};
 
@@ -58,6 +59,18 @@ pub fn audit(raw: &RawPolicy, errors: &mut Errors) -> Option<Audit> {
         keep_ms: keep.unwrap_or(400 * DAY_MS),
         witnesses,
     })
+}
+
+/// Compiles `telemetry.otlp`. User information and a query, where a key could stand, are refused: the URL is
+/// shown.
+pub fn otlp(raw: &RawPolicy, errors: &mut Errors) -> Option<HttpUrl> {
+    let text = raw.telemetry.as_ref()?.otlp.as_ref()?;
+    let url = errors.keep("telemetry.otlp", url::parse(text))?;
+    if url.path.contains('?') {
+        errors.push("telemetry.otlp", "expected a URL without a query, such as http://collector:4318");
+    }
+    let path = url.path.trim_end_matches('/').to_owned();
+    Some(HttpUrl { path, ..url })
 }
 
 /// Compiles `feed`; there is one where there is a ledger, or a cluster to ask.

@@ -41,6 +41,7 @@ pub fn compile(
         records,
         ledger: memory::ledger(raw, records, errors),
         audit: memory::audit(raw, errors),
+        otlp: memory::otlp(raw, errors),
     };
     if own.data_dir.is_empty() || own.data_dir.chars().any(char::is_control) {
         errors.push("sidecar.data_dir", "expected a folder");

@@ -1,4 +1,4 @@
-//! What is remembered of decisions, and what comes back of it: `ledger` and `feed`.
+//! What is remembered of decisions, and what comes back of it: `ledger`, `telemetry` and `feed`.
 
 use super::words::{RawDuration, RawOnStale, RawSize};
 use crate::bounds;
@@ -31,5 +31,14 @@ raw! {
         /// After that, or where there never was an answer: `keep` goes on with what is known, `deny` refuses
         /// with 503.
         on_stale: RawOnStale = filter("deny").is("keep"),
+    }
+}
+
+raw! {
+    /// `telemetry`
+    RawTelemetry at "telemetry" {
+        /// A collector that takes OTLP over HTTP: metrics go to `/v1/metrics` below it each 15 seconds, and
+        /// spans to `/v1/traces`.
+        otlp: String = both("\"http://collector:4318\"").text(plain(2_048)),
     }
 }

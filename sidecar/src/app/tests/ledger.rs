@@ -35,6 +35,7 @@ fn asked(query: &str) -> Call {
 async fn the_feed_answers_to_envoy_alone() {
     let (folder, app) = keeping();
     let router = app.served.router.clone();
+    assert!(!call(Method::GET, "/metrics").text(&router).await.contains("feed_age"), "nobody has asked");
     let open = call(Method::GET, "/internal/feed?after=0");
     assert_eq!(open.send(&router).await.0, StatusCode::FORBIDDEN);
     let wrong = call(Method::GET, "/internal/feed?after=0").header("x-gatewaystack-secret", "5ecre8");
@@ -44,6 +45,7 @@ async fn the_feed_answers_to_envoy_alone() {
     let expect = |version: u64, reset: bool, changes: Value| json!({ "epoch": epoch, "version": version, "reset": reset, "more": false, "changes": changes });
     assert_eq!((status, &first), (StatusCode::OK, &expect(0, true, json!([]))));
     assert_eq!(asked("?after=x").send(&router).await.1, first, "whoever can't say what it has gets all");
+    assert!(call(Method::GET, "/metrics").text(&router).await.contains("\ngatewaystack_feed_age_seconds 0."));
     let policy = policy(folder.path(), "30d");
     operate::block(&policy, "user", "alice", None, Some("a test")).unwrap();
     let (_, page) = asked(&format!("?after=0&epoch={epoch}")).send(&router).await;
@@ -71,6 +73,7 @@ async fn records_are_counted_while_it_serves_and_the_sums_stay() {
     let task = tokio::spawn(tail.run(told));
     let expect = [
         "# TYPE gatewaystack_ledger_records_total counter\ngatewaystack_ledger_records_total 1\n",
+        "\ngatewaystack_requests_total{route=\"none\",decision=\"deny\",reason=\"none\",agent=\"none\"} 1\n",
         "\ngatewaystack_ledger_ignored_lines_total 1\n",
         "\ngatewaystack_ledger_gaps_total 0\n",
         "\ngatewaystack_ledger_lag_seconds 0.000\n",

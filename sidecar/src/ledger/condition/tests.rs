@@ -5,6 +5,7 @@ use crate::ledger::database::{self, Use};
 use crate::ledger::follow::Place;
 use crate::ledger::line::Line;
 use crate::ledger::member;
+use crate::ledger::names::Names;
 use crate::ledger::search::{Form, Search, counts, records};
 use crate::ledger::stored::Stored;
 use crate::ledger::writer::{Batch, Taken, Writer};
@@ -24,7 +25,8 @@ fn ledger() -> (TempDir, Connection) {
     let lines: Vec<_> = LINES.iter().map(|line| Line::parse(line.as_bytes()).unwrap()).collect();
     let taken = |line| Taken { record: Stored::of(line, 0), place: None, sealed: None };
     let records: Vec<_> = lines.iter().map(taken).collect();
-    let batch = Batch { records: &records, ignored: 0, place: &Place::default() };
+    let (names, place) = (Names::default(), Place::default());
+    let batch = Batch { records: &records, ignored: 0, place: &place, names: &names, most_series: 1 };
     writer.take(&batch, 1_795_993_081_000).unwrap();
     let db = database::open(folder.path(), Use::Search).unwrap();
     prepare(&db).unwrap();

@@ -14,6 +14,7 @@ use std::path::Path;
 use tempfile::TempDir;
 
 mod auditing;
+mod counting;
 mod following;
 mod keeping;
 mod turning;

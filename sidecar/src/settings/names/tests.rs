@@ -32,6 +32,7 @@ fn a_name_that_is_nearly_ours_is_a_mistake() {
     }
     for name in [
         "PATH",
+        "CARGO_PKG_VERSION",
         "HOST",
         "MODEL",
         "PORTS",
@@ -123,6 +124,7 @@ fn the_list_has_what_is_read_and_nothing_else() {
     assert!(unread.is_empty(), "nobody reads {unread:?}");
     let others = [
         "PATH",
+        "CARGO_PKG_VERSION",
         "NEVER",
         "RS256",
         "HEAD",
