@@ -1,4 +1,5 @@
-//! A gateway whose Envoy and sidecar are processes of their own, each of which can be killed and started again.
+//! A gateway whose Envoy and sidecar are processes of their own, each of which can be killed and started
+//! again.
 
 use crate::eventually;
 use crate::gateway::{envoy_version, from_environment};

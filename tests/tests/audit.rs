@@ -278,8 +278,8 @@ fn kills() -> (usize, usize) {
     (sidecar, (sidecar * 3).div_ceil(10))
 }
 
-/// Parts are killed under load. Whatever reached the file is in the ledger once and a leaf once, what never came
-/// is a gap, and every checkpoint is a beginning of the last.
+/// Parts are killed under load. Whatever reached the file is in the ledger once and a leaf once, what never
+/// came is a gap, and every checkpoint is a beginning of the last.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn kills_at_any_moment_lose_nothing_and_double_nothing() {
     let issuer = TestIssuer::start().await;

@@ -3,10 +3,12 @@
 
 pub mod limits;
 mod mcp;
+mod memory;
 pub(crate) mod parts;
 
 pub use limits::{AddressRange, LimitKey, LimitService, RateLimit, SharedLimit};
 pub use mcp::{ChallengeMode, Keys, Mcp, McpRule, McpRules, Sessions, Tasks};
+pub use memory::{Audit, Feed, Ledger, OnStale};
 pub use parts::{HttpUrl, Pattern, ScopeRule};
 use std::sync::Arc;
 
@@ -379,48 +381,6 @@ pub struct Own {
     pub audit: Option<Audit>,
     /// Where metrics and spans go: a collector, by the URL that paths of OTLP are appended to.
     pub otlp: Option<HttpUrl>,
-}
-
-/// The sidecar's memory of decisions.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Ledger {
-    /// How long a record is kept, in milliseconds.
-    pub keep_ms: u64,
-    /// What it may take on the disk.
-    pub max_bytes: u64,
-}
-
-/// The audit log.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Audit {
-    /// From one checkpoint to the next, in milliseconds.
-    pub checkpoint_ms: u64,
-    /// How long a leaf is kept, in milliseconds.
-    pub keep_ms: u64,
-    /// Those who sign each checkpoint, too: URLs without a trailing slash.
-    pub witnesses: Vec<String>,
-}
-
-/// What the sidecar tells the filter.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Feed {
-    /// The sidecar's cluster.
-    pub cluster: String,
-    /// From one question to the next, in milliseconds.
-    pub interval_ms: u64,
-    /// How long an answer is enough, in milliseconds.
-    pub max_stale_ms: u64,
-    /// What holds after that.
-    pub on_stale: OnStale,
-}
-
-/// What holds where a feed is too old, or never came.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum OnStale {
-    /// What is known.
-    Keep,
-    /// Nothing passes that needs to know.
-    Deny,
 }
 
 /// Where the decision records go: one of them at least.

@@ -215,9 +215,9 @@ fn cut_journal(db: &Connection) -> Result<(), String> {
     Ok(())
 }
 
-/// Files in which the name still is, and why. The database is written anew once for it: a page may have an old
-/// copy. For a process without a connection: it reads the database's files, and who closes a file gives up the
-/// locks on it.
+/// Files in which the name still is, and why. The database is written anew once for it: a page may have an
+/// old copy. For a process without a connection: it reads the database's files, and who closes a file gives
+/// up the locks on it.
 ///
 /// # Errors
 /// The disk's.
