@@ -1,5 +1,5 @@
-//! What the sidecar tells of those who are blocked, as one worker knows it: who is blocked in, whether a
-//! caller is out.
+//! What the sidecar tells of those who are blocked or whose tokens are revoked, as one worker knows it: that
+//! in, whether a caller is barred out.
 //!
 //! ```text
 //! sidecar ─ answer ─► one worker (by lease: control) ─ log, base (cells) ─► Feed of each worker
@@ -37,6 +37,15 @@ pub enum Age {
     Good,
     /// It is too old, or the sidecar never answered.
     Stale,
+}
+
+/// Why a good token isn't good enough.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Barred {
+    /// An operator has blocked the caller, or the issuer has disabled the account.
+    Blocked,
+    /// The issuer has revoked the token.
+    Revoked,
 }
 
 /// Who calls, as blocks name them.
@@ -77,11 +86,27 @@ impl Feed {
         settings.on_stale == OnStale::Deny && self.age(settings, now_ms) != Age::Good
     }
 
-    /// Whether a caller is blocked.
-    pub fn refuses(&self, secret: Secret, now_ms: u64, subject: Subject<'_>) -> bool {
+    /// Whether a caller is barred; who is blocked is told so whatever the token.
+    pub fn bars(&self, secret: Secret, now_ms: u64, subject: Subject<'_>) -> Option<Barred> {
         if self.blocks.is_empty() {
-            return false;
+            return None;
         }
+        if self.is_blocked(secret, now_ms, subject) {
+            return Some(Barred::Blocked);
+        }
+        self.is_revoked(secret, subject.principal).then_some(Barred::Revoked)
+    }
+
+    /// Tokens are, up to the second in which the last of them may have been issued.
+    fn is_revoked(&self, secret: Secret, principal: &Principal) -> bool {
+        let Some(name) = principal.subject().filter(|_| self.blocks.has_any(Kind::Revoked)) else {
+            return false;
+        };
+        let until = self.blocks.revoked_until(key(secret, Kind::Revoked, name.as_bytes()));
+        until.is_some_and(|until_s| principal.issued() < f64::from(until_s) + 1.0)
+    }
+
+    fn is_blocked(&self, secret: Secret, now_ms: u64, subject: Subject<'_>) -> bool {
         let is = |kind: Kind, value: Option<&[u8]>| {
             let Some(value) = value.filter(|_| self.blocks.has_any(kind)) else { return false };
             self.blocks.has(key(secret, kind, value), now_ms)
@@ -91,6 +116,7 @@ impl Feed {
         let hashed = session.filter(|_| self.blocks.has_any(Kind::Session));
         let shown = hashed.map(|id| format!("{:016x}", record::session(session_secret, id)));
         is(Kind::User, Some(principal.user().as_bytes()))
+            || is(Kind::Disabled, principal.subject().map(str::as_bytes))
             || is(Kind::Tenant, principal.tenant().map(str::as_bytes))
             || is(Kind::Client, principal.client().map(str::as_bytes))
             || is(Kind::Token, principal.token_id().map(str::as_bytes))
