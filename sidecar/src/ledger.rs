@@ -6,6 +6,7 @@
 //!                                                                  retention ─┘         │
 //!      gatewaystack records ◄─ search ◄─ condition ─────────────────────────────────────┤
 //!      gatewaystack block ──────────────► block ──► feed ──► /internal/feed ◄───────────┘
+//!      /ssf/events ─────────────────────► signal ───┘
 //! ```
 
 mod member;
@@ -26,6 +27,7 @@ mod turn;
 pub(crate) mod erase;
 pub(crate) mod tail;
 mod block;
+pub mod signal;
 mod feed;
 mod condition;
 mod show;

@@ -29,6 +29,11 @@ counters! {
     bodies_unauthorized: "gatewaystack_webhook_bodies_total" "result=\"unauthorized\"",
     bodies_refused: "gatewaystack_webhook_bodies_total" "result=\"refused\"",
     bodies_unavailable: "gatewaystack_webhook_bodies_total" "result=\"unavailable\"",
+    signals_new: "gatewaystack_signals_total" "result=\"new\"",
+    signals_repeated: "gatewaystack_signals_total" "result=\"repeated\"",
+    signals_ignored: "gatewaystack_signals_total" "result=\"ignored\"",
+    signals_refused: "gatewaystack_signals_total" "result=\"refused\"",
+    signals_unavailable: "gatewaystack_signals_total" "result=\"unavailable\"",
     promoted: "gatewaystack_promotions_total" "result=\"promoted\"",
     parked: "gatewaystack_promotions_total" "result=\"parked\"",
     retried: "gatewaystack_promotions_total" "result=\"retried\"",
@@ -49,7 +54,30 @@ pub enum BodyOutcome {
     Unavailable,
 }
 
+/// What became of a signal.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum SignalOutcome {
+    New,
+    Repeated,
+    /// It says nothing that is known here.
+    Ignored,
+    Refused,
+    Unavailable,
+}
+
 impl Metrics {
+    /// Counts a signal.
+    pub fn signal(&self, outcome: SignalOutcome) {
+        let counter = match outcome {
+            SignalOutcome::New => &self.signals_new,
+            SignalOutcome::Repeated => &self.signals_repeated,
+            SignalOutcome::Ignored => &self.signals_ignored,
+            SignalOutcome::Refused => &self.signals_refused,
+            SignalOutcome::Unavailable => &self.signals_unavailable,
+        };
+        add(counter, 1);
+    }
+
     /// Counts events that can't be read.
     pub fn skipped(&self, events: usize) {
         add(&self.events_skipped, events);

@@ -24,6 +24,13 @@ pub struct Served {
     pub(super) tail: Option<Tail>,
 }
 
+impl Served {
+    #[cfg(test)]
+    pub(crate) fn router(self) -> Router {
+        self.router
+    }
+}
+
 /// Both, until they are told.
 async fn work(worker: Option<Worker>, tail: Option<Tail>, told: watch::Receiver<bool>) {
     let promotes = async {

@@ -5,7 +5,7 @@ use super::member::{Kind, MEMBERS};
 use rusqlite::{Connection, TransactionBehavior};
 
 /// The steps. The columns of the first are those of `member.rs`.
-const STEPS: [fn() -> String; 2] = [first, audit];
+const STEPS: [fn() -> String; 3] = [first, audit, signals];
 
 fn first() -> String {
     let column = |kind| if matches!(kind, Kind::Text) { "TEXT" } else { "INTEGER" };
@@ -61,6 +61,18 @@ fn audit() -> String {
         id INTEGER PRIMARY KEY, subject TEXT NOT NULL, \"by\" TEXT, asked_ms INTEGER NOT NULL, answer TEXT
     );
     INSERT INTO note VALUES ('leaves', 0), ('covered', 0);
+    "
+    .to_owned()
+}
+
+fn signals() -> String {
+    "
+    -- Of what an issuer has signalled (kind revoked or disabled): when it was so; tokens that were issued until
+    -- then are revoked.
+    ALTER TABLE block ADD COLUMN said_s INTEGER;
+    -- Which signals have been taken, by a hash.
+    CREATE TABLE signal (id BLOB PRIMARY KEY, seen_ms INTEGER NOT NULL) WITHOUT ROWID;
+    CREATE INDEX signal_seen ON signal (seen_ms);
     "
     .to_owned()
 }
