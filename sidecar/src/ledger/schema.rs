@@ -102,3 +102,6 @@ pub fn upgrade(db: &mut Connection) -> Result<(), String> {
     tx.pragma_update(None, "user_version", newest).map_err(text)?;
     tx.commit().map_err(text)
 }
+
+#[cfg(test)]
+mod tests;

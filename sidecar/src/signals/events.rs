@@ -27,10 +27,11 @@ pub fn read<'a>(claims: &'a Members<'_>) -> Result<Option<Said<'a>>, Fault> {
     let Some(View::Object(events)) = claims.get("events") else {
         return Err(Fault::request("`events` must be an object"));
     };
+    if !(1..=MOST_EVENTS).contains(&events.keys().count()) {
+        return Err(Fault::request("expected one event"));
+    }
     let mut said: Option<Said<'a>> = None;
-    let mut count = 0;
     for name in events.keys() {
-        count += 1;
         let Some(View::Object(event)) = events.get(name) else {
             return Err(Fault::request("each event must be an object"));
         };
@@ -44,9 +45,6 @@ pub fn read<'a>(claims: &'a Members<'_>) -> Result<Option<Said<'a>>, Fault> {
                 said.at = said.at.zip(at).map(|(one, other)| one.max(other));
             }
         }
-    }
-    if !(1..=MOST_EVENTS).contains(&count) {
-        return Err(Fault::request("expected one event"));
     }
     if let Some(said) = &mut said {
         if said.changes.contains(&Change::Enable) && said.changes.len() > 1 {

@@ -3,10 +3,10 @@
 
 use super::fault::Fault;
 use super::keys::{Keys, Missing, candidates};
-use super::set;
+use super::set::{self, Unverified};
 use crate::clock::now_ms;
 use crate::ledger::Ledger;
-use crate::ledger::signal::Taken;
+use crate::ledger::signal::{Signal, Taken};
 use crate::metrics::{Metrics, SignalOutcome};
 use axum::Json;
 use axum::body::to_bytes;
@@ -14,9 +14,10 @@ use axum::extract::{Request, State};
 use axum::http::{HeaderMap, HeaderName, HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse as _, Response};
 use gatewaystack_core::config::policy::Policy;
+use gatewaystack_core::jwks::KeySet;
 use serde_json::json;
 use std::sync::Arc;
-use tokio::sync::Semaphore;
+use tokio::sync::{Mutex, Semaphore};
 
 /// The path.
 pub const PATH: &str = "/ssf/events";
@@ -32,6 +33,8 @@ pub struct Signals {
     ledger: Ledger,
     metrics: Arc<Metrics>,
     room: Semaphore,
+    /// Signatures are verified one at a time, so that a flood of bad ones leaves a processor to others.
+    verifies: Mutex<()>,
 }
 
 /// Why a SET isn't taken.
@@ -56,6 +59,7 @@ impl Signals {
             ledger,
             metrics,
             room: Semaphore::new(MOST),
+            verifies: Mutex::new(()),
         }
     }
 
@@ -73,13 +77,12 @@ impl Signals {
         let now_ms = now_ms();
         let now = u64::try_from(now_ms).unwrap_or_default();
         let set = set::read(text, &self.policy, seconds(now))?;
-        let kid = set.kid.clone();
-        let keys = match self.keys.find(set.issuer, kid.as_deref(), now).await {
+        let keys = match self.keys.find(set.issuer, set.kid.as_deref(), now).await {
             Ok(keys) => keys,
             Err(Missing::Unknown) => return Err(Fault::key("the issuer has no such key").into()),
             Err(Missing::Unavailable) => return Err(Refused::Later("the issuer's keys can't be had now")),
         };
-        let Some(signal) = set.verified(&candidates(&keys, kid.as_deref()))? else {
+        let Some(signal) = self.verify(set, keys).await? else {
             return Ok(SignalOutcome::Ignored);
         };
         let (event, issuer) = (signal.why.clone(), signal.by.clone());
@@ -97,6 +100,21 @@ impl Signals {
                 tracing::error!(%error, "a signal can't be stored");
                 Err(Refused::Later("the signal can't be stored"))
             }
+        }
+    }
+}
+
+impl Signals {
+    /// Off the threads that answer requests.
+    async fn verify(&self, set: Unverified, keys: Arc<KeySet>) -> Result<Option<Signal>, Refused> {
+        let _turn = self.verifies.lock().await;
+        let verify = move || {
+            let keys = candidates(&keys, set.kid.as_deref());
+            set.verified(&keys)
+        };
+        match tokio::task::spawn_blocking(verify).await {
+            Ok(verified) => Ok(verified?),
+            Err(_) => Err(Refused::Later("the signature can't be verified now")),
         }
     }
 }

@@ -9,10 +9,10 @@ use crate::ledger::signal::Signal;
 use gatewaystack_core::config::policy::{Issuer, IssuerId, Policy};
 use gatewaystack_core::json::{self, Members, View};
 use gatewaystack_core::jwks::{Algorithm, Key};
+use gatewaystack_core::jwt;
 use gatewaystack_core::jwt::claims::MAX_SUBJECT;
 use gatewaystack_core::jwt::header::{MAX_DEPTH, MAX_KID};
 use gatewaystack_core::jwt::signature::{self, Portable};
-use gatewaystack_core::jwt::{self, Parts};
 use sha2::{Digest as _, Sha256};
 
 /// Seconds that one may be old, and ahead.
@@ -22,10 +22,11 @@ const MAX_ID: usize = 256;
 
 /// A SET whose signature isn't verified yet: it can be refused, and nothing else.
 #[derive(Debug)]
-pub struct Unverified<'a> {
+pub struct Unverified {
     pub issuer: IssuerId,
     pub kid: Option<String>,
-    parts: Parts<'a>,
+    signed: String,
+    signature: Vec<u8>,
     /// `None`: it says nothing that is known here.
     signal: Option<Signal>,
 }
@@ -34,7 +35,7 @@ pub struct Unverified<'a> {
 ///
 /// # Errors
 /// The first rule that it breaks.
-pub fn read<'a>(text: &'a str, policy: &Policy, now_s: f64) -> Result<Unverified<'a>, Fault> {
+pub fn read(text: &str, policy: &Policy, now_s: f64) -> Result<Unverified, Fault> {
     let parts =
         jwt::decode(text).map_err(|_| Fault::request("the body must be a JWS in its compact form"))?;
     let kid = header(&parts.header)?;
@@ -48,17 +49,16 @@ pub fn read<'a>(text: &'a str, policy: &Policy, now_s: f64) -> Result<Unverified
         None => None,
         Some(said) => Some(signal(&claims, (id, issuer), policy, said, issued)?),
     };
-    Ok(Unverified { issuer: id, kid, parts, signal })
+    Ok(Unverified { issuer: id, kid, signed: parts.signed.to_owned(), signature: parts.signature, signal })
 }
 
-impl Unverified<'_> {
+impl Unverified {
     /// What it says, if one of these keys has signed it; `None`: nothing that is known here.
     ///
     /// # Errors
     /// None has.
     pub fn verified(self, keys: &[&Key]) -> Result<Option<Signal>, Fault> {
-        let Parts { signed, signature, .. } = &self.parts;
-        match signature::verify(&Portable, keys, signed, signature) {
+        match signature::verify(&Portable, keys, &self.signed, &self.signature) {
             Ok(Some(_)) => Ok(self.signal),
             Ok(None) | Err(_) => Err(Fault::key("the signature isn't valid")),
         }

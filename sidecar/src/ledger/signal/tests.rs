@@ -175,20 +175,3 @@ fn ids_have_room() {
     assert_eq!(desk.changes(0), json!([]));
     assert_eq!(desk.says(Change::Revoke, NOW_S, NOW + 2 * DAY_MS + 1), Taken::New, "they have ended");
 }
-
-/// A ledger that was made before there were signals.
-#[test]
-fn an_older_ledger_learns_of_signals_and_keeps_its_blocks() {
-    let folder = tempfile::tempdir().unwrap();
-    let db = database::open(folder.path(), Use::Desk).unwrap();
-    db.execute_batch(
-        "DROP TABLE signal; ALTER TABLE block DROP COLUMN said_s; PRAGMA user_version = 1;
-         INSERT INTO block (kind, value, since_ms, version) VALUES ('user', 'bob', 1, 1);
-         UPDATE note SET value = 1 WHERE name = 'block_version'",
-    )
-    .unwrap();
-    drop(db);
-    let mut db = database::open(folder.path(), Use::Desk).unwrap();
-    assert_eq!(take(&mut db, &signal(1, Change::Disable, NOW_S), NOW, false).unwrap(), Taken::New);
-    assert_eq!(list(&db, NOW).unwrap().len(), 2);
-}

@@ -3,6 +3,7 @@
 use super::read;
 use crate::ledger::signal::{Change, Signal};
 use crate::signals::fault::Fault;
+use crate::signals::keys::candidates;
 use crate::signals::testing::*;
 use gatewaystack_core::config::policy::Policy;
 use gatewaystack_core::jwks;
@@ -13,7 +14,7 @@ fn judge(policy: &Policy, set: &Set, published: &Signer) -> Result<Option<Signal
     let unverified = read(&text, policy, 1_795_993_081.5)?;
     let keys = jwks::parse(published.document().as_bytes()).unwrap();
     let kid = unverified.kid.clone();
-    unverified.verified(&crate::signals::keys::candidates(&keys, kid.as_deref()))
+    unverified.verified(&candidates(&keys, kid.as_deref()))
 }
 
 fn said(set: &Set) -> Signal {
