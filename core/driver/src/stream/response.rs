@@ -2,12 +2,13 @@
 //! or event by event, as the core says.
 
 use super::response_state::ResponseState;
-use super::transition::Transition;
+use super::transition::{Phase, Transition};
 use crate::command::{Action, Command, HeaderEdit};
 use crate::view::{Body, Map};
 use gatewaystack_core::cors;
 use gatewaystack_core::exchange::Exchange;
 use gatewaystack_core::exchange::respond::{FilteredBody, Framing, Head, STALE, StreamEnd, Watch, Watched};
+use gatewaystack_core::feed::Barred;
 use gatewaystack_core::location;
 use gatewaystack_core::reply::Reply;
 use gatewaystack_core::response::sse::Events;
@@ -298,6 +299,16 @@ impl Transition<'_> {
         self.stream.response_state = ResponseState::Over;
         self.out.push(Command::Reply(reply));
         Action::Pause
+    }
+
+    /// Nothing more of an answer is shown to somebody who is barred by now, and nothing more of the request
+    /// goes on.
+    pub(super) fn on_barred(&mut self, why: Barred) -> Action {
+        if !self.stream.exchange.bar(why) {
+            return Action::Pause;
+        }
+        self.stream.phase = Phase::Held;
+        self.end_response()
     }
 
     pub(super) fn end_response(&mut self) -> Action {

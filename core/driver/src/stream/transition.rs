@@ -269,6 +269,9 @@ impl Transition<'_> {
                     self.out.push(Command::Edit { edits: permit.into_edits(), must: true });
                 }
                 self.stream.phase = Phase::Passing;
+                if let Some(guest) = self.stream.exchange.take_guest() {
+                    self.worker.guests.add(self.stream.id, guest);
+                }
                 Action::Continue
             }
             // Shadow mode never refuses, not even for a fault of ours; what spoofs an identity must go all
