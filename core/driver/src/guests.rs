@@ -10,7 +10,7 @@ use std::collections::BTreeMap;
 /// Those of one worker, by their streams.
 #[derive(Debug, Default)]
 pub struct Guests {
-    all: BTreeMap<u32, Guest>,
+    all: BTreeMap<u32, Box<Guest>>,
     /// Up to which change they were judged.
     at: Place,
 }
@@ -23,7 +23,7 @@ impl Guests {
     }
 
     /// Somebody is let in, by what is known now.
-    pub fn add(&mut self, stream: u32, guest: Guest) {
+    pub fn add(&mut self, stream: u32, guest: Box<Guest>) {
         self.all.insert(stream, guest);
     }
 
@@ -37,8 +37,9 @@ impl Guests {
         if std::mem::replace(&mut self.at, at) == at {
             return Vec::new();
         }
-        let bars = |(stream, guest): (&u32, &Guest)| Some((*stream, feed.bars_guest(secret, now_ms, guest)?));
-        let barred: Vec<(u32, Barred)> = self.all.iter().filter_map(bars).collect();
+        let bars = |stream: u32, guest: &Guest| Some((stream, feed.bars_guest(secret, now_ms, guest)?));
+        let barred: Vec<(u32, Barred)> =
+            self.all.iter().filter_map(|(stream, guest)| bars(*stream, guest)).collect();
         barred.iter().for_each(|(stream, _)| self.forget(*stream));
         barred
     }

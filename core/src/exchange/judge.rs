@@ -103,7 +103,8 @@ pub(super) fn go_on(world: &World<'_>, held: HeldRequest, entry: Entry<'_>) -> J
             let is_ours = route.is_some_and(|(_, route)| route.builtin.is_some());
             let decides_origins = !is_ours && cors::decides(&world.policy.cors, request.origin);
             let listed = challenge::listed(world.policy, request.host);
-            let guest = guest(world, &request, principal);
+            let may_change = world.policy.feed.is_some();
+            let guest = principal.filter(|_| may_change).map(|caller| guest(world, &request, caller));
             let forwarded = Forwarded { facts, response, decides_origins, pipeline, listed, guest };
             (Exchange::Forwarded(forwarded), Decision::Forward(permit))
         }
@@ -123,9 +124,10 @@ pub(super) fn go_on(world: &World<'_>, held: HeldRequest, entry: Entry<'_>) -> J
 }
 
 /// A caller who may be barred while the answer is on its way.
-fn guest(world: &World<'_>, request: &Request<'_>, principal: Option<Arc<Principal>>) -> Option<Guest> {
-    let principal = principal.filter(|_| world.policy.feed.is_some())?;
-    Some(Guest::new(principal, request.mcp_session, world.counters.secret, world.session_secret))
+#[cold]
+fn guest(world: &World<'_>, request: &Request<'_>, principal: Arc<Principal>) -> Box<Guest> {
+    let (names, sessions) = (world.counters.secret, world.session_secret);
+    Box::new(Guest::new(principal, request.mcp_session, names, sessions))
 }
 
 /// Contract §1, steps 4 to 10.

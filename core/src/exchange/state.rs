@@ -2,12 +2,11 @@
 //! change it.
 
 use crate::authenticate::Fetched;
-use crate::authorize;
 use crate::challenge;
 use crate::config::policy::Policy;
 use crate::cors::{self, ResponseHeaders};
 use crate::decision::Decision;
-use crate::feed::{Barred, Guest};
+use crate::feed::Guest;
 use crate::location::PublicAddress;
 use crate::mcp::operation::{Operation, Unread};
 use crate::mcp::session::Session;
@@ -114,7 +113,7 @@ pub struct Forwarded {
     /// Which of the policy's further hosts the client named.
     pub listed: Option<usize>,
     /// Who was let in, where that may change.
-    pub guest: Option<Guest>,
+    pub guest: Option<Box<Guest>>,
 }
 
 /// Why a request isn't held any longer.
@@ -227,18 +226,11 @@ impl Exchange {
     }
 
     /// Who was let in, for whoever sees that it stays so.
-    pub fn take_guest(&mut self) -> Option<Guest> {
+    pub fn take_guest(&mut self) -> Option<Box<Guest>> {
         match self {
             Self::Forwarded(forwarded) => forwarded.guest.take(),
             Self::New | Self::Waiting(_) | Self::Watched(_) | Self::Replied(_) => None,
         }
-    }
-
-    /// Who was let in is barred by now; `false`: there is nothing to end.
-    pub fn bar(&mut self, why: Barred) -> bool {
-        let Self::Forwarded(Forwarded { facts, .. }) = self else { return false };
-        facts.refuse(&authorize::barred(why));
-        true
     }
 
     /// The host can't take what was to take the answer's place, and ends the stream itself.

@@ -34,6 +34,7 @@ fn without_stale(keeps_length: bool) -> Vec<HeaderEdit> {
 
 impl Transition<'_> {
     pub(super) fn on_response_headers(&mut self, is_end: bool) -> Action {
+        self.stream.came.answer = true;
         let gateway = std::sync::Arc::clone(&self.worker.gateway);
         let policy = &gateway.policy;
         if self.stream.exchange.decides_origins(policy) {
@@ -304,11 +305,14 @@ impl Transition<'_> {
     /// Nothing more of an answer is shown to somebody who is barred by now, and nothing more of the request
     /// goes on.
     pub(super) fn on_barred(&mut self, why: Barred) -> Action {
-        if !self.stream.exchange.bar(why) {
-            return Action::Pause;
-        }
+        let barred = self.stream.exchange.bar(&self.worker.gateway.policy, why);
+        let Some(reply) = barred else { return Action::Pause };
         self.stream.phase = Phase::Held;
-        self.end_response()
+        if self.stream.came.answer {
+            return self.end_response();
+        }
+        self.out.push(Command::Reply(reply));
+        Action::Pause
     }
 
     pub(super) fn end_response(&mut self) -> Action {

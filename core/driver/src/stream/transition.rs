@@ -80,6 +80,8 @@ pub(super) struct Progress {
     pub noted: bool,
     /// Its body has come, or is over its cap.
     pub judged_body: bool,
+    /// The headers of its answer.
+    pub answer: bool,
 }
 
 impl Stream {

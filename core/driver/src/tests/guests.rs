@@ -124,17 +124,27 @@ fn what_is_over_or_only_watched_or_refused_is_not_barred() {
     assert_eq!(scene.on(&mut refused, Event::Barred(Barred::Blocked)), (texts(&[]), Pause));
 }
 
-/// The request has gone on, and there is no answer yet.
+/// The request has gone on, and there is no answer yet: there can be one of ours.
 #[test]
-fn a_request_that_is_under_way_ends_too() {
-    let mut fleet = fleet(1);
-    let mut stream = Stream::new(4);
-    assert_eq!(ask(&mut fleet.scenes[0], &mut stream, "POST", "/x", false), (texts(&[EDIT]), Continue));
-    assert_eq!(tell(&mut fleet, 2, json!([{"block": ["user", "ann", 0]}])), [(0, 4, Barred::Blocked)]);
-    let scene = &mut fleet.scenes[0];
-    assert_eq!(scene.on(&mut stream, Event::Barred(Barred::Blocked)), (texts(&["reset"]), Pause));
-    assert_eq!(scene.on(&mut stream, Event::RequestBody { size: 9, end: true }).1, Pause);
-    assert_eq!(scene.on(&mut stream, Event::Log).0[0], "record deny blocked");
+fn a_request_that_is_under_way_is_answered() {
+    for (change, why, status, reason) in [
+        (json!({"block": ["user", "ann", 0]}), Barred::Blocked, 403, "blocked"),
+        (json!({"block": ["revoked", "ann", 1]}), Barred::Revoked, 401, "revoked"),
+    ] {
+        let mut fleet = fleet(1);
+        let mut stream = Stream::new(4);
+        assert_eq!(ask(&mut fleet.scenes[0], &mut stream, "POST", "/x", false), (texts(&[EDIT]), Continue));
+        assert_eq!(tell(&mut fleet, 2, json!([change])), [(0, 4, why)]);
+        let scene = &mut fleet.scenes[0];
+        let said = scene.on(&mut stream, Event::Barred(why));
+        assert_eq!(said, (vec![format!("reply {status}")], Pause));
+        assert_eq!(scene.on(&mut stream, Event::RequestBody { size: 9, end: true }).1, Pause);
+        // Our own answer passes.
+        scene.shown.answer = Some(headers(&[(":status", &status.to_string())]));
+        assert_eq!(scene.on(&mut stream, Event::ResponseHeaders { end: false }), (texts(&[]), Continue));
+        assert_eq!(scene.on(&mut stream, Event::ResponseBody { size: 9, end: true }), (texts(&[]), Continue));
+        assert_eq!(scene.on(&mut stream, Event::Log).0[0], format!("record deny {reason}"));
+    }
 }
 
 #[test]
