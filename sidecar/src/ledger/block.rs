@@ -65,8 +65,8 @@ pub fn block(db: &mut Connection, new: &Block, has_log: bool) -> rusqlite::Resul
     Ok(true)
 }
 
-/// Lifts a block, and of a user what the issuer has said, too; `false`: there is none. Where there is an audit
-/// log, `by` is who it was, and it has a leaf.
+/// Lifts a block, and of a user what the issuer has said, too; `false`: there is none. Where there is an
+/// audit log, `by` is who it was, and it has a leaf.
 ///
 /// # Errors
 /// The disk's.

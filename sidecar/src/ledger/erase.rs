@@ -144,7 +144,8 @@ fn erase(
         let records = tx.execute("DELETE FROM record WHERE sub = ?1 OR actor = ?1", [subject])?;
         let name = serde_json::to_string(subject).unwrap_or_default();
         tx.execute("DELETE FROM opening WHERE instr(value, ?1) > 0", [name])?;
-        // Who has a lifted block in mind is told all of them anew. What an issuer has revoked is forgotten, too.
+        // Who has a lifted block in mind is told all of them anew. What an issuer has revoked is forgotten,
+        // too.
         let named = "DELETE FROM block WHERE kind IN ('user', 'disabled', 'revoked') AND value = ?1";
         if tx.execute(named, [subject])? > 0 {
             super::feed::begin_epoch(&tx)?;

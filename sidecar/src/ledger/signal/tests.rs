@@ -175,3 +175,20 @@ fn ids_have_room() {
     assert_eq!(desk.changes(0), json!([]));
     assert_eq!(desk.says(Change::Revoke, NOW_S, NOW + 2 * DAY_MS + 1), Taken::New, "they have ended");
 }
+
+#[test]
+fn a_signal_that_counts_has_a_leaf_that_names_nobody() {
+    let mut desk = desk();
+    let said = signal(1, Change::Revoke, NOW_S);
+    for taken in [Taken::New, Taken::Repeated] {
+        assert_eq!(take(&mut desk.db, &said, NOW, true).unwrap(), taken);
+    }
+    let entries: Vec<u8> = desk.db.query_row("SELECT entries FROM leaves", [], |row| row.get(0)).unwrap();
+    let leaf: Value = serde_json::from_slice(&entries[2..]).unwrap();
+    assert_eq!(leaf["kind"], "signal");
+    assert!(!leaf.to_string().contains("ann"));
+    let opening: String = desk.db.query_row("SELECT value FROM opening", [], |row| row.get(0)).unwrap();
+    let opening: Value = serde_json::from_str(&opening).unwrap();
+    assert_eq!((&opening["subject"], &opening["event"]), (&json!("ann"), &json!("session-revoked")));
+    assert_eq!(desk.changes(0), revoked(NOW_S));
+}
