@@ -5,7 +5,6 @@
 use crate::config::policy::{Issuer, IssuerId, Policy, Route};
 use crate::credential::{Credential, Presented, Scheme, Token};
 use crate::feed::Age;
-use crate::feed::blocks::Kind;
 use crate::hash;
 use crate::jwks::control::{self, Force};
 use crate::jwks::{Key, Lookup};
@@ -112,15 +111,7 @@ fn known(world: &World<'_>, credential: Credential<'_>) -> Option<Arc<Principal>
     if !has_fresh_keys(world, principal.issuer()) {
         return None;
     }
-    name_token(world, &principal, token);
     Some(principal)
-}
-
-/// Only where some token is blocked does anyone ask for its name.
-fn name_token(world: &World<'_>, principal: &Principal, token: &[u8]) {
-    if world.feed.blocks.has_any(Kind::Token) {
-        principal.digest(token);
-    }
 }
 
 /// A remembered verdict is as old as the keys are: past `max_stale` it doesn't count.
@@ -200,7 +191,10 @@ fn check_signature(
         Ok(None) => Err(Refusal::Token(TokenFault::Signature)),
         Ok(Some((proof, key))) => {
             let principal = Arc::new(unverified.verified(proof));
-            name_token(world, &principal, token.as_bytes());
+            // It may be blocked later, while the answer is on its way.
+            if world.policy.feed.is_some() {
+                principal.digest(token.as_bytes());
+            }
             world.tokens.borrow_mut().insert(token.as_bytes(), Arc::clone(&principal), key);
             Ok(Caller::Known(principal))
         }

@@ -6,8 +6,9 @@ use crate::config::policy::{Builtin, Mcp, Policy, RateLimit, Route, ScopeRule};
 use crate::cors::ResponseHeaders;
 use crate::decision::{Edits, Permit};
 use crate::evaluation::{Evaluation, Reason, Unknown};
-use crate::feed::Subject;
+use crate::feed::{Barred, Subject};
 use crate::identity;
+use crate::jwt::TokenFault;
 use crate::mcp::json_rpc::Call;
 use crate::mcp::needs::Needs;
 use crate::mcp::operation::Operation;
@@ -283,10 +284,10 @@ pub fn identity_query(
     }
 }
 
-/// Refuses a caller who is blocked, whatever is remembered of the token.
+/// Refuses a caller who is blocked and a token that is revoked, whatever is remembered of it.
 ///
 /// # Errors
-/// The caller is, or nobody knows by now.
+/// One of them is so, or nobody knows by now.
 pub fn check_feed(world: &World<'_>, request: &Request<'_>, principal: &Principal) -> Result<(), Refusal> {
     let Some(settings) = &world.policy.feed else { return Ok(()) };
     if world.feed.denies(settings, world.now_ms) {
@@ -294,10 +295,15 @@ pub fn check_feed(world: &World<'_>, request: &Request<'_>, principal: &Principa
     }
     let session_secret = world.session_secret;
     let subject = Subject { principal, session: request.mcp_session, session_secret };
-    if world.feed.refuses(world.counters.secret, world.now_ms, subject) {
-        return Err(Refusal::Denied(Denied::Blocked));
+    world.feed.bars(world.counters.secret, world.now_ms, subject).map_or(Ok(()), |why| Err(barred(why)))
+}
+
+/// What a barred caller is told.
+pub fn barred(why: Barred) -> Refusal {
+    match why {
+        Barred::Blocked => Refusal::Denied(Denied::Blocked),
+        Barred::Revoked => Refusal::Token(TokenFault::Revoked),
     }
-    Ok(())
 }
 
 fn check_caller(

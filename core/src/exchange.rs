@@ -11,10 +11,13 @@ mod reading;
 pub mod respond;
 mod state;
 
+use crate::authorize;
+use crate::config::policy::Policy;
 use crate::cors;
 use crate::decision::Decision;
+use crate::feed::Barred;
 use crate::refusal::{Fault, Refusal};
-use crate::reply::{self, McpReplyContext, ReplyContext};
+use crate::reply::{self, McpReplyContext, Reply, ReplyContext};
 use crate::request::{self, Headers};
 use crate::world::World;
 use judge::Entry;
@@ -72,6 +75,24 @@ impl Exchange {
         };
         let reply = reply::refuse(world.policy, route, &asked, &refusal);
         Judged::new(Self::Replied(facts), Decision::Reply(reply))
+    }
+
+    /// Who was let in is barred by now: what is answered, where nothing of an answer has left; `None`:
+    /// nothing has passed.
+    pub fn bar(&mut self, policy: &Policy, why: Barred) -> Option<Reply> {
+        let Self::Forwarded(Forwarded { facts, response, .. }) = self else { return None };
+        let (mut facts, cors) = (std::mem::take(facts), std::mem::take(response));
+        let refusal = authorize::barred(why);
+        facts.refuse(&refusal);
+        let route = facts.route.and_then(|id| policy.routes.get(id.0));
+        let asked = ReplyContext {
+            request_id: facts.request_id.clone(),
+            mcp: route.filter(|route| route.mcp.is_some()).map(|_| McpReplyContext::nothing()),
+            cors,
+            ..ReplyContext::default()
+        };
+        *self = Self::Replied(facts);
+        Some(reply::refuse(policy, route, &asked, &refusal))
     }
 
     /// The host can't do what the decision needs: refuse, whatever was decided before.

@@ -1,5 +1,5 @@
-//! What the sidecar tells of those who are blocked, as one worker knows it: who is blocked in, whether a
-//! caller is out.
+//! What the sidecar tells of those who are blocked or whose tokens are revoked, as one worker knows it: that
+//! in, whether a caller is barred out.
 //!
 //! ```text
 //! sidecar ─ answer ─► one worker (by lease: control) ─ log, base (cells) ─► Feed of each worker
@@ -14,8 +14,9 @@ use crate::config::policy::{self, OnStale};
 use crate::hash::Secret;
 use crate::principal::Principal;
 use crate::record;
-use blocks::{Blocks, Kind, key};
+use blocks::{Blocks, Key, Kind, key};
 use control::{Control, FIRST_WAIT_MS};
+use std::sync::Arc;
 
 /// What a worker knows.
 #[derive(Debug, Default)]
@@ -39,6 +40,15 @@ pub enum Age {
     Stale,
 }
 
+/// Why a good token isn't good enough.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Barred {
+    /// An operator has blocked the caller, or the issuer has disabled the account.
+    Blocked,
+    /// The issuer has revoked the token.
+    Revoked,
+}
+
 /// Who calls, as blocks name them.
 #[derive(Debug, Clone, Copy)]
 pub struct Subject<'a> {
@@ -48,6 +58,26 @@ pub struct Subject<'a> {
     pub session: Option<&'a [u8]>,
     /// What records hash it with.
     pub session_secret: Secret,
+}
+
+/// Who was let in, for as long as the request and its answer take.
+#[derive(Debug)]
+pub struct Guest {
+    principal: Arc<Principal>,
+    /// What its session may be blocked by.
+    session: Option<[Key; 2]>,
+}
+
+impl Guest {
+    /// The caller of a request that passes; `secret`: of the feed's names.
+    pub fn new(
+        principal: Arc<Principal>,
+        session: Option<&[u8]>,
+        secret: Secret,
+        session_secret: Secret,
+    ) -> Self {
+        Self { principal, session: session.map(|id| names_of(secret, session_secret, id)) }
+    }
 }
 
 impl Feed {
@@ -77,27 +107,65 @@ impl Feed {
         settings.on_stale == OnStale::Deny && self.age(settings, now_ms) != Age::Good
     }
 
-    /// Whether a caller is blocked.
-    pub fn refuses(&self, secret: Secret, now_ms: u64, subject: Subject<'_>) -> bool {
-        if self.blocks.is_empty() {
-            return false;
-        }
-        let is = |kind: Kind, value: Option<&[u8]>| {
-            let Some(value) = value.filter(|_| self.blocks.has_any(kind)) else { return false };
-            self.blocks.has(key(secret, kind, value), now_ms)
-        };
+    /// Whether a caller is barred.
+    pub fn bars(&self, secret: Secret, now_ms: u64, subject: Subject<'_>) -> Option<Barred> {
         let Subject { principal, session, session_secret } = subject;
-        // Also as records show it.
-        let hashed = session.filter(|_| self.blocks.has_any(Kind::Session));
-        let shown = hashed.map(|id| format!("{:016x}", record::session(session_secret, id)));
-        is(Kind::User, Some(principal.user().as_bytes()))
-            || is(Kind::Tenant, principal.tenant().map(str::as_bytes))
-            || is(Kind::Client, principal.client().map(str::as_bytes))
-            || is(Kind::Token, principal.token_id().map(str::as_bytes))
-            || is(Kind::Token, principal.token_digest().map(str::as_bytes))
-            || is(Kind::Session, session)
-            || is(Kind::Session, shown.as_deref().map(str::as_bytes))
+        self.judge(secret, now_ms, principal, || session.map(|id| names_of(secret, session_secret, id)))
     }
+
+    /// Whether one who was let in is barred by now.
+    pub fn bars_guest(&self, secret: Secret, now_ms: u64, guest: &Guest) -> Option<Barred> {
+        self.judge(secret, now_ms, &guest.principal, || guest.session)
+    }
+
+    /// Who is blocked is told so whatever the token.
+    fn judge(
+        &self,
+        secret: Secret,
+        now_ms: u64,
+        principal: &Principal,
+        session: impl FnOnce() -> Option<[Key; 2]>,
+    ) -> Option<Barred> {
+        if self.blocks.is_empty() {
+            return None;
+        }
+        let in_session = || {
+            let names = if self.blocks.has_any(Kind::Session) { session() } else { None };
+            names.is_some_and(|names| names.iter().any(|name| self.blocks.has(*name, now_ms)))
+        };
+        if self.is_blocked(secret, now_ms, principal) || in_session() {
+            return Some(Barred::Blocked);
+        }
+        self.is_revoked(secret, principal).then_some(Barred::Revoked)
+    }
+
+    /// Tokens are, up to the second in which the last of them may have been issued.
+    fn is_revoked(&self, secret: Secret, principal: &Principal) -> bool {
+        let Some(name) = principal.subject().filter(|_| self.blocks.has_any(Kind::Revoked)) else {
+            return false;
+        };
+        let until = self.blocks.revoked_until(key(secret, Kind::Revoked, name.as_bytes()));
+        until.is_some_and(|until_s| principal.issued() < f64::from(until_s) + 1.0)
+    }
+
+    fn is_blocked(&self, secret: Secret, now_ms: u64, principal: &Principal) -> bool {
+        let is = |kind: Kind, value: Option<&str>| {
+            let Some(value) = value.filter(|_| self.blocks.has_any(kind)) else { return false };
+            self.blocks.has(key(secret, kind, value.as_bytes()), now_ms)
+        };
+        is(Kind::User, Some(principal.user()))
+            || is(Kind::Disabled, principal.subject())
+            || is(Kind::Tenant, principal.tenant())
+            || is(Kind::Client, principal.client())
+            || is(Kind::Token, principal.token_id())
+            || is(Kind::Token, principal.token_digest())
+    }
+}
+
+/// What a session may be blocked by: its id, and what records show of it.
+fn names_of(secret: Secret, session_secret: Secret, id: &[u8]) -> [Key; 2] {
+    let shown = format!("{:016x}", record::session(session_secret, id));
+    [id, shown.as_bytes()].map(|name| key(secret, Kind::Session, name))
 }
 
 #[cfg(test)]

@@ -15,6 +15,8 @@ pub struct Attributes {
     pub issuer: IssuerId,
     /// The user, with the issuer's prefix.
     pub user: String,
+    /// What the issuer itself calls the user (`sub`), with the prefix.
+    pub subject: Subject,
     /// The tenant, with the issuer's prefix.
     pub tenant: Option<String>,
     /// Members of `aud`.
@@ -31,8 +33,19 @@ pub struct Attributes {
     pub actor: Option<String>,
     /// The token's own id (`jti`, RFC 7519 §4.1.7).
     pub token_id: Option<String>,
+    /// When the token was issued (`iat`), in Unix seconds; 0: it doesn't say.
+    pub issued: f64,
     /// First second at which the token is refused, leeway included.
     pub ends: f64,
+}
+
+/// What the issuer itself calls the user.
+#[derive(Debug, PartialEq, Eq)]
+pub enum Subject {
+    /// As the policy does.
+    User,
+    /// Otherwise: by this, where the token says it.
+    Other(Option<String>),
 }
 
 /// A caller behind a verified signature.
@@ -57,6 +70,14 @@ impl Principal {
     /// The user, with the issuer's prefix.
     pub fn user(&self) -> &str {
         &self.attributes.user
+    }
+
+    /// What the issuer itself calls the user, with its prefix; `None`: the token doesn't say.
+    pub fn subject(&self) -> Option<&str> {
+        match &self.attributes.subject {
+            Subject::User => Some(&self.attributes.user),
+            Subject::Other(name) => name.as_deref(),
+        }
     }
 
     /// The tenant, with the issuer's prefix.
@@ -98,6 +119,11 @@ impl Principal {
     /// The token's own id.
     pub fn token_id(&self) -> Option<&str> {
         self.attributes.token_id.as_deref()
+    }
+
+    /// When the token was issued, in Unix seconds; 0: it doesn't say.
+    pub fn issued(&self) -> f64 {
+        self.attributes.issued
     }
 
     /// What a block of the token itself names (`sha256:` and its digest), where [`Self::digest`] was asked.

@@ -144,6 +144,7 @@ fn of_token(fault: TokenFault) -> Kind {
         TokenFault::ReservedUser => Kind::TokenReservedUser,
         TokenFault::UnknownKey => Kind::TokenUnknownKey,
         TokenFault::Signature => Kind::TokenSignature,
+        TokenFault::Revoked => Kind::TokenRevoked,
     }
 }
 

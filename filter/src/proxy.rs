@@ -257,15 +257,8 @@ impl Plugin {
                 let headers: Vec<_> = headers.iter().map(|(name, value)| (*name, value.as_str())).collect();
                 self.on(WorkerEvent::Sent(fetch, host::http_call(&cluster, &headers, timeout_ms).ok()));
             }
-            WorkerCommand::Resume(id, arrived) => {
-                // A context that is gone can't be chosen: its request is gone, too.
-                if host::set_effective_context(id).is_ok()
-                    && let Some(filter) = stream(id)
-                {
-                    filter.on(Event::Arrived(arrived));
-                }
-                let _ = host::set_effective_context(self.root);
-            }
+            WorkerCommand::Resume(id, arrived) => self.tell(id, Event::Arrived(arrived)),
+            WorkerCommand::Bar(id, why) => self.tell(id, Event::Barred(why)),
             WorkerCommand::MakeRoom => self.on(WorkerEvent::MakeRoom),
             WorkerCommand::Listen(place) => {
                 self.queue.set(host::register_queue(&claims::name(MAILBOXES, place)).ok());
@@ -288,6 +281,17 @@ impl Plugin {
             WorkerCommand::Set(statistic, value) => host::record_metric(self.metric(statistic), value),
             WorkerCommand::Warn(what) => log::warn!("gatewaystack: {what}"),
         }
+    }
+
+    /// Something has happened to a stream; the root's context is in effect before and after it.
+    fn tell(&self, id: u32, event: Event) {
+        // A context that is gone can't be chosen: its request is gone, too.
+        if host::set_effective_context(id).is_ok()
+            && let Some(filter) = stream(id)
+        {
+            filter.on(event);
+        }
+        let _ = host::set_effective_context(self.root);
     }
 
     /// A queue has messages.

@@ -24,6 +24,7 @@ use crate::health::Health;
 use crate::ledger::{Audited, Ledger, Limits, Tail};
 use crate::metrics::Metrics;
 use crate::secret::Secret;
+use crate::signals::route::Signals;
 use crate::webhook::promote::Promoter;
 use crate::webhook::queue::Queue;
 use crate::webhook::route::{Inbox, Webhook};
@@ -150,6 +151,9 @@ impl App {
             labels: Arc::new(Labels { mode: settings.mode, version: settings.version }),
             provider: Arc::new(Provider { health, queue, secret: settings.health_secret }),
             audit: ledger.clone().filter(|ledger| ledger.audit().is_some()),
+            signals: ledger
+                .clone()
+                .map(|ledger| Arc::new(Signals::new(&policy, ledger, Arc::clone(&metrics)))),
             feed: ledger.clone().map(|ledger| Arc::new(Feed { secret: settings.secret.clone(), ledger })),
             identity: Arc::new(Identity { secret: settings.secret, user_header }),
             webhook: Arc::new(Webhook { inbox, metrics: Arc::clone(&metrics) }),

@@ -6,6 +6,7 @@
 //!                                                      aggregate (sums) ─┤  retention ─┘         │
 //!      gatewaystack records ◄─ search ◄─ condition ─────────────────────────────────────┤
 //!      gatewaystack block ──────────────► block ──► feed ──► /internal/feed ◄───────────┘
+//!      /ssf/events ─────────────────────► signal ───┘
 //! ```
 
 mod member;
@@ -29,6 +30,7 @@ mod turn;
 pub(crate) mod erase;
 pub(crate) mod tail;
 mod block;
+pub mod signal;
 mod feed;
 mod condition;
 mod show;

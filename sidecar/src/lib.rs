@@ -12,6 +12,7 @@ pub mod health;
 pub mod webhook;
 pub mod ledger;
 pub mod audit;
+mod signals;
 pub mod auth0;
 pub mod jwks;
 pub mod metrics;

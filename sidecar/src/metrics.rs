@@ -7,7 +7,7 @@ pub mod text;
 pub mod otlp;
 
 use crate::clock::now_ms;
-use catalogue::{AUTH0_CALLS, OTLP_PUSHES, PROMOTIONS, WEBHOOK_BODIES, WEBHOOK_EVENTS};
+use catalogue::{AUTH0_CALLS, OTLP_PUSHES, PROMOTIONS, SIGNALS, WEBHOOK_BODIES, WEBHOOK_EVENTS};
 use definition::{Definition, Family, Series, Value};
 use std::sync::atomic::{AtomicU64, Ordering};
 
@@ -44,6 +44,11 @@ counters! {
     bodies_unauthorized: WEBHOOK_BODIES "unauthorized",
     bodies_refused: WEBHOOK_BODIES "refused",
     bodies_unavailable: WEBHOOK_BODIES "unavailable",
+    signals_new: SIGNALS "new",
+    signals_repeated: SIGNALS "repeated",
+    signals_ignored: SIGNALS "ignored",
+    signals_refused: SIGNALS "refused",
+    signals_unavailable: SIGNALS "unavailable",
     promoted: PROMOTIONS "promoted",
     parked: PROMOTIONS "parked",
     retried: PROMOTIONS "retried",
@@ -66,7 +71,30 @@ pub enum BodyOutcome {
     Unavailable,
 }
 
+/// What became of a signal.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum SignalOutcome {
+    New,
+    Repeated,
+    /// It says nothing that is known here.
+    Ignored,
+    Refused,
+    Unavailable,
+}
+
 impl Metrics {
+    /// Counts a signal.
+    pub fn signal(&self, outcome: SignalOutcome) {
+        let counter = match outcome {
+            SignalOutcome::New => &self.signals_new,
+            SignalOutcome::Repeated => &self.signals_repeated,
+            SignalOutcome::Ignored => &self.signals_ignored,
+            SignalOutcome::Refused => &self.signals_refused,
+            SignalOutcome::Unavailable => &self.signals_unavailable,
+        };
+        add(counter, 1);
+    }
+
     /// Counts events that can't be read.
     pub fn skipped(&self, events: usize) {
         add(&self.events_skipped, events);

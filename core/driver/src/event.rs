@@ -2,6 +2,7 @@
 
 use gatewaystack_core::authenticate::Fetched;
 use gatewaystack_core::exchange::GaveUp;
+use gatewaystack_core::feed::Barred;
 use gatewaystack_core::rate_limit::service::RateLimitResponse;
 use gatewaystack_core::request::Headers;
 
@@ -40,6 +41,8 @@ pub enum Event {
     ResponseTrailers,
     /// What the request waited for has come.
     Arrived(Arrived),
+    /// Who sends it was let in, and is barred by now.
+    Barred(Barred),
     /// The rate limit service is being asked, by the call of this number.
     RateLimitCalled(u32),
     /// What was to take the place of the answer's body has.

@@ -101,6 +101,11 @@ impl Follower {
         Some(answer::path(at.epoch, at.version))
     }
 
+    /// Up to which change it knows.
+    pub fn place(&self) -> Place {
+        self.published.place()
+    }
+
     fn look(&mut self, gateway: &Gateway, seen: &Control) {
         let at = Place { epoch: seen.epoch, version: seen.version };
         if at != self.published.place() {

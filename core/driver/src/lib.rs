@@ -25,6 +25,7 @@ pub mod event;
 pub mod feed;
 mod fetches;
 pub mod gateway;
+mod guests;
 pub mod statistics;
 pub mod stream;
 pub mod view;

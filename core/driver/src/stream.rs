@@ -42,6 +42,7 @@ impl Transition<'_> {
             Event::ResponseBody { size, end } => self.show(size, end),
             Event::ResponseTrailers => self.show_trailers(),
             Event::Arrived(arrived) => self.on_arrived(arrived),
+            Event::Barred(why) => self.on_barred(why),
             Event::RateLimitCalled(token) => self.on_called(token),
             Event::Replaced => {
                 self.stream.replacing = false;

@@ -1,6 +1,7 @@
 //! Requests as lists of events, and the commands that follow.
 
 mod feed;
+mod guests;
 mod scene;
 mod telemetry;
 

@@ -10,9 +10,11 @@ use crate::event::Arrived;
 use crate::feed::{Followed, Follower};
 use crate::fetches::{Fetched, Fetches, get, status_and_age};
 use crate::gateway::Gateway;
+use crate::guests::Guests;
 use crate::statistics::{MAX_TOOLS, Statistics};
 use crate::waiters::Waiters;
 use gatewaystack_core::config::policy::IssuerId;
+use gatewaystack_core::feed::Barred;
 use gatewaystack_core::feed::control::TIMEOUT_MS as FEED_TIMEOUT_MS;
 pub use gatewaystack_core::jwks::MAX_DOCUMENT;
 use gatewaystack_core::jwks::control::{self, Control, FETCH_TIMEOUT_MS};
@@ -82,6 +84,8 @@ pub enum WorkerCommand {
     },
     /// What a stream waited for has come.
     Resume(u32, Arrived),
+    /// Whom a stream is of is barred by now.
+    Bar(u32, Barred),
     /// [`WorkerEvent::MakeRoom`], now.
     MakeRoom,
     /// Be woken by what is in this place; [`WorkerEvent::Listening`] says that it is so.
@@ -107,6 +111,7 @@ pub struct Worker {
     pub(crate) keys: KeyRing,
     tokens: RefCell<TokenCache>,
     follower: Follower,
+    pub(crate) guests: Guests,
     pub(crate) waiters: Waiters,
     pub(crate) bodies: Bodies,
     pub(crate) copies: Copies,
@@ -129,6 +134,7 @@ impl Worker {
             keys: KeyRing::new(&gateway.policy),
             tokens: RefCell::default(),
             follower: Follower::default(),
+            guests: Guests::default(),
             waiters: Waiters::default(),
             bodies: Bodies::default(),
             copies: Copies::default(),
@@ -242,6 +248,10 @@ impl Worker {
             }
         }
         self.follow(now_ms, out);
+        let (feed, at) = (&self.follower.feed, self.follower.place());
+        for (stream, why) in self.guests.barred(feed, at, self.gateway.secret, now_ms) {
+            out.push(WorkerCommand::Bar(stream, why));
+        }
         let has_feed = self.follower.is_known(&self.gateway, now_ms);
         for (stream, arrived) in self.waiters.ready(&self.keys, has_feed, now_ms) {
             out.push(WorkerCommand::Resume(stream, arrived));
@@ -451,6 +461,7 @@ impl Worker {
 
     /// A request is gone: nothing waits for it any more.
     pub(crate) fn forget(&mut self, stream: u32, call: Option<u32>) {
+        self.guests.forget(stream);
         self.waiters.forget(stream);
         self.bodies.forget(stream);
         if let Some(token) = call {

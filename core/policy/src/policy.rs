@@ -290,7 +290,7 @@ pub struct ResponseFilter {
 /// filter`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Builtin {
-    /// `/` and `/health`: public.
+    /// `/`, `/health` and `/ssf/events`: public.
     Public,
     /// `/health/auth0` and the webhook paths: `Authorization` is kept, and not judged as a token.
     Unjudged,

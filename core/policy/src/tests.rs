@@ -148,15 +148,43 @@ fn no_two_built_in_routes_have_a_path_in_common() {
     set(
         &mut policy,
         "/builtin",
-        json!({"health": true, "webhook": true, "demo_routes": true, "test_routes": true}),
+        json!({"health": true, "webhook": true, "signals": true, "demo_routes": true, "test_routes": true}),
     );
+    set(&mut policy, "/ledger", json!({"on": true}));
     let policy = load(Some(policy.to_string().as_bytes()), None).unwrap();
     let built_in: Vec<_> = policy.routes.iter().filter(|route| route.builtin.is_some()).collect();
-    assert_eq!(built_in.len(), 15);
+    assert_eq!(built_in.len(), 16);
     for (at, one) in built_in.iter().enumerate() {
         for other in &built_in[..at] {
             assert!(!overlaps(&one.pattern, &other.pattern), "{} {}", one.name, other.name);
         }
+    }
+}
+
+/// Signals are kept in the ledger.
+#[test]
+fn signals_are_on_where_the_ledger_is_and_in_a_mesh_where_somebody_asks_for_them() {
+    let env = variables(&[]);
+    for (place_is_mesh, ledger, asked, is_on) in [
+        (false, true, None, true),
+        (false, true, Some(false), false),
+        (false, false, None, false),
+        (false, false, Some(true), false),
+        (true, true, None, false),
+        (true, true, Some(true), true),
+    ] {
+        let mut policy = good();
+        set(&mut policy, "/ledger", json!({"on": ledger}));
+        if let Some(asked) = asked {
+            set(&mut policy, "/builtin", json!({"signals": asked}));
+        }
+        let policy = if place_is_mesh {
+            load_filter(Some(policy.to_string().as_bytes()), None).unwrap()
+        } else {
+            load_value(Some(policy), &env).unwrap().0
+        };
+        let found = policy.routes.iter().any(|route| route.builtin.is_some() && route.name == "/ssf/events");
+        assert_eq!(found, is_on, "{place_is_mesh} {ledger} {asked:?}");
     }
 }
 

@@ -12,13 +12,14 @@ use crate::exchange::case::{Case, Verdict};
 use crate::exchange::mcp::{self, McpRoute};
 use crate::exchange::observe;
 use crate::exchange::state::{Exchange, Findings, Forwarded, HeldRequest, Judged, Uncounted, Waiting};
+use crate::feed::Guest;
 use crate::hash;
 use crate::principal::Principal;
 use crate::rate_limit::service::RateLimitResponse;
 use crate::record::DecisionRecord;
 use crate::refusal::{Denied, Refusal};
 use crate::reply::{self, ReplyContext};
-use crate::request::{self, Headers, Pairs};
+use crate::request::{self, Headers, Pairs, Request};
 use crate::response::pipeline::Pipeline;
 use crate::route::{self, Match};
 use crate::shadow;
@@ -102,7 +103,9 @@ pub(super) fn go_on(world: &World<'_>, held: HeldRequest, entry: Entry<'_>) -> J
             let is_ours = route.is_some_and(|(_, route)| route.builtin.is_some());
             let decides_origins = !is_ours && cors::decides(&world.policy.cors, request.origin);
             let listed = challenge::listed(world.policy, request.host);
-            let forwarded = Forwarded { facts, response, decides_origins, pipeline, listed };
+            let may_change = world.policy.feed.is_some();
+            let guest = principal.filter(|_| may_change).map(|caller| guest(world, &request, caller));
+            let forwarded = Forwarded { facts, response, decides_origins, pipeline, listed, guest };
             (Exchange::Forwarded(forwarded), Decision::Forward(permit))
         }
         Ok(Verdict::Reply(reply)) => (Exchange::Replied(facts), Decision::Reply(reply)),
@@ -118,6 +121,13 @@ pub(super) fn go_on(world: &World<'_>, held: HeldRequest, entry: Entry<'_>) -> J
         }
     };
     Judged { exchange, decision, tally }
+}
+
+/// A caller who may be barred while the answer is on its way.
+#[cold]
+fn guest(world: &World<'_>, request: &Request<'_>, principal: Arc<Principal>) -> Box<Guest> {
+    let (names, sessions) = (world.counters.secret, world.session_secret);
+    Box::new(Guest::new(principal, request.mcp_session, names, sessions))
 }
 
 /// Contract §1, steps 4 to 10.

@@ -97,5 +97,6 @@ pub(super) fn passed(facts: Box<DecisionRecord>) -> Exchange {
         decides_origins: false,
         pipeline: None,
         listed: None,
+        guest: None,
     })
 }

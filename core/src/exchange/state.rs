@@ -6,6 +6,7 @@ use crate::challenge;
 use crate::config::policy::Policy;
 use crate::cors::{self, ResponseHeaders};
 use crate::decision::Decision;
+use crate::feed::Guest;
 use crate::location::PublicAddress;
 use crate::mcp::operation::{Operation, Unread};
 use crate::mcp::session::Session;
@@ -111,6 +112,8 @@ pub struct Forwarded {
     pub pipeline: Option<Box<Pipeline>>,
     /// Which of the policy's further hosts the client named.
     pub listed: Option<usize>,
+    /// Who was let in, where that may change.
+    pub guest: Option<Box<Guest>>,
 }
 
 /// Why a request isn't held any longer.
@@ -219,6 +222,14 @@ impl Exchange {
         match self {
             Self::Forwarded(forwarded) => std::mem::take(&mut forwarded.response),
             other => other.response(policy).into_owned(),
+        }
+    }
+
+    /// Who was let in, for whoever sees that it stays so.
+    pub fn take_guest(&mut self) -> Option<Box<Guest>> {
+        match self {
+            Self::Forwarded(forwarded) => forwarded.guest.take(),
+            Self::New | Self::Waiting(_) | Self::Watched(_) | Self::Replied(_) => None,
         }
     }
 

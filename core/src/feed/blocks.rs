@@ -1,17 +1,18 @@
-//! Who is blocked: keyed hashes of their names in a bounded table. A name itself isn't kept.
+//! Who is blocked, and whose tokens are revoked: keyed hashes of their names in a bounded table. A name
+//! itself isn't kept.
 
 use crate::hash::{self, Secret};
 use std::collections::HashMap;
 use std::hash::{BuildHasherDefault, Hasher};
 
-/// Blocks at most; the sidecar keeps no more.
+/// Blocks and revocations at most; the sidecar keeps no more.
 pub const MAX_BLOCKS: usize = 100_000;
 
 macro_rules! kinds {
     ($($kind:ident $name:literal),*) => {
         /// What a block names.
         #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-        #[expect(missing_docs, reason = "the words of `gatewaystack block`")]
+        #[expect(missing_docs, reason = "the words of `gatewaystack block`, and those of signals")]
         pub enum Kind {
             $($kind),*
         }
@@ -30,7 +31,12 @@ macro_rules! kinds {
     };
 }
 
-kinds!(User "user", Tenant "tenant", Agent "agent", Client "client", Token "token", Session "session");
+// The last two name the subject of a token, which its issuer has signalled: an account that is disabled, and
+// tokens that count no more.
+kinds!(
+    User "user", Tenant "tenant", Agent "agent", Client "client", Token "token", Session "session",
+    Disabled "disabled", Revoked "revoked"
+);
 
 impl Kind {
     /// By its word.
@@ -55,7 +61,8 @@ pub struct Change {
     pub kind: Kind,
     /// Which.
     pub key: Key,
-    /// Until when it is blocked, in Unix seconds, 0 for ever; `None`: it isn't any longer.
+    /// Until when it is blocked, in Unix seconds, 0 for ever; of revoked tokens, until when they were issued;
+    /// `None`: it isn't any longer.
     pub until_s: Option<u32>,
 }
 
@@ -119,6 +126,11 @@ impl Blocks {
     pub fn has(&self, key: Key, now_ms: u64) -> bool {
         let lasts = |block: &Block| block.until_s == 0 || now_ms / 1_000 < u64::from(block.until_s);
         self.all.get(&key).is_some_and(lasts)
+    }
+
+    /// Until when tokens were issued that are revoked, in Unix seconds.
+    pub fn revoked_until(&self, key: Key) -> Option<u32> {
+        self.all.get(&key).filter(|block| block.kind == Kind::Revoked).map(|block| block.until_s)
     }
 
     /// Whether there are blocks of a kind.

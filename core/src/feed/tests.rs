@@ -101,6 +101,27 @@ fn a_block_ends_with_its_time_or_when_it_is_lifted() {
     assert!(blocks.is_empty() && !blocks.has_any(Kind::User));
 }
 
+/// Its time isn't an end, and survives the way from worker to worker.
+#[test]
+fn revoked_tokens_are_known_by_the_time_until_which_they_were_issued() {
+    let answer = json!({
+        "epoch": "0123456789abcdef", "version": 1, "reset": true, "more": false,
+        "changes": [{"block": ["revoked", "ann", 9]}, {"block": ["disabled", "bob", 0]}],
+    });
+    let changes = read(&answer).unwrap().changes;
+    let table = MemoryTable::default();
+    let ((mut a, mut of_a), (mut b, mut of_b)) = <((Published, Blocks), (Published, Blocks))>::default();
+    assert_eq!(a.publish(&table, &mut of_a, &changes, at(1), true), Ok(true));
+    b.sync(&table, &mut of_b).unwrap();
+    for blocks in [&of_a, &of_b] {
+        let revoked = |kind: Kind, name: &str| blocks.revoked_until(key(SECRET, kind, name.as_bytes()));
+        assert_eq!(revoked(Kind::Revoked, "ann"), Some(9));
+        assert_eq!((revoked(Kind::Revoked, "bob"), revoked(Kind::Disabled, "bob")), (None, None));
+        assert!(!has(blocks, "ann") && !has(blocks, "bob"), "an operator has blocked nobody");
+        assert!(blocks.has(key(SECRET, Kind::Disabled, b"bob"), u64::MAX));
+    }
+}
+
 #[test]
 fn more_blocks_than_there_may_be_are_not_taken() {
     let mut blocks = Blocks::default();

@@ -8,7 +8,7 @@ use super::signature::Proof;
 use crate::config::policy::{Issuer, IssuerId, Policy};
 use crate::config::whole_scope;
 use crate::json::{self, Members, View};
-use crate::principal::{Attributes, Principal, seconds};
+use crate::principal::{Attributes, Principal, Subject, seconds};
 use gatewaystack_text::scopes::Scopes;
 use std::borrow::Cow;
 
@@ -53,7 +53,7 @@ pub fn parse(payload: &[u8], policy: &Policy, now_ms: u64) -> Result<UnverifiedC
         return Err(TokenFault::Malformed);
     };
     let (id, issuer) = find_issuer(&claims, policy)?;
-    let ends = check_times(&claims, issuer, now_ms)?;
+    let times = check_times(&claims, issuer, now_ms)?;
     let audiences = strings(claims.get("aud")).ok_or(TokenFault::Audience)?;
     let user = subject(claims.get(&issuer.user_claim)).ok_or(TokenFault::Subject)?;
     let tenant = match claims.get(&issuer.tenant_claim) {
@@ -69,6 +69,11 @@ pub fn parse(payload: &[u8], policy: &Policy, now_ms: u64) -> Result<UnverifiedC
     Ok(UnverifiedClaims(Attributes {
         issuer: id,
         user: prefixed(user),
+        subject: match issuer.user_claim.as_str() {
+            "sub" => Subject::User,
+            // A name that another issuer's users have names nobody here.
+            _ => Subject::Other(subject(claims.get("sub")).filter(|name| !reserved(name)).map(prefixed)),
+        },
         tenant: tenant.map(prefixed),
         audiences,
         scopes: scopes(&claims, issuer, &policy.scope_prefix, |_| true),
@@ -77,7 +82,8 @@ pub fn parse(payload: &[u8], policy: &Policy, now_ms: u64) -> Result<UnverifiedC
         client: CLIENTS.iter().find_map(|name| named(claims.get(name))),
         actor: claims.get("act").and_then(|act| named(act.get("sub"))),
         token_id: named(claims.get("jti")),
-        ends,
+        issued: times.issued,
+        ends: times.ends,
     }))
 }
 
@@ -89,20 +95,28 @@ fn find_issuer<'p>(claims: &Members<'_>, policy: &'p Policy) -> Result<(IssuerId
     policy.issuers.get(at).map(|issuer| (IssuerId(at), issuer)).ok_or(TokenFault::Issuer)
 }
 
-/// `exp`, `nbf`, `iat`; answers when the token ends.
-fn check_times(claims: &Members<'_>, issuer: &Issuer, now_ms: u64) -> Result<f64, TokenFault> {
+/// When a token begins and ends, in Unix seconds.
+struct Times {
+    /// 0: it doesn't say.
+    issued: f64,
+    /// With leeway.
+    ends: f64,
+}
+
+/// `exp`, `nbf`, `iat`.
+fn check_times(claims: &Members<'_>, issuer: &Issuer, now_ms: u64) -> Result<Times, TokenFault> {
     let now = seconds(now_ms);
     let leeway = seconds(issuer.leeway_s.saturating_mul(1000));
     let ends = date(claims.get("exp"))?.ok_or(TokenFault::Claim)? + leeway;
     if now >= ends {
         return Err(TokenFault::Expired);
     }
-    for name in ["nbf", "iat"] {
-        if date(claims.get(name))?.is_some_and(|starts| starts > now + leeway) {
-            return Err(TokenFault::NotYetValid);
-        }
-    }
-    Ok(ends)
+    let starts = |name: &str| {
+        let starts = date(claims.get(name))?.unwrap_or_default();
+        if starts > now + leeway { Err(TokenFault::NotYetValid) } else { Ok(starts) }
+    };
+    starts("nbf")?;
+    Ok(Times { issued: starts("iat")?, ends })
 }
 
 /// RFC 7519 §2 `NumericDate`, within what a double holds exactly.

@@ -31,4 +31,6 @@ pub enum TokenFault {
     UnknownKey,
     /// No key verifies the signature.
     Signature,
+    /// Its issuer has revoked it.
+    Revoked,
 }

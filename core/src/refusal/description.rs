@@ -136,5 +136,6 @@ fn token_description(fault: TokenFault) -> &'static str {
             "The access token is signed with a key that its issuer does not publish; sign in again"
         }
         TokenFault::Signature => "The access token's signature is not valid; sign in again",
+        TokenFault::Revoked => "The access token has been revoked by its issuer; sign in again",
     }
 }

@@ -96,7 +96,7 @@ pub enum Denied {
     Tenant,
     /// A machine token on a route for users.
     Machine,
-    /// An operator has blocked the caller.
+    /// An operator has blocked the caller, or the issuer has disabled the account.
     Blocked,
 }
 

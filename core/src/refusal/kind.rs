@@ -101,6 +101,7 @@ kinds! {
     TokenReservedUser: 401 deny "token_reserved_user", "invalid_token" -32001, Error;
     TokenUnknownKey: 401 deny "token_unknown_key", "invalid_token" -32001, Error counts;
     TokenSignature: 401 deny "token_signature", "invalid_token" -32001, Error counts;
+    TokenRevoked: 401 deny "revoked", "invalid_token" -32001, Error;
     Scope: 403 deny "insufficient_scope", "insufficient_scope" -32001, Error;
     NoRoute: 403 deny "no_route", "access_denied" -32001, None;
     Case: 403 deny "ambiguous_case", "access_denied" -32001, None;

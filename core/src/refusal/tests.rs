@@ -26,6 +26,7 @@ fn every() -> Vec<Refusal> {
         ReservedUser,
         UnknownKey,
         Signature,
+        Revoked,
     ];
     let mut all: Vec<Refusal> = tokens.into_iter().map(Refusal::Token).collect();
     all.extend([

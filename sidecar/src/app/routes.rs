@@ -13,6 +13,7 @@ use super::metrics::{Measured, metrics};
 use super::relay::{self, Relay};
 use super::reply::{not_found, wrong_method};
 use crate::ledger::Ledger;
+use crate::signals::route::{self as signals, Signals};
 use crate::webhook::route::{Webhook, receive};
 use axum::Router;
 use axum::extract::DefaultBodyLimit;
@@ -35,8 +36,9 @@ pub struct States {
     pub identity: Arc<Identity>,
     pub webhook: Arc<Webhook>,
     pub relay: Arc<Relay>,
-    /// Where the ledger is on.
+    /// Where the ledger is on, as is the next.
     pub feed: Option<Arc<Feed>>,
+    pub signals: Option<Arc<Signals>>,
     /// Where the audit log is.
     pub audit: Option<Ledger>,
 }
@@ -47,7 +49,8 @@ type Row<'a> = (bool, &'a str, MethodRouter);
 /// The pages of the groups that are on, and what anyone who starts the sidecar asks: `/health`, `/ready` and
 /// `/metrics`, the last two never routed from outside, nor what the filter itself asks.
 pub fn router(policy: &Arc<Policy>, states: States) -> Router {
-    let States { labels, measured, provider, identity, webhook, relay, feed: fed, audit: log } = states;
+    let States { labels, measured, provider, identity, webhook, relay, feed: fed, signals: told, audit: log } =
+        states;
     let on = |name: &str| policy.routes.iter().any(|r| r.builtin.is_some() && r.name == name);
     let (demos, logs, documents) = (on("/protected"), on("/webhooks/auth0/logs"), policy.metadata.on);
     let resource = get(resource_metadata).with_state(Arc::clone(policy));
@@ -79,6 +82,9 @@ pub fn router(policy: &Arc<Policy>, states: States) -> Router {
     }
     if let Some(ledger) = log {
         table.push((true, "/audit/{*path}", get(audit).with_state(ledger)));
+    }
+    if let Some(state) = told {
+        table.push((on(signals::PATH), signals::PATH, post(signals::receive).with_state(state)));
     }
     let mut router = Router::new();
     for (_, path, page) in table.into_iter().filter(|(is_on, ..)| *is_on) {

@@ -27,6 +27,13 @@ pub struct Served {
     pub(super) push: Option<Push>,
 }
 
+impl Served {
+    #[cfg(test)]
+    pub(crate) fn router(self) -> Router {
+        self.router
+    }
+}
+
 /// What goes on besides requests.
 struct Work {
     worker: Option<Worker>,

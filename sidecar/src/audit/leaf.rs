@@ -23,6 +23,8 @@ pub enum Kind {
     Block,
     /// And no longer.
     Unblock,
+    /// An issuer has told of a user.
+    Signal,
     /// A copy of the log was made.
     Export,
     /// An operator has read records.
@@ -43,6 +45,7 @@ impl Kind {
             Self::Policy => "policy",
             Self::Block => "block",
             Self::Unblock => "unblock",
+            Self::Signal => "signal",
             Self::Export => "export",
             Self::Look => "look",
             Self::Erasure => "erasure",

@@ -38,6 +38,7 @@ pub fn advice(reason: &str, auth0: bool) -> &'static str {
         "token_reserved_user" => "user_prefix of the other issuer",
         "token_unknown_key" => "get a new token; if that doesn't help, AUTH_JWKS_URI points to other keys",
         "token_signature" => "how the token was copied; if it is whole, it is not the issuer's",
+        "revoked" => "nothing: its issuer has revoked it; sign in again",
         "insufficient_scope" => {
             "the scopes that the client asks for, or what the user may at the identity provider"
         }

@@ -1,5 +1,6 @@
-//! Who is refused, whatever his token says. In: what an operator says, and the clock. Out: rows, each with
-//! the version that its last change got, so that a reader can ask for what came after one.
+//! Who is refused, whatever his token says. In: what an operator says, and the clock; `signal.rs` has what
+//! issuers say. Out: rows, each with the version that its last change got, so that a reader can ask for what
+//! came after one.
 //!
 //! What is lifted stays as a tombstone for a day at least. When tombstones go, the blocks that are older than
 //! them get new versions: then every block is above what is forgotten, and whoever reads from the beginning,
@@ -11,7 +12,7 @@ use crate::clock::rfc3339;
 use rusqlite::{Connection, OptionalExtension as _, Transaction, TransactionBehavior, params};
 use serde_json::json;
 
-/// Blocks that hold at one time.
+/// Blocks and revocations that hold at one time.
 pub const MOST: u64 = 100_000;
 /// How long a tombstone stays, and how often they are looked through.
 const TOMBSTONE_MS: i64 = 24 * 3_600 * 1_000;
@@ -64,7 +65,8 @@ pub fn block(db: &mut Connection, new: &Block, has_log: bool) -> rusqlite::Resul
     Ok(true)
 }
 
-/// Lifts a block; `false`: there is none. Where there is an audit log, `by` is who it was, and it has a leaf.
+/// Lifts a block, and of a user what the issuer has said, too; `false`: there is none. Where there is an
+/// audit log, `by` is who it was, and it has a leaf.
 ///
 /// # Errors
 /// The disk's.
@@ -78,10 +80,13 @@ pub fn unblock(
     let tx = db.transaction_with_behavior(TransactionBehavior::Immediate)?;
     expire(&tx, now_ms)?;
     let sql = "SELECT version FROM block WHERE kind = ?1 AND value = ?2 AND lifted IS NULL";
-    let version: Option<i64> = tx.query_row(sql, [kind, value], |row| row.get(0)).optional()?;
-    if let Some(version) = version {
+    let mut is_lifted = false;
+    for stored in [kind].into_iter().chain((kind == "user").then_some("disabled")) {
+        let version: Option<i64> = tx.query_row(sql, [stored, value], |row| row.get(0)).optional()?;
+        let Some(version) = version else { continue };
+        is_lifted = true;
         let offset = lift(&tx, version, now_ms)?;
-        if let Some(by) = by {
+        if let Some(by) = &by {
             let sealed = json!({ "kind": kind, "value": value, "by": by });
             append(
                 &tx,
@@ -91,7 +96,7 @@ pub fn unblock(
         }
     }
     tx.commit()?;
-    Ok(version.is_some())
+    Ok(is_lifted)
 }
 
 /// Those that hold, the oldest first.
@@ -100,8 +105,9 @@ pub fn unblock(
 /// The disk's.
 pub fn list(db: &Connection, now_ms: i64) -> rusqlite::Result<Vec<Block>> {
     let mut select = db.prepare(
-        "SELECT kind, value, why, since_ms, until_ms, \"by\" FROM block
-         WHERE lifted IS NULL AND (until_ms IS NULL OR until_ms > ?1) ORDER BY since_ms, kind, value",
+        "SELECT iif(kind = 'disabled', 'user', kind), value, why, since_ms, until_ms, \"by\" FROM block
+         WHERE lifted IS NULL AND (until_ms IS NULL OR until_ms > ?1) AND kind <> 'revoked'
+         ORDER BY since_ms, kind, value",
     )?;
     let rows = select.query_map([now_ms], |row| {
         Ok(Block {
@@ -137,7 +143,7 @@ pub fn tidy(db: &mut Connection, now_ms: i64) -> rusqlite::Result<()> {
     tx.commit()
 }
 
-fn expire(tx: &Transaction<'_>, now_ms: i64) -> rusqlite::Result<()> {
+pub(super) fn expire(tx: &Transaction<'_>, now_ms: i64) -> rusqlite::Result<()> {
     let mut select = tx.prepare_cached(
         "SELECT version FROM block WHERE lifted IS NULL AND until_ms <= ?1 ORDER BY until_ms",
     )?;
@@ -146,7 +152,7 @@ fn expire(tx: &Transaction<'_>, now_ms: i64) -> rusqlite::Result<()> {
 }
 
 /// Answers the version that it has then.
-fn lift(tx: &Transaction<'_>, version: i64, now_ms: i64) -> rusqlite::Result<i64> {
+pub(super) fn lift(tx: &Transaction<'_>, version: i64, now_ms: i64) -> rusqlite::Result<i64> {
     let new = next(tx)?;
     tx.prepare_cached("UPDATE block SET lifted = ?2, version = ?3 WHERE version = ?1")?
         .execute([version, now_ms, new])?;
@@ -169,7 +175,7 @@ fn forget(tx: &Transaction<'_>, now_ms: i64) -> rusqlite::Result<()> {
     tx.execute("UPDATE note SET value = ?1 WHERE name = 'forgot_ms'", [now_ms]).map(drop)
 }
 
-fn next(tx: &Transaction<'_>) -> rusqlite::Result<i64> {
+pub(super) fn next(tx: &Transaction<'_>) -> rusqlite::Result<i64> {
     tx.prepare_cached("UPDATE note SET value = value + 1 WHERE name = 'block_version' RETURNING value")?
         .query_row([], |row| row.get(0))
 }

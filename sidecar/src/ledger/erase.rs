@@ -112,7 +112,8 @@ fn erase(
 ) -> Result<Result<u64, String>, String> {
     let text = |e: rusqlite::Error| format!("the ledger: {e}");
     let mut writer = ledger.writer();
-    let holds = "SELECT EXISTS (SELECT 1 FROM block WHERE kind = 'user' AND value = ?1 AND lifted IS NULL)";
+    let holds = "SELECT EXISTS (
+        SELECT 1 FROM block WHERE kind IN ('user', 'disabled') AND value = ?1 AND lifted IS NULL)";
     let is_blocked: bool =
         writer.with(|db| db.query_row(holds, [subject], |row| row.get(0))).map_err(text)?;
     if is_blocked {
@@ -129,8 +130,10 @@ fn erase(
         let records = tx.execute("DELETE FROM record WHERE sub = ?1 OR actor = ?1", [subject])?;
         let name = serde_json::to_string(subject).unwrap_or_default();
         tx.execute("DELETE FROM opening WHERE instr(value, ?1) > 0", [name])?;
-        // Who has a lifted block in mind is told all of them anew.
-        if tx.execute("DELETE FROM block WHERE kind = 'user' AND value = ?1", [subject])? > 0 {
+        // Who has a lifted block in mind is told all of them anew. What an issuer has revoked is forgotten,
+        // too.
+        let named = "DELETE FROM block WHERE kind IN ('user', 'disabled', 'revoked') AND value = ?1";
+        if tx.execute(named, [subject])? > 0 {
             super::feed::begin_epoch(&tx)?;
         }
         if has_log && records > 0 {

@@ -1,5 +1,6 @@
 //! What the filter is told of the ledger: the changes after a version that it has. In: that version, and the
-//! epoch that it is of. Out: JSON, a page of bounded size.
+//! epoch that it is of. Out: JSON, a page of bounded size. Revoked tokens are a block of kind `revoked`,
+//! whose time is that until which they were issued.
 
 use rusqlite::{Connection, params};
 use serde_json::{Value, json};
@@ -45,7 +46,7 @@ pub fn page(db: &mut Connection, after: i64, epoch: &str) -> rusqlite::Result<Pa
     if after == newest {
         return Ok(page);
     }
-    let sql = "SELECT kind, value, until_ms, version, lifted IS NOT NULL FROM block
+    let sql = "SELECT kind, value, iif(kind = 'revoked', said_s * 1000, until_ms), version, lifted IS NOT NULL FROM block
                WHERE version > ?1 AND (lifted IS NULL OR NOT ?2) ORDER BY version LIMIT ?3";
     let mut select = tx.prepare_cached(sql)?;
     let mut rows = select.query(params![after, reset, MOST + 1])?;

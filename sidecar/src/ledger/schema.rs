@@ -5,7 +5,7 @@ use super::member::{Kind, MEMBERS};
 use rusqlite::{Connection, TransactionBehavior};
 
 /// The steps. The columns of the first are those of `member.rs`.
-const STEPS: [fn() -> String; 3] = [first, audit, telemetry_step];
+const STEPS: [fn() -> String; 4] = [first, audit, telemetry_step, signals];
 
 fn first() -> String {
     let column = |kind| if matches!(kind, Kind::Text) { "TEXT" } else { "INTEGER" };
@@ -79,6 +79,18 @@ fn telemetry_step() -> String {
     .to_owned()
 }
 
+fn signals() -> String {
+    "
+    -- Of what an issuer has signalled (kind revoked or disabled): when it was so; tokens that were issued until
+    -- then are revoked.
+    ALTER TABLE block ADD COLUMN said_s INTEGER;
+    -- Which signals have been taken, by a hash.
+    CREATE TABLE signal (id BLOB PRIMARY KEY, seen_ms INTEGER NOT NULL) WITHOUT ROWID;
+    CREATE INDEX signal_seen ON signal (seen_ms);
+    "
+    .to_owned()
+}
+
 /// Brings a database to the newest form.
 ///
 /// # Errors
@@ -104,3 +116,6 @@ pub fn upgrade(db: &mut Connection) -> Result<(), String> {
     tx.pragma_update(None, "user_version", newest).map_err(text)?;
     tx.commit().map_err(text)
 }
+
+#[cfg(test)]
+mod tests;

@@ -7,6 +7,7 @@ use super::feed::{self, Page};
 use super::leaves;
 use super::names::Names;
 use super::retention::Limits;
+use super::signal::{self, Signal, Taken};
 use super::writer::{Begins, Totals, Writer};
 use crate::audit::hash::Hash;
 use crate::audit::log::Log;
@@ -283,6 +284,15 @@ impl Ledger {
     /// The disk's.
     pub async fn families(&self) -> Result<Vec<Family>, String> {
         self.desk(|db| counted::families(db)).await
+    }
+
+    /// Takes what an issuer says of a user; it is on the disk when this has answered.
+    ///
+    /// # Errors
+    /// The disk's.
+    pub async fn signal(&self, signal: Signal, now_ms: i64) -> Result<Taken, String> {
+        let has_log = self.audited.is_some();
+        self.desk(move |db| signal::take(db, &signal, now_ms, has_log)).await
     }
 
     /// Asks a small question, off the threads that answer requests.

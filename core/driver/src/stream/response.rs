@@ -2,12 +2,13 @@
 //! or event by event, as the core says.
 
 use super::response_state::ResponseState;
-use super::transition::Transition;
+use super::transition::{Phase, Transition};
 use crate::command::{Action, Command, HeaderEdit};
 use crate::view::{Body, Map};
 use gatewaystack_core::cors;
 use gatewaystack_core::exchange::Exchange;
 use gatewaystack_core::exchange::respond::{FilteredBody, Framing, Head, STALE, StreamEnd, Watch, Watched};
+use gatewaystack_core::feed::Barred;
 use gatewaystack_core::location;
 use gatewaystack_core::reply::Reply;
 use gatewaystack_core::response::sse::Events;
@@ -33,6 +34,7 @@ fn without_stale(keeps_length: bool) -> Vec<HeaderEdit> {
 
 impl Transition<'_> {
     pub(super) fn on_response_headers(&mut self, is_end: bool) -> Action {
+        self.stream.came.answer = true;
         let gateway = std::sync::Arc::clone(&self.worker.gateway);
         let policy = &gateway.policy;
         if self.stream.exchange.decides_origins(policy) {
@@ -296,6 +298,19 @@ impl Transition<'_> {
 
     fn refuse(&mut self, reply: Reply) -> Action {
         self.stream.response_state = ResponseState::Over;
+        self.out.push(Command::Reply(reply));
+        Action::Pause
+    }
+
+    /// Nothing more of an answer is shown to somebody who is barred by now, and nothing more of the request
+    /// goes on.
+    pub(super) fn on_barred(&mut self, why: Barred) -> Action {
+        let barred = self.stream.exchange.bar(&self.worker.gateway.policy, why);
+        let Some(reply) = barred else { return Action::Pause };
+        self.stream.phase = Phase::Held;
+        if self.stream.came.answer {
+            return self.end_response();
+        }
         self.out.push(Command::Reply(reply));
         Action::Pause
     }

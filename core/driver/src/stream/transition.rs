@@ -80,6 +80,8 @@ pub(super) struct Progress {
     pub noted: bool,
     /// Its body has come, or is over its cap.
     pub judged_body: bool,
+    /// The headers of its answer.
+    pub answer: bool,
 }
 
 impl Stream {
@@ -281,6 +283,9 @@ impl Transition<'_> {
                     self.out.push(Command::Edit { edits: permit.into_edits(), must: true });
                 }
                 self.stream.phase = Phase::Passing;
+                if let Some(guest) = self.stream.exchange.take_guest() {
+                    self.worker.guests.add(self.stream.id, guest);
+                }
                 Action::Continue
             }
             // Shadow mode never refuses, not even for a fault of ours; what spoofs an identity must go all

@@ -12,13 +12,13 @@ use serde_json::{Value, json};
 use std::sync::Arc;
 
 /// Workers of one gateway, and what they asked.
-struct Fleet {
-    scenes: Vec<Scene>,
+pub(super) struct Fleet {
+    pub scenes: Vec<Scene>,
     next_token: u32,
 }
 
 /// A question that was sent: the worker, its call, the path.
-type Question = (usize, u32, String);
+pub(super) type Question = (usize, u32, String);
 
 fn members(more: Value) -> Value {
     let mut members = json!({
@@ -31,7 +31,7 @@ fn members(more: Value) -> Value {
 
 impl Fleet {
     /// Workers that have their keys, and know nothing of blocks.
-    fn new(workers: u64, more: Value) -> Self {
+    pub fn new(workers: u64, more: Value) -> Self {
         let gateway: Arc<Gateway> = gateway(members(more), &Arc::new(MemoryTable::default()));
         let scene = |holder| Scene {
             worker: Worker::new(Arc::clone(&gateway), holder),
@@ -41,7 +41,7 @@ impl Fleet {
     }
 
     /// One of them looks: what it asks the sidecar, and which streams go on.
-    fn poll(&mut self, at: usize) -> (Vec<Question>, Vec<(u32, Arrived)>) {
+    pub fn poll(&mut self, at: usize) -> (Vec<Question>, Vec<(u32, Arrived)>) {
         let commands = self.scenes[at].happens(WorkerEvent::Poll);
         self.perform(at, commands)
     }
@@ -75,18 +75,18 @@ impl Fleet {
     }
 
     /// All of them look: what was asked.
-    fn poll_all(&mut self) -> Vec<Question> {
+    pub fn poll_all(&mut self) -> Vec<Question> {
         (0..self.scenes.len()).flat_map(|at| self.poll(at).0).collect()
     }
 
     /// The sidecar answers: what follows for the worker that asked.
-    fn answer(&mut self, question: &Question, status: &str, body: &Value) -> Vec<WorkerCommand> {
+    pub fn answer(&mut self, question: &Question, status: &str, body: &Value) -> Vec<WorkerCommand> {
         let (at, token, _) = question;
         let (headers, body) = (headers(&[(":status", status)]), body.to_string().into_bytes());
         self.scenes[*at].happens(WorkerEvent::Fetched { token: *token, headers, body })
     }
 
-    fn later(&mut self, ms: u64) {
+    pub fn later(&mut self, ms: u64) {
         self.scenes.iter_mut().for_each(|scene| scene.later(ms));
     }
 
@@ -99,7 +99,7 @@ impl Fleet {
 
 const EPOCH: &str = "00000000000000aa";
 
-fn page(version: u64, reset: bool, more: bool, changes: Value) -> Value {
+pub(super) fn page(version: u64, reset: bool, more: bool, changes: Value) -> Value {
     json!({"epoch": EPOCH, "version": version, "reset": reset, "more": more, "changes": changes})
 }
 

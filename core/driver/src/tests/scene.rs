@@ -147,6 +147,7 @@ impl Scene {
                 }
                 WorkerCommand::Listen(_) => drop(self.happens(WorkerEvent::Listening)),
                 WorkerCommand::Resume(id, arrived) => said.push(format!("resume {id}: {arrived:?}")),
+                WorkerCommand::Bar(id, why) => said.push(format!("bar {id}: {why:?}")),
                 WorkerCommand::MakeRoom => said.extend(self.make_room()),
                 _ => {}
             }

@@ -12,6 +12,8 @@ pub struct Groups<'a> {
     pub health: bool,
     /// The webhook's paths.
     pub webhook: bool,
+    /// `/ssf/events`
+    pub signals: bool,
     /// The metadata documents.
     pub metadata: &'a Metadata,
 }
@@ -23,6 +25,7 @@ pub fn member_of(name: &str) -> &'static str {
         "/health" | "/health/auth0" => "health",
         _ if name.starts_with("/.well-known/") => "metadata",
         "/webhooks/auth0/logs" | "/auth0/logs" | "/auth0-log-webhook" => "webhook",
+        "/ssf/events" => "signals",
         _ => "demo_routes",
     }
 }
@@ -60,6 +63,9 @@ pub fn compile(raw: &RawPolicy, groups: &Groups<'_>, mode: Mode, errors: &mut Er
         for path in ["/webhooks/auth0/logs", "/auth0/logs", "/auth0-log-webhook"] {
             add(path, POST, Builtin::Unjudged, Access::Public, &[]);
         }
+    }
+    if groups.signals {
+        add("/ssf/events", POST, Builtin::Public, Access::Public, &[]);
     }
     if groups.metadata.on {
         let access = if groups.metadata.require_token { Access::Token } else { Access::Public };

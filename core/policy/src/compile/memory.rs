@@ -12,6 +12,11 @@ pub const SIDECAR: &str = "gatewaystack_sidecar";
 
 const DAY_MS: u64 = 86_400_000;
 
+/// Whether there is a ledger.
+pub fn is_on(raw: &RawPolicy) -> bool {
+    raw.ledger.as_ref().and_then(|ledger| ledger.on).unwrap_or(false)
+}
+
 /// Compiles `ledger`.
 pub fn ledger(raw: &RawPolicy, records: Records, errors: &mut Errors) -> Option<Ledger> {
     let section = raw.ledger.clone().unwrap_or_default();
@@ -21,7 +26,7 @@ pub fn ledger(raw: &RawPolicy, records: Records, errors: &mut Errors) -> Option<
     let most = section.max_bytes.as_ref();
     let most =
         most.and_then(|most| errors.keep("ledger.max_bytes", size::within(&most.0, bounds::LEDGER_BYTES)));
-    let is_on = section.on.unwrap_or(false);
+    let is_on = is_on(raw);
     if is_on && !records.file {
         errors.push("ledger.on", "needs `file` among `audit.to`: the ledger reads the records from there");
     }
@@ -90,8 +95,7 @@ pub fn feed(raw: &RawPolicy, errors: &mut Errors) -> Option<Feed> {
     if let Some(cluster) = &section.cluster {
         errors.keep("feed.cluster", name::check_cluster(cluster));
     }
-    let has_ledger = raw.ledger.as_ref().and_then(|ledger| ledger.on).unwrap_or(false);
-    let cluster = section.cluster.or_else(|| has_ledger.then(|| SIDECAR.to_owned()))?;
+    let cluster = section.cluster.or_else(|| is_on(raw).then(|| SIDECAR.to_owned()))?;
     let on_stale = match section.on_stale {
         None | Some(RawOnStale::Keep) => OnStale::Keep,
         Some(RawOnStale::Deny) => OnStale::Deny,

@@ -45,8 +45,10 @@ pub fn compile(raw: &mut RawPolicy, folded: &Value, place: Place) -> (Policy, Ve
     let metadata = metadata(raw, place);
     let health = builtin(raw, |b| b.health, place == Place::Gateway);
     let webhook = builtin(raw, |b| b.webhook, place == Place::Gateway);
-    let mut routes =
-        builtins::compile(raw, &builtins::Groups { health, webhook, metadata: &metadata }, mode, &mut errors);
+    // What is said there is kept in the ledger.
+    let signals = memory::is_on(raw) && builtin(raw, |b| b.signals, place == Place::Gateway);
+    let groups = builtins::Groups { health, webhook, signals, metadata: &metadata };
+    let mut routes = builtins::compile(raw, &groups, mode, &mut errors);
     let built_in = routes.len();
     routes.extend(routes::compile(raw, &routes, &issuers, mode, &mut errors));
     let scopes_supported = scopes_supported(raw, &routes, &mut errors);

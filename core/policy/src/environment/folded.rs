@@ -58,6 +58,7 @@ impl Folded {
             ("builtin.health", json!(true)),
             ("builtin.metadata", json!(true)),
             ("builtin.webhook", json!(true)),
+            ("builtin.signals", json!(true)),
             ("builtin.demo_routes", json!(false)),
             ("metadata.serve", json!("sidecar")),
         ] {

@@ -25,6 +25,8 @@ raw! {
         metadata: bool = both("false").is("true"),
         /// The webhook's paths.
         webhook: bool = both("false").is_in("true", "false"),
+        /// `/ssf/events`, where issuers tell of their users; with `ledger.on`.
+        signals: bool = both("false").is_in("true", "false"),
         /// `/`, `/protected`, `/protected/ping`, `/protected/echo` and `/writer-only`.
         demo_routes: bool = both("true").is("false"),
         /// `/__test__/echo`, with `demo_routes`.

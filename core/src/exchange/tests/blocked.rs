@@ -226,3 +226,93 @@ fn nothing_of_a_blocked_callers_request_leaves_before_its_body() {
     let got = gate.send("POST", "/mcp", &[("authorization", &bearer), ("content-type", "application/json")]);
     assert_eq!(got.status(), 403);
 }
+
+fn revoke(gate: &mut Gate, subject: &str, until_s: u64) {
+    change(gate, "revoked", subject, Some(u32::try_from(until_s).unwrap()));
+}
+
+/// Tokens that were issued at the time of the event or before it.
+#[test]
+fn revoked_tokens_are_refused_and_a_newer_one_is_not() {
+    let now_s = fed(json!({})).now_ms / 1_000;
+    let issued = |seconds_ago: u64| token().claim("iat", now_s - seconds_ago);
+    for (text, is_revoked) in [
+        (issued(100).mint(), true),
+        (issued(60).mint(), true),
+        (token().claim("iat", f64::from(u32::try_from(now_s - 60).unwrap()) + 0.9).mint(), true),
+        (issued(59).mint(), false),
+        (issued(0).mint(), false),
+        (token().without("iat").mint(), true),
+        (issued(100).claim("sub", "auth0|bob").mint(), false),
+    ] {
+        for is_cached in [false, true] {
+            let mut gate = fed(json!({}));
+            if is_cached {
+                assert_eq!(gate.status("GET", "/x", &text), 200);
+            }
+            revoke(&mut gate, "auth0|ann", now_s - 60);
+            let got = gate.send("GET", "/x", &[("authorization", &format!("Bearer {text}"))]);
+            assert_eq!(got.status(), if is_revoked { 401 } else { 200 }, "{text}");
+            if is_revoked {
+                assert_eq!(
+                    (&got.body()["error"], &gate.record["reason"]),
+                    (&json!("invalid_token"), &json!("revoked"))
+                );
+                assert!(got.header("www-authenticate").unwrap().contains("error=\"invalid_token\""));
+                change(&mut gate, "revoked", "auth0|ann", None);
+                assert_eq!(gate.status("GET", "/x", &text), 200);
+            }
+        }
+    }
+}
+
+/// A subject is what the issuer calls it, whatever the policy does.
+#[test]
+fn signals_name_users_as_their_issuer_does() {
+    let mut gate = fed(json!({"issuers": [
+        {"issuer": ISSUER, "audiences": [AUDIENCE], "jwks_cluster": "a", "user_claim": "email"},
+        {"issuer": SECOND, "audiences": [AUDIENCE], "jwks_cluster": "b", "user_prefix": "b|"},
+    ]}));
+    let ann = |sub: &str| token().sub(sub).claim("email", "ann@a.example");
+    let bob = token().second_issuer().sub("7");
+    let texts = [ann("7").mint(), ann("b|7").mint(), ann("").without("sub").mint(), bob.mint()];
+    for (kind, subject, expect) in [
+        ("revoked", "7", [401, 200, 200, 200]),
+        ("disabled", "7", [403, 200, 200, 200]),
+        ("user", "7", [200, 200, 200, 200]),
+        ("disabled", "ann@a.example", [200, 200, 200, 200]),
+        ("user", "ann@a.example", [403, 403, 403, 200]),
+        ("revoked", "b|7", [200, 200, 200, 401]),
+        ("disabled", "b|7", [200, 200, 200, 403]),
+    ] {
+        change(&mut gate, kind, subject, Some(u32::MAX));
+        let got = texts.each_ref().map(|text| gate.status("GET", "/x", text));
+        assert_eq!(got, expect, "{kind} {subject}");
+        change(&mut gate, kind, subject, None);
+    }
+}
+
+#[test]
+fn who_is_blocked_is_told_so_whatever_the_token() {
+    let mut gate = fed(json!({}));
+    revoke(&mut gate, "auth0|ann", u64::from(u32::MAX));
+    change(&mut gate, "user", "auth0|ann", Some(0));
+    assert_eq!(gate.status("GET", "/x", &token().mint()), 403);
+}
+
+#[test]
+fn a_revoked_token_reaches_no_tool_and_the_error_has_the_calls_id() {
+    for hold_headers in [true, false] {
+        let mut gate = fed(json!({"hold_headers": hold_headers}));
+        revoke(&mut gate, "auth0|ann", u64::from(u32::MAX));
+        let bearer = format!("Bearer {}", token().mint());
+        for name in ["t", "free"] {
+            let call = json!({"jsonrpc": "2.0", "id": 7, "method": "tools/call", "params": {"name": name}});
+            let (got, _) = gate.post("/mcp", &[("authorization", &bearer)], call.to_string().as_bytes());
+            assert_eq!((got.status(), &got.body()["error"]["code"]), (401, &json!(-32001)), "{name}");
+            assert_eq!(got.body()["error"]["data"]["error"], "invalid_token");
+            assert!(!hold_headers || got.body()["id"] == 7);
+            assert_eq!(gate.record["reason"], "revoked");
+        }
+    }
+}

@@ -33,6 +33,8 @@ fn every_token_rule_holds() {
         bad(token().header("alg", "rs256"), "token_algorithm"),
         bad(token().without_header("alg"), "token_algorithm"),
         bad(token().header("typ", "dpop+jwt"), "token_type"),
+        bad(token().header("typ", "secevent+jwt"), "token_type"),
+        bad(token().header("typ", "application/SecEvent+JWT"), "token_type"),
         bad(token().header("typ", 1), "token_type"),
         bad(token().header("crit", json!([])), "token_critical"),
         bad(token().header("kid", 1), "token_kid"),

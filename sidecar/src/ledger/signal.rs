@@ -1,0 +1,165 @@
+//! What an issuer says of its users, as rows among the blocks (contract §13.4): an account that is disabled,
+//! and tokens that count no more. In: a signal that was verified, and the clock. Out: whether it was new.
+//!
+//! A signal is kept or forgotten as a whole, with its id: what was answered with 202 is on the disk, and what
+//! wasn't may come again. Signals overtake each other; of an account the later event counts.
+
+use super::block::{expire, lift, next};
+use super::leaves::{Event, append};
+use crate::audit::leaf::Kind;
+use rusqlite::{Connection, OptionalExtension as _, Transaction, TransactionBehavior, params};
+use serde_json::json;
+
+/// What signals may make of the blocks there may be: the rest is for operators.
+const MOST: u64 = 90_000;
+/// How long an id counts as seen. A signal is a day old at most.
+const SEEN_MS: i64 = 2 * DAY_MS;
+/// Ids that are remembered at most.
+const MOST_SEEN: u64 = 200_000;
+/// How long revoked tokens are known: nothing says how long one may live.
+const REVOKED_MS: i64 = 400 * DAY_MS;
+const DAY_MS: i64 = 24 * 3_600 * 1_000;
+
+/// A signal, verified.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Signal {
+    /// A hash of who has sent it and of its id.
+    pub id: [u8; 32],
+    /// Of whom it speaks, with the issuer's prefix.
+    pub subject: String,
+    pub changes: Vec<Change>,
+    /// When it was so, in Unix seconds.
+    pub at_s: i64,
+    /// The event's name.
+    pub why: String,
+    /// The issuer.
+    pub by: String,
+}
+
+/// What it says.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Change {
+    /// Tokens that were issued until then count no more.
+    Revoke,
+    /// The account is disabled.
+    Disable,
+    /// It isn't any longer.
+    Enable,
+}
+
+/// What became of it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Taken {
+    /// It counts.
+    New,
+    /// It was there before.
+    Repeated,
+    /// There is no room for it.
+    Full,
+}
+
+/// Takes a signal; with `has_log` it has a leaf.
+///
+/// # Errors
+/// The disk's.
+pub fn take(db: &mut Connection, signal: &Signal, now_ms: i64, has_log: bool) -> rusqlite::Result<Taken> {
+    let tx = db.transaction_with_behavior(TransactionBehavior::Immediate)?;
+    expire(&tx, now_ms)?;
+    tx.execute("DELETE FROM signal WHERE seen_ms < ?1", [now_ms.saturating_sub(SEEN_MS)])?;
+    let count = |sql: &str| tx.query_row(sql, [], |row| row.get::<_, u64>(0));
+    if tx.query_row("SELECT EXISTS (SELECT 1 FROM signal WHERE id = ?1)", [signal.id], |row| row.get(0))? {
+        return Ok(Taken::Repeated);
+    }
+    if count("SELECT count(*) FROM signal")? >= MOST_SEEN {
+        return Ok(Taken::Full);
+    }
+    for change in &signal.changes {
+        match change {
+            Change::Revoke => put(&tx, "revoked", signal, now_ms, Some(now_ms.saturating_add(REVOKED_MS)))?,
+            Change::Disable => put(&tx, "disabled", signal, now_ms, None)?,
+            Change::Enable => enable(&tx, signal, now_ms)?,
+        }
+    }
+    let adds = signal.changes.iter().any(|change| *change != Change::Enable);
+    if adds && count("SELECT count(*) FROM block WHERE lifted IS NULL")? > MOST {
+        // What was changed is dropped with the transaction.
+        return Ok(Taken::Full);
+    }
+    tx.execute("INSERT INTO signal (id, seen_ms) VALUES (?1, ?2)", params![signal.id, now_ms])?;
+    if has_log {
+        let Signal { subject, at_s, why, by, .. } = signal;
+        let sealed = json!({ "subject": subject, "event": why, "time": at_s, "by": by });
+        let event = Event { kind: Kind::Signal, offset: next(&tx)?, shown: json!({}), sealed: Some(&sealed) };
+        append(&tx, event, now_ms)?;
+    }
+    tx.commit()?;
+    Ok(Taken::New)
+}
+
+/// A row as it stands: its version, the time of the last event, and whether it holds.
+struct Standing {
+    version: i64,
+    said_s: i64,
+    holds: bool,
+}
+
+fn standing(tx: &Transaction<'_>, kind: &str, subject: &str) -> rusqlite::Result<Option<Standing>> {
+    tx.query_row(
+        "SELECT version, said_s, lifted IS NULL FROM block WHERE kind = ?1 AND value = ?2",
+        [kind, subject],
+        |row| {
+            let said_s: Option<i64> = row.get(1)?;
+            Ok(Standing { version: row.get(0)?, said_s: said_s.unwrap_or(0), holds: row.get(2)? })
+        },
+    )
+    .optional()
+}
+
+fn put(
+    tx: &Transaction<'_>,
+    kind: &str,
+    signal: &Signal,
+    now_ms: i64,
+    until_ms: Option<i64>,
+) -> rusqlite::Result<()> {
+    let Signal { subject, at_s, why, by, .. } = signal;
+    if let Some(before) = standing(tx, kind, subject)? {
+        let says_more = before.said_s < *at_s || (before.said_s == *at_s && !before.holds);
+        if !says_more {
+            return Ok(());
+        }
+    }
+    let version = next(tx)?;
+    tx.execute(
+        "INSERT INTO block (kind, value, why, since_ms, until_ms, \"by\", version, said_s)
+         VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8)
+         ON CONFLICT (kind, value) DO UPDATE SET why = ?3, until_ms = ?5, \"by\" = ?6, version = ?7, said_s = ?8,
+         lifted = NULL, since_ms = iif(lifted IS NULL, since_ms, ?4)",
+        params![kind, subject, why, now_ms, until_ms, by, version, at_s],
+    )
+    .map(drop)
+}
+
+/// Lifts what a signal has made, or notes when it was so: an older event may come later.
+fn enable(tx: &Transaction<'_>, signal: &Signal, now_ms: i64) -> rusqlite::Result<()> {
+    let Signal { subject, at_s, why, by, .. } = signal;
+    match standing(tx, "disabled", subject)? {
+        Some(before) if before.said_s > *at_s => Ok(()),
+        Some(before) => {
+            tx.execute("UPDATE block SET said_s = ?2 WHERE version = ?1", [before.version, *at_s])?;
+            if before.holds { lift(tx, before.version, now_ms).map(drop) } else { Ok(()) }
+        }
+        None => {
+            let version = next(tx)?;
+            tx.execute(
+                "INSERT INTO block (kind, value, why, since_ms, \"by\", version, lifted, said_s)
+                 VALUES ('disabled', ?1, ?2, ?3, ?4, ?5, ?3, ?6)",
+                params![subject, why, now_ms, by, version, at_s],
+            )
+            .map(drop)
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,194 @@
+//! What issuers say of their users, among the blocks, and the feed that tells of it.
+
+use super::{Change, DAY_MS, MOST, MOST_SEEN, REVOKED_MS, Signal, Taken, take};
+use crate::ledger::block::{Block, block, list, tidy, unblock};
+use crate::ledger::database::{self, Use};
+use crate::ledger::feed::page;
+use rusqlite::Connection;
+use serde_json::{Value, json};
+use tempfile::TempDir;
+
+const NOW: i64 = 1_795_993_081_000;
+const NOW_S: i64 = NOW / 1_000;
+
+struct Desk {
+    db: Connection,
+    seen: u8,
+    _folder: TempDir,
+}
+
+fn desk() -> Desk {
+    let folder = tempfile::tempdir().unwrap();
+    let db = database::open(folder.path(), Use::Desk).unwrap();
+    Desk { db, seen: 0, _folder: folder }
+}
+
+fn signal(id: u8, change: Change, at_s: i64) -> Signal {
+    let (subject, why, by) =
+        ("ann".to_owned(), "session-revoked".to_owned(), "https://idp.example/".to_owned());
+    Signal { id: [id; 32], subject, changes: vec![change], at_s, why, by }
+}
+
+impl Desk {
+    /// Another signal of Ann's.
+    fn says(&mut self, change: Change, at_s: i64, now_ms: i64) -> Taken {
+        self.seen += 1;
+        take(&mut self.db, &signal(self.seen, change, at_s), now_ms, false).unwrap()
+    }
+    fn changes(&mut self, after: i64) -> Value {
+        let epoch: String = self
+            .db
+            .query_row("SELECT value FROM note WHERE name = 'ledger_id'", [], |row| row.get(0))
+            .unwrap();
+        Value::Array(page(&mut self.db, after, &epoch).unwrap().changes)
+    }
+    fn blocked(&self) -> Vec<(String, Option<String>)> {
+        list(&self.db, NOW).unwrap().into_iter().map(|b| (format!("{} {}", b.kind, b.value), b.by)).collect()
+    }
+}
+
+fn revoked(until_s: i64) -> Value {
+    json!([{ "block": ["revoked", "ann", until_s] }])
+}
+
+#[test]
+fn the_latest_revocation_counts_and_no_older_one_takes_it_back() {
+    let mut desk = desk();
+    assert_eq!(desk.says(Change::Revoke, NOW_S, NOW), Taken::New);
+    assert_eq!(desk.changes(0), revoked(NOW_S));
+    desk.says(Change::Revoke, NOW_S - 9, NOW);
+    assert_eq!(desk.changes(1), json!([]), "nothing has changed");
+    desk.says(Change::Revoke, NOW_S + 9, NOW);
+    assert_eq!(desk.changes(1), revoked(NOW_S + 9));
+    assert!(desk.blocked().is_empty(), "nobody is blocked");
+    tidy(&mut desk.db, NOW + REVOKED_MS - 1).unwrap();
+    assert_eq!(desk.changes(0), revoked(NOW_S + 9));
+    tidy(&mut desk.db, NOW + REVOKED_MS).unwrap();
+    assert_eq!(desk.changes(2), json!([{ "lift": ["revoked", "ann"] }]));
+    desk.says(Change::Revoke, NOW_S + 9, NOW + REVOKED_MS);
+    assert_eq!(desk.changes(3), revoked(NOW_S + 9), "what was forgotten can be said again");
+}
+
+#[test]
+fn an_id_counts_once_for_two_days() {
+    let mut desk = desk();
+    let first = signal(7, Change::Disable, NOW_S);
+    assert_eq!(take(&mut desk.db, &first, NOW, false).unwrap(), Taken::New);
+    assert!(unblock(&mut desk.db, "user", "ann", NOW, None).unwrap());
+    let later = signal(7, Change::Disable, NOW_S + 5);
+    assert_eq!(take(&mut desk.db, &later, NOW + 2 * DAY_MS, false).unwrap(), Taken::Repeated);
+    assert!(desk.blocked().is_empty());
+    assert_eq!(take(&mut desk.db, &later, NOW + 2 * DAY_MS + 1, false).unwrap(), Taken::New);
+    assert_eq!(desk.blocked().len(), 1);
+}
+
+#[test]
+fn a_disabled_account_is_a_block_by_its_issuer_until_somebody_lifts_it() {
+    let mut desk = desk();
+    desk.says(Change::Disable, NOW_S, NOW);
+    assert_eq!(desk.changes(0), json!([{ "block": ["disabled", "ann", 0] }]));
+    assert_eq!(desk.blocked(), [("user ann".to_owned(), Some("https://idp.example/".to_owned()))]);
+    desk.says(Change::Enable, NOW_S, NOW);
+    assert_eq!(desk.changes(1), json!([{ "lift": ["disabled", "ann"] }]));
+    assert!(desk.blocked().is_empty() && !unblock(&mut desk.db, "user", "ann", NOW, None).unwrap());
+    desk.says(Change::Disable, NOW_S, NOW);
+    assert!(unblock(&mut desk.db, "user", "ann", NOW, None).unwrap() && desk.blocked().is_empty());
+}
+
+#[test]
+fn of_an_account_the_later_event_counts_in_whatever_order_they_come() {
+    for (first, second, is_blocked) in [
+        ((Change::Disable, 1), (Change::Enable, 2), false),
+        ((Change::Enable, 2), (Change::Disable, 1), false),
+        ((Change::Disable, 2), (Change::Enable, 1), true),
+        ((Change::Enable, 1), (Change::Disable, 2), true),
+        ((Change::Disable, 1), (Change::Enable, 1), false),
+        ((Change::Enable, 1), (Change::Disable, 1), true),
+    ] {
+        let mut desk = desk();
+        for (change, seconds) in [first, second] {
+            desk.says(change, NOW_S + seconds, NOW);
+        }
+        assert_eq!(desk.blocked().len(), usize::from(is_blocked), "{first:?}, {second:?}");
+    }
+}
+
+#[test]
+fn what_an_operator_has_blocked_no_issuer_lifts() {
+    let mut desk = desk();
+    let own = Block {
+        kind: "user".to_owned(),
+        value: "ann".to_owned(),
+        why: None,
+        since_ms: NOW,
+        until_ms: None,
+        by: Some("root".to_owned()),
+    };
+    assert!(block(&mut desk.db, &own, false).unwrap());
+    desk.says(Change::Enable, NOW_S, NOW);
+    desk.says(Change::Disable, NOW_S + 1, NOW);
+    assert_eq!(desk.blocked().len(), 2);
+    desk.says(Change::Enable, NOW_S + 2, NOW);
+    assert_eq!(desk.blocked(), [("user ann".to_owned(), Some("root".to_owned()))]);
+    // Both at once.
+    desk.says(Change::Disable, NOW_S + 3, NOW);
+    assert!(unblock(&mut desk.db, "user", "ann", NOW, None).unwrap() && desk.blocked().is_empty());
+}
+
+#[test]
+fn signals_have_room_and_leave_some_to_operators() {
+    let mut desk = desk();
+    let fill = |desk: &Desk, from: u64, to: u64| {
+        let sql = format!(
+            "WITH RECURSIVE n(i) AS (SELECT {from} UNION ALL SELECT i + 1 FROM n WHERE i < {to})
+             INSERT INTO block (kind, value, since_ms, version, said_s) SELECT 'revoked', i, 1, i, 1 FROM n;
+             UPDATE note SET value = {to} WHERE name = 'block_version'"
+        );
+        desk.db.execute_batch(&sql).unwrap();
+    };
+    fill(&desk, 1, MOST - 1);
+    assert_eq!(desk.says(Change::Revoke, NOW_S, NOW), Taken::New);
+    assert_eq!(desk.says(Change::Disable, NOW_S, NOW), Taken::Full);
+    assert!(desk.blocked().is_empty(), "nothing of it is kept");
+    assert_eq!(desk.says(Change::Revoke, NOW_S + 1, NOW), Taken::New, "what is there may change");
+    assert_eq!(desk.says(Change::Enable, NOW_S, NOW), Taken::New);
+    let own = Block {
+        kind: "user".to_owned(),
+        value: "x".to_owned(),
+        why: None,
+        since_ms: NOW,
+        until_ms: None,
+        by: None,
+    };
+    assert!(block(&mut desk.db, &own, false).unwrap());
+}
+
+#[test]
+fn ids_have_room() {
+    let mut desk = desk();
+    let sql = format!(
+        "WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < {MOST_SEEN})
+         INSERT INTO signal SELECT randomblob(32), {NOW} FROM n"
+    );
+    desk.db.execute_batch(&sql).unwrap();
+    assert_eq!(desk.says(Change::Revoke, NOW_S, NOW), Taken::Full);
+    assert_eq!(desk.changes(0), json!([]));
+    assert_eq!(desk.says(Change::Revoke, NOW_S, NOW + 2 * DAY_MS + 1), Taken::New, "they have ended");
+}
+
+#[test]
+fn a_signal_that_counts_has_a_leaf_that_names_nobody() {
+    let mut desk = desk();
+    let said = signal(1, Change::Revoke, NOW_S);
+    for taken in [Taken::New, Taken::Repeated] {
+        assert_eq!(take(&mut desk.db, &said, NOW, true).unwrap(), taken);
+    }
+    let entries: Vec<u8> = desk.db.query_row("SELECT entries FROM leaves", [], |row| row.get(0)).unwrap();
+    let leaf: Value = serde_json::from_slice(&entries[2..]).unwrap();
+    assert_eq!(leaf["kind"], "signal");
+    assert!(!leaf.to_string().contains("ann"));
+    let opening: String = desk.db.query_row("SELECT value FROM opening", [], |row| row.get(0)).unwrap();
+    let opening: Value = serde_json::from_str(&opening).unwrap();
+    assert_eq!((&opening["subject"], &opening["event"]), (&json!("ann"), &json!("session-revoked")));
+    assert_eq!(desk.changes(0), revoked(NOW_S));
+}
