@@ -107,6 +107,9 @@ fn permit(
     around: (Counting, &ResponseHeaders),
     tally: &mut Tally,
 ) -> Result<Permitted, Refusal> {
+    if principal.is_some() {
+        check_audit(world, route)?;
+    }
     let (counting, cors) = around;
     let mut state = counting.address;
     if let Some(principal) = principal {
@@ -143,6 +146,7 @@ pub fn counted(
     answer: &RateLimitResponse,
     cors: &ResponseHeaders,
 ) -> Result<Permit, Refusal> {
+    check_audit(world, route)?;
     let (principal, operation) = caller;
     let shared = match service::judge(world.policy, route, principal, &|rule| weight(rule, operation), answer)
     {
@@ -296,6 +300,17 @@ pub fn check_feed(world: &World<'_>, request: &Request<'_>, principal: &Principa
     let session_secret = world.session_secret;
     let subject = Subject { principal, session: request.mcp_session, session_secret };
     world.feed.bars(world.counters.secret, world.now_ms, subject).map_or(Ok(()), |why| Err(barred(why)))
+}
+
+/// Refuses while what is decided couldn't be proved later, where the route wants that.
+///
+/// # Errors
+/// It is so.
+pub fn check_audit(world: &World<'_>, route: &Route) -> Result<(), Refusal> {
+    if route.audit_required && !world.feed.is_audited(world.now_ms) {
+        return Err(Refusal::AuditUnavailable);
+    }
+    Ok(())
 }
 
 /// What a barred caller is told.

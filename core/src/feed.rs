@@ -27,7 +27,12 @@ pub struct Feed {
     pub fetched_at: u64,
     /// When the first worker began to ask; 0: none has.
     pub began_at: u64,
+    /// When the sidecar last said that its audit log can be written; 0: it can't.
+    pub audited_at: u64,
 }
+
+/// So long the audit log counts as written, in milliseconds, while the sidecar can't be asked.
+const AUDITED_MS: u64 = 30_000;
 
 /// How much what is known is worth.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -84,12 +89,18 @@ impl Feed {
     /// Takes over what is known of the sidecar's answers.
     pub fn see(&mut self, control: &Control) {
         (self.fetched_at, self.began_at) = (control.fetched_at, control.began_at);
+        self.audited_at = control.audited_at;
     }
 
     /// Milliseconds since the sidecar last answered, or since it was first asked.
     pub fn age_ms(&self, now_ms: u64) -> u64 {
         let since = if self.fetched_at > 0 { self.fetched_at } else { self.began_at };
         if since > 0 { now_ms.saturating_sub(since) } else { 0 }
+    }
+
+    /// Whether what is decided now gets into the audit log, as far as anybody knows.
+    pub fn is_audited(&self, now_ms: u64) -> bool {
+        self.audited_at > 0 && now_ms.saturating_sub(self.audited_at) <= AUDITED_MS
     }
 
     /// How much it is worth at this time.

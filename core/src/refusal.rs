@@ -47,6 +47,7 @@ impl Refusal {
             Self::NoRoom => Kind::NoRoom,
             Self::LimitsUnavailable => Kind::LimitsUnavailable,
             Self::FeedStale => Kind::FeedStale,
+            Self::AuditUnavailable => Kind::AuditUnavailable,
             Self::Internal(Fault::SharedTable) => Kind::SharedTable,
             Self::Internal(Fault::Verifier) => Kind::Verifier,
             Self::Internal(Fault::Host) => Kind::Host,

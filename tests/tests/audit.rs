@@ -205,6 +205,38 @@ async fn what_the_gateway_did_is_proved_to_a_stranger() {
     assert_eq!(site.output(&["audit", "verify", "--since", "/nowhere"]).status.code(), Some(2));
 }
 
+/// What couldn't be proved doesn't happen, where the policy wants that; and nothing is missing afterwards.
+#[tokio::test]
+async fn a_route_that_needs_the_log_waits_until_it_can_be_written_again() {
+    let issuer = TestIssuer::start().await;
+    let echo = gatewaystack_demo::Echo::start(0).await.unwrap();
+    let mut policy = policy(&issuer, &echo.url);
+    policy["routes"] = json!([{"path": "/v1/*", "audit": {"required": true}}, {"path": "/free"}]);
+    let site = Site::start(&policy).await;
+    let ann = token().mint(&issuer);
+    let says = async |status: u16| {
+        eventually("the other answer", || async { (ask(site.port, &ann).await == status).then_some(()) })
+            .await;
+    };
+    says(200).await;
+    // A file stands where the log's folder was.
+    let (tile, away) = (folder(&site.data()).join("tile"), site.data().join("away"));
+    std::fs::rename(&tile, &away).unwrap();
+    std::fs::write(&tile, "").unwrap();
+    says(503).await;
+    let ready = operators(&site, "/ready").await;
+    assert_eq!((ready.status, ready.body.contains("the audit log")), (503, true));
+    assert!(operators(&site, "/metrics").await.body.contains("\ngatewaystack_audit_writable 0\n"));
+    std::fs::remove_file(&tile).unwrap();
+    std::fs::rename(&away, &tile).unwrap();
+    says(200).await;
+    let count =
+        serde_json::from_str::<Value>(&site.run(&["records", "--json"])).unwrap().as_array().unwrap().len();
+    let leaves = until(&site, "record", count).await;
+    assert!(of_kind(&leaves, "record").len() >= count);
+    site.run(&["audit", "verify"]);
+}
+
 fn files(folder: &Path) -> Vec<PathBuf> {
     let mut found = Vec::new();
     for entry in folder.read_dir().unwrap().flatten() {

@@ -116,7 +116,7 @@ impl Follower {
         if at == self.published.place() {
             self.feed.see(seen);
         } else {
-            self.feed.began_at = seen.began_at;
+            (self.feed.began_at, self.feed.audited_at) = (seen.began_at, seen.audited_at);
         }
     }
 
@@ -158,7 +158,7 @@ impl Follower {
         settings: &policy::Feed,
         now_ms: u64,
     ) -> Followed {
-        let Answer { epoch, version, reset, more, changes } = answer;
+        let Answer { epoch, version, reset, more, audited, changes } = answer;
         let from = self.published.place();
         let mut pages = self.pages.take().unwrap_or_else(|| Pages::at(from));
         if reset {
@@ -187,7 +187,7 @@ impl Follower {
             self.pages = Some(pages);
         }
         let updated = control::update(&*gateway.table, |control| {
-            control.succeed(holder, now_ms, settings.interval_ms, more);
+            control.succeed(holder, now_ms, settings.interval_ms, more, audited);
             if !more && is_new {
                 (control.epoch, control.version) = (place.epoch, place.version);
             }

@@ -218,6 +218,8 @@ pub struct Route {
     pub scopes: ScopeRule,
     /// Whether the token travels on.
     pub forward_authorization: bool,
+    /// Whether nothing passes while the audit log can't be written.
+    pub audit_required: bool,
     /// Enforce or shadow on this route.
     pub mode: Mode,
     /// Whether WebSocket upgrades pass.

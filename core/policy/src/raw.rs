@@ -18,7 +18,7 @@ pub use issuer::RawIssuer;
 pub use limits::{RawRateLimit, RawRateLimitService};
 pub use memory::{RawFeed, RawLedger, RawTelemetry};
 pub use own::{RawListen, RawSidecar, RawTls, RawWebhook};
-pub use route::{RawMcp, RawResponseFilter, RawRoute};
+pub use route::{RawMcp, RawResponseFilter, RawRoute, RawRouteAudit};
 pub use sections::{RawAudit, RawBuiltin, RawCors, RawIdentity, RawMetadata};
 pub use words::*;
 

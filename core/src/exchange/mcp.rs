@@ -370,6 +370,7 @@ fn before_body(
         // A session that isn't the caller's must not leave with them either.
         if let Some(principal) = &principal {
             authorize::check_feed(world, request, principal)?;
+            authorize::check_audit(world, route.route)?;
             session(world, case, route, Some(principal))?;
         }
         let edits = authorize::edits(world.policy, request, Some(route.route), principal.as_deref());

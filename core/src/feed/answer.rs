@@ -23,6 +23,8 @@ pub struct Answer {
     pub reset: bool,
     /// There is more: ask again.
     pub more: bool,
+    /// The audit log can be written; without one it can't.
+    pub audited: bool,
     /// What has changed.
     pub changes: Vec<Change>,
 }
@@ -46,6 +48,7 @@ impl Answer {
             version: number(members.get("version")?)?,
             reset: flag(&members, "reset")?,
             more: flag(&members, "more")?,
+            audited: matches!(members.get("audit"), Some(View::Bool(true))),
             changes: changes.iter().map(|change| read_change(change, secret)).collect::<Option<_>>()?,
         })
     }

@@ -16,7 +16,7 @@ const FIRST_PAUSE_MS: u64 = 100;
 /// The cell.
 pub const CELL: &str = "gatewaystack.feed.control";
 
-const WORDS: usize = 7;
+const WORDS: usize = 8;
 
 /// Where asking is.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
@@ -35,6 +35,8 @@ pub struct Control {
     pub epoch: u64,
     /// Up to which change of it.
     pub version: u64,
+    /// When the sidecar last said that its audit log can be written; 0: it can't.
+    pub audited_at: u64,
 }
 
 impl Control {
@@ -54,6 +56,7 @@ impl Control {
             lease_holder: next(),
             epoch: next(),
             version: next(),
+            audited_at: next(),
         }
     }
 
@@ -67,6 +70,7 @@ impl Control {
             self.lease_holder,
             self.epoch,
             self.version,
+            self.audited_at,
         ];
         words.iter().flat_map(|word| word.to_le_bytes()).collect()
     }
@@ -86,8 +90,10 @@ impl Control {
         true
     }
 
-    /// An answer came, and what it said is published; `more`: the next question is due at once.
-    pub fn succeed(&mut self, holder: u64, now: u64, interval_ms: u64, more: bool) {
+    /// An answer came, and what it said is published; `more`: the next question is due at once; `audited`:
+    /// the audit log can be written.
+    pub fn succeed(&mut self, holder: u64, now: u64, interval_ms: u64, more: bool, audited: bool) {
+        self.audited_at = if audited { now } else { 0 };
         if more {
             self.next_at = now;
         } else {

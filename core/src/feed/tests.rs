@@ -247,12 +247,12 @@ fn one_worker_asks_at_a_time_and_a_dead_one_stops_nobody() {
     assert!(!control.take_lease(2, 1_000 + TIMEOUT_MS, 1_000), "the first may be waiting still");
     assert!(control.take_lease(2, 1_000 + TIMEOUT_MS + 500, 1_000));
     let now = 10_000;
-    control.succeed(1, now, 1_000, false);
+    control.succeed(1, now, 1_000, false, false);
     assert!(control.lease_until > 0, "it isn't the first one's any more");
-    control.succeed(2, now, 1_000, false);
+    control.succeed(2, now, 1_000, false, false);
     assert_eq!((control.fetched_at, control.next_at, control.lease_until), (now, now + 750, 0));
     assert!(!control.take_lease(1, now + 749, 1_000) && control.take_lease(1, now + 750, 1_000));
-    control.succeed(1, now + 1_000, 1_000, true);
+    control.succeed(1, now + 1_000, 1_000, true, false);
     assert_eq!(control.fetched_at, now, "a page isn't all");
     assert!(control.take_lease(1, now + 1_000, 1_000), "the next page is asked for at once");
     control.fail(1, now + 1_100, 100);

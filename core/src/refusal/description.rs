@@ -49,6 +49,7 @@ pub(super) fn of(refusal: &Refusal) -> String {
         R::NoRoom => "Too many bodies wait to be judged; retry shortly, with an access token".into(),
         R::LimitsUnavailable => "The limits of all gateways can't be counted now; retry shortly".into(),
         R::FeedStale => "The gateway doesn't know at present who is blocked; retry shortly".into(),
+        R::AuditUnavailable => "What is done can't be recorded for the audit now; retry shortly".into(),
         R::Internal(_) => "The gateway could not judge the request; retry shortly".into(),
     }
 }

@@ -77,6 +77,8 @@ pub enum Refusal {
     LimitsUnavailable,
     /// Nobody knows who is blocked, and the policy says that nothing passes then.
     FeedStale,
+    /// The audit log can't be written, and the route wants it.
+    AuditUnavailable,
     /// Our own fault.
     Internal(Fault),
 }

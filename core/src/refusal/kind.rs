@@ -122,6 +122,7 @@ kinds! {
     KeyPending: 503 error "key_pending", "temporarily_unavailable" -32603, None retries counts;
     LimitsUnavailable: 503 error "limits_unavailable", "temporarily_unavailable" -32603, None retries;
     FeedStale: 503 error "feed_stale", "temporarily_unavailable" -32603, None retries;
+    AuditUnavailable: 503 error "audit_unavailable", "audit_unavailable" -32603, None retries;
     NoRoom: 503 error "no_room", "temporarily_unavailable" -32603, None retries;
     SharedTable: 503 error "fault_shared_table", "internal_error" -32603, None retries;
     Verifier: 500 error "fault_verifier", "internal_error" -32603, None;

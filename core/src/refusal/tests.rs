@@ -80,6 +80,7 @@ fn every() -> Vec<Refusal> {
         Refusal::KeyPending(2),
         Refusal::LimitsUnavailable,
         Refusal::FeedStale,
+        Refusal::AuditUnavailable,
         Refusal::NoRoom,
         Refusal::Slow,
         Refusal::Internal(Fault::SharedTable),

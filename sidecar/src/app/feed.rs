@@ -39,7 +39,7 @@ pub async fn feed(
     // Whoever can't say what it has gets all.
     let Known { after, epoch } = known.map(|Query(known)| known).unwrap_or_default();
     match feed.ledger.feed(after, epoch).await {
-        Ok(page) => Reply::ok(page.json()),
+        Ok(page) => Reply::ok(page.json(feed.ledger.is_audited())),
         Err(reason) => Reply::with(StatusCode::SERVICE_UNAVAILABLE, json!({ "ok": false, "reason": reason })),
     }
 }

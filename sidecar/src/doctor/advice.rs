@@ -67,6 +67,7 @@ pub fn advice(reason: &str, auth0: bool) -> &'static str {
         "body_timeout" => "the client, whose body takes too long to come, or body_timeout in the policy",
         "blocked" => "who blocked the caller, and why: gatewaystack blocks",
         "feed_stale" => "whether the sidecar answers; feed.on_stale says what holds until then",
+        "audit_unavailable" => "the sidecar's /ready and its log: why the audit log can't be written",
         "limits_unavailable" => "the way from the gateway to the rate limit service (rate_limit_service)",
         "rate_limited" | "address_limited" => "nothing: wait",
         _ => "nothing at the identity provider: please report this",

@@ -77,9 +77,14 @@ pub fn page(db: &mut Connection, after: i64, epoch: &str) -> rusqlite::Result<Pa
 }
 
 impl Page {
-    /// As the filter reads it.
-    pub fn json(&self) -> Value {
+    /// As the filter reads it; `audited`: whether the audit log can be written, where there is one.
+    pub fn json(&self, audited: Option<bool>) -> Value {
         let Self { epoch, version, reset, more, changes } = self;
-        json!({ "epoch": epoch, "version": version, "reset": reset, "more": more, "changes": changes })
+        let mut page =
+            json!({ "epoch": epoch, "version": version, "reset": reset, "more": more, "changes": changes });
+        if let (Value::Object(page), Some(audited)) = (&mut page, audited) {
+            page.insert("audit".to_owned(), json!(audited));
+        }
+        page
     }
 }

@@ -240,6 +240,13 @@ impl Ledger {
         }
     }
 
+    /// Whether what comes now gets into the audit log, as far as is known; `None`: there is none.
+    pub fn is_audited(&self) -> Option<bool> {
+        self.audited.as_ref()?;
+        let Standing { trouble, audit_trouble, .. } = self.standing();
+        Some(trouble.is_none() && audit_trouble.is_none())
+    }
+
     /// Whether records and blocks can be written: the last ones could be, and so can a note.
     ///
     /// # Errors

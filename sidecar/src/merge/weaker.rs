@@ -70,6 +70,7 @@ fn asks_less(route: &Route, other: &Route) -> Vec<&'static str> {
         ("audience", other.audience_strict && !route.audience_strict),
         ("audiences", !subset(&route.audiences, &other.audiences)),
         ("users_only", other.users_only && !route.users_only),
+        ("audit", other.audit_required && !route.audit_required),
         ("upgrade", route.upgrade_websocket && !other.upgrade_websocket),
         ("forward_authorization", route.forward_authorization && !other.forward_authorization),
         (

@@ -127,6 +127,7 @@ fn has_no_rules(route: &Route, at: usize, errors: &mut Errors) {
         && route.issuers.is_none()
         && route.audiences.is_empty()
         && !route.users_only
+        && !route.audit_required
         && route.mcp.is_none()
         && route.response_filter.is_none();
     if !is_plain {
@@ -148,6 +149,7 @@ fn have_same_rules(a: &Route, b: &Route, limits: &[RateLimit]) -> bool {
         && a.audiences == b.audiences
         && a.audience_strict == b.audience_strict
         && a.users_only == b.users_only
+        && a.audit_required == b.audit_required
         && a.mode == b.mode
         && a.forward_authorization == b.forward_authorization
         && a.response_filter == b.response_filter

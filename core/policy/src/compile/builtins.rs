@@ -118,6 +118,7 @@ fn route(
         users_only: false,
         scopes: ScopeRule { all: scopes.to_vec(), any: Vec::new() },
         forward_authorization: false,
+        audit_required: false,
         mode,
         upgrade_websocket: false,
         builtin: Some(kind),

@@ -59,6 +59,13 @@ pub fn audit(raw: &RawPolicy, errors: &mut Errors) -> Option<Audit> {
     if is_on && !raw.ledger.as_ref().and_then(|ledger| ledger.on).unwrap_or(false) {
         errors.push("audit.log", "needs `ledger.on`: what opens a leaf is in the ledger");
     }
+    let has_feed = raw.feed.as_ref().is_some_and(|feed| feed.cluster.is_some());
+    if section.required == Some(true) && !is_on && !has_feed {
+        errors.push(
+            "audit.required",
+            "needs `audit.log`, or in a mesh `feed.cluster`: else nothing would pass",
+        );
+    }
     is_on.then(|| Audit {
         checkpoint_ms: checkpoint.unwrap_or(1_000),
         keep_ms: keep.unwrap_or(400 * DAY_MS),

@@ -67,6 +67,7 @@ impl Around<'_> {
             users_only: raw.users_only.unwrap_or(false),
             scopes,
             forward_authorization: raw.forward_authorization.unwrap_or(false),
+            audit_required: self.audit_required(raw, access, &path, errors),
             mode: raw.mode.map_or(self.mode, |m| common::mode(Some(m))),
             upgrade_websocket: upgrade(raw, &path, errors),
             builtin: None,
@@ -81,6 +82,25 @@ impl Around<'_> {
             pattern,
             name,
         }
+    }
+
+    fn audit_required(&self, raw: &RawRoute, access: Access, path: &str, errors: &mut Errors) -> bool {
+        let own = raw.audit.as_ref().and_then(|audit| audit.required);
+        let all = self.raw.audit.as_ref().and_then(|audit| audit.required).unwrap_or(false);
+        if own == Some(true) && access == Access::Public {
+            errors.push(format!("{path}.audit.required"), "belongs to a route that needs a token");
+        }
+        let is_required = own.unwrap_or(all) && access == Access::Token;
+        let section = |on: Option<bool>| on.unwrap_or(false);
+        let has_feed = section(self.raw.ledger.as_ref().and_then(|ledger| ledger.on))
+            || self.raw.feed.as_ref().is_some_and(|feed| feed.cluster.is_some());
+        if own == Some(true) && !has_feed {
+            errors.push(
+                format!("{path}.audit.required"),
+                "needs `ledger.on`, or in a mesh `feed.cluster`: the ledger says whether its log can be written",
+            );
+        }
+        is_required
     }
 
     fn pattern(&self, raw: &RawRoute, path: &str, errors: &mut Errors) -> (Pattern, String) {

@@ -50,10 +50,20 @@ raw! {
         aliases: RawAliases = filter("strict").means("an error where it matters"),
         /// Time to an answer's headers; `0`: none.
         timeout: RawDuration = own("30s").within(bounds::TIMEOUT_MS).means("the policy's"),
+        /// Whether its requests need an audit log that can be written.
+        audit: RawRouteAudit = filter("{ required: true }").means("the policy's `audit.required`"),
         /// Cuts answers down to the caller's own elements.
         response_filter: RawResponseFilter = filter("{ items: /notes, owner: /owner }"),
         /// Makes it an MCP route.
         mcp: RawMcp = filter("{ tools: { whoami: [] } }"),
+    }
+}
+
+raw! {
+    /// `routes[].audit`
+    RawRouteAudit at "routes[].audit" {
+        /// While nothing can be added to the audit log, its requests get 503.
+        required: bool = filter("true").means("the policy's `audit.required`"),
     }
 }
 

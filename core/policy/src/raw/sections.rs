@@ -69,6 +69,8 @@ raw! {
         address: RawAuditAddress = filter("network").is("none"),
         /// Where the records go: a file in the sidecar's folder, Envoy's standard output, or both.
         to: Vec<RawRecords> = own("[file, stdout]").count(bounds::SOME).is("[file]"),
+        /// While nothing can be added to the audit log, routes that need a token answer 503.
+        required: bool = filter("true").is("false"),
         /// Whether there is an audit log next to the ledger, which a stranger can check ([how](audit.md)).
         log: bool = own("true").is("false"),
         /// How often it is signed.

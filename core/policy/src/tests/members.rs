@@ -86,6 +86,8 @@ fn a_malformed_member_names_itself() {
         ("/audit/to", "audit.to", json!("stdout")),
         ("/audit/to", "audit.to[1]", json!(["file", "syslog"])),
         ("/audit/log", "audit.log", json!(true)),
+        ("/audit/required", "audit.required", json!(true)),
+        ("/routes/0/audit", "routes[0].audit.required", json!({ "required": true })),
         ("/audit/checkpoint", "audit.checkpoint", json!("99ms")),
         ("/audit/checkpoint", "audit.checkpoint", json!("2h")),
         ("/audit/keep", "audit.keep", json!("10s")),
@@ -319,6 +321,34 @@ fn an_audit_log_is_signed_each_second_and_kept_for_400_days() {
     let audit = read(&policy).unwrap();
     assert_eq!((audit.checkpoint_ms, audit.keep_ms), (60_000, 3_650 * 86_400_000));
     assert_eq!(audit.witnesses, ["https://w.example/a"]);
+}
+
+#[test]
+fn the_audit_log_is_required_where_the_policy_or_a_route_says_so() {
+    for (all, own, access, is_required) in [
+        (false, None, "token", false),
+        (true, None, "token", true),
+        (true, Some(false), "token", false),
+        (false, Some(true), "token", true),
+        (true, None, "public", false),
+    ] {
+        let mut policy = good();
+        policy["ledger"] = json!({ "on": true });
+        policy["audit"] = json!({ "log": true, "required": all });
+        policy["routes"] = json!([{ "path": "/x", "access": access }]);
+        if let Some(own) = own {
+            policy["routes"][0]["audit"] = json!({ "required": own });
+        }
+        let policy = load(Some(policy.to_string().as_bytes()), None).unwrap();
+        let route = policy.routes.iter().find(|route| route.name == "/x").unwrap();
+        assert_eq!(route.audit_required, is_required, "{all} {own:?} {access}");
+        assert!(policy.routes.iter().all(|route| route.builtin.is_none() || !route.audit_required));
+    }
+    let mut policy = good();
+    policy["ledger"] = json!({ "on": true });
+    policy["routes"] = json!([{ "path": "/x", "access": "public", "audit": { "required": true } }]);
+    let errors = load(Some(policy.to_string().as_bytes()), None).unwrap_err();
+    assert_eq!(errors[0].path, "routes[0].audit.required");
 }
 
 #[test]

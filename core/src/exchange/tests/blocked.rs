@@ -316,3 +316,37 @@ fn a_revoked_token_reaches_no_tool_and_the_error_has_the_calls_id() {
         }
     }
 }
+
+/// What couldn't be proved later doesn't happen, where the policy wants that.
+#[test]
+fn nothing_passes_while_the_audit_log_cannot_be_written_where_it_is_required() {
+    let policy = json!({
+        "feed": {"cluster": "sidecar"},
+        "routes": [
+            {"path": "/open", "access": "public"},
+            {"path": "/free"},
+            {"path": "/x", "audit": {"required": true}},
+        ],
+        "rate_limits": [{"by": "user", "max": 1, "window": "60s"}],
+    });
+    let bearer = format!("Bearer {}", token().mint());
+    let headers = [("authorization", bearer.as_str())];
+    let mut gate = gate(policy);
+    let known =
+        |gate: &Gate, audited_at: u64| Feed { fetched_at: gate.now_ms, audited_at, ..Feed::default() };
+    // It says that it can't; it has said nothing for long; it never said anything.
+    for audited_at in [0, gate.now_ms - 30_001] {
+        gate.feed = known(&gate, audited_at);
+        let got = gate.send("GET", "/x", &headers);
+        assert_eq!((got.status(), got.body()["error"].clone()), (503, json!("audit_unavailable")));
+        assert_eq!(got.header("retry-after").unwrap(), "1");
+        assert_eq!(gate.record["reason"], "audit_unavailable");
+        assert_eq!(gate.send("GET", "/open", &[]).status(), 200);
+        assert_eq!(gate.send("GET", "/x", &[]).status(), 401, "who has no token is told that first");
+    }
+    // Nothing of it was counted.
+    gate.feed = known(&gate, gate.now_ms - 30_000);
+    assert_eq!(gate.send("GET", "/x", &headers).status(), 200);
+    gate.feed = known(&gate, 0);
+    assert_eq!(gate.send("GET", "/free", &headers).status(), 429, "others don't need it");
+}

@@ -119,7 +119,7 @@ fn read_all(desk: &mut Desk) -> (usize, usize) {
     loop {
         let page = page(&mut desk.db, after, &epoch).unwrap();
         pages += 1;
-        assert!(page.changes.len() <= 2_000 && page.json().to_string().len() < 300_000 && pages < 100);
+        assert!(page.changes.len() <= 2_000 && page.json(None).to_string().len() < 300_000 && pages < 100);
         blocks = if page.reset { 0 } else { blocks };
         blocks += page.changes.iter().filter(|change| change.get("block").is_some()).count();
         (epoch, after) = (page.epoch, page.version);
