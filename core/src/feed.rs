@@ -152,25 +152,40 @@ impl Feed {
 
     /// Tokens are, up to the second in which the last of them may have been issued.
     fn is_revoked(&self, secret: Secret, principal: &Principal) -> bool {
-        let Some(name) = principal.subject().filter(|_| self.blocks.has_any(Kind::Revoked)) else {
+        if !self.blocks.has_any(Kind::Revoked) {
             return false;
+        }
+        let revoked = |(kind, key): &(Kind, Key)| {
+            if *kind == Kind::Revoked { self.blocks.revoked_until(*key) } else { None }
         };
-        let until = self.blocks.revoked_until(key(secret, Kind::Revoked, name.as_bytes()));
+        let until = names(secret, principal).iter().find_map(revoked);
         until.is_some_and(|until_s| principal.issued() < f64::from(until_s) + 1.0)
     }
 
     fn is_blocked(&self, secret: Secret, now_ms: u64, principal: &Principal) -> bool {
-        let is = |kind: Kind, value: Option<&str>| {
-            let Some(value) = value.filter(|_| self.blocks.has_any(kind)) else { return false };
-            self.blocks.has(key(secret, kind, value.as_bytes()), now_ms)
-        };
-        is(Kind::User, Some(principal.user()))
-            || is(Kind::Disabled, principal.subject())
-            || is(Kind::Tenant, principal.tenant())
-            || is(Kind::Client, principal.client())
-            || is(Kind::Token, principal.token_id())
-            || is(Kind::Token, principal.token_digest())
+        names(secret, principal).iter().any(|(kind, key)| {
+            *kind != Kind::Revoked && self.blocks.has_any(*kind) && self.blocks.has(*key, now_ms)
+        })
     }
+}
+
+/// What a caller may be blocked by. It is hashed once for as long as the caller is remembered: by one secret,
+/// for the gateway has one.
+fn names(secret: Secret, principal: &Principal) -> &[(Kind, Key)] {
+    principal.names(|| {
+        let name = |kind: Kind, value: &str| (kind, key(secret, kind, value.as_bytes()));
+        let some = |kind: Kind, value: Option<&str>| value.map(|value| name(kind, value));
+        let all = [
+            some(Kind::User, Some(principal.user())),
+            some(Kind::Disabled, principal.subject()),
+            some(Kind::Tenant, principal.tenant()),
+            some(Kind::Client, principal.client()),
+            some(Kind::Token, principal.token_id()),
+            some(Kind::Token, principal.token_digest()),
+            some(Kind::Revoked, principal.subject()),
+        ];
+        all.into_iter().flatten().collect()
+    })
 }
 
 /// What a session may be blocked by: its id, and what records show of it.

@@ -3,6 +3,7 @@
 //! of [`Attributes`], read in `jwt/claims.rs`.
 
 use crate::config::policy::IssuerId;
+use crate::feed::blocks::{Key, Kind};
 use crate::jwt::signature::Proof;
 use gatewaystack_text::scopes::Scopes;
 use sha2::{Digest as _, Sha256};
@@ -54,12 +55,19 @@ pub struct Principal {
     attributes: Attributes,
     /// What a block of the token itself names, once somebody has asked.
     token_digest: OnceLock<String>,
+    /// What it may be blocked by, once somebody has asked.
+    names: OnceLock<Box<[(Kind, Key)]>>,
 }
 
 impl Principal {
     /// The only way to have one: a [`Proof`] comes out of a signature's verification alone.
     pub fn proven(attributes: Attributes, _proof: Proof) -> Self {
-        Self { attributes, token_digest: OnceLock::new() }
+        Self { attributes, token_digest: OnceLock::new(), names: OnceLock::new() }
+    }
+
+    /// What it may be blocked by, as `make` says when it is first asked for.
+    pub fn names(&self, make: impl FnOnce() -> Box<[(Kind, Key)]>) -> &[(Kind, Key)] {
+        self.names.get_or_init(make)
     }
 
     /// The issuer.

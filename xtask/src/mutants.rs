@@ -34,13 +34,15 @@ const TOOL: CargoTool<'static> =
 
 /// What decides, below `core/src`: files, and folders with all that is in them. cargo-mutants leaves tests
 /// alone.
-const DECIDING: [&str; 18] = [
+const DECIDING: [&str; 20] = [
     "response",
     "authenticate.rs",
     "authorize.rs",
     "credential.rs",
     "evaluation.rs",
     "cors.rs",
+    "feed.rs",
+    "feed",
     "exchange.rs",
     "exchange",
     "identity.rs",

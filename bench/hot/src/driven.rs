@@ -9,6 +9,7 @@ use gatewaystack_driver::gateway::Gateway;
 use gatewaystack_driver::stream::Stream;
 use gatewaystack_driver::view::{Body, Map, View};
 use gatewaystack_driver::worker::{Worker, WorkerCommand, WorkerEvent};
+use serde_json::json;
 use std::hint::black_box;
 use std::io;
 use std::net::{IpAddr, Ipv4Addr};
@@ -35,9 +36,9 @@ impl View for Shown {
     }
 }
 
-/// `count` requests with these headers.
-pub fn run(headers: &Headers, now_ms: u64, count: u32) -> io::Result<()> {
-    let mut worker = worker(now_ms)?;
+/// `count` requests with these headers, while so many others are blocked.
+pub fn run(headers: &Headers, now_ms: u64, count: u32, blocks: usize) -> io::Result<()> {
+    let mut worker = worker(now_ms, blocks)?;
     let view = Shown(now_ms);
     for id in 0..count {
         let mut stream = Stream::new(id);
@@ -60,23 +61,49 @@ pub fn run(headers: &Headers, now_ms: u64, count: u32) -> io::Result<()> {
     Ok(())
 }
 
-/// A worker that has its issuer's keys.
-fn worker(now_ms: u64) -> io::Result<Worker> {
+/// Blocks in one answer of the sidecar.
+const PAGE: usize = 2_000;
+
+/// An answer of the sidecar behind `after`: the blocks that follow, of each kind in turn.
+fn page(after: usize, blocks: usize) -> Vec<u8> {
+    const KINDS: [&str; 5] = ["user", "tenant", "client", "token", "session"];
+    let upto = (after + PAGE).min(blocks);
+    let kind = |at: usize| KINDS.get(at % KINDS.len()).copied().unwrap_or_default();
+    let changes: Vec<_> =
+        (after..upto).map(|at| json!({"block": [kind(at), format!("auth0|{at:010}"), 0]})).collect();
+    json!({ "epoch": "0123456789abcdef", "version": upto, "reset": after == 0, "more": upto < blocks, "changes": changes })
+        .to_string()
+        .into_bytes()
+}
+
+/// A worker that has its issuer's keys, and knows who is blocked.
+fn worker(now_ms: u64, blocks: usize) -> io::Result<Worker> {
     let table = Box::<MemoryTable>::default();
-    let json = policy().to_string();
+    let mut policy = policy();
+    if blocks > 0 {
+        policy["feed"] = json!({"cluster": "sidecar"});
+    }
+    let json = policy.to_string();
     let gateway = Gateway::load(json.as_bytes(), Vec::new(), table, Box::new(Agrees), [7; 16]);
     let mut gateway = gateway.map_err(io::Error::other)?;
     // It agrees to everything, and so doesn't pass the known-answer test.
     gateway.verifier = Box::new(Agrees);
     let mut worker = Worker::new(Arc::new(gateway), 1);
-    for command in worker.on(WorkerEvent::Poll, Some(now_ms)) {
-        if let WorkerCommand::Fetch { fetch, .. } = command {
-            worker.on(WorkerEvent::Sent(fetch, Some(1)), Some(now_ms));
-            let headers = Headers::of(&[(b":status", b"200")]);
-            let body = key_set().to_string().into_bytes();
-            worker.on(WorkerEvent::Fetched { token: 1, headers, body }, Some(now_ms));
-            worker.on(WorkerEvent::Poll, Some(now_ms));
-        }
+    let (mut token, mut after) = (0, 0);
+    let mut commands = worker.on(WorkerEvent::Poll, Some(now_ms));
+    while let Some(command) = commands.pop() {
+        let WorkerCommand::Fetch { fetch, cluster, .. } = command else { continue };
+        token += 1;
+        worker.on(WorkerEvent::Sent(fetch, Some(token)), Some(now_ms));
+        let headers = Headers::of(&[(b":status", b"200")]);
+        let body =
+            if cluster == "sidecar" { page(after, blocks) } else { key_set().to_string().into_bytes() };
+        after += if cluster == "sidecar" { PAGE } else { 0 };
+        commands.extend(worker.on(WorkerEvent::Fetched { token, headers, body }, Some(now_ms)));
+        commands.extend(worker.on(WorkerEvent::Poll, Some(now_ms)));
+    }
+    if after < blocks {
+        return Err(io::Error::other(format!("{after} of {blocks} blocks were asked for")));
     }
     Ok(worker)
 }

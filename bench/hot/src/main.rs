@@ -31,6 +31,9 @@ use std::{env, io};
 const ISSUER: &str = "https://idp.example/";
 const AUDIENCE: &str = "https://gateway.example.com/api";
 
+/// As many as there may be.
+const BLOCKS: usize = 100_000;
+
 /// What is done `count` times.
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum Case {
@@ -42,6 +45,8 @@ enum Case {
     McpCall,
     /// A request with a known token and its answer through the driver, from its headers to its end.
     WholeRequest,
+    /// The same while 100,000 callers are blocked, of all kinds.
+    ManyBlocked,
 }
 
 /// Signatures are Envoy's work, not the core's.
@@ -149,15 +154,18 @@ fn run(name: &str, count: u32) -> io::Result<()> {
         "new_token" => Case::NewToken,
         "mcp_call" => Case::McpCall,
         "whole_request" => Case::WholeRequest,
-        _ => return Err(io::Error::other("known_token, new_token, mcp_call or whole_request")),
+        "many_blocked" => Case::ManyBlocked,
+        _ => return Err(io::Error::other("known_token, new_token, mcp_call, whole_request or many_blocked")),
     };
     let now = SystemTime::now().duration_since(UNIX_EPOCH).map_err(io::Error::other)?;
     let token = format!("Bearer {}", token(now.as_secs()));
     let now_ms = u64::try_from(now.as_millis()).map_err(io::Error::other)?;
     let mut gateway = Gateway::new(now_ms)?;
     let headers = headers(case, &token);
-    if case == Case::WholeRequest {
-        return driven::run(&headers, now_ms, count);
+    match case {
+        Case::WholeRequest => return driven::run(&headers, now_ms, count, 0),
+        Case::ManyBlocked => return driven::run(&headers, now_ms, count, BLOCKS),
+        _ => {}
     }
     for _ in 0..count {
         if case == Case::NewToken {

@@ -12,7 +12,7 @@ use super::verify::{self, Also};
 use crate::clock::{now_ms, rfc3339};
 use crate::ledger::erase::{Erasing, what_is_left};
 use crate::ledger::leaves::{self, Event};
-use crate::ledger::operate::{Trouble, existing, say, system_user};
+use crate::ledger::operate::{Trouble, existing, look, say, system_user};
 use crate::ledger::{Use, sealed};
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
@@ -159,7 +159,7 @@ impl Progress {
 /// # Errors
 /// There is none of it, or no checkpoint covers it yet.
 pub fn prove(policy: &Policy, request_id: &str, opens: bool) -> Result<(), Trouble> {
-    let db = existing(policy, Use::Search)?;
+    let mut db = existing(policy, Use::Search)?;
     let (_, mut store, note, checkpoint) = log::newest(folder(policy)).map_err(Trouble::Other)?;
     let found =
         sealed::by_request(&db, request_id).map_err(|e| Trouble::Other(format!("the ledger: {e}")))?;
@@ -182,6 +182,7 @@ pub fn prove(policy: &Policy, request_id: &str, opens: bool) -> Result<(), Troub
         let Some(found) = found else {
             return Err(Trouble::Other("what opens this leaf isn't in the ledger any more: it was erased, or is older than `ledger.keep`".to_owned()));
         };
+        look(policy, &mut db, &json!({ "by": system_user(), "request_id": request_id }));
         text.push_str(&format!("{}\n", proof::opening(&found.salt, &found.text)));
     }
     say(&text)

@@ -14,6 +14,9 @@ use std::fs::{File, OpenOptions};
 use std::io::{BufRead as _, BufReader, Read as _, Seek as _, SeekFrom, Write as _};
 use std::path::Path;
 
+/// A name with its quotes that is no longer than this is looked for with them.
+const SHORT: usize = 7;
+
 /// What was asked.
 pub struct Erasing {
     id: i64,
@@ -128,8 +131,10 @@ fn erase(
             tx.execute("UPDATE source SET head = ?1 WHERE name = ?2", params![place, FILE])?;
         }
         let records = tx.execute("DELETE FROM record WHERE sub = ?1 OR actor = ?1", [subject])?;
+        // Also where it is a part of what somebody looked for; a short one is a part of too much.
         let name = serde_json::to_string(subject).unwrap_or_default();
-        tx.execute("DELETE FROM opening WHERE instr(value, ?1) > 0", [name])?;
+        let part = if name.len() > SHORT { name.trim_matches('"') } else { &name };
+        tx.execute("DELETE FROM opening WHERE instr(value, ?1) > 0", [part])?;
         // Who has a lifted block in mind is told all of them anew. What an issuer has revoked is forgotten,
         // too.
         let named = "DELETE FROM block WHERE kind IN ('user', 'disabled', 'revoked') AND value = ?1";

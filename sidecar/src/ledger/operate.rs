@@ -79,28 +79,36 @@ pub fn tail(policy: &Policy, wanted: &Wanted) -> Result<(), Trouble> {
     if out.is_over { Ok(()) } else { done.map_err(Trouble::Other) }
 }
 
-impl Wanted {
-    /// That somebody has looked, and for what.
-    fn is_seen(&self, db: &mut Connection) -> rusqlite::Result<()> {
-        let tx = db.transaction_with_behavior(TransactionBehavior::Immediate)?;
-        let sealed = json!({ "by": system_user(), "where": self.condition, "since_ms": self.since_ms, "follows": self.follows });
-        let offset = now_ms();
-        append(&tx, Event { kind: Kind::Look, offset, shown: json!({}), sealed: Some(&sealed) }, now_ms())?;
-        tx.commit()
+/// That somebody has looked, and for what. One who looks while nothing can be written has the more reason to
+/// look.
+pub(crate) fn look(policy: &Policy, db: &mut Connection, sealed: &serde_json::Value) {
+    if !has_log(policy) {
+        return;
     }
+    let now_ms = now_ms();
+    let mut append = || {
+        let tx = db.transaction_with_behavior(TransactionBehavior::Immediate)?;
+        let event = Event { kind: Kind::Look, offset: now_ms, shown: json!({}), sealed: Some(sealed) };
+        append(&tx, event, now_ms)?;
+        tx.commit()
+    };
+    let done: rusqlite::Result<()> = append();
+    if let Err(error) = done {
+        eprintln!("the audit log doesn't know of this look: {error}");
+    }
+}
 
+impl Wanted {
     /// The ledger, what is looked for there, and the form in which it is told.
     fn begun(&self, policy: &Policy) -> Result<(Connection, Search, Form), Trouble> {
         let condition = self.condition.as_deref().map(super::condition::read).transpose();
         let condition = condition.map_err(Trouble::Use)?;
         let mut db = existing(policy, Use::Search)?;
         super::condition::prepare(&db).map_err(disk)?;
-        // One who looks while nothing can be written has the more reason to look.
-        if has_log(policy)
-            && let Err(error) = self.is_seen(&mut db)
-        {
-            eprintln!("the audit log doesn't know of this look: {error}");
-        }
+        let sealed = json!({
+            "by": system_user(), "where": self.condition, "since_ms": self.since_ms, "follows": self.follows
+        });
+        look(policy, &mut db, &sealed);
         let since_us = self.since_ms.map(|ms| now_ms().saturating_sub(ms).saturating_mul(1_000));
         let form = if self.json { Form::Json } else { Form::People };
         Ok((db, Search { since_us, condition, limit: self.limit }, form))

@@ -154,6 +154,8 @@ impl Ledger {
     pub fn audited(self, audited: Option<Audited>) -> Self {
         if audited.is_none() {
             self.writer().end_log();
+            // What begins again says so: there is a time without leaves before it.
+            self.inner.has_begun.store(false, Ordering::Relaxed);
             self.stands(|standing| (standing.audit, standing.audit_trouble) = (None, None));
         }
         Self { audited: audited.map(Arc::new), ..self }

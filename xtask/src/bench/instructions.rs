@@ -15,7 +15,7 @@ use crate::{
     workspace::Workspace,
 };
 
-const CASES: [&str; 4] = ["known_token", "new_token", "mcp_call", "whole_request"];
+const CASES: [&str; 5] = ["known_token", "new_token", "mcp_call", "whole_request", "many_blocked"];
 /// The difference of these runs leaves out what starting costs.
 const COUNTS: [u64; 2] = [100, 600];
 /// Growth of more than a twentieth, 5 %, fails.
