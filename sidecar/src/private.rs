@@ -12,7 +12,26 @@ pub fn folder(folder: &Path) -> std::io::Result<()> {
     builder.recursive(true);
     #[cfg(unix)]
     std::os::unix::fs::DirBuilderExt::mode(&mut builder, 0o700);
-    builder.create(folder)
+    let new: Vec<&Path> = folder.ancestors().take_while(|folder| !folder.exists()).collect();
+    builder.create(folder)?;
+    // The outermost first.
+    new.into_iter().rev().try_for_each(adopt)
+}
+
+/// Gives what root has made to the owner of the folder around it: an operator's command as root must not take
+/// from the sidecar what is the sidecar's.
+#[cfg(target_os = "linux")]
+fn adopt(path: &Path) -> std::io::Result<()> {
+    use std::os::unix::fs::MetadataExt as _;
+    let Some(around) = path.parent().filter(|_| rustix::process::geteuid().is_root()) else { return Ok(()) };
+    let around = if around.as_os_str().is_empty() { Path::new(".") } else { around };
+    let owner = std::fs::metadata(around)?;
+    std::os::unix::fs::chown(path, Some(owner.uid()), Some(owner.gid()))
+}
+
+#[cfg(not(target_os = "linux"))]
+fn adopt(_: &Path) -> std::io::Result<()> {
+    Ok(())
 }
 
 /// Opens a file for writing, and makes it where absent. SQLite gives its side files the same mode.
@@ -20,11 +39,16 @@ pub fn folder(folder: &Path) -> std::io::Result<()> {
 /// # Errors
 /// The system's.
 pub fn file(file: &Path) -> std::io::Result<File> {
+    let is_new = !file.exists();
     let mut options = OpenOptions::new();
     options.create(true).truncate(false).write(true);
     #[cfg(unix)]
     std::os::unix::fs::OpenOptionsExt::mode(&mut options, 0o600);
-    options.open(file)
+    let opened = options.open(file)?;
+    if is_new {
+        adopt(file)?;
+    }
+    Ok(opened)
 }
 
 /// Makes a file of a database where it is absent. One that is there isn't touched: a process that closes a

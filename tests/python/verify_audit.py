@@ -202,7 +202,9 @@ def verify(root, vkey, old=None, change=None):
             raise Misfit(f"{path}: nothing leads to it")
     if old is not None:
         old_size, old_root = checkpoint(old, vkey)
-        if first == 0:
+        if first > 0:
+            raise Misfit("the beginning isn't kept: whether it continues the old checkpoint isn't checked here")
+        else:
             leaves = []
             for index in range((old_size + 255) // 256):
                 width = min(256, size - index * 256)

@@ -80,8 +80,8 @@ fn page(after: usize, blocks: usize) -> Vec<u8> {
 fn worker(now_ms: u64, blocks: usize) -> io::Result<Worker> {
     let table = Box::<MemoryTable>::default();
     let mut policy = policy();
-    if blocks > 0 {
-        policy["feed"] = json!({"cluster": "sidecar"});
+    if let Some(members) = policy.as_object_mut().filter(|_| blocks > 0) {
+        members.insert("feed".to_owned(), json!({"cluster": "sidecar"}));
     }
     let json = policy.to_string();
     let gateway = Gateway::load(json.as_bytes(), Vec::new(), table, Box::new(Agrees), [7; 16]);

@@ -60,14 +60,27 @@ pub fn commitment(salt: &Salt, text: &str) -> Hash {
     Sha256::new().chain_update(salt).chain_update(canonical(text)).finalize().into()
 }
 
-/// The canonical JSON of a text; of one that is no I-JSON, that of the text as a string.
+/// The canonical JSON of a text; of one that is no I-JSON (RFC 7493), that of the text as a string.
 pub fn canonical(text: &str) -> Vec<u8> {
     serde_json_canonicalizer::to_vec(&value(text)).unwrap_or_default()
 }
 
 /// What a text is a commitment to.
 pub fn value(text: &str) -> Value {
-    serde_json::from_str(text).unwrap_or_else(|_| Value::String(text.to_owned()))
+    let read: Option<Value> = serde_json::from_str(text).ok();
+    read.filter(is_exact).unwrap_or_else(|| Value::String(text.to_owned()))
+}
+
+/// Whether all whole numbers are ones that canonical JSON tells apart.
+fn is_exact(value: &Value) -> bool {
+    const MOST: u64 = 1 << 53;
+    match value {
+        Value::Number(number) if number.is_f64() => number.as_f64().is_some_and(|n| n.abs() < MOST as f64),
+        Value::Number(number) => number.as_i64().is_some_and(|n| n.unsigned_abs() < MOST),
+        Value::Array(items) => items.iter().all(is_exact),
+        Value::Object(members) => members.values().all(is_exact),
+        _ => true,
+    }
 }
 
 /// Where a record stands: the file that it came from, and where its line begins there.
@@ -181,6 +194,10 @@ mod tests {
         );
         let hash = super::hex(&commitment(&[1; 32], text));
         assert_eq!(hash, "570087482801213d3e40e9f9586ee38c7f5a61c2d88bcd50aab6d2e4fdf087a9");
+        // Two numbers that a double doesn't tell apart are bound as they are written.
+        let [one, other] =
+            ["9007199254740993", "9007199254740992"].map(|number| format!("{{\"a\":{number}}}"));
+        assert_ne!(canonical(&one), canonical(&other));
         // Half of a pair is no text: what can be bound is how it was written.
         assert_eq!(canonical("{\"a\":\"\\ud800\"}"), br#""{\"a\":\"\\ud800\"}""#);
     }

@@ -79,6 +79,16 @@ impl Log {
                 folder.display()
             ));
         }
+        if has_checkpoint {
+            let (_, checkpoint) = store.checked(signer.verifier(), &[])?;
+            if checkpoint.size < known {
+                return Err(format!(
+                    "it has {} leaves, and the ledger knows of {known}: {} is older than the ledger; put back the newer one",
+                    checkpoint.size,
+                    folder.display()
+                ));
+            }
+        }
         private::folder(&folder).map_err(|e| format!("{}: {e}", folder.display()))?;
         let mut this = Self {
             data: data.to_owned(),
@@ -196,8 +206,14 @@ impl Log {
     /// # Errors
     /// The disk's.
     pub fn publish(&mut self, cosign: impl FnOnce(&Store, &str, u64) -> String) -> Result<(), String> {
-        for written in self.edge.partial() {
-            self.write(&written)?;
+        // What a checkpoint covers isn't written again: an end in the middle would take it away.
+        let is_covered = |tile: Tile| {
+            let there = self.covered.and_then(|size| Tile::of(tile.level.unwrap_or(0), tile.index, size));
+            there.is_some_and(|there| there.width == tile.width)
+        };
+        let new: Vec<Written> = self.edge.partial().into_iter().filter(|new| !is_covered(new.tile)).collect();
+        for written in &new {
+            self.write(written)?;
         }
         for path in std::mem::take(&mut self.fresh) {
             sync(&path)?;
@@ -220,7 +236,7 @@ impl Log {
             if !around.exists() {
                 private::folder(around).map_err(failed)?;
                 // Those around it may be new, too.
-                let new = around.ancestors().take_while(|folder| *folder != self.data);
+                let new = around.ancestors().take_while(|folder| folder.starts_with(&self.data));
                 self.fresh.extend(new.map(Path::to_owned));
             }
             self.fresh.insert(around.to_owned());

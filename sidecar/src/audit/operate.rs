@@ -2,7 +2,7 @@
 //! standard output, or why not.
 
 use super::hash::hex;
-use super::leaf::{self, Kind};
+use super::leaf::{self, Kind, commitment};
 use super::log;
 use super::note::Verifier;
 use super::proof;
@@ -177,6 +177,7 @@ pub fn prove(policy: &Policy, request_id: &str, opens: bool) -> Result<(), Troub
             "no checkpoint covers this record yet: ask again after `audit.checkpoint`".to_owned(),
         ));
     }
+    is_of(&store.leaf(index, checkpoint.size).map_err(Trouble::Other)?, request_id, found.as_ref())?;
     let mut text = proof::write(&mut store, index, &note, &checkpoint).map_err(Trouble::Other)?;
     if opens {
         let Some(found) = found else {
@@ -186,6 +187,22 @@ pub fn prove(policy: &Policy, request_id: &str, opens: bool) -> Result<(), Troub
         text.push_str(&format!("{}\n", proof::opening(&found.salt, &found.text)));
     }
     say(&text)
+}
+
+/// Whether a leaf is what the ledger says that it is.
+fn is_of(leaf: &[u8], request_id: &str, found: Option<&sealed::Sealed>) -> Result<(), Trouble> {
+    let leaf: serde_json::Value = serde_json::from_slice(leaf).unwrap_or_default();
+    let text = |name: &str| leaf.get(name).and_then(serde_json::Value::as_str).unwrap_or_default().to_owned();
+    let is_its = request_id.starts_with(&text("request_id")) && text("kind") == "record";
+    let is_sealed =
+        found.is_none_or(|found| text("commitment") == hex(&commitment(&found.salt, &found.text)));
+    if is_its && is_sealed {
+        Ok(())
+    } else {
+        Err(Trouble::Other(
+            "the ledger and the audit log don't belong together: its leaf isn't this record's".to_owned(),
+        ))
+    }
 }
 
 /// The last leaf that is about a request, out of all.
@@ -289,7 +306,10 @@ pub fn erase(policy: &Policy, subject: &str) -> Result<(), Trouble> {
             None => {
                 if !is_tried {
                     is_tried = true;
-                    crate::ledger::tail::erase_alone(policy).map_err(Trouble::Other)?;
+                    if let Err(error) = crate::ledger::tail::erase_alone(policy) {
+                        asked.withdraw(&db).map_err(|e| Trouble::Other(format!("the ledger: {e}")))?;
+                        return Err(Trouble::Other(error));
+                    }
                 } else {
                     std::thread::sleep(LOOK);
                 }

@@ -122,6 +122,9 @@ impl Work {
             // What is covered is in the ledger, too, also when the machine stops.
             self.db.execute("UPDATE note SET value = 1 - value WHERE name = 'check'", []).map_err(text)?;
             for (first, entries) in &rows {
+                if *first > log.size() {
+                    return Err(format!("leaf {} is in neither the log nor the ledger", log.size()));
+                }
                 let skip = usize::try_from(log.size().saturating_sub(*first)).unwrap_or(usize::MAX);
                 for entry in leaf::entries(entries).skip(skip) {
                     let (_, entry) =

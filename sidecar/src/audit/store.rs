@@ -64,7 +64,7 @@ impl Store {
     /// It can't be read.
     pub fn read(&self, path: &str) -> Result<Option<Vec<u8>>, String> {
         match &self.place {
-            Place::Folder(folder) => match std::fs::read(folder.join(path)) {
+            Place::Folder(folder) => match read_file(&folder.join(path)) {
                 Ok(bytes) => Ok(Some(bytes)),
                 Err(error) if error.kind() == ErrorKind::NotFound => Ok(None),
                 // A file in the place of a folder.
@@ -187,6 +187,18 @@ impl Tiles for Store {
         self.known.insert(tile, hashes.clone());
         Ok(hashes)
     }
+}
+
+/// A file of a log: no link, no pipe, and not larger than one can be.
+fn read_file(path: &Path) -> std::io::Result<Vec<u8>> {
+    let there = std::fs::symlink_metadata(path)?;
+    if there.is_dir() {
+        return Err(ErrorKind::NotFound.into());
+    }
+    if !there.is_file() || there.len() > BUNDLE_BYTES as u64 {
+        return Err(std::io::Error::other("it is no file of a log"));
+    }
+    std::fs::read(path)
 }
 
 /// The hashes of a tile's bytes, which came from a path.

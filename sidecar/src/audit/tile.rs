@@ -49,7 +49,7 @@ impl Tile {
 
     /// The leaves that it spans end before this one, where it is full.
     pub fn end(&self) -> u64 {
-        (self.index + 1).saturating_mul(span(self.level.unwrap_or(0)).saturating_mul(WIDTH))
+        self.index.saturating_add(1).saturating_mul(span(self.level.unwrap_or(0)).saturating_mul(WIDTH))
     }
 
     /// `tile/0/x001/234.p/5`

@@ -278,7 +278,13 @@ fn strangers(folder: &Path, size: u64, first: u64) -> Result<u64, String> {
     let mut folders = vec![folder.to_owned()];
     while let Some(next) = folders.pop() {
         let failed = |e: std::io::Error| format!("{}: {e}", next.display());
-        for entry in next.read_dir().map_err(failed)? {
+        let entries = match next.read_dir() {
+            Ok(entries) => entries,
+            // Of a tile that has become full meanwhile.
+            Err(error) if error.kind() == std::io::ErrorKind::NotFound => continue,
+            Err(error) => return Err(failed(error)),
+        };
+        for entry in entries {
             let entry = entry.map_err(failed)?;
             let path = entry.path();
             let kind = entry.file_type().map_err(failed)?;

@@ -3,10 +3,11 @@
 //! knows how far the file of records has been read.
 
 use super::database::{self, Use};
-use super::follow::{FILE, Follower, records_file};
+use super::follow::{FILE, Follower, LONGEST, records_file};
 use super::leaves::{self, Event};
+use super::member::{Kind, MEMBERS};
 use super::shared::Ledger;
-use crate::audit::leaf::Kind;
+use crate::audit::leaf;
 use rusqlite::{Connection, OptionalExtension as _, TransactionBehavior, params};
 use serde::{Deserialize, Serialize};
 use serde_json::json;
@@ -122,42 +123,50 @@ fn erase(
     if is_blocked {
         return Ok(Err("this user is blocked, and a block has the name: unblock the user first".to_owned()));
     }
-    // First the file: whatever ends in between is done once more.
-    let place = scrub(ledger.folder(), follower, subject).map_err(|e| format!("the file of records: {e}"))?;
+    let count = "SELECT count(*) FROM record WHERE sub = ?1 OR actor = ?1";
+    let records: u64 = writer.with(|db| db.query_row(count, [subject], |row| row.get(0))).map_err(text)?;
+    if records == 0 {
+        return Ok(Ok(0));
+    }
+    // What the file has of others is in the ledger, also when the machine stops. Then first the file:
+    // whatever ends in between is done once more.
+    writer.settle().map_err(text)?;
+    let head = scrub(ledger.folder(), follower, subject).map_err(|e| format!("the file of records: {e}"))?;
     let has_log = ledger.audit().is_some();
     let erased = writer.with(|db| {
         let tx = db.transaction_with_behavior(TransactionBehavior::Immediate)?;
-        if let Some(place) = &place {
-            tx.execute("UPDATE source SET head = ?1 WHERE name = ?2", params![place, FILE])?;
-        }
-        let records = tx.execute("DELETE FROM record WHERE sub = ?1 OR actor = ?1", [subject])?;
+        tx.execute("UPDATE source SET head = ?1 WHERE name = ?2", params![head, FILE])?;
+        tx.execute("DELETE FROM record WHERE sub = ?1 OR actor = ?1", [subject])?;
         // Also where it is a part of what somebody looked for; a short one is a part of too much.
         let name = serde_json::to_string(subject).unwrap_or_default();
         let part = if name.len() > SHORT { name.trim_matches('"') } else { &name };
         tx.execute("DELETE FROM opening WHERE instr(value, ?1) > 0", [part])?;
+        if name.len() > SHORT {
+            tx.execute("UPDATE block SET why = NULL WHERE instr(why, ?1) > 0", [subject])?;
+        }
         // Who has a lifted block in mind is told all of them anew. What an issuer has revoked is forgotten,
         // too.
         let named = "DELETE FROM block WHERE kind IN ('user', 'disabled', 'revoked') AND value = ?1";
         if tx.execute(named, [subject])? > 0 {
             super::feed::begin_epoch(&tx)?;
         }
-        if has_log && records > 0 {
+        if has_log {
             let (shown, sealed) = (json!({ "records": records }), json!({ "by": by }));
             leaves::append(
                 &tx,
-                Event { kind: Kind::Erasure, offset: now_ms, shown, sealed: Some(&sealed) },
+                Event { kind: leaf::Kind::Erasure, offset: now_ms, shown, sealed: Some(&sealed) },
                 now_ms,
             )?;
         }
         tx.commit()?;
-        Ok(records as u64)
+        Ok(records)
     });
     erased.map(Ok).map_err(text)
 }
 
 /// Writes blanks over those lines of the files that name a subject and have been read; answers the beginning
-/// by which the file is known from now on, where that has changed.
-fn scrub(folder: &Path, follower: &mut Follower, subject: &str) -> std::io::Result<Option<Vec<u8>>> {
+/// by which the file is known from now on.
+fn scrub(folder: &Path, follower: &mut Follower, subject: &str) -> std::io::Result<Vec<u8>> {
     let path = records_file(folder);
     let names = spellings(subject);
     let mut old = path.clone().into_os_string();
@@ -177,18 +186,41 @@ fn scrub(folder: &Path, follower: &mut Follower, subject: &str) -> std::io::Resu
     follower.begin_anew()
 }
 
-/// Writes blanks over lines that have one of these in them, before `end`.
+/// Writes blanks over lines that have one of these in them, before `end`. Where the disk has got a part back
+/// there are zeros, as long as you like.
 fn blank(mut file: File, end: u64, names: &[Vec<u8>]) -> std::io::Result<()> {
     let mut found = Vec::new();
-    let mut reader = BufReader::new(&mut file).take(end);
-    let (mut at, mut line) = (0u64, Vec::new());
-    while reader.read_until(b'\n', &mut line)? > 0 {
-        if names.iter().any(|name| contains(&line, name)) {
-            found.push((at, line.trim_ascii_end().len()));
+    let mut reader = BufReader::with_capacity(1 << 16, &mut file).take(end);
+    // The line so far, where it began, and where we are.
+    let (mut line, mut from, mut at) = (Vec::new(), 0u64, 0u64);
+    loop {
+        let piece = reader.fill_buf()?;
+        if piece.is_empty() {
+            break;
         }
-        at += line.len() as u64;
-        line.clear();
+        let length = memchr::memchr(b'\n', piece).map_or(piece.len(), |newline| newline + 1);
+        let part = piece.get(..length).unwrap_or_default();
+        let zeros = if line.is_empty() { part.iter().take_while(|byte| **byte == 0).count() } else { 0 };
+        if line.is_empty() {
+            from = at + zeros as u64;
+        }
+        // What is longer is no record.
+        let room = LONGEST.saturating_sub(line.len());
+        line.extend(part.iter().skip(zeros).take(room));
+        let is_whole = part.ends_with(b"\n");
+        at += length as u64;
+        reader.consume(length);
+        if is_whole {
+            if names.iter().any(|name| contains(&line, name)) {
+                found.push((from, line.trim_ascii_end().len()));
+            }
+            line.clear();
+        }
     }
+    if names.iter().any(|name| contains(&line, name)) {
+        found.push((from, line.trim_ascii_end().len()));
+    }
+    drop(reader);
     for (at, length) in &found {
         file.seek(SeekFrom::Start(*at))?;
         file.write_all(&vec![b' '; *length])?;
@@ -199,7 +231,10 @@ fn blank(mut file: File, end: u64, names: &[Vec<u8>]) -> std::io::Result<()> {
 /// How a text may stand in a file: as it is, and as JSON has it.
 fn spellings(subject: &str) -> Vec<Vec<u8>> {
     let json = serde_json::to_string(subject).unwrap_or_default();
-    let mut all = vec![subject.as_bytes().to_vec(), json.trim_matches('"').as_bytes().to_vec()];
+    let json = json.trim_matches('"').to_owned();
+    // The filter escapes these two, which few others do.
+    let escaped = json.replace('\u{2028}', "\\u2028").replace('\u{2029}', "\\u2029");
+    let mut all = vec![subject.as_bytes().to_vec(), json.into_bytes(), escaped.into_bytes()];
     all.dedup();
     all
 }
@@ -234,8 +269,11 @@ pub fn what_is_left(folder: &Path, subject: &str) -> Result<Vec<(String, String)
     let database = database::file(folder);
     if has_any(&database, &names)? {
         let db = database::open(folder, Use::Desk)?;
-        db.execute_batch("VACUUM").map_err(|e| format!("the ledger: {e}"))?;
-        cut_journal(&db)?;
+        // Where it is a part of what others did, it stays.
+        if !is_in_rows(&db, subject).map_err(|e| format!("the ledger: {e}"))? {
+            db.execute_batch("VACUUM").map_err(|e| format!("the ledger: {e}"))?;
+            cut_journal(&db)?;
+        }
     }
     let mut left = Vec::new();
     let mut folders = vec![folder.to_owned()];
@@ -247,7 +285,7 @@ pub fn what_is_left(folder: &Path, subject: &str) -> Result<Vec<(String, String)
                 folders.push(path);
             } else if kind.is_file() && has_any(&path, &names)? {
                 let why = match path == database {
-                    true => "records of others have the name in them, in a path for instance",
+                    true => "records of others have the name in them, or what operators wrote",
                     false => "the name is in it",
                 };
                 left.push((path.display().to_string(), why.to_owned()));
@@ -255,6 +293,21 @@ pub fn what_is_left(folder: &Path, subject: &str) -> Result<Vec<(String, String)
         }
     }
     Ok(left)
+}
+
+/// Whether what others did, or what operators wrote, has the name in it.
+fn is_in_rows(db: &Connection, subject: &str) -> rusqlite::Result<bool> {
+    let has = |table: &str, columns: &[String]| -> rusqlite::Result<bool> {
+        let any: Vec<String> = columns.iter().map(|column| format!("instr({column}, ?1) > 0")).collect();
+        let sql = format!("SELECT EXISTS (SELECT 1 FROM {table} WHERE {})", any.join(" OR "));
+        db.query_row(&sql, [subject], |row| row.get(0))
+    };
+    let texts = MEMBERS.iter().filter(|member| member.kind == Kind::Text);
+    let columns: Vec<String> =
+        texts.map(|member| format!("\"{}\"", member.name)).chain(["more".to_owned()]).collect();
+    Ok(has("record", &columns)?
+        || has("opening", &["value".to_owned()])?
+        || has("block", &["value".to_owned(), "why".to_owned(), "\"by\"".to_owned()])?)
 }
 
 fn has_any(path: &Path, names: &[Vec<u8>]) -> Result<bool, String> {

@@ -140,18 +140,15 @@ impl Follower {
         self.buffer.drain(..length.min(self.buffer.len()));
     }
 
-    /// What has been read was changed by ourselves: by what the file's beginning is now, where that is new.
+    /// What has been read was changed by ourselves: the file is known by what its beginning is now.
     ///
     /// # Errors
     /// The disk's.
-    pub fn begin_anew(&mut self) -> std::io::Result<Option<Vec<u8>>> {
-        let Some(file) = &mut self.file else { return Ok(None) };
-        let now = head(file, self.place.head.len())?;
-        if now == self.place.head {
-            return Ok(None);
+    pub fn begin_anew(&mut self) -> std::io::Result<Vec<u8>> {
+        if let Some(file) = &mut self.file {
+            self.place.head = head(file, self.place.head.len())?;
         }
-        self.place.head.clone_from(&now);
-        Ok(Some(now))
+        Ok(self.place.head.clone())
     }
 
     /// How far has been taken.
@@ -252,7 +249,10 @@ fn find(path: &Path, place: &Place) -> std::io::Result<Option<File>> {
 }
 
 fn begins_with(file: &mut File, beginning: &[u8]) -> std::io::Result<bool> {
-    Ok(beginning.is_empty() || head(file, beginning.len())? == beginning)
+    // Blanks are what was erased in it.
+    let there = head(file, beginning.len())?;
+    let is_same = |(now, before): (&u8, &u8)| now == before || *now == b' ';
+    Ok(there.len() == beginning.len() && there.iter().zip(beginning).all(is_same))
 }
 
 fn head(file: &mut File, length: usize) -> std::io::Result<Vec<u8>> {

@@ -141,40 +141,60 @@ pub fn cover(db: &mut Connection, size: u64) -> rusqlite::Result<()> {
 }
 
 /// Goes on behind a log that a checkpoint says to have `size` leaves. A ledger that was put back from a copy
-/// knows less than the log does: it goes on behind the log, too, and what of its own leaves isn't there is
-/// added again. `there` reads a leaf of the log. Answers how many leaves the ledger didn't know.
+/// knows less than the log does: it goes on behind the log, and what of its own leaves isn't there is added
+/// again. `there` reads a leaf of the log; `None`: it isn't kept. Answers how many leaves the ledger didn't
+/// know.
 ///
 /// # Errors
 /// The disk's, and what `there` says.
 pub fn go_on(
     tx: &Transaction<'_>,
     size: u64,
-    there: &mut dyn FnMut(u64) -> Result<Vec<u8>, String>,
+    there: &mut dyn FnMut(u64) -> Result<Option<Vec<u8>>, String>,
 ) -> Result<u64, String> {
     let text = |e: rusqlite::Error| e.to_string();
-    let known = next(tx).map_err(text)?;
+    let known = covered(tx).map_err(text)?;
+    let mut found = 0;
+    let mut missing = Vec::new();
     if known < size {
-        let mut missing = Vec::new();
-        for (first, entries) in pending(tx, 0, usize::from(u16::MAX)).map_err(text)? {
+        for (first, entries) in pending(tx, known, u32::MAX as usize).map_err(text)? {
             for (at, entry) in leaf::entries(&entries).flatten().enumerate() {
-                let (_, entry) = entry;
-                let index = first + at as u64;
-                if index < size && covered(tx).map_err(text)? <= index && there(index)? != entry {
-                    missing.push(String::from_utf8_lossy(entry).into_owned());
+                let (index, entry) = (first + at as u64, entry.1);
+                if index >= known && index < size && there(index)?.as_deref() == Some(entry) {
+                    found += 1;
+                } else if index >= known {
+                    missing.push((index, entry.to_vec()));
                 }
             }
         }
+    }
+    let unknown = size.saturating_sub(known) - found;
+    if unknown > 0 {
         tx.execute("DELETE FROM leaves", []).map_err(text)?;
         set(tx, "leaves", size).map_err(text)?;
         let mut bundle = Bundle::begin(tx).map_err(text)?;
-        for leaf in &missing {
-            bundle.push(leaf);
-        }
+        let moved: Vec<(u64, u64)> = missing
+            .iter()
+            .map(|(index, leaf)| (*index, bundle.push(&String::from_utf8_lossy(leaf))))
+            .collect();
         bundle.save(tx).map_err(text)?;
+        // None moves down: so nothing is in the way of the last.
+        for (from, to) in moved.into_iter().rev().filter(|(from, to)| from != to) {
+            tx.execute("UPDATE record SET leaf = ?2 WHERE leaf = ?1", [from, to]).map_err(text)?;
+            tx.execute("UPDATE opening SET leaf = ?2 WHERE leaf = ?1", [from, to]).map_err(text)?;
+        }
     }
     tx.execute("DELETE FROM leaves WHERE first + count <= ?1", [size]).map_err(text)?;
     set(tx, "covered", size).map_err(text)?;
-    Ok(size.saturating_sub(known))
+    Ok(unknown)
+}
+
+/// How many bytes of leaves wait for a checkpoint.
+///
+/// # Errors
+/// The disk's.
+pub fn waiting_bytes(db: &Connection) -> rusqlite::Result<u64> {
+    db.prepare_cached("SELECT coalesce(sum(length(entries)), 0) FROM leaves")?.query_row([], |row| row.get(0))
 }
 
 /// Adds the leaf of a policy, where the last one was another.

@@ -10,7 +10,10 @@ use super::retention::Limits;
 use super::signal::{self, Signal, Taken};
 use super::writer::{Begins, Totals, Writer};
 use crate::audit::hash::Hash;
+use crate::audit::leaf;
 use crate::audit::log::Log;
+use crate::audit::store::Store;
+use crate::audit::tile::{Tile, WIDTH};
 use crate::clock::now_ms;
 use crate::metrics::definition::Family;
 use gatewaystack_core::config::policy::{self, Policy};
@@ -152,13 +155,15 @@ impl Ledger {
 
     /// With this audit log, or without one.
     pub fn audited(self, audited: Option<Audited>) -> Self {
-        if audited.is_none() {
-            self.writer().end_log();
-            // What begins again says so: there is a time without leaves before it.
-            self.inner.has_begun.store(false, Ordering::Relaxed);
-            self.stands(|standing| (standing.audit, standing.audit_trouble) = (None, None));
-        }
         Self { audited: audited.map(Arc::new), ..self }
+    }
+
+    /// From now on there is no audit log: what begins again says so, for there is a time without leaves
+    /// before it.
+    pub(super) fn end_log(&self) {
+        self.writer().end_log();
+        self.inner.has_begun.store(false, Ordering::Relaxed);
+        self.stands(|standing| (standing.audit, standing.audit_trouble) = (None, None));
     }
 
     /// Its audit log.
@@ -190,8 +195,8 @@ impl Ledger {
         let is_start = !self.inner.has_begun.load(Ordering::Relaxed);
         let is_start = is_start && !audited.digest.is_empty();
         let begins = Begins { is_start, policy: &audited.policy, digest: &audited.digest };
-        let (store, size) = (log.store(), log.size());
-        writer.begin_log(size, &mut |index| store.leaf(index, size), &begins, now_ms)?;
+        let mut reader = Reader { store: log.store(), size: log.size(), first: log.first(), bundle: None };
+        writer.begin_log(log.size(), &mut |index| reader.leaf(index), &begins, now_ms)?;
         self.inner.has_begun.store(true, Ordering::Relaxed);
         Ok(log)
     }
@@ -255,7 +260,8 @@ impl Ledger {
     /// Why not.
     pub async fn check(&self) -> Result<(), String> {
         let Standing { trouble, audit_trouble, .. } = self.standing();
-        if let Some(trouble) = trouble.or(audit_trouble) {
+        let of_log = audit_trouble.filter(|_| self.audited.is_some());
+        if let Some(trouble) = trouble.or(of_log) {
             return Err(trouble);
         }
         self.desk(|db| db.execute("UPDATE note SET value = 1 - value WHERE name = 'check'", []).map(drop))
@@ -343,4 +349,30 @@ impl Ledger {
 /// Milliseconds as seconds.
 fn seconds(ms: i64) -> f64 {
     u32::try_from(ms.max(0)).map_or(f64::MAX, f64::from) / 1_000.0
+}
+
+/// Leaves of a log, one after the other: each bundle is read once.
+struct Reader {
+    store: Store,
+    size: u64,
+    /// Those before it aren't kept.
+    first: u64,
+    bundle: Option<(u64, Vec<Vec<u8>>)>,
+}
+
+impl Reader {
+    fn leaf(&mut self, index: u64) -> Result<Option<Vec<u8>>, String> {
+        if index < self.first {
+            return Ok(None);
+        }
+        let number = index / WIDTH;
+        if self.bundle.as_ref().is_none_or(|(there, _)| *there != number) {
+            let tile = Tile::bundle(number, self.size).ok_or("no such leaf")?;
+            let (bytes, _) = self.store.tile(tile)?;
+            let all = leaf::entries(&bytes).flatten().map(|(_, entry)| entry.to_vec()).collect();
+            self.bundle = Some((number, all));
+        }
+        let at = usize::try_from(index % WIDTH).unwrap_or(usize::MAX);
+        Ok(self.bundle.as_ref().and_then(|(_, all)| all.get(at).cloned()))
+    }
 }

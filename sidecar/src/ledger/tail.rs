@@ -10,7 +10,7 @@ use super::shared::{Audited, Ledger};
 use super::stored::Stored;
 use super::turn::{Reopen, Turn};
 use super::writer::{Batch, Taken};
-use super::{aggregate, block, erase, retention};
+use super::{aggregate, block, erase, leaves, retention};
 use crate::audit::leaf::{self, Origin, Salt, commitment};
 use crate::audit::publisher::Publisher;
 use crate::clock::now_ms;
@@ -29,6 +29,8 @@ const HOUR_MS: i64 = 3_600 * 1_000;
 const LONGEST_BACKOFF: Duration = Duration::from_secs(5);
 /// What is there when the process is told to stop is still read for so long.
 const FAREWELL: Duration = Duration::from_secs(1);
+/// Leaves that wait while the audit log can't be written, in bytes.
+const MOST_WAITING: u64 = 64 * 1024 * 1024;
 /// Most that is read at once.
 const PIECE: u64 = 1024 * 1024;
 
@@ -93,6 +95,8 @@ struct Reading {
     turn: Turn,
     /// Once the audit log is open, where there is one.
     publisher: Option<Publisher>,
+    /// It has been said that there is no audit log.
+    is_plain: bool,
     follower: Option<Follower>,
     tidied_ms: i64,
     forgot_ms: i64,
@@ -101,7 +105,7 @@ struct Reading {
 impl Reading {
     fn new(ledger: Ledger, reopen: Reopen) -> Self {
         let turn = Turn::new(records_file(ledger.folder()), reopen);
-        Self { ledger, turn, publisher: None, follower: None, tidied_ms: 0, forgot_ms: 0 }
+        Self { ledger, turn, publisher: None, is_plain: false, follower: None, tidied_ms: 0, forgot_ms: 0 }
     }
 
     fn until_told(&mut self, told: &Receiver<()>) {
@@ -112,8 +116,9 @@ impl Reading {
                 Ok(more) => {
                     if backoff > PAUSE {
                         tracing::info!("the ledger goes on");
-                        self.ledger.stands(|standing| standing.trouble = None);
                     }
+                    // Also what was one's trouble who read before.
+                    self.ledger.stands(|standing| standing.trouble = None);
                     backoff = PAUSE;
                     if more { Duration::ZERO } else { PAUSE }
                 }
@@ -139,6 +144,9 @@ impl Reading {
 
     /// Takes a piece, or what is old out; answers whether there is more to do at once.
     fn step(&mut self, now_ms: i64) -> Result<bool, String> {
+        if self.ledger.audit().is_none() && !std::mem::replace(&mut self.is_plain, true) {
+            self.ledger.end_log();
+        }
         // Before the first record: each has a leaf.
         if let Some(audited) = self.ledger.audit().filter(|_| self.publisher.is_none()) {
             let trouble = |error: String| {
@@ -149,6 +157,7 @@ impl Reading {
             let log = self.ledger.begin_log(audited, now_ms).map_err(trouble)?;
             self.publisher = Some(Publisher::begin(self.ledger.clone(), log, &audited.settings)?);
         }
+        self.has_room()?;
         let follower = match &mut self.follower {
             Some(follower) => follower,
             None => self.follower.insert(following(&self.ledger)?),
@@ -162,6 +171,20 @@ impl Reading {
         }
         let more_to_tidy = self.tidy(now_ms, !more_to_read)?;
         Ok(more_to_read || more_to_tidy)
+    }
+
+    /// Leaves that can't be signed wait, and are bounded: then records wait in their file.
+    fn has_room(&self) -> Result<(), String> {
+        if self.ledger.standing().audit_trouble.is_none() {
+            return Ok(());
+        }
+        let most = (self.ledger.limits().max_bytes / 4).min(MOST_WAITING);
+        let waiting = self.ledger.writer().with(|db| leaves::waiting_bytes(db)).map_err(|e| e.to_string())?;
+        if waiting <= most {
+            return Ok(());
+        }
+        Err("the audit log can't be written, and enough leaves wait for it: records wait in their file"
+            .to_owned())
     }
 
     fn tidy(&mut self, now_ms: i64, has_read_all: bool) -> Result<bool, String> {

@@ -4,7 +4,7 @@
 
 use super::aggregate::{Aggregates, Gathered};
 use super::follow::{FILE, Place};
-use super::leaves::{Bundle, Event, append, go_on, policy};
+use super::leaves::{Bundle, Event, append, covered, go_on, policy};
 use super::member::{self, COUNT};
 use super::names::Names;
 use super::numbers::Numbers;
@@ -177,16 +177,20 @@ impl Writer {
     pub fn begin_log(
         &mut self,
         size: u64,
-        there: &mut dyn FnMut(u64) -> Result<Vec<u8>, String>,
+        there: &mut dyn FnMut(u64) -> Result<Option<Vec<u8>>, String>,
         begins: &Begins<'_>,
         now_ms: i64,
     ) -> Result<(), String> {
         let text = |e: rusqlite::Error| format!("the ledger: {e}");
+        // They say what was about to be written, where it isn't.
+        self.held.numbers.forget();
         let tx = self.db.transaction_with_behavior(TransactionBehavior::Immediate).map_err(text)?;
+        let known = covered(&tx).map_err(text)?;
         let unknown = go_on(&tx, size, there)?;
         // Whatever the log has of a VM has come: the ledger was put back, and its file may be read again.
-        for index in size - unknown..size {
-            if let Ok(Numbered { vm: Some(vm), seq: Some(seq) }) = serde_json::from_slice(&there(index)?)
+        for index in if unknown > 0 { known..size } else { 0..0 } {
+            let leaf = there(index)?.unwrap_or_default();
+            if let Ok(Numbered { vm: Some(vm), seq: Some(seq) }) = serde_json::from_slice(&leaf)
                 && let Some(vm) = super::line::vm(&vm)
             {
                 self.held.numbers.take(&tx, vm, seq, now_ms).map_err(text)?;

@@ -68,7 +68,7 @@ impl Keys {
         if held.unknown.contains(&name) {
             return Err(Missing::Unknown);
         }
-        if now_ms.saturating_sub(held.forced_ms) < FLOOR_MS {
+        if (held.forced_ms..held.forced_ms.saturating_add(FLOOR_MS)).contains(&now_ms) {
             return Err(Missing::Unavailable);
         }
         held.forced_ms = now_ms;
@@ -88,7 +88,8 @@ impl Keys {
 
 impl Held {
     fn age_ms(&self, now_ms: u64) -> u64 {
-        if self.set.is_some() { now_ms.saturating_sub(self.fetched_ms) } else { u64::MAX }
+        // A clock that was set back: it is of another time.
+        if self.set.is_some() { now_ms.checked_sub(self.fetched_ms).unwrap_or(u64::MAX) } else { u64::MAX }
     }
 
     /// The set, where it has the key; `None`: it hasn't.

@@ -180,3 +180,27 @@ fn a_log_without_its_beginning_still_proves_the_rest() {
     assert!(is_consistent(66_100, &old, 70_000, &log.root(), &proof));
     grow(&mut log, 70_300);
 }
+
+/// What is on the disk for the checkpoint that holds isn't touched while the next one is made.
+#[test]
+#[cfg(unix)]
+fn what_a_checkpoint_covers_is_not_written_again() {
+    use std::os::unix::fs::MetadataExt as _;
+    let data = tempfile::tempdir().unwrap();
+    let mut log = Log::open(data.path(), ORIGIN, 0).unwrap();
+    grow(&mut log, 66_000);
+    let audit = folder(data.path());
+    let stamp = |path: &str| {
+        let there = audit.join(path).metadata().unwrap();
+        (there.ino(), there.mtime(), there.mtime_nsec(), there.ctime_nsec())
+    };
+    let all: Vec<String> = files(&audit).into_iter().filter(|path| path != "checkpoint").collect();
+    let before: Vec<_> = all.iter().map(|path| stamp(path)).collect();
+    drop(log);
+    let mut log = Log::open(data.path(), ORIGIN, 66_000).unwrap();
+    for n in 66_000..66_010 {
+        log.push(&leaf(n)).unwrap();
+        log.publish(|_, _, _| String::new()).unwrap();
+    }
+    assert_eq!(all.iter().map(|path| stamp(path)).collect::<Vec<_>>(), before);
+}

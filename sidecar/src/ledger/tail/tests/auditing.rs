@@ -159,6 +159,11 @@ fn a_ledger_of_before_goes_on_behind_its_log() {
         drop(std::fs::remove_file(folder.path().join(side)));
     }
     std::fs::copy(&to, &of).unwrap();
+    // An operator is busy with what was put back, before anybody serves it.
+    let policy = policy(folder.path());
+    for _ in 0..15 {
+        operate::block(&policy, "user", "bob", None, None).unwrap();
+    }
     append(folder.path(), &(21..=25).map(|n| record(1, n)).collect::<String>());
     take(&mut reading(folder.path()));
     let after = checked(folder.path());
@@ -170,6 +175,88 @@ fn a_ledger_of_before_goes_on_behind_its_log() {
     let unknown: Vec<u64> =
         of_kind(&leaves, "start").iter().map(|leaf| leaf["unknown"].as_u64().unwrap()).collect();
     assert_eq!(unknown, [0, 0, 11], "ten records and a start");
+    assert_eq!(of_kind(&leaves, "block").len(), 15);
+    opens(folder.path(), &leaves);
+}
+
+/// Whatever can be opened opens its own leaf; how many there are.
+fn opens(folder: &Path, leaves: &[Value]) -> usize {
+    let db = database::open(folder, Use::Search).unwrap();
+    let mut count = 0;
+    sealed::all(&db, leaves.len() as u64, &mut |index, salt, value| {
+        assert_eq!(leaves[index as usize]["commitment"], hex(&commitment(salt, value)), "{index}: {value}");
+        count += 1;
+        Ok(())
+    })
+    .unwrap();
+    count
+}
+
+/// The log was put back from a copy, and the ledger wasn't: another history is not begun.
+#[test]
+fn a_log_of_before_is_not_gone_on_with() {
+    let (folder, copy) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
+    append(folder.path(), &(1..=10).map(|n| record(1, n)).collect::<String>());
+    take(&mut reading(folder.path()));
+    let policy = policy(folder.path());
+    let kept = copy.path().join("kept");
+    audit::export(&policy, &kept, false).unwrap();
+    append(folder.path(), &(11..=20).map(|n| record(1, n)).collect::<String>());
+    take(&mut reading(folder.path()));
+    std::fs::remove_dir_all(log::folder(folder.path())).unwrap();
+    std::fs::rename(kept.join("audit"), log::folder(folder.path())).unwrap();
+    let mut broken = reading(folder.path());
+    assert!(broken.step(NOW).unwrap_err().contains("older than the ledger"));
+    drop(broken);
+    assert!(audit::prove(&policy, "nobody's", false).is_err());
+}
+
+/// Where the beginning isn't kept, and the ledger is lost: the log goes on all the same.
+#[test]
+fn a_new_ledger_goes_on_behind_a_log_without_its_beginning() {
+    let folder = tempfile::tempdir().unwrap();
+    append(folder.path(), &(1..=600).map(|n| record(1, n)).collect::<String>());
+    take(&mut reading(folder.path()));
+    let mut log = log::Log::open(folder.path(), "", 0).unwrap();
+    log.push(br#"{"kind":"retention","at":"2026-11-30T00:00:00.000Z","minimum":256}"#).unwrap();
+    log.publish(|_, _, _| String::new()).unwrap();
+    log.prune(256).unwrap();
+    drop(log);
+    for file in ["ledger.db", "ledger.db-wal", "ledger.db-shm"] {
+        drop(std::fs::remove_file(folder.path().join(file)));
+    }
+    append(folder.path(), &record(1, 601));
+    take(&mut reading(folder.path()));
+    // Those whose leaves are gone are taken again: nothing says that they had been there.
+    let leaves = of_kept(folder.path(), 256);
+    let seqs: BTreeSet<u64> = leaves.iter().filter_map(|leaf| leaf["seq"].as_u64()).collect();
+    assert!((255..=601).all(|seq| seqs.contains(&seq)), "{seqs:?}");
+    assert_eq!(checked(folder.path()).first, 256);
+}
+
+fn of_kept(folder: &Path, first: u64) -> Vec<Value> {
+    let (_, store, _, checkpoint) = newest(folder).unwrap();
+    let leaf = |at| serde_json::from_slice(&store.leaf(at, checkpoint.size).unwrap()).unwrap();
+    (first..checkpoint.size).map(leaf).collect()
+}
+
+/// Trouble that a reader before had is no trouble of one who reads well.
+#[test]
+fn trouble_ends_with_whoever_reads_next() {
+    let folder = tempfile::tempdir().unwrap();
+    append(folder.path(), &record(1, 1));
+    take(&mut reading(folder.path()));
+    std::fs::write(log::folder(folder.path()).join("checkpoint"), b"x").unwrap();
+    let broken = reading(folder.path());
+    let ledger = broken.ledger.clone();
+    let stopped = std::sync::mpsc::channel().1;
+    let mut broken = broken;
+    broken.until_told(&stopped);
+    drop(broken);
+    assert!(ledger.standing().trouble.is_some() && ledger.is_audited() == Some(false));
+    let plain = ledger.clone().audited(None);
+    Reading::new(plain.clone(), nobody()).until_told(&stopped);
+    assert_eq!((plain.standing().trouble, plain.is_audited()), (None, None));
 }
 
 /// Nothing is taken in that couldn't have a leaf: it waits in its file.
@@ -253,6 +340,7 @@ fn who_is_erased_is_in_no_file_and_every_proof_stays() {
             stop.store(true, std::sync::atomic::Ordering::Relaxed);
         });
         assert_eq!(files_with(folder.path(), "erase-me"), Vec::<String>::new(), "serves: {serves}");
+        opens(folder.path(), &leaves(folder.path()));
         assert_eq!(records(folder.path()).len(), 400);
         // Whoever has read the file goes on behind what was erased in it.
         append(folder.path(), &of_sub(stays, 601));
