@@ -15,24 +15,24 @@ pub fn folder(folder: &Path) -> std::io::Result<()> {
     let new: Vec<&Path> = folder.ancestors().take_while(|folder| !folder.exists()).collect();
     builder.create(folder)?;
     // The outermost first.
-    new.into_iter().rev().try_for_each(adopt)
+    new.into_iter().rev().for_each(adopt);
+    Ok(())
 }
 
 /// Gives what root has made to the owner of the folder around it: an operator's command as root must not take
-/// from the sidecar what is the sidecar's.
+/// from the sidecar what is the sidecar's. A root that may not give anything away keeps it.
 #[cfg(target_os = "linux")]
-fn adopt(path: &Path) -> std::io::Result<()> {
-    use std::os::unix::fs::MetadataExt as _;
-    let Some(around) = path.parent().filter(|_| rustix::process::geteuid().is_root()) else { return Ok(()) };
+fn adopt(path: &Path) {
+    use std::os::unix::fs::{MetadataExt as _, chown};
+    let Some(around) = path.parent().filter(|_| rustix::process::geteuid().is_root()) else { return };
     let around = if around.as_os_str().is_empty() { Path::new(".") } else { around };
-    let owner = std::fs::metadata(around)?;
-    std::os::unix::fs::chown(path, Some(owner.uid()), Some(owner.gid()))
+    if let Ok(owner) = std::fs::metadata(around) {
+        drop(chown(path, Some(owner.uid()), Some(owner.gid())));
+    }
 }
 
 #[cfg(not(target_os = "linux"))]
-fn adopt(_: &Path) -> std::io::Result<()> {
-    Ok(())
-}
+fn adopt(_: &Path) {}
 
 /// Opens a file for writing, and makes it where absent. SQLite gives its side files the same mode.
 ///
@@ -46,7 +46,7 @@ pub fn file(file: &Path) -> std::io::Result<File> {
     std::os::unix::fs::OpenOptionsExt::mode(&mut options, 0o600);
     let opened = options.open(file)?;
     if is_new {
-        adopt(file)?;
+        adopt(file);
     }
     Ok(opened)
 }

@@ -65,11 +65,10 @@ impl Keys {
             return Ok(set);
         }
         let name = kid.map(str::to_owned);
-        if held.unknown.contains(&name) {
-            return Err(Missing::Unknown);
-        }
+        // A clock that was set back waits for nothing.
         if (held.forced_ms..held.forced_ms.saturating_add(FLOOR_MS)).contains(&now_ms) {
-            return Err(Missing::Unavailable);
+            let is_known = held.unknown.contains(&name);
+            return Err(if is_known { Missing::Unknown } else { Missing::Unavailable });
         }
         held.forced_ms = now_ms;
         if !held.fetch(issuer, now_ms).await {
