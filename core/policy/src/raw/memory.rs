@@ -39,6 +39,6 @@ raw! {
     RawTelemetry at "telemetry" {
         /// A collector that takes OTLP over HTTP: metrics go to `/v1/metrics` below it each 15 seconds, and
         /// spans to `/v1/traces`.
-        otlp: String = both("\"http://collector:4318\"").text(plain(2_048)),
+        otlp: String = both("\"http://collector:4318\"").text(URL),
     }
 }
