@@ -107,9 +107,7 @@ fn permit(
     around: (Counting, &ResponseHeaders),
     tally: &mut Tally,
 ) -> Result<Permitted, Refusal> {
-    if principal.is_some() {
-        check_audit(world, route)?;
-    }
+    check_audit(world, route)?;
     let (counting, cors) = around;
     let mut state = counting.address;
     if let Some(principal) = principal {

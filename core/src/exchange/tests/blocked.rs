@@ -350,3 +350,21 @@ fn nothing_passes_while_the_audit_log_cannot_be_written_where_it_is_required() {
     gate.feed = known(&gate, 0);
     assert_eq!(gate.send("GET", "/free", &headers).status(), 429, "others don't need it");
 }
+
+/// A tool that is open to all is one of its route's requests, too.
+#[test]
+fn an_open_tool_passes_no_more_than_others_while_the_audit_log_cannot_be_written() {
+    let tools = json!({"t": [], "free": "public"});
+    let mut gate = gate(json!({
+        "feed": {"cluster": "sidecar"},
+        "routes": [{"path": "/mcp", "audit": {"required": true}, "mcp": {"tools": tools}}],
+    }));
+    let ask = |gate: &mut Gate, name: &str| {
+        let call = json!({"jsonrpc": "2.0", "id": 7, "method": "tools/call", "params": {"name": name, "arguments": {}}});
+        gate.post("/mcp", &[], call.to_string().as_bytes()).0.status()
+    };
+    gate.feed = Feed { fetched_at: gate.now_ms, ..Feed::default() };
+    assert_eq!((ask(&mut gate, "free"), ask(&mut gate, "t")), (503, 401));
+    gate.feed.audited_at = gate.now_ms;
+    assert_eq!((ask(&mut gate, "free"), ask(&mut gate, "t")), (200, 401));
+}
