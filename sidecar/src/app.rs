@@ -21,7 +21,7 @@ mod serving;
 use crate::auth0::{Credentials, Management};
 use crate::fetch;
 use crate::health::Health;
-use crate::ledger::{Audited, Ledger, Limits, Tail};
+use crate::ledger::{Home, Audited, Ledger, Limits, Tail};
 use crate::metrics::Metrics;
 use crate::secret::Secret;
 use crate::signals::route::Signals;
@@ -168,11 +168,11 @@ impl App {
 
 /// The ledger of the policy; where there is one already, that one.
 fn opened(policy: &Policy, before: Option<&Ledger>) -> Result<Option<Ledger>, String> {
-    let folder = Path::new(&policy.own.data_dir);
     let Some(limits) = Limits::of(policy) else { return Ok(None) };
-    match before.filter(|ledger| ledger.folder() == folder) {
+    let home = Home::of(policy)?;
+    match before.filter(|ledger| ledger.home() == &home) {
         Some(ledger) => ledger.limited(limits),
-        None => Ledger::open(folder, limits),
+        None => Ledger::open(home, limits),
     }
     .map(|ledger| Some(ledger.naming(policy)))
 }

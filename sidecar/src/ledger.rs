@@ -21,6 +21,7 @@ mod names;
 mod aggregate;
 mod counted;
 mod schema;
+pub(crate) mod sql;
 pub(crate) mod database;
 mod follow;
 mod retention;
@@ -38,6 +39,7 @@ mod search;
 pub mod operate;
 
 pub(crate) use database::Use;
+pub use database::Home;
 pub use follow::{end_torn_line, records_file};
 pub use retention::Limits;
 pub use shared::{Audited, Ledger, Published, Standing};

@@ -8,7 +8,7 @@ pub(crate) mod parts;
 
 pub use limits::{AddressRange, LimitKey, LimitService, RateLimit, SharedLimit};
 pub use mcp::{ChallengeMode, Keys, Mcp, McpRule, McpRules, Sessions, Tasks};
-pub use memory::{Audit, Feed, Ledger, OnStale};
+pub use memory::{Audit, Feed, Ledger, OnStale, Store};
 pub use parts::{HttpUrl, Pattern, ScopeRule};
 use std::sync::Arc;
 

@@ -11,10 +11,9 @@ mod glob;
 mod network;
 
 use super::member::{self, Kind, MEMBERS, NO_TS, TS};
+use super::sql::{self, Db, Value};
 use super::{line, time};
 use crate::settings::yaml;
-use rusqlite::Connection;
-use rusqlite::types::Value;
 use serde_json::Value as Json;
 
 /// Conditions in one `any`, and values in one `in`.
@@ -32,8 +31,8 @@ pub struct Condition {
 ///
 /// # Errors
 /// SQLite's.
-pub fn prepare(db: &Connection) -> rusqlite::Result<()> {
-    functions::register(db)
+pub fn prepare(db: &Db) -> sql::Result<()> {
+    db.sqlite().map_or(Ok(()), |db| Ok(functions::register(db)?))
 }
 
 /// Reads a condition.
@@ -87,7 +86,7 @@ impl Condition {
         };
         let column = match kind {
             // It has a time where the record has none.
-            Kind::Time => format!("iif(nulls & {}, NULL, ts)", NO_TS | 1 << TS),
+            Kind::Time => format!("CASE WHEN nulls & {} = 0 THEN ts END", NO_TS | 1 << TS),
             _ => format!("\"{}\"", member.name),
         };
         for (number, (operator, operand)) in operators.iter().enumerate() {
@@ -140,12 +139,9 @@ impl Condition {
             "prefix" | "suffix" | "glob" => {
                 let text = match kind {
                     // As it is written.
-                    Kind::Vm => format!("printf('%016x', {column})"),
+                    Kind::Vm => format!("{}({column})", functions::HEX),
                     _ => column.to_owned(),
                 };
-                // printf makes a text of nothing, too.
-                let guard =
-                    if kind == Kind::Vm { format!("iif({column} IS NULL, NULL, {text})") } else { text };
                 let function = match operator {
                     "prefix" => functions::PREFIX,
                     "suffix" => functions::SUFFIX,
@@ -154,7 +150,7 @@ impl Condition {
                 let operand = operand.as_str().filter(|text| !text.is_empty());
                 let operand =
                     operand.ok_or_else(|| format!("{place}: expected a string that isn't empty"))?;
-                self.sql.push_str(&format!("{function}({guard}, ?)"));
+                self.sql.push_str(&format!("{function}({text}, ?)"));
                 self.values.push(Value::Text(operand.to_owned()));
             }
             compared => {

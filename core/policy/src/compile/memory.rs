@@ -3,8 +3,8 @@
 
 use super::common::Errors;
 use crate::bounds;
-use crate::policy::{Audit, Feed, HttpUrl, Ledger, OnStale, Records};
-use crate::raw::{RawOnStale, RawPolicy};
+use crate::policy::{Audit, Feed, HttpUrl, Ledger, OnStale, Records, Store};
+use crate::raw::{RawOnStale, RawPolicy, RawStore};
 use crate::values::{duration, name, size, url};
 
 /// The cluster that `render` makes for the sidecar.
@@ -30,7 +30,21 @@ pub fn ledger(raw: &RawPolicy, records: Records, errors: &mut Errors) -> Option<
     if is_on && !records.file {
         errors.push("ledger.on", "needs `file` among `audit.to`: the ledger reads the records from there");
     }
-    is_on.then(|| Ledger { keep_ms: keep.unwrap_or(30 * DAY_MS), max_bytes: most.unwrap_or(4 << 30) })
+    let url_file = section.url_file.filter(|file| !file.is_empty());
+    let store = match (section.store.unwrap_or(RawStore::Sqlite), url_file) {
+        (RawStore::Sqlite, None) => Store::Sqlite,
+        (RawStore::Postgres, Some(url_file)) => Store::Postgres { url_file },
+        (RawStore::Postgres, None) => {
+            errors.push("ledger.url_file", "required where `store` is postgres: a file that has its URL");
+            return None;
+        }
+        (RawStore::Sqlite, Some(_)) => {
+            errors.push("ledger.url_file", "is for `store: postgres` alone");
+            return None;
+        }
+    };
+    let keep_ms = keep.unwrap_or(30 * DAY_MS);
+    is_on.then(|| Ledger { store, keep_ms, max_bytes: most.unwrap_or(4 << 30) })
 }
 
 /// Compiles what of `audit` is about the log.
@@ -67,6 +81,7 @@ pub fn audit(raw: &RawPolicy, errors: &mut Errors) -> Option<Audit> {
         );
     }
     is_on.then(|| Audit {
+        key_file: section.key_file.filter(|file| !file.is_empty()),
         checkpoint_ms: checkpoint.unwrap_or(1_000),
         keep_ms: keep.unwrap_or(400 * DAY_MS),
         witnesses,

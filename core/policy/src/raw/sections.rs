@@ -73,6 +73,9 @@ raw! {
         required: bool = filter("true").is("false"),
         /// Whether there is an audit log next to the ledger, which a stranger can check ([how](audit.md)).
         log: bool = own("true").is("false"),
+        /// The file with the key that signs it, by default `audit.key` in the sidecar's folder; sidecars that
+        /// share a ledger share the key. It is made where it is absent.
+        key_file: String = own("/run/secrets/audit.key").text(FILE),
         /// How often it is signed.
         checkpoint: RawDuration = own("10s").within(bounds::AUDIT_CHECKPOINT_MS).is("1s"),
         /// How long a leaf is kept.

@@ -1,10 +1,11 @@
 //! Records from the file to the ledger: each once, whatever happens in between.
 
 use super::{HOUR_MS, Reading};
-use crate::ledger::database::{self, Use};
+use crate::ledger::database::{self, Home, Use};
 use crate::ledger::retention::Limits;
 use crate::ledger::search::{self, Form, Search};
 use crate::ledger::shared::Ledger;
+use crate::ledger::sql;
 use crate::ledger::turn::Reopen;
 use crate::ledger::writer::Totals;
 use serde_json::Value;
@@ -55,16 +56,14 @@ fn take(reading: &mut Reading, now_ms: i64) -> Totals {
 
 fn records(folder: &Path) -> Vec<Value> {
     let mut out = Vec::new();
-    let db = database::open(folder, Use::Search).unwrap();
+    let db = Home::from(folder).open(Use::Search).unwrap();
     search::records(&db, &Search::default(), Form::Json, &mut out).unwrap();
     serde_json::from_slice(&out).unwrap()
 }
 
 fn rows(folder: &Path, sql: &str) -> Vec<(u64, u64, u64)> {
-    let db = database::open(folder, Use::Desk).unwrap();
-    let mut select = db.prepare(sql).unwrap();
-    let rows = select.query_map([], |row| Ok((row.get(0)?, row.get(1)?, row.get(2)?))).unwrap();
-    rows.collect::<Result<_, _>>().unwrap()
+    let db = Home::from(folder).open(Use::Desk).unwrap();
+    db.all(sql, &[], |row| Ok((row.get(0)?, row.get(1)?, row.get(2)?))).unwrap()
 }
 
 fn missing(folder: &Path) -> Vec<(u64, u64, u64)> {
@@ -106,10 +105,10 @@ fn each_line_counts_once_over_any_number_of_ends() {
         let mut reading = reading(folder.path());
         if n % 3 == 0 {
             let mut writer = reading.ledger.writer();
-            let undone: rusqlite::Result<()> = writer.with(|db| {
-                let tx = db.transaction()?;
-                tx.execute("DELETE FROM record", [])?;
-                tx.execute("UPDATE source SET offset = 0", [])?;
+            let undone: sql::Result<()> = writer.with(|db| {
+                let tx = db.write()?;
+                tx.execute("DELETE FROM record", &[])?;
+                tx.execute("UPDATE source SET \"offset\" = 0", &[])?;
                 Ok(())
             });
             undone.unwrap();
@@ -170,13 +169,13 @@ fn trouble_with_the_disk_skips_nothing() {
     let folder = tempfile::tempdir().unwrap();
     let mut reading = reading(folder.path());
     append(folder.path(), &(record(1, 1) + &record(1, 3)));
-    let other = database::open(folder.path(), Use::Desk).unwrap();
-    reading.ledger.writer().with(|db| db.busy_timeout(std::time::Duration::ZERO)).unwrap();
-    other.execute_batch("BEGIN IMMEDIATE").unwrap();
+    let other = Home::from(folder.path()).open(Use::Desk).unwrap();
+    reading.ledger.writer().with(|db| db.batch("PRAGMA busy_timeout = 0")).unwrap();
+    other.batch("BEGIN IMMEDIATE").unwrap();
     assert!(reading.step(NOW).is_err());
     append(folder.path(), &record(1, 2));
     assert!(reading.step(NOW).is_err());
-    other.execute_batch("ROLLBACK").unwrap();
+    other.batch("ROLLBACK").unwrap();
     assert_eq!(take(&mut reading, NOW), Totals { records: 3, ignored: 0, gaps: 0 });
     assert_eq!(reading.ledger.lag(NOW + HOUR_MS), 0.0);
 }
@@ -207,11 +206,11 @@ fn what_is_no_file_is_trouble() {
 #[test]
 fn each_start_begins_another_history_of_blocks() {
     let folder = tempfile::tempdir().unwrap();
-    let epoch = || {
+    let epoch = || -> String {
         let ledger = Ledger::open(folder.path(), LIMITS).unwrap();
         drop(ledger);
-        let db = database::open(folder.path(), Use::Desk).unwrap();
-        db.query_row("SELECT value FROM note WHERE name = 'ledger_id'", [], |row| row.get::<_, String>(0))
+        let db = Home::from(folder.path()).open(Use::Desk).unwrap();
+        db.one("SELECT value FROM word WHERE name = 'ledger_id'", &[])
             .unwrap()
     };
     let (first, second) = (epoch(), epoch());
@@ -248,7 +247,7 @@ fn the_files_are_their_owners_alone() {
     use std::os::unix::fs::PermissionsExt as _;
     let folder: TempDir = tempfile::tempdir().unwrap();
     let inner = folder.path().join("a/b");
-    let _ledger = Ledger::open(&inner, LIMITS).unwrap();
+    let _ledger = Ledger::open(inner.as_path(), LIMITS).unwrap();
     let mode = |path: &Path| std::fs::metadata(path).unwrap().permissions().mode() & 0o777;
     assert_eq!(mode(&inner), 0o700);
     for file in ["ledger.db", "ledger.db-wal", "ledger.db-shm", "ledger.lock"] {

@@ -74,8 +74,8 @@ fn whoever_reads_costs_no_records() {
     take(&mut reading, NOW);
     let count = || rows(folder.path(), "SELECT count(*), 0, 0 FROM record")[0].0;
     let before = count();
-    let db = database::open(folder.path(), Use::Search).unwrap();
-    let mut select = db.prepare("SELECT id FROM record").unwrap();
+    let db = Home::from(folder.path()).open(Use::Search).unwrap();
+    let mut select = db.sqlite().unwrap().prepare("SELECT id FROM record").unwrap();
     let mut open = select.query([]).unwrap();
     open.next().unwrap();
     append(folder.path(), &(30_000..36_000).map(|seq| record(1, seq)).collect::<String>());
