@@ -118,8 +118,9 @@ impl Condition {
             }
             "in" => {
                 for (at, value) in list(place, operand)?.iter().enumerate() {
-                    self.sql.push_str(&if at == 0 { format!("{column} IN (?") } else { ", ?".to_owned() });
-                    self.values.push(one(value)?);
+                    let value = one(value)?;
+                    self.sql.push_str(&if at == 0 { format!("{column} IN (") } else { ", ".to_owned() });
+                    self.value(value);
                 }
                 self.sql.push(')');
             }
@@ -127,8 +128,10 @@ impl Condition {
                 let [low, high] = list(place, operand)? else {
                     return Err(format!("{place}: expected [low, high]"));
                 };
-                self.sql.push_str(&format!("{column} BETWEEN ? AND ?"));
-                self.values.extend([one(low)?, one(high)?]);
+                self.sql.push_str(&format!("{column} BETWEEN "));
+                self.value(one(low)?);
+                self.sql.push_str(" AND ");
+                self.value(one(high)?);
             }
             "cidr" => {
                 let nets = list(place, operand)?.iter().map(|value| network::read(place, value));
@@ -159,11 +162,17 @@ impl Condition {
                     "max" => "<=",
                     _ => "=",
                 };
-                self.sql.push_str(&format!("{column} {sign} ?"));
-                self.values.push(one(operand)?);
+                self.sql.push_str(&format!("{column} {sign} "));
+                self.value(one(operand)?);
             }
         }
         Ok(())
+    }
+
+    /// A parameter. PostgreSQL takes its type from the column, and a fraction is of another.
+    fn value(&mut self, value: Value) {
+        self.sql.push_str(if matches!(value, Value::Real(_)) { "CAST(? AS DOUBLE PRECISION)" } else { "?" });
+        self.values.push(value);
     }
 }
 

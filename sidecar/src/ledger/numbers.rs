@@ -49,7 +49,7 @@ impl Numbers {
     /// Writes what has changed; answers how many gaps it was given up for.
     pub fn save(&mut self, tx: &Tx<'_>, now_ms: i64, has_log: bool) -> sql::Result<u64> {
         for (vm, known) in self.vms.iter_mut().filter(|(_, known)| known.is_new) {
-            tx.execute("INSERT OR REPLACE INTO vm VALUES (?1, ?2, ?3)", cells![
+            tx.execute("INSERT INTO vm VALUES (?1, ?2, ?3) ON CONFLICT (vm) DO UPDATE SET highest = ?2, seen_ms = ?3", cells![
                 vm,
                 known.sequence.highest,
                 now_ms

@@ -132,11 +132,11 @@ impl Ledger {
         let source = if home.is_shared() { format!("{id}/{FILE}") } else { FILE.to_owned() };
         let writer = Writer::new(db, source.clone());
         let mut standing = Standing::default();
-        match writer.totals() {
-            Ok(totals) => standing.totals = totals,
-            // It may come back, and is asked again.
-            Err(error) if home.is_shared() => standing.trouble = Some(failed(error)),
-            Err(error) => return Err(failed(error)),
+        if home.is_shared() {
+            // It is reached by the threads that may wait for it.
+            standing.trouble = Some(format!("{} hasn't been reached yet", home.name()));
+        } else {
+            standing.totals = writer.totals().map_err(failed)?;
         }
         let this = Self {
             inner: Arc::new(Inner {
@@ -177,7 +177,10 @@ impl Ledger {
         }
         if !self.inner.has_epoch.load(Ordering::Relaxed) {
             // A copy may have been put back since: whoever reads the feed begins again.
-            self.writer().with(|db| feed::begin_epoch(db)).map_err(text)?;
+            let mut writer = self.writer();
+            writer.with(|db| feed::begin_epoch(db)).map_err(text)?;
+            let totals = writer.totals().map_err(text)?;
+            self.stands(|standing| standing.totals = totals);
             self.inner.has_epoch.store(true, Ordering::Relaxed);
         }
         Ok(())

@@ -14,6 +14,11 @@ use super::stored::Stored;
 use crate::audit::leaf::{Kind, Salt};
 use serde::Deserialize;
 use serde_json::json;
+use std::time::Duration;
+
+/// How often it is looked whether a name is free, and the pause in between.
+const PATIENCE: u32 = 40;
+const LOOK: Duration = Duration::from_millis(50);
 
 /// A record that has come.
 #[derive(Debug)]
@@ -117,7 +122,14 @@ impl Writer {
     /// The database's.
     pub fn is_alone(&self, name: &str) -> sql::Result<bool> {
         let Some(db) = self.db.postgres() else { return Ok(true) };
-        db.borrow_mut().hold(sql::postgres::named(name))
+        // Of the process before, the server may not have heard yet that it has ended.
+        for _ in 0..PATIENCE {
+            if db.borrow_mut().hold(sql::postgres::named(name))? {
+                return Ok(true);
+            }
+            std::thread::sleep(LOOK);
+        }
+        Ok(false)
     }
 
     /// The sums.

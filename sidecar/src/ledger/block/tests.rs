@@ -155,7 +155,7 @@ fn there_are_at_most_a_hundred_thousand() {
     desk.db
         .batch(
             "WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < 99999)
-             INSERT INTO block (kind, value, since_ms, until_ms, version) SELECT 'user', i, 1, iif(i = 1, 2, NULL), i FROM n;
+             INSERT INTO block (kind, value, since_ms, until_ms, version) SELECT 'user', CAST(i AS TEXT), 1, CASE i WHEN 1 THEN 2 END, i FROM n;
              UPDATE note SET value = 99999 WHERE name = 'block_version'",
         )
         .unwrap();

@@ -24,9 +24,14 @@ pub fn server(folder: &Path) -> Option<String> {
         return Some(url.clone());
     }
     let name = format!("t{}_{}", std::process::id(), made.len());
-    let mut client = postgres::Client::connect(&format!("{server}/postgres"), postgres::NoTls).unwrap();
-    client.batch_execute(&format!("DROP DATABASE IF EXISTS {name} WITH (FORCE)")).unwrap();
-    client.batch_execute(&format!("CREATE DATABASE {name}")).unwrap();
+    let (place, made_name) = (format!("{server}/postgres"), name.clone());
+    // Some tests are in a runtime already.
+    let making = std::thread::spawn(move || {
+        let mut client = postgres::Client::connect(&place, postgres::NoTls).unwrap();
+        client.batch_execute(&format!("DROP DATABASE IF EXISTS {made_name} WITH (FORCE)")).unwrap();
+        client.batch_execute(&format!("CREATE DATABASE {made_name}")).unwrap();
+    });
+    making.join().unwrap();
     let url = format!("{server}/{name}");
     made.insert(folder.to_owned(), url.clone());
     Some(url)

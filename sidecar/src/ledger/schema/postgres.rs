@@ -69,7 +69,7 @@ fn first() -> String {
             ('records', 0), ('ignored', 0), ('gaps', 0), ('block_version', 0), ('forgotten', 0), ('forgot_ms', 0),
             ('check', 0), ('leaves', 0), ('covered', 0), ('writer', 0),
             ('counted_since_ms', (extract(epoch FROM now()) * 1000)::bigint);
-        INSERT INTO word VALUES ('ledger_id', md5(random()::text || clock_timestamp()::text));
+        INSERT INTO word VALUES ('ledger_id', left(md5(random()::text || clock_timestamp()::text), 16));
         -- What conditions ask (`condition/functions.rs`): true, false or unknown.
         CREATE FUNCTION instr(text, text) RETURNS int LANGUAGE sql IMMUTABLE STRICT AS $$ SELECT strpos($1, $2) $$;
         CREATE FUNCTION gateway_prefix(text, text) RETURNS boolean LANGUAGE sql IMMUTABLE STRICT

@@ -4,7 +4,7 @@ use super::{Change, DAY_MS, MOST, MOST_SEEN, REVOKED_MS, Signal, Taken, take};
 use crate::ledger::block::{Block, block, list, tidy, unblock};
 use crate::ledger::database::{Home, Use};
 use crate::ledger::feed::page;
-use crate::ledger::sql::Db;
+use crate::ledger::sql::{Cell, Db};
 use serde_json::{Value, json};
 use tempfile::TempDir;
 
@@ -166,11 +166,9 @@ fn signals_have_room_and_leave_some_to_operators() {
 #[test]
 fn ids_have_room() {
     let mut desk = desk();
-    let sql = format!(
-        "WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < {MOST_SEEN})
-         INSERT INTO signal SELECT randomblob(32), {NOW} FROM n"
-    );
-    desk.db.batch(&sql).unwrap();
+    let ids: Vec<[u8; 8]> = (0..MOST_SEEN).map(u64::to_be_bytes).collect();
+    let rows: Vec<_> = ids.iter().map(|id| [Cell::Blob(id), Cell::Integer(NOW)]).collect();
+    desk.db.insert("signal", "id, seen_ms", &rows).unwrap();
     assert_eq!(desk.says(Change::Revoke, NOW_S, NOW), Taken::Full);
     assert_eq!(desk.changes(0), json!([]));
     assert_eq!(desk.says(Change::Revoke, NOW_S, NOW + 2 * DAY_MS + 1), Taken::New, "they have ended");

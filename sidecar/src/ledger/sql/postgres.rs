@@ -89,8 +89,7 @@ impl Postgres {
 
     fn client(&mut self) -> Result<&mut Client> {
         if self.client.as_ref().is_some_and(Client::is_closed) {
-            self.client = None;
-            self.statements.clear();
+            self.close();
             if !std::mem::take(&mut self.held).is_empty() {
                 return Err(Error::new("the connection to PostgreSQL was lost"));
             }
@@ -188,6 +187,23 @@ impl Postgres {
             self.held.push(lock);
         }
         Ok(is_held)
+    }
+}
+
+impl Postgres {
+    /// Says farewell, which waits: a thread that mustn't wait leaves it to another.
+    fn close(&mut self) {
+        self.statements.clear();
+        let Some(client) = self.client.take() else { return };
+        if tokio::runtime::Handle::try_current().is_ok() {
+            drop(std::thread::Builder::new().spawn(move || drop(client)));
+        }
+    }
+}
+
+impl Drop for Postgres {
+    fn drop(&mut self) {
+        self.close();
     }
 }
 
