@@ -67,7 +67,7 @@ fn rows(folder: &Path, sql: &str) -> Vec<(u64, u64, u64)> {
 }
 
 fn missing(folder: &Path) -> Vec<(u64, u64, u64)> {
-    rows(folder, "SELECT vm, from_seq, to_seq FROM missing")
+    rows(folder, "SELECT vm, from_seq, to_seq FROM missing ORDER BY vm, from_seq")
 }
 
 fn gaps(folder: &Path) -> Vec<(u64, u64, u64)> {
