@@ -28,7 +28,7 @@ pub fn ledger(raw: &RawPolicy, records: Records, errors: &mut Errors) -> Option<
         most.and_then(|most| errors.keep("ledger.max_bytes", size::within(&most.0, bounds::LEDGER_BYTES)));
     let is_on = is_on(raw);
     if is_on && !records.file {
-        errors.push("ledger.on", "needs `file` among `audit.to`: the ledger reads the records from there");
+        errors.push("ledger.on", "needs `file` among `audit.to`, from where the ledger reads the records: [file, stdout] writes them to both");
     }
     is_on.then(|| Ledger { keep_ms: keep.unwrap_or(30 * DAY_MS), max_bytes: most.unwrap_or(4 << 30) })
 }
