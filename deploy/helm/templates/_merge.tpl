@@ -79,7 +79,9 @@ as `"true": true`. In: a policy as the values have it.
 {{- if kindIs "slice" $policy.rate_limits -}}
 {{- $places = concat $places $policy.rate_limits -}}
 {{- else if kindIs "map" $policy.rate_limits -}}
-{{- $places = concat $places ($policy.rate_limits.replace | default list) -}}
+{{- if kindIs "slice" $policy.rate_limits.replace -}}
+{{- $places = concat $places $policy.rate_limits.replace -}}
+{{- end -}}
 {{- end -}}
 {{- range $places -}}
 {{- if kindIs "map" . -}}

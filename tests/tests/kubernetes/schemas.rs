@@ -117,13 +117,15 @@ fn pods_have_no_more_rights_than_they_need_and_secrets_are_references() {
     for case in cases() {
         let objects = Objects::of(&case);
         assert_eq!(objects.all("Secret").count(), 0, "{case}");
-        for deployment in objects.all("Deployment") {
-            let pod = &deployment["spec"]["template"]["spec"];
+        let workloads = ["Deployment", "StatefulSet"].map(|kind| objects.all(kind).collect::<Vec<_>>());
+        let jobs = objects.all("CronJob").map(|job| &job["spec"]["jobTemplate"]);
+        for workload in workloads.into_iter().flatten().chain(jobs) {
+            let pod = &workload["spec"]["template"]["spec"];
             assert_eq!(pod["automountServiceAccountToken"], false, "{case}");
             assert_eq!(pod["securityContext"]["runAsNonRoot"], true, "{case}");
             assert_eq!(pod["securityContext"]["seccompProfile"]["type"], "RuntimeDefault", "{case}");
-            let containers = ["initContainers", "containers"].map(|kind| pod[kind].as_array().unwrap());
-            for container in containers.into_iter().flatten() {
+            let containers = ["initContainers", "containers"].map(|kind| pod[kind].as_array());
+            for container in containers.into_iter().flatten().flatten() {
                 let context = json!({
                     "allowPrivilegeEscalation": false, "readOnlyRootFilesystem": true, "capabilities": {"drop": ["ALL"]},
                 });
