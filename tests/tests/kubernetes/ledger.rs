@@ -1,7 +1,7 @@
 //! A gateway with a ledger, as the chart makes it: what its pods keep outlives them, is on standard output,
 //! too, and can be copied and put back by the commands that the documents have.
 
-use super::chart::{Objects, file, helm, text, yaml};
+use super::chart::{Objects, file, helm, root, text, yaml};
 use super::pod::{Pod, Running, get, probe, values};
 use gatewaystack_tests::*;
 use rustix::process::{Pid, Signal, kill_process};
@@ -188,12 +188,13 @@ async fn a_copy_is_made_beside_the_pod_and_comes_back_into_a_new_volume() {
     assert_eq!(listed(&copies), names);
     running.0.iter_mut().for_each(end);
 
-    // A new volume, and the sidecar doesn't run: as the job in docs/kubernetes.md.
+    // A new volume, and no sidecar that runs: the Job of the documents.
     let lost = Pod::of(&scene.objects);
-    let sidecar = lost.container("containers", "sidecar");
-    let copy = copies.join(&names[1]).display().to_string();
-    let words = ["/gatewaystack", "ledger", "restore", "--policy", "/config/policy.json", &copy];
-    let restored = lost.exec(sidecar, &words).output().unwrap();
+    let documented = documented_job();
+    let job = Pod::with(documented["spec"]["template"]["spec"].clone(), &scene.objects, "");
+    job.share(&lost, "data");
+    fs::rename(copies.join(&names[1]), job.volume("backup").join("COPY")).unwrap();
+    let restored = job.command(job.container("containers", "restore"), &[]).output().unwrap();
     assert!(restored.status.success(), "{}", String::from_utf8_lossy(&restored.stderr));
     let mut running = scene.start(&lost).await;
     scene.asks("/v1/tools/new", 200).await;
@@ -201,6 +202,14 @@ async fn a_copy_is_made_beside_the_pod_and_comes_back_into_a_new_volume() {
     assert!(String::from_utf8_lossy(&said(&lost, &["blocks"]).stdout).contains("eve"));
     said(&lost, &["audit", "verify"]);
     running.0.iter_mut().for_each(end);
+}
+
+/// The Job of docs/kubernetes.md that puts a copy back.
+fn documented_job() -> Value {
+    let document = fs::read_to_string(root().join("docs/kubernetes.md")).unwrap();
+    let blocks = document.split("```yaml\n").skip(1).map(|rest| rest.split("```").next().unwrap());
+    let mut found = blocks.filter(|block| block.contains("kind: Job")).flat_map(yaml);
+    found.find(|object| object["kind"] == "Job").unwrap()
 }
 
 fn listed(folder: &Path) -> Vec<String> {

@@ -59,7 +59,8 @@ impl Pod {
         symlink(fs::canonicalize(other.volume(volume)).unwrap(), here).unwrap();
     }
 
-    fn with(spec: Value, objects: &Objects, name: &str) -> Self {
+    /// A pod of this form, with volumes that are filled.
+    pub fn with(spec: Value, objects: &Objects, name: &str) -> Self {
         let pod = Self { spec, folder: tempfile::tempdir().unwrap(), name: name.to_owned() };
         for volume in pod.spec["volumes"].as_array().unwrap() {
             let folder = pod.volume(volume["name"].as_str().unwrap());

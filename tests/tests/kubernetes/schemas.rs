@@ -34,7 +34,13 @@ fn complaints(objects: &[Value]) -> Vec<Vec<String>> {
 #[test]
 #[ignore = "Helm and schemas: cargo xtask test --all fetches them"]
 fn what_the_chart_renders_fits_the_schemas_of_what_reads_it() {
-    let objects: Vec<Value> = cases().iter().flat_map(|case| Objects::of(case).0).collect();
+    let mut objects: Vec<Value> = cases().iter().flat_map(|case| Objects::of(case).0).collect();
+    // What is for kubectl in the documents, too.
+    let document = std::fs::read_to_string(root().join("docs/kubernetes.md")).unwrap();
+    let blocks = document.split("```yaml\n").skip(1).map(|rest| rest.split("```").next().unwrap());
+    let before = objects.len();
+    objects.extend(blocks.filter(|block| block.starts_with("apiVersion: ")).flat_map(super::chart::yaml));
+    assert_eq!(objects.len(), before + 2, "a claim and a job");
     for (object, found) in objects.iter().zip(complaints(&objects)) {
         assert_eq!(found, [""; 0], "{object:#}");
     }
