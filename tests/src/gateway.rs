@@ -185,7 +185,7 @@ impl Builder {
             // Its secret, for the sidecar has it, and its ports: what is rendered again keeps both.
             write(&rendered, &state).unwrap();
             let bootstrap = rerender(&state, &rendered.policy_json).unwrap();
-            spawn_with(&folder, &bootstrap, self.workers, &["--drain-strategy", "immediate"])
+            spawn_with(&folder, &bootstrap, self.workers, &["--drain-strategy", "immediate"], &[])
         } else {
             spawn(&folder, &self.bootstrap(&rendered), self.workers)
         };
@@ -238,10 +238,21 @@ async fn serve(rendered: &Rendered, env: &BTreeMap<String, String>) -> JoinHandl
 
 /// Envoy with this bootstrap.
 pub fn spawn(folder: &TempDir, bootstrap: &str, workers: usize) -> Child {
-    spawn_with(folder, bootstrap, workers, &[])
+    spawn_with(folder, bootstrap, workers, &[], &[])
 }
 
-fn spawn_with(folder: &TempDir, bootstrap: &str, workers: usize, options: &[&str]) -> Child {
+/// The same with variables of its own.
+pub fn spawn_where(folder: &TempDir, bootstrap: &str, variables: &[(&str, &str)]) -> Child {
+    spawn_with(folder, bootstrap, 1, &[], variables)
+}
+
+fn spawn_with(
+    folder: &TempDir,
+    bootstrap: &str,
+    workers: usize,
+    options: &[&str],
+    variables: &[(&str, &str)],
+) -> Child {
     let (config, log) = (folder.path().join("envoy.yaml"), folder.path().join("envoy.log"));
     std::fs::write(&config, bootstrap).unwrap();
     // 1.36 doesn't know it.
@@ -261,6 +272,7 @@ fn spawn_with(folder: &TempDir, bootstrap: &str, workers: usize, options: &[&str
         .args(["--file-flush-interval-msec", "50"])
         .args(flushes)
         .args(options)
+        .envs(variables.iter().copied())
         .stdout(Stdio::null())
         .stderr(std::fs::File::create(log).unwrap())
         .spawn()

@@ -28,7 +28,7 @@ pub fn ledger(raw: &RawPolicy, records: Records, errors: &mut Errors) -> Option<
         most.and_then(|most| errors.keep("ledger.max_bytes", size::within(&most.0, bounds::LEDGER_BYTES)));
     let is_on = is_on(raw);
     if is_on && !records.file {
-        errors.push("ledger.on", "needs `file` among `audit.to`: the ledger reads the records from there");
+        errors.push("ledger.on", "needs `file` among `audit.to`, from where the ledger reads the records: [file, stdout] writes them to both");
     }
     let url_file = section.url_file.filter(|file| !file.is_empty());
     let store = match (section.store.unwrap_or(RawStore::Sqlite), url_file) {

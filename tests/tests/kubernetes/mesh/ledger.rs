@@ -1,0 +1,59 @@
+//! The sidecar of a mesh, from its StatefulSet, and proxies that ask it through the cluster that the chart
+//! names.
+
+use super::bootstrap::{BASE, filter_of};
+use super::{Objects, Proxy, json};
+use crate::pod::{Pod, Running, SECRET, get};
+use gatewaystack_tests::eventually;
+use std::process::Stdio;
+
+async fn refuses_whom_the_sidecar_blocks(case: &str) {
+    let objects = Objects::of(case);
+    let pod = Pod::of(&objects);
+    let sidecar = pod.container("containers", "sidecar");
+    // It listens where the policy says, which is one port for all tests: here it gets one of its own.
+    let port = gatewaystack::render::ports::free("127.0.0.1").unwrap().local_addr().unwrap().port();
+    let mut command = pod.command(sidecar, &[]);
+    command.env("SIDECAR_PORT", port.to_string()).env("SIDECAR_HOST", "127.0.0.1");
+    let child = command.stdout(Stdio::null()).stderr(Stdio::inherit()).spawn().unwrap();
+    let _running = Running(vec![child]);
+    let address = format!("127.0.0.1:{port}");
+    let path = sidecar["readinessProbe"]["httpGet"]["path"].as_str().unwrap();
+    eventually("the sidecar", || async {
+        tokio::net::TcpStream::connect(&address).await.ok()?;
+        (get(&address, path, "").await.status == 200).then_some(())
+    })
+    .await;
+    assert_eq!(get(&address, "/internal/feed", "").await.status, 403, "it is asked for the secret");
+
+    let mut filter = filter_of(&objects, BASE);
+    let (_, to) = filter.ledger.as_mut().expect("the chart names the cluster");
+    *to = format!("http://{address}");
+    let proxy = Proxy::with(filter, case, &[("GATEWAYSTACK_SIDECAR_SECRET", SECRET)]).await;
+    let authorization = format!("authorization: Bearer {}\r\n", proxy.token("tool:read"));
+    eventually("keys", || async {
+        (proxy.get("/v1/tools/x", &authorization).await.status == 200).then_some(())
+    })
+    .await;
+    let words = ["/gatewaystack", "block", "--policy", "/config/policy.json", "user", "ann"];
+    let blocked = pod.exec(sidecar, &words).output().unwrap();
+    assert!(blocked.status.success(), "{}", String::from_utf8_lossy(&blocked.stderr));
+    let refused = eventually("a refusal", || async {
+        let answer = proxy.get("/v1/tools/x", &authorization).await;
+        (answer.status != 200).then_some(answer)
+    })
+    .await;
+    assert_eq!((refused.status, &refused.json()["error"]), (403, &json!("blocked")), "{case}");
+}
+
+#[tokio::test]
+#[ignore = "Helm and schemas: cargo xtask test --all fetches them"]
+async fn proxies_of_istio_refuse_whom_their_sidecar_blocks() {
+    refuses_whom_the_sidecar_blocks("istio-ledger").await;
+}
+
+#[tokio::test]
+#[ignore = "Helm and schemas: cargo xtask test --all fetches them"]
+async fn proxies_of_envoy_gateway_refuse_whom_their_sidecar_blocks() {
+    refuses_whom_the_sidecar_blocks("envoy-gateway-ledger").await;
+}
