@@ -11,6 +11,10 @@ raw! {
     RawLedger at "ledger" {
         /// Whether there is one, in the sidecar's folder; it is also what blocks are kept in.
         on: bool = both("true").is("false"),
+        /// The Envoy cluster of the sidecar to which the filter posts the records, where it has no file in
+        /// common with it ([how](records.md#how-records-arrive)).
+        cluster: String = filter("ledger").text(CLUSTER)
+            .means("`sidecar.cluster`; where there is none either, the sidecar reads them from the file"),
         /// How long a record is kept.
         keep: RawDuration = own("90d").within(bounds::LEDGER_KEEP_MS).is("30d"),
         /// What the ledger may take on the disk; the oldest records go first.
@@ -23,7 +27,7 @@ raw! {
     RawFeed at "feed" {
         /// The Envoy cluster of the sidecar.
         cluster: String = filter("ledger").text(CLUSTER)
-            .means("the sidecar's own, where `ledger.on`; else there is no feed"),
+            .means("`sidecar.cluster`, else the own one's, where `ledger.on`; else there is no feed"),
         /// How often the sidecar is asked.
         interval: RawDuration = filter("500ms").within(bounds::FEED_INTERVAL_MS).is("1s"),
         /// How long the last answer is enough, while there is no newer one.
