@@ -34,8 +34,8 @@ pub struct Batch<'a> {
     pub records: &'a [Taken<'a>],
     /// Lines that are none.
     pub ignored: u64,
-    /// Where to read on.
-    pub place: &'a Place,
+    /// Where to read on in the file; `None`: they don't come from it.
+    pub place: Option<&'a Place>,
     /// Of the policy: the labels under which records are counted.
     pub names: &'a Names,
     /// Series that a metric may have.
@@ -145,9 +145,10 @@ impl Writer {
             add(tx, "records", added)?;
             add(tx, "ignored", batch.ignored)?;
             add(tx, "gaps", gaps)?;
-            let Place { device, inode, offset, head } = batch.place;
-            tx.prepare_cached("INSERT OR REPLACE INTO source VALUES (?1, ?2, ?3, ?4, ?5)")?
-                .execute(params![FILE, device, inode, offset, head])?;
+            if let Some(Place { device, inode, offset, head }) = batch.place {
+                tx.prepare_cached("INSERT OR REPLACE INTO source VALUES (?1, ?2, ?3, ?4, ?5)")?
+                    .execute(params![FILE, device, inode, offset, head])?;
+            }
             totals(tx)
         })
     }
