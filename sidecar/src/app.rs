@@ -13,6 +13,7 @@ mod health;
 mod metadata;
 mod metrics;
 mod push;
+mod records;
 mod relay;
 pub(crate) mod reply;
 mod routes;
@@ -35,6 +36,7 @@ use gatewaystack_core::config::policy::Policy;
 use health::{Labels, Provider};
 use metrics::{Info, Measured};
 use push::Push;
+use records::Records;
 use relay::Relay;
 use routes::{States, router};
 pub use serving::{Served, serve_changing};
@@ -154,6 +156,9 @@ impl App {
             signals: ledger
                 .clone()
                 .map(|ledger| Arc::new(Signals::new(&policy, ledger, Arc::clone(&metrics)))),
+            records: ledger
+                .clone()
+                .map(|ledger| Arc::new(Records::new(settings.secret.clone(), ledger, Arc::clone(&metrics)))),
             feed: ledger.clone().map(|ledger| Arc::new(Feed { secret: settings.secret.clone(), ledger })),
             identity: Arc::new(Identity { secret: settings.secret, user_header }),
             webhook: Arc::new(Webhook { inbox, metrics: Arc::clone(&metrics) }),
