@@ -1,13 +1,11 @@
 //! Records that the filter posts, for no file leads from the proxy to the ledger, as in a mesh (contract §13.7).
 
-use gatewaystack_tests::gateway::from_environment;
+use gatewaystack::render::Rendered;
+use gatewaystack_tests::sidecar::LedgerProcess;
 use gatewaystack_tests::*;
 use serde_json::{Value, json};
 use std::collections::BTreeSet;
-use std::path::Path;
-use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
-use tempfile::TempDir;
 
 /// Nothing is written to a file: what is in the ledger was posted.
 async fn posting(issuer: &TestIssuer, upstream: &str, workers: usize, is_reloadable: bool) -> Gateway {
@@ -23,66 +21,9 @@ async fn posting(issuer: &TestIssuer, upstream: &str, workers: usize, is_reloada
 }
 
 /// `gatewaystack serve`, in the place of the sidecar that the gateway began with.
-struct Process {
-    child: Child,
-    address: String,
-    _state: TempDir,
-}
-
-impl Process {
-    async fn start(gateway: &Gateway) -> Self {
-        let state = tempfile::tempdir().unwrap();
-        std::fs::write(state.path().join("sidecar-secret"), &gateway.rendered.secret).unwrap();
-        let address = gateway.rendered.sidecar.clone();
-        let mut policy = gateway.rendered.policy_json.clone();
-        let port: u16 = address.rsplit_once(':').unwrap().1.parse().unwrap();
-        policy["sidecar"]["port"] = port.into();
-        policy["sidecar"]["data_dir"] = gateway.rendered.data_dir.display().to_string().into();
-        let file = state.path().join("policy.json");
-        std::fs::write(&file, policy.to_string()).unwrap();
-        let child = Self::spawn(&file, state.path());
-        let mut this = Self { child, address, _state: state };
-        eventually("the sidecar", || {
-            // The one before may not have let go of the ledger yet.
-            if this.child.try_wait().unwrap().is_some() {
-                this.child = Self::spawn(&file, file.parent().unwrap());
-            }
-            let address = this.address.clone();
-            async move {
-                let stream = tokio::net::TcpStream::connect(&address).await.ok()?;
-                let request = b"GET /ready HTTP/1.1\r\nhost: a\r\nconnection: close\r\n\r\n";
-                (client::over(stream, request).await.status == 200).then_some(())
-            }
-        })
-        .await;
-        this
-    }
-
-    fn spawn(policy: &Path, state: &Path) -> Child {
-        let mut command = Command::new(from_environment("GATEWAYSTACK_BIN"));
-        command.arg("serve").arg("--policy").arg(policy).arg("--state").arg(state).env_clear();
-        command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null()).spawn().unwrap()
-    }
-
-    /// `kill -9`
-    fn kill(&mut self) {
-        self.child.kill().unwrap();
-        self.child.wait().unwrap();
-    }
-
-    async fn total(&self, name: &str) -> u64 {
-        let request = b"GET /metrics HTTP/1.1\r\nhost: a\r\nconnection: close\r\n\r\n";
-        let metrics = client::raw(&self.address, request).await.body;
-        let line = metrics.lines().find(|line| line.starts_with(&format!("{name} "))).unwrap();
-        line.rsplit(' ').next().unwrap().parse().unwrap()
-    }
-}
-
-impl Drop for Process {
-    fn drop(&mut self) {
-        let _ = self.child.kill();
-        let _ = self.child.wait();
-    }
+async fn serving(gateway: &Gateway) -> LedgerProcess {
+    let Rendered { policy_json, secret, sidecar, data_dir, .. } = &gateway.rendered;
+    LedgerProcess::start(policy_json, secret, sidecar, data_dir).await
 }
 
 /// Asks for these paths, each on a connection of its own, so that all workers get some.
@@ -161,12 +102,12 @@ async fn no_record_is_lost_or_doubled_by_a_sidecar_that_is_killed_again_and_agai
     let echo = gatewaystack_demo::Echo::start(0).await.unwrap();
     let gateway = posting(&issuer, &echo.url, 2, false).await;
     gateway.stop_sidecar();
-    let mut sidecar = Process::start(&gateway).await;
+    let mut sidecar = serving(&gateway).await;
     for round in 0..4 {
         ask(&gateway, &format!("before-{round}"), 100).await;
         sidecar.kill();
         ask(&gateway, &format!("without-{round}"), 50).await;
-        sidecar = Process::start(&gateway).await;
+        sidecar = serving(&gateway).await;
     }
     has_each_once(&gateway, 600).await;
     assert_eq!(gateway.stat(&["gatewaystack_records_dropped_total"]).await, 0);
@@ -192,7 +133,7 @@ async fn what_was_decided_while_the_sidecar_was_away_comes_when_it_is_back() {
     assert!(!gateway.log().contains(&gateway.rendered.secret));
     // A new policy meanwhile, and with it another VM, whose first record is 1.
     gateway.reload(|policy| policy["realm"] = json!("another")).unwrap();
-    let sidecar = Process::start(&gateway).await;
+    let sidecar = serving(&gateway).await;
     let records = eventually("records of two VMs", || async {
         let at = ledger(&gateway).len();
         ask(&gateway, &format!("after-{at}-{}", Instant::now().elapsed().as_nanos()), 1).await;
@@ -214,4 +155,61 @@ async fn what_was_decided_while_the_sidecar_was_away_comes_when_it_is_back() {
     }
     assert_eq!(sidecar.total("gatewaystack_ledger_gaps_total").await, 0);
     assert_eq!(gateway.stat(&["gatewaystack_records_dropped_total"]).await, 0);
+}
+
+/// The connection manager, wherever it stands.
+fn manager(value: &mut Value) -> Option<&mut Value> {
+    if value.get("access_log").is_some() && value.get("http_filters").is_some() {
+        return Some(value);
+    }
+    match value {
+        Value::Array(items) => items.iter_mut().find_map(manager),
+        Value::Object(members) => members.values_mut().find_map(manager),
+        _ => None,
+    }
+}
+
+/// Envoy's own logger, as docs/records.md has it.
+#[tokio::test]
+async fn each_of_a_thousand_records_comes_once_by_envoys_logger_of_otlp() {
+    let issuer = TestIssuer::start().await;
+    let echo = gatewaystack_demo::Echo::start(0).await.unwrap();
+    let port = gatewaystack::render::ports::free("127.0.0.1").unwrap().local_addr().unwrap().port();
+    let document = std::fs::read_to_string(root().join("docs/records.md")).unwrap();
+    let logger =
+        document.split("```yaml\n").find(|part| part.contains("envoy.access_loggers.open_telemetry"));
+    let logger = logger.unwrap().split("```").next().unwrap().to_owned();
+    let policy = json!({
+        "ledger": {"on": true, "otlp_port": port},
+        "audit": {"to": ["stdout"]},
+        "routes": [{"path": "/open/*", "access": "public"}],
+        "rate_limits": [],
+    });
+    let builder = gateway().policy(policy).issuer(&issuer).upstream(&echo.url).workers(2);
+    let gateway = builder
+        .editing(move |bootstrap, rendered| {
+            let logger = logger.replace("SECRET", &rendered.secret);
+            let logger: Value = serde_saphyr::from_str(&logger).unwrap();
+            let manager = manager(bootstrap).unwrap();
+            manager["access_log"].as_array_mut().unwrap().extend(logger["access_log"].as_array().unwrap().clone());
+            let address = json!({"socket_address": {"address": "127.0.0.1", "port_value": port}});
+            let http2 = json!({
+                "@type": "type.googleapis.com/envoy.extensions.upstreams.http.v3.HttpProtocolOptions",
+                "explicit_http_config": {"http2_protocol_options": {}},
+            });
+            let cluster = json!({
+                "name": "gatewaystack_ledger",
+                "typed_extension_protocol_options": {"envoy.extensions.upstreams.http.v3.HttpProtocolOptions": http2},
+                "load_assignment": {"cluster_name": "gatewaystack_ledger", "endpoints": [
+                    {"lb_endpoints": [{"endpoint": {"address": address}}]},
+                ]},
+            });
+            bootstrap["static_resources"]["clusters"].as_array_mut().unwrap().push(cluster);
+        })
+        .start()
+        .await;
+    ask(&gateway, "otlp", 1_000).await;
+    has_each_once(&gateway, 1_000).await;
+    assert!(!gateway.rendered.data_dir.join("decisions.jsonl").exists());
+    assert_eq!(gateway.stat(&["gatewaystack_records_posted_total"]).await, 0);
 }

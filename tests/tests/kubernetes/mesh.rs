@@ -5,8 +5,9 @@
 mod bootstrap;
 
 use super::chart::{Objects, cases, policies};
-use bootstrap::{AUDIENCE, BASE, ISSUER, bootstrap, configuration, filter_of, namespace};
+use bootstrap::{AUDIENCE, BASE, Filter, ISSUER, SECRET, bootstrap, configuration, filter_of, namespace};
 use gatewaystack_tests::gateway::{from_environment, spawn};
+use gatewaystack_tests::sidecar::LedgerProcess;
 use gatewaystack_tests::*;
 use serde_json::{Value, json};
 use std::process::{Child, Command};
@@ -67,6 +68,10 @@ impl Proxy {
     }
 
     async fn of_target(case: &str, name: &str) -> Self {
+        Self::of_filter(case, filter_of(&Objects::of(case), name)).await
+    }
+
+    async fn of_filter(case: &str, filter: Filter) -> Self {
         let (issuer, upstream) = (TestIssuer::start().await, Upstream::start().await);
         // Its name in the policy; the cluster leads to the tests' issuer.
         issuer.set_configuration(json!({ "issuer": ISSUER, "jwks_uri": format!("{ISSUER}jwks") }));
@@ -75,7 +80,7 @@ impl Proxy {
         drop(ports);
         let folder = tempfile::tempdir().unwrap();
         let to = (issuer.url.as_str(), upstream.url.as_str());
-        let bootstrap = bootstrap(filter_of(&Objects::of(case), name), (port, admin), to, folder.path());
+        let bootstrap = bootstrap(filter, (port, admin), to, folder.path());
         // JSON is YAML.
         let envoy = spawn(&folder, &bootstrap.to_string(), 1);
         let [address, admin] = [port, admin].map(|port| format!("127.0.0.1:{port}"));
@@ -259,4 +264,65 @@ async fn an_override_enforces_where_the_base_only_watches() {
             assert_eq!(proxy.decisions(3).await, ["allow", decision, decision], "{case}");
         }
     }
+}
+
+/// The proxies' records reach one ledger, over a `kill -9` of it; what it says of somebody reaches them.
+#[tokio::test]
+#[ignore = "Helm and schemas: cargo xtask test --all fetches them"]
+async fn a_mesh_has_one_ledger_that_takes_each_record_once() {
+    let case = "istio-ledger";
+    let port = gatewaystack::render::ports::free("127.0.0.1").unwrap().local_addr().unwrap().port();
+    let (address, data) = (format!("127.0.0.1:{port}"), tempfile::tempdir().unwrap());
+    let serve =
+        async || LedgerProcess::start(&super::chart::policy(case), SECRET, &address, data.path()).await;
+    let filter = Filter { sidecar: Some(format!("http://{address}")), ..filter_of(&Objects::of(case), BASE) };
+    let mut sidecar = serve().await;
+    let proxy = Proxy::of_filter(case, filter).await;
+    let mut asked = 0;
+    for round in 0..3 {
+        for is_away in [false, true] {
+            if is_away {
+                sidecar.kill();
+            }
+            for at in 0..40 {
+                assert_eq!(
+                    proxy.get(&format!("/open/{round}/{is_away}/{at}"), "").await.status,
+                    200,
+                    "{}",
+                    proxy.log()
+                );
+            }
+            asked += 40;
+        }
+        sidecar = serve().await;
+    }
+    let all = eventually("all records", || async {
+        let all: Vec<Value> = serde_json::from_str(&sidecar.run(&["records", "--json"])).unwrap();
+        (all.len() >= asked).then_some(all)
+    })
+    .await;
+    let paths: std::collections::BTreeSet<&str> = all.iter().map(|r| r["path"].as_str().unwrap()).collect();
+    assert_eq!((all.len(), paths.len()), (asked, asked));
+    let mut numbers: Vec<u64> = all.iter().map(|record| record["seq"].as_u64().unwrap()).collect();
+    numbers.sort_unstable();
+    assert_eq!(numbers, (1..=asked as u64).collect::<Vec<_>>());
+    assert_eq!(sidecar.total("gatewaystack_ledger_gaps_total").await, 0);
+    let authorization = format!("authorization: Bearer {}\r\n", proxy.token("tool:read"));
+    assert_eq!(proxy.get("/v1/tools/x", &authorization).await.status, 200);
+    sidecar.run(&["block", "user", "ann"]);
+    eventually("the block", || async {
+        (proxy.get("/v1/tools/x", &authorization).await.status == 403).then_some(())
+    })
+    .await;
+    // A new proxy, as in a rollout, is another VM and begins at 1.
+    let filter = Filter { sidecar: Some(format!("http://{address}")), ..filter_of(&Objects::of(case), BASE) };
+    let next = Proxy::of_filter(case, filter).await;
+    assert_eq!(next.get("/open/next", "").await.status, 200);
+    let found = eventually("its record", || async {
+        let said = sidecar.run(&["records", "--json", "--where", r#"{path: {is: /open/next}}"#]);
+        serde_json::from_str::<Vec<Value>>(&said).unwrap().pop()
+    })
+    .await;
+    assert_eq!(found["seq"], 1);
+    assert_ne!(found["vm"], all[0]["vm"]);
 }

@@ -27,13 +27,27 @@ pub fn ledger(raw: &RawPolicy, records: Records, errors: &mut Errors) -> Option<
     let most =
         most.and_then(|most| errors.keep("ledger.max_bytes", size::within(&most.0, bounds::LEDGER_BYTES)));
     let is_on = is_on(raw);
-    if is_on && !records.file && to(raw).is_none() {
+    if is_on && !records.file && to(raw).is_none() && section.otlp_port.is_none() {
         errors.push(
             "ledger.on",
-            "needs `file` among `audit.to`, from where the ledger reads the records, or `ledger.cluster`, to which they are posted",
+            "needs `file` among `audit.to`, from where the ledger reads the records, or `ledger.cluster`, to which they are posted, or `ledger.otlp_port`",
         );
     }
-    is_on.then(|| Ledger { keep_ms: keep.unwrap_or(30 * DAY_MS), max_bytes: most.unwrap_or(4 << 30) })
+    let otlp_port = section.otlp_port.and_then(|port| {
+        let good = u16::try_from(port).ok().filter(|_| bounds::OTLP_PORT.takes(port));
+        if good.is_none() {
+            errors.push("ledger.otlp_port", "expected a port from 1 to 65535");
+        }
+        good
+    });
+    if section.otlp_port.is_some() && !is_on {
+        errors.push("ledger.otlp_port", "needs `ledger.on`: what comes there is for the ledger");
+    }
+    is_on.then(|| Ledger {
+        keep_ms: keep.unwrap_or(30 * DAY_MS),
+        max_bytes: most.unwrap_or(4 << 30),
+        otlp_port,
+    })
 }
 
 /// Where the filter posts records.

@@ -15,6 +15,9 @@ raw! {
         /// common with it ([how](records.md#how-records-arrive)).
         cluster: String = filter("ledger").text(CLUSTER)
             .means("`sidecar.cluster`; where there is none either, the sidecar reads them from the file"),
+        /// The sidecar's port for records by OTLP, from Envoy's own logger or a collector
+        /// ([how](records.md#by-otlp)).
+        otlp_port: u64 = own("4317").within(bounds::OTLP_PORT).means("none"),
         /// How long a record is kept.
         keep: RawDuration = own("90d").within(bounds::LEDGER_KEEP_MS).is("30d"),
         /// What the ledger may take on the disk; the oldest records go first.

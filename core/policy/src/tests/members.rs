@@ -328,6 +328,12 @@ fn records_are_posted_where_a_cluster_for_them_is_named() {
         let feed = policy.feed.as_ref().map(|feed| feed.cluster.as_str());
         assert_eq!((policy.posts_to.as_deref(), feed), expect);
     }
+    for (port, path) in [(json!(0), 1), (json!(65_536), 1), (json!(8081), 1), (json!(4317), 0)] {
+        let mut policy = good();
+        policy["ledger"] = json!({ "on": true, "otlp_port": port });
+        assert_eq!(loaded(&policy).err().map_or(0, |errors| errors.len()), path, "{port}");
+    }
+    refused("/ledger", json!({ "otlp_port": 4317 }), "ledger.otlp_port");
     // Nobody needs the file then.
     for (ledger, is_good) in [(json!({ "on": true }), false), (json!({ "on": true, "cluster": "a" }), true)] {
         let mut policy = good();

@@ -18,7 +18,12 @@ pub struct Filter {
     per_route: bool,
     /// The access log's format, and which requests it is for.
     access_log: (String, Option<String>),
+    /// Where the sidecar's cluster leads to.
+    pub sidecar: Option<String>,
 }
+
+/// What the proxies' container has in `GATEWAYSTACK_SIDECAR_SECRET`.
+pub const SECRET: &str = "5e1dec5e1dec5e1dec5e1dec5e1dec5e1dec5e1dec5e1dec5e1dec5e1dec5e1d";
 
 /// The format that MeshConfig has to have, as the documents and the chart's notes say it, and the requests
 /// that the chart's Telemetry is for.
@@ -61,7 +66,15 @@ fn wasm_plugin(plugin: &Value, access_log: (String, Option<String>)) -> Filter {
         .as_array()
         .into_iter()
         .flatten()
-        .map(|variable| (variable["name"].as_str().unwrap().to_owned(), variable["value"].clone()))
+        .map(|variable| {
+            let name = variable["name"].as_str().unwrap().to_owned();
+            let value = match variable["valueFrom"].as_str().unwrap() {
+                "HOST" if name == "GATEWAYSTACK_SIDECAR_SECRET" => json!(SECRET),
+                "INLINE" => variable["value"].clone(),
+                other => panic!("{name} from {other}"),
+            };
+            (name, value)
+        })
         .collect();
     let policy = match spec["failStrategy"].as_str().unwrap() {
         "FAIL_CLOSE" => "FAIL_CLOSED",
@@ -82,6 +95,7 @@ fn wasm_plugin(plugin: &Value, access_log: (String, Option<String>)) -> Filter {
         listener: json!({}),
         per_route: false,
         access_log,
+        sidecar: None,
     }
 }
 
@@ -112,6 +126,7 @@ fn envoy_filter(filter: &Value, access_log: (String, Option<String>)) -> Filter 
         listener: of("LISTENER").clone(),
         per_route: false,
         access_log,
+        sidecar: None,
     }
 }
 
@@ -169,6 +184,7 @@ fn extension_policy(objects: &Objects, name: &str) -> Filter {
         listener: json!({ "per_connection_buffer_limit_bytes": kibibytes * 1024 }),
         per_route: true,
         access_log: (text(&log["format"]["text"]), Some(text(&log["matches"][0]))),
+        sidecar: None,
     }
 }
 
@@ -206,6 +222,8 @@ fn access_log((format, expression): (String, Option<String>), file: &Path) -> Va
 
 pub fn bootstrap(filter: Filter, (port, admin): (u16, u16), to: (&str, &str), folder: &Path) -> Value {
     let (issuer, upstream) = to;
+    let named = configuration(&filter)["sidecar"]["cluster"].as_str().map(str::to_owned);
+    let sidecar = named.zip(filter.sidecar.clone());
     let any = |name: &str| format!("type.googleapis.com/envoy.extensions.filters.{name}");
     let address = |to: &str| {
         let (host, port) = to.trim_start_matches("http://").trim_end_matches('/').rsplit_once(':').unwrap();
@@ -241,7 +259,8 @@ pub fn bootstrap(filter: Filter, (port, admin): (u16, u16), to: (&str, &str), fo
         listener[name] = value.clone();
     }
     let keys = filter.clusters.iter().map(|name| cluster(name, issuer));
-    let clusters: Vec<Value> = keys.chain([cluster("upstream", upstream)]).collect();
+    let sidecar = sidecar.iter().map(|(name, to)| cluster(name, to));
+    let clusters: Vec<Value> = keys.chain([cluster("upstream", upstream)]).chain(sidecar).collect();
     json!({
         "admin": { "address": address(&format!("127.0.0.1:{admin}")) },
         "static_resources": { "listeners": [listener], "clusters": clusters },
