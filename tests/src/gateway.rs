@@ -26,7 +26,11 @@ pub struct Builder {
     is_reloadable: bool,
     buffers: Option<usize>,
     changes: Vec<(String, Value, Value)>,
+    edit: Option<Edit>,
 }
+
+/// What a test adds to a bootstrap.
+type Edit = Box<dyn Fn(&mut Value, &Rendered) + Send + Sync>;
 
 /// A gateway with one worker and no routes.
 pub fn gateway() -> Builder {
@@ -41,6 +45,7 @@ pub fn gateway() -> Builder {
         is_reloadable: false,
         buffers: None,
         changes: Vec::new(),
+        edit: None,
     }
 }
 
@@ -113,9 +118,15 @@ impl Builder {
         self
     }
 
+    /// With something more in the bootstrap than is shipped.
+    pub fn editing(mut self, edit: impl Fn(&mut Value, &Rendered) + Send + Sync + 'static) -> Self {
+        self.edit = Some(Box::new(edit));
+        self
+    }
+
     fn bootstrap(&self, rendered: &Rendered) -> String {
         let bootstrap = self.buffered(rendered);
-        if self.changes.is_empty() {
+        if self.changes.is_empty() && self.edit.is_none() {
             return bootstrap;
         }
         let mut bootstrap: Value = serde_saphyr::from_str(&bootstrap).unwrap();
@@ -124,6 +135,7 @@ impl Builder {
             assert_eq!(member, shipped, "what is shipped at {place}");
             *member = value.clone();
         }
+        self.edit.iter().for_each(|edit| edit(&mut bootstrap, rendered));
         // JSON is YAML.
         bootstrap.to_string()
     }

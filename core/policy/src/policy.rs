@@ -63,6 +63,9 @@ pub struct Policy {
     pub rate_limits: Vec<RateLimit>,
     /// Who counts those over machines.
     pub limit_service: Option<LimitService>,
+    /// The cluster of the sidecar to which the filter posts records; `None`: they come to it by a file, or
+    /// not at all.
+    pub posts_to: Option<String>,
     /// What the sidecar tells of those who are blocked.
     pub feed: Option<Feed>,
     /// How the decision record shows the subject.

@@ -35,13 +35,14 @@ writes both.
 {{- end -}}
 
 {{/*
-The policy of a proxy in a mesh, as JSON: it asks the sidecar who is blocked, unless the policy names another cluster. In: (list . policy cluster).
+The policy of a proxy in a mesh, as JSON: it posts its records to the sidecar and asks it who is blocked, unless the policy names another cluster. In:
+(list . policy cluster).
 */}}
 {{- define "gatewaystack.fed" -}}
 {{- $root := index . 0 -}}
 {{- $policy := deepCopy (index . 1) -}}
 {{- if and (include "gatewaystack.hasLedger" $root) (dig "ledger" "on" false $policy) -}}
-{{- $_ := set $policy "feed" (merge (deepCopy ($policy.feed | default dict)) (dict "cluster" (index . 2))) -}}
+{{- $_ := set $policy "sidecar" (merge (deepCopy ($policy.sidecar | default dict)) (dict "cluster" (index . 2))) -}}
 {{- end -}}
 {{- $policy | toJson -}}
 {{- end -}}

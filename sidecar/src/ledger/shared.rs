@@ -230,6 +230,11 @@ impl Ledger {
         self.stands(|standing| (standing.audit, standing.audit_trouble) = (None, None));
     }
 
+    /// Whether this process writes an audit log.
+    pub(super) fn has_begun(&self) -> bool {
+        self.inner.has_begun.load(Ordering::Relaxed)
+    }
+
     /// Its audit log.
     pub fn audit(&self) -> Option<&Audited> {
         self.audited.as_deref()

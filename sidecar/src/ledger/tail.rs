@@ -161,7 +161,7 @@ impl Reading {
             let log = self.ledger.begin_log(audited, now_ms).map_err(trouble)?;
             self.publisher = Some(Publisher::begin(self.ledger.clone(), log, &audited.settings)?);
         }
-        self.has_room()?;
+        has_room(&self.ledger)?;
         let follower = match &mut self.follower {
             Some(follower) => follower,
             None => self.follower.insert(following(&self.ledger)?),
@@ -175,20 +175,6 @@ impl Reading {
         }
         let more_to_tidy = self.tidy(now_ms, !more_to_read)?;
         Ok(more_to_read || more_to_tidy)
-    }
-
-    /// Leaves that can't be signed wait, and are bounded: then records wait in their file.
-    fn has_room(&self) -> Result<(), String> {
-        if self.ledger.standing().audit_trouble.is_none() {
-            return Ok(());
-        }
-        let most = (self.ledger.limits().max_bytes / 4).min(MOST_WAITING);
-        let waiting = self.ledger.writer().with(|db| leaves::waiting_bytes(db)).map_err(|e| e.to_string())?;
-        if waiting <= most {
-            return Ok(());
-        }
-        Err("the audit log can't be written, and enough leaves wait for it: records wait in their file"
-            .to_owned())
     }
 
     fn tidy(&mut self, now_ms: i64, has_read_all: bool) -> Result<bool, String> {
@@ -229,6 +215,20 @@ impl Reading {
     }
 }
 
+/// Leaves that can't be signed wait, and are bounded: then records wait where they are.
+pub(super) fn has_room(ledger: &Ledger) -> Result<(), String> {
+    if ledger.standing().audit_trouble.is_none() {
+        return Ok(());
+    }
+    let most = (ledger.limits().max_bytes / 4).min(MOST_WAITING);
+    let waiting = ledger.writer().with(|db| leaves::waiting_bytes(db)).map_err(|e| e.to_string())?;
+    if waiting <= most {
+        return Ok(());
+    }
+    Err("the audit log can't be written, and enough leaves wait for it: records wait where they are"
+        .to_owned())
+}
+
 /// The file of records, from where it was read to.
 fn following(ledger: &Ledger) -> Result<Follower, String> {
     let place = ledger.writer().place().map_err(|e| e.to_string())?;
@@ -259,8 +259,8 @@ fn read(ledger: &Ledger, follower: &mut Follower, now_ms: i64) -> Result<bool, S
     Ok(more)
 }
 
-/// Makes the leaves of records of one file.
-struct Seal {
+/// Makes the leaves of records of one source.
+pub(super) struct Seal {
     source: String,
     now_ms: i64,
     salts: std::vec::IntoIter<u8>,
@@ -268,14 +268,13 @@ struct Seal {
 }
 
 impl Seal {
-    fn new(name: &str, place: &Place, records: usize, now_ms: i64) -> Result<Self, String> {
+    pub(super) fn new(source: String, records: usize, now_ms: i64) -> Result<Self, String> {
         let mut salts = vec![0; records * size_of::<Salt>()];
         getrandom::fill(&mut salts).map_err(|e| format!("the system has no random numbers: {e}"))?;
-        let source = format!("{name}:{}", place.inode);
         Ok(Self { source, now_ms, salts: salts.into_iter(), text: String::new() })
     }
 
-    fn put(&mut self, offset: u64, line: &Line<'_>, record: &Stored<'_>) -> (Salt, String) {
+    pub(super) fn put(&mut self, offset: u64, line: &Line<'_>, record: &Stored<'_>) -> (Salt, String) {
         let mut salt = Salt::default();
         salt.iter_mut().zip(&mut self.salts).for_each(|(to, from)| *to = from);
         self.text.clear();
@@ -304,7 +303,10 @@ fn take(ledger: &Ledger, piece: Piece<'_>, now_ms: i64) -> Result<(Place, usize)
         ignored += u64::from(record.is_none());
         lines.extend(record.or_else(|| behind_a_tear(line)).map(|record| (*at, record)));
     }
-    let mut seal = ledger.audit().map(|_| Seal::new(ledger.source(), &piece.place, lines.len(), now_ms)).transpose()?;
+    let mut seal = ledger
+        .audit()
+        .map(|_| Seal::new(format!("{}:{}", ledger.source(), piece.place.inode), lines.len(), now_ms))
+        .transpose()?;
     let mut records = Vec::with_capacity(lines.len());
     for (at, line) in &lines {
         let record = Stored::of(line, now_ms);
@@ -312,7 +314,8 @@ fn take(ledger: &Ledger, piece: Piece<'_>, now_ms: i64) -> Result<(Place, usize)
         records.push(Taken { record, place: line.place(), sealed });
     }
     let most_series = aggregate::most(ledger.limits().max_bytes);
-    let batch = Batch { records: &records, ignored, place: &piece.place, names: ledger.names(), most_series };
+    let batch =
+        Batch { records: &records, ignored, place: Some(&piece.place), names: ledger.names(), most_series };
     let totals = ledger.writer().take(&batch, now_ms).map_err(|e| e.to_string())?;
     ledger.stands(|standing| standing.totals = totals);
     Ok((piece.place, piece.length))

@@ -36,8 +36,8 @@ pub struct Batch<'a> {
     pub records: &'a [Taken<'a>],
     /// Lines that are none.
     pub ignored: u64,
-    /// Where to read on.
-    pub place: &'a Place,
+    /// Where to read on in the file; `None`: they don't come from it.
+    pub place: Option<&'a Place>,
     /// Of the policy: the labels under which records are counted.
     pub names: &'a Names,
     /// Series that a metric may have.
@@ -167,12 +167,13 @@ impl Writer {
             add(tx, "records", rows.len() as u64)?;
             add(tx, "ignored", batch.ignored)?;
             add(tx, "gaps", gaps)?;
-            let Place { device, inode, offset, head } = batch.place;
-            tx.execute(
-                "INSERT INTO source VALUES (?1, ?2, ?3, ?4, ?5)
-                 ON CONFLICT (name) DO UPDATE SET device = ?2, inode = ?3, \"offset\" = ?4, head = ?5",
-                cells![source, *device, *inode, *offset, *head],
-            )?;
+            if let Some(Place { device, inode, offset, head }) = batch.place {
+                tx.execute(
+                    "INSERT INTO source VALUES (?1, ?2, ?3, ?4, ?5)
+                     ON CONFLICT (name) DO UPDATE SET device = ?2, inode = ?3, \"offset\" = ?4, head = ?5",
+                    cells![source, *device, *inode, *offset, *head],
+                )?;
+            }
             totals(tx)
         })
     }

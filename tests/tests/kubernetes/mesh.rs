@@ -49,9 +49,9 @@ fn is_handed_on(case: &str, objects: &Objects, name: &str, policy: &Value) {
             assert!(case.starts_with("envoy-gateway"), "{case}: {cluster}");
         }
     }
-    if policy["ledger"]["on"] == true && policy.get("feed").is_none() {
-        let feed = got.as_object_mut().unwrap().remove("feed").unwrap();
-        assert!(feed["cluster"].as_str().unwrap().contains("gatewaystack-ledger"), "{case}: {feed}");
+    if policy["ledger"]["on"] == true && policy.get("sidecar").is_none() {
+        let sidecar = got.as_object_mut().unwrap().remove("sidecar").unwrap();
+        assert!(sidecar["cluster"].as_str().unwrap().contains("gatewaystack-ledger"), "{case}: {sidecar}");
     }
     assert_eq!(got, *policy, "{case} {name}");
 }

@@ -27,8 +27,11 @@ pub fn ledger(raw: &RawPolicy, records: Records, errors: &mut Errors) -> Option<
     let most =
         most.and_then(|most| errors.keep("ledger.max_bytes", size::within(&most.0, bounds::LEDGER_BYTES)));
     let is_on = is_on(raw);
-    if is_on && !records.file {
-        errors.push("ledger.on", "needs `file` among `audit.to`, from where the ledger reads the records: [file, stdout] writes them to both");
+    if is_on && !records.file && to(raw).is_none() && section.otlp_port.is_none() {
+        errors.push(
+            "ledger.on",
+            "needs `file` among `audit.to`, from where the ledger reads the records ([file, stdout] writes them to both), or `ledger.cluster`, to which they are posted, or `ledger.otlp_port`",
+        );
     }
     let url_file = section.url_file.filter(|file| !file.is_empty());
     let store = match (section.store.unwrap_or(RawStore::Sqlite), url_file) {
@@ -43,8 +46,42 @@ pub fn ledger(raw: &RawPolicy, records: Records, errors: &mut Errors) -> Option<
             return None;
         }
     };
+    let otlp_port = section.otlp_port.and_then(|port| {
+        let good = u16::try_from(port).ok().filter(|_| bounds::OTLP_PORT.takes(port));
+        if good.is_none() {
+            errors.push("ledger.otlp_port", "expected a port from 1 to 65535");
+        }
+        good
+    });
+    if section.otlp_port.is_some() && !is_on {
+        errors.push("ledger.otlp_port", "needs `ledger.on`: what comes there is for the ledger");
+    }
     let keep_ms = keep.unwrap_or(30 * DAY_MS);
-    is_on.then(|| Ledger { store, keep_ms, max_bytes: most.unwrap_or(4 << 30) })
+    is_on.then(|| Ledger { store, keep_ms, max_bytes: most.unwrap_or(4 << 30), otlp_port })
+}
+
+/// Where the filter posts records.
+fn to(raw: &RawPolicy) -> Option<&String> {
+    let own = raw.ledger.as_ref().and_then(|ledger| ledger.cluster.as_ref());
+    own.or_else(|| sidecar(raw)).filter(|_| is_on(raw))
+}
+
+/// The sidecar's cluster in a mesh.
+fn sidecar(raw: &RawPolicy) -> Option<&String> {
+    raw.sidecar.as_ref().and_then(|sidecar| sidecar.cluster.as_ref())
+}
+
+/// Compiles where records are posted to.
+pub fn posts_to(raw: &RawPolicy, errors: &mut Errors) -> Option<String> {
+    let own = raw.ledger.as_ref().and_then(|ledger| ledger.cluster.as_ref());
+    for (member, cluster) in [("ledger.cluster", own), ("sidecar.cluster", sidecar(raw))] {
+        let Some(cluster) = cluster else { continue };
+        errors.keep(member, name::check_cluster(cluster));
+        if !is_on(raw) {
+            errors.push(member, "needs `ledger.on`: what goes there is for the ledger");
+        }
+    }
+    to(raw).cloned()
 }
 
 /// Compiles what of `audit` is about the log.
@@ -73,7 +110,7 @@ pub fn audit(raw: &RawPolicy, errors: &mut Errors) -> Option<Audit> {
     if is_on && !raw.ledger.as_ref().and_then(|ledger| ledger.on).unwrap_or(false) {
         errors.push("audit.log", "needs `ledger.on`: what opens a leaf is in the ledger");
     }
-    let has_feed = raw.feed.as_ref().is_some_and(|feed| feed.cluster.is_some());
+    let has_feed = raw.feed.as_ref().is_some_and(|feed| feed.cluster.is_some()) || sidecar(raw).is_some();
     if section.required == Some(true) && !is_on && !has_feed {
         errors.push(
             "audit.required",
@@ -117,7 +154,8 @@ pub fn feed(raw: &RawPolicy, errors: &mut Errors) -> Option<Feed> {
     if let Some(cluster) = &section.cluster {
         errors.keep("feed.cluster", name::check_cluster(cluster));
     }
-    let cluster = section.cluster.or_else(|| is_on(raw).then(|| SIDECAR.to_owned()))?;
+    let of_ledger = || is_on(raw).then(|| sidecar(raw).map_or(SIDECAR, String::as_str).to_owned());
+    let cluster = section.cluster.or_else(of_ledger)?;
     let on_stale = match section.on_stale {
         None | Some(RawOnStale::Keep) => OnStale::Keep,
         Some(RawOnStale::Deny) => OnStale::Deny,

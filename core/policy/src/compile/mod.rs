@@ -88,6 +88,7 @@ pub fn compile(raw: &mut RawPolicy, folded: &Value, place: Place) -> (Policy, Ve
         cors: cors(raw, &mut errors),
         rate_limits,
         limit_service,
+        posts_to: memory::posts_to(raw, &mut errors),
         feed: memory::feed(raw, &mut errors),
         issuers,
         scope_prefix,

@@ -9,6 +9,8 @@ pub struct Ledger {
     pub keep_ms: u64,
     /// What it may take on the disk.
     pub max_bytes: u64,
+    /// The sidecar's port for records by OTLP.
+    pub otlp_port: Option<u16>,
 }
 
 /// Where a ledger is.

@@ -16,6 +16,13 @@ raw! {
         /// The file that has the URL of PostgreSQL, `postgres://user:password@host:5432/database`. Other
         /// machines are reached over TLS, unless the URL says `sslmode=disable`.
         url_file: String = own("/run/secrets/ledger-url").text(FILE),
+        /// The Envoy cluster of the sidecar to which the filter posts the records, where it has no file in
+        /// common with it ([how](records.md#how-records-arrive)).
+        cluster: String = filter("ledger").text(CLUSTER)
+            .means("`sidecar.cluster`; where there is none either, the sidecar reads them from the file"),
+        /// The sidecar's port for records by OTLP, from Envoy's own logger or a collector
+        /// ([how](records.md#by-otlp)).
+        otlp_port: u64 = own("4317").within(bounds::OTLP_PORT).means("none"),
         /// How long a record is kept.
         keep: RawDuration = own("90d").within(bounds::LEDGER_KEEP_MS).is("30d"),
         /// What the ledger may take on the disk (in PostgreSQL, about what its records may take); the oldest
@@ -29,7 +36,7 @@ raw! {
     RawFeed at "feed" {
         /// The Envoy cluster of the sidecar.
         cluster: String = filter("ledger").text(CLUSTER)
-            .means("the sidecar's own, where `ledger.on`; else there is no feed"),
+            .means("`sidecar.cluster`, else the own one's, where `ledger.on`; else there is no feed"),
         /// How often the sidecar is asked.
         interval: RawDuration = filter("500ms").within(bounds::FEED_INTERVAL_MS).is("1s"),
         /// How long the last answer is enough, while there is no newer one.

@@ -26,7 +26,7 @@ fn ledger() -> (TempDir, Db) {
     let taken = |line| Taken { record: Stored::of(line, 0), place: None, sealed: None };
     let records: Vec<_> = lines.iter().map(taken).collect();
     let (names, place) = (Names::default(), Place::default());
-    let batch = Batch { records: &records, ignored: 0, place: &place, names: &names, most_series: 1 };
+    let batch = Batch { records: &records, ignored: 0, place: Some(&place), names: &names, most_series: 1 };
     writer.take(&batch, 1_795_993_081_000).unwrap();
     let db = Home::from(folder.path()).open(Use::Search).unwrap();
     prepare(&db).unwrap();

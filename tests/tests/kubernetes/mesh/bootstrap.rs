@@ -50,7 +50,7 @@ fn clusters(configuration: &Value) -> Vec<String> {
 
 /// The one that the filter asks who is blocked. Nobody is there, until a test says where.
 fn ledger(configuration: &Value) -> Option<(String, String)> {
-    let cluster = configuration["feed"]["cluster"].as_str()?;
+    let cluster = configuration["sidecar"]["cluster"].as_str()?;
     Some((cluster.to_owned(), "http://127.0.0.1:1".to_owned()))
 }
 

@@ -2,7 +2,7 @@
 //! names.
 
 use super::bootstrap::{BASE, filter_of};
-use super::{Objects, Proxy, json};
+use super::{Objects, Proxy, Value, json};
 use crate::pod::{Pod, Running, SECRET, get};
 use gatewaystack_tests::eventually;
 use std::process::Stdio;
@@ -44,6 +44,18 @@ async fn refuses_whom_the_sidecar_blocks(case: &str) {
     })
     .await;
     assert_eq!((refused.status, &refused.json()["error"]), (403, &json!("blocked")), "{case}");
+
+    // What the proxies did is in the sidecar's ledger, once.
+    assert_eq!(proxy.get("/v1/tools/last", &authorization).await.status, 403);
+    let words = ["/gatewaystack", "records", "--policy", "/config/policy.json", "--json"];
+    let records: Vec<Value> = eventually("the last record", || async {
+        let said = pod.exec(sidecar, &words).output().unwrap();
+        let records: Vec<Value> = serde_json::from_slice(&said.stdout).ok()?;
+        records.iter().any(|record| record["path"] == "/v1/tools/last").then_some(records)
+    })
+    .await;
+    let numbers: std::collections::BTreeSet<_> = records.iter().map(|record| record["seq"].as_u64()).collect();
+    assert_eq!(numbers, (1..=records.len() as u64).map(Some).collect(), "{case}");
 }
 
 #[tokio::test]
