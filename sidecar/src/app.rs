@@ -23,7 +23,7 @@ mod serving;
 use crate::auth0::{Credentials, Management};
 use crate::fetch;
 use crate::health::Health;
-use crate::ledger::{Home, Audited, Ledger, Limits, Tail};
+use crate::ledger::{Audited, Home, Ledger, Limits, Tail};
 use crate::metrics::Metrics;
 use crate::secret::Secret;
 use crate::signals::route::Signals;

@@ -40,8 +40,8 @@ mod show;
 mod search;
 pub mod operate;
 
-pub(crate) use database::Use;
 pub use database::Home;
+pub(crate) use database::Use;
 pub use follow::{end_torn_line, records_file};
 pub use posted::Posted;
 pub use retention::Limits;

@@ -60,7 +60,7 @@ impl Postgres {
     }
 
     fn status(&self, program: &str, arguments: &[&str]) -> bool {
-        let program = PathBuf::from(from_environment("GATEWAYSTACK_POSTGRES")).join(program);
+        let program = from_environment("GATEWAYSTACK_POSTGRES").join(program);
         let mut command = Command::new("runuser");
         command.args(["-u", "postgres", "--"]).arg(program).arg("-D").arg(self.data()).args(arguments);
         let done = command.current_dir("/").env("LC_ALL", "C").stdout(Stdio::null()).stderr(Stdio::null());

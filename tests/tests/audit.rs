@@ -392,7 +392,9 @@ async fn kills_at_any_moment_lose_nothing_and_double_nothing() {
     assert_eq!(found["size"], root.size);
     let mut store = Store::folder(&folder(&site.data()));
     for note in &checkpoints {
-        let old = Checkpoint::read(note, key(&Home::from(site.data().as_path())).unwrap().unwrap().verifier(), &[]).unwrap();
+        let old =
+            Checkpoint::read(note, key(&Home::from(site.data().as_path())).unwrap().unwrap().verifier(), &[])
+                .unwrap();
         let proof = tile::consistency(&mut store, old.size, root.size).unwrap();
         assert!(is_consistent(old.size, &old.root, root.size, &root.root, &proof), "{} leaves", old.size);
     }

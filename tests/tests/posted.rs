@@ -1,4 +1,5 @@
-//! Records that the filter posts, for no file leads from the proxy to the ledger, as in a mesh (contract §13.7).
+//! Records that the filter posts, for no file leads from the proxy to the ledger, as in a mesh (contract
+//! §13.7).
 
 use gatewaystack::render::Rendered;
 use gatewaystack_tests::sidecar::LedgerProcess;

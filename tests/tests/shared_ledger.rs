@@ -115,7 +115,8 @@ async fn what_two_gateways_did_is_once_in_one_ledger_whoever_is_killed() {
         // Who writes the audit log is gone for some time, once in a while: the other goes on with it.
         if round % 4 == 1 {
             let before = size(other).await;
-            eventually("the other one goes on", || async { (size(other).await > before).then_some(()) }).await;
+            eventually("the other one goes on", || async { (size(other).await > before).then_some(()) })
+                .await;
         }
         sites[round % 2].start_sidecar().await;
     }
@@ -165,7 +166,8 @@ async fn what_two_gateways_did_is_once_in_one_ledger_whoever_is_killed() {
 
     // A person who is erased is in no row, and in no file of either.
     sites[0].run(&["audit", "erase", "--subject", "ann"]);
-    let left: Value = serde_json::from_str(&sites[1].run(&["records", "--json", "--where", "{sub: {is: ann}}"])).unwrap();
+    let left: Value =
+        serde_json::from_str(&sites[1].run(&["records", "--json", "--where", "{sub: {is: ann}}"])).unwrap();
     assert_eq!(left, json!([]));
     for site in &sites {
         let text = std::fs::read_to_string(site.data().join("decisions.jsonl")).unwrap();

@@ -1,9 +1,9 @@
 //! Records on their way to a ledger that no file leads to. In: a line for each request, and what became of a
 //! batch. Out: the next batch, once it is due.
 //!
-//! A record is dropped once the sidecar has said that it has it: what it may have got and didn't answer for is
-//! sent again, and counts once by `vm` and `seq`. Where there is no more room the newest is dropped: what waits
-//! stays as it was sent, and what is missing is one gap, which the next record shows.
+//! A record is dropped once the sidecar has said that it has it: what it may have got and didn't answer for
+//! is sent again, and counts once by `vm` and `seq`. Where there is no more room the newest is dropped: what
+//! waits stays as it was sent, and what is missing is one gap, which the next record shows.
 //!
 //! Who ends with records that wait leaves them in a cell, where the next of its kind finds them.
 

@@ -1,6 +1,7 @@
 //! Records by OTLP, at `ledger.otlp_port`: what Envoy's own logger sends
-//! (`envoy.access_loggers.open_telemetry`), and what a collector hands on. gRPC, and OTLP over HTTP in Protocol
-//! Buffers or JSON at `/v1/logs`. A log record is one of ours where its body is a decision record as text.
+//! (`envoy.access_loggers.open_telemetry`), and what a collector hands on. gRPC, and OTLP over HTTP in
+//! Protocol Buffers or JSON at `/v1/logs`. A log record is one of ours where its body is a decision record as
+//! text.
 //!
 //! Who sends shows the sidecar's secret, on loopback, too: another process on this machine could make up
 //! records.

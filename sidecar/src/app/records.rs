@@ -1,5 +1,5 @@
-//! `/internal/records`, for filters alone: records of proxies that have no file in common with the sidecar. It
-//! answers 200 once they are on the disk; until then a filter keeps them and sends them again.
+//! `/internal/records`, for filters alone: records of proxies that have no file in common with the sidecar.
+//! It answers 200 once they are on the disk; until then a filter keeps them and sends them again.
 
 use super::reply::{Reply, refusal};
 use crate::ledger::{Ledger, Posted};

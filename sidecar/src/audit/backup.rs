@@ -6,9 +6,9 @@ use super::operate::copy;
 use super::store::Store;
 use super::verify::{self, Also};
 use crate::ledger::operate::{Trouble, existing, say};
+use crate::ledger::sql::cells;
 use crate::ledger::{Home, Use, database};
 use gatewaystack_core::config::policy::Policy;
-use crate::ledger::sql::cells;
 use rusqlite::{Connection, OpenFlags};
 use std::path::Path;
 
@@ -34,7 +34,9 @@ pub fn backup(policy: &Policy, to: &Path) -> Result<(), Trouble> {
     let db = existing(policy, Use::Desk)?;
     let home = Home::of(policy).map_err(other)?;
     if home.is_shared() {
-        return Err(other("ledger.store: PostgreSQL has its own ways to be copied, such as pg_dump; and `audit.key_file` is to be kept"));
+        return Err(other(
+            "ledger.store: PostgreSQL has its own ways to be copied, such as pg_dump; and `audit.key_file` is to be kept",
+        ));
     }
     crate::private::folder(to).map_err(other)?;
     let file = database::file(to);
@@ -67,7 +69,9 @@ pub fn backup(policy: &Policy, to: &Path) -> Result<(), Trouble> {
 pub fn restore(policy: &Policy, from: &Path) -> Result<(), Trouble> {
     let home = Home::of(policy).map_err(other)?;
     if home.is_shared() {
-        return Err(other("ledger.store: what was copied from PostgreSQL is put back there, with pg_restore for one"));
+        return Err(other(
+            "ledger.store: what was copied from PostgreSQL is put back there, with pg_restore for one",
+        ));
     }
     let data = home.folder.as_path();
     let (there, file) = (database::file(data), database::file(from));
@@ -109,8 +113,8 @@ fn checked(file: &Path) -> Result<u64, Trouble> {
 
 #[cfg(test)]
 mod tests {
-    use crate::ledger::Home;
     use super::{backup, restore};
+    use crate::ledger::Home;
     use crate::ledger::operate::{self, Trouble};
     use gatewaystack_core::config::{self, policy::Policy};
     use serde_json::json;

@@ -8,21 +8,15 @@ use super::edge::{Edge, Written};
 use super::hash::{Hash, of_leaf};
 use super::leaf;
 use super::note::{Checkpoint, Signer, Verifier};
+pub use super::shelf::folder;
 use super::shelf::{Shelf, replace};
 use super::store::{CHECKPOINT, Store};
 use super::tile::{Tile, WIDTH, span};
-use crate::ledger::Home;
+use crate::ledger::database::Home;
 use crate::private;
 use std::fs;
 use std::io::ErrorKind;
-use std::path::{Path, PathBuf};
-
-const FOLDER: &str = "audit";
-
-/// The log's folder in a data folder.
-pub fn folder(data: &Path) -> PathBuf {
-    data.join(FOLDER)
-}
+use std::path::Path;
 
 /// The log's key.
 ///

@@ -113,10 +113,10 @@ pub fn unhex(text: &str) -> Option<Salt> {
 
 #[cfg(test)]
 mod tests {
-    use crate::ledger::Home;
     use super::super::leaf::{Origin, commitment, record};
     use super::super::log::{Log, newest};
     use super::{check, opening, unhex, write};
+    use crate::ledger::Home;
 
     #[test]
     fn a_proof_is_checked_without_the_log_and_whatever_is_changed_is_found() {

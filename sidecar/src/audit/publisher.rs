@@ -119,9 +119,9 @@ impl Work {
                 file.display()
             ));
         };
-        let (_, checkpoint) = store
-            .checked(signer.verifier(), &[])
-            .map_err(|e| format!("{e}: is {} the key with which another sidecar signs it?", file.display()))?;
+        let (_, checkpoint) = store.checked(signer.verifier(), &[]).map_err(|e| {
+            format!("{e}: is {} the key with which another sidecar signs it?", file.display())
+        })?;
         let Checkpoint { origin, size, root, .. } = checkpoint;
         self.ledger.stands(|standing| standing.audit = Some(Published { origin, size, root }));
         Ok(())

@@ -1,8 +1,7 @@
 //! Where a log lies that is written: the files of a folder, or the rows of a table. In: what is put there,
 //! by the paths of the log (C2SP tlog-tiles). What was put is safe once it is settled.
 
-use super::log::folder;
-use crate::ledger::Home;
+use crate::ledger::database::Home;
 use crate::ledger::sql::postgres::AUDIT;
 use crate::ledger::sql::{self, Db, cells};
 use crate::private;
@@ -13,6 +12,14 @@ use std::path::{Path, PathBuf};
 
 /// What a checkpoint and a key are written to first: in the folder around, for the log's has the log alone.
 const SCRATCH: &str = "audit.new";
+
+/// In a data folder.
+const FOLDER: &str = "audit";
+
+/// The log's folder in a data folder.
+pub fn folder(data: &Path) -> PathBuf {
+    data.join(FOLDER)
+}
 
 /// The place of a log.
 pub enum Shelf {
@@ -45,7 +52,7 @@ impl Shelf {
         if !home.is_shared() {
             return Ok(Some(Self::Folder { folder: folder(&data), data, fresh: BTreeSet::new() }));
         }
-        let db = home.open(crate::ledger::Use::Desk)?;
+        let db = home.open(crate::ledger::database::Use::Desk)?;
         let is_held = db.postgres().map_or(Ok(false), |db| db.borrow_mut().hold(AUDIT)).map_err(text)?;
         Ok(is_held.then_some(Self::Table(db)))
     }

@@ -6,8 +6,8 @@ use super::leaf;
 use super::note::{Checkpoint, LONGEST, Verifier};
 use super::tile::{TILE_BYTES, Tile, Tiles, WIDTH};
 use crate::fetch;
+use crate::ledger::database::{Home, Use};
 use crate::ledger::sql::{Db, cells};
-use crate::ledger::{Home, Use};
 use std::collections::HashMap;
 use std::io::ErrorKind;
 use std::path::{Path, PathBuf};
@@ -57,7 +57,7 @@ impl Store {
     /// It can't be reached.
     pub fn of(home: &Home) -> Result<Self, String> {
         if !home.is_shared() {
-            return Ok(Self::folder(&super::log::folder(&home.folder)));
+            return Ok(Self::folder(&super::shelf::folder(&home.folder)));
         }
         Ok(Self { place: Place::Table(home.clone(), home.open(Use::Desk)?), known: HashMap::new() })
     }

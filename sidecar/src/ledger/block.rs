@@ -126,10 +126,12 @@ pub fn list(db: &Db, now_ms: i64) -> sql::Result<Vec<Block>> {
 /// # Errors
 /// The disk's.
 pub fn tidy(db: &mut Db, now_ms: i64) -> sql::Result<()> {
-    let due: bool = db
-        .one("SELECT EXISTS (SELECT 1 FROM block WHERE lifted IS NULL AND until_ms <= ?1)
+    let due: bool = db.one(
+        "SELECT EXISTS (SELECT 1 FROM block WHERE lifted IS NULL AND until_ms <= ?1)
              OR EXISTS (SELECT 1 FROM block WHERE lifted <= ?2)
-                AND (SELECT value NOT BETWEEN ?2 AND ?1 FROM note WHERE name = 'forgot_ms')", cells![now_ms, now_ms.saturating_sub(TOMBSTONE_MS)])?;
+                AND (SELECT value NOT BETWEEN ?2 AND ?1 FROM note WHERE name = 'forgot_ms')",
+        cells![now_ms, now_ms.saturating_sub(TOMBSTONE_MS)],
+    )?;
     if !due {
         return Ok(());
     }
@@ -148,14 +150,16 @@ pub(super) fn expire(tx: &Tx<'_>, now_ms: i64) -> sql::Result<()> {
 /// Answers the version that it has then.
 pub(super) fn lift(tx: &Tx<'_>, version: i64, now_ms: i64) -> sql::Result<i64> {
     let new = next(tx)?;
-    tx.execute("UPDATE block SET lifted = ?2, version = ?3 WHERE version = ?1", cells![version, now_ms, new])?;
+    tx.execute(
+        "UPDATE block SET lifted = ?2, version = ?3 WHERE version = ?1",
+        cells![version, now_ms, new],
+    )?;
     Ok(new)
 }
 
 fn forget(tx: &Tx<'_>, now_ms: i64) -> sql::Result<()> {
     let before = now_ms.saturating_sub(TOMBSTONE_MS);
-    let highest: Option<i64> =
-        tx.one("SELECT max(version) FROM block WHERE lifted <= ?1", cells![before])?;
+    let highest: Option<i64> = tx.one("SELECT max(version) FROM block WHERE lifted <= ?1", cells![before])?;
     let Some(highest) = highest else { return Ok(()) };
     tx.execute("DELETE FROM block WHERE lifted <= ?1", cells![before])?;
     let older = "SELECT version FROM block WHERE version <= ?1 ORDER BY version";

@@ -88,7 +88,8 @@ impl Home {
             return Ok(Self::from(folder.as_path()));
         }
         let key_file = policy.own.audit.as_ref().and_then(|audit| audit.key_file.as_ref().map(PathBuf::from));
-        let Some(Store::Postgres { url_file }) = policy.own.ledger.as_ref().map(|ledger| &ledger.store) else {
+        let Some(Store::Postgres { url_file }) = policy.own.ledger.as_ref().map(|ledger| &ledger.store)
+        else {
             return Ok(Self { folder, server: None, key_file });
         };
         let failed = |e: &dyn std::fmt::Display| format!("ledger.url_file: {url_file}: {e}");
@@ -129,7 +130,10 @@ impl Home {
     /// Why there is none.
     pub fn open(&self, usage: Use) -> Result<Db, String> {
         match &self.server {
-            Some(url) => Ok(Db::Postgres(RefCell::new(Postgres::new(postgres::config(url)?)))),
+            Some(url) => {
+                let server = Postgres::new(postgres::config(url)?, schema::postgres::upgrade);
+                Ok(Db::Postgres(Box::new(RefCell::new(server))))
+            }
             None => open(&self.folder, usage),
         }
     }

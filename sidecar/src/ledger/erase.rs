@@ -134,9 +134,12 @@ fn alone(
     let own = ledger.id();
     let is_done = "SELECT EXISTS (SELECT 1 FROM erased WHERE erasing = ?1 AND sidecar = ?2)";
     if !db.one::<bool>(is_done, cells![id, own]).map_err(text)? {
-        let head = scrub(ledger.folder(), follower, subject).map_err(|e| format!("the file of records: {e}"))?;
-        db.execute("UPDATE source SET head = ?1 WHERE name = ?2", cells![head, ledger.source()]).map_err(text)?;
-        db.execute("INSERT INTO erased VALUES (?1, ?2) ON CONFLICT DO NOTHING", cells![id, own]).map_err(text)?;
+        let head =
+            scrub(ledger.folder(), follower, subject).map_err(|e| format!("the file of records: {e}"))?;
+        db.execute("UPDATE source SET head = ?1 WHERE name = ?2", cells![head, ledger.source()])
+            .map_err(text)?;
+        db.execute("INSERT INTO erased VALUES (?1, ?2) ON CONFLICT DO NOTHING", cells![id, own])
+            .map_err(text)?;
     }
     let others = "SELECT id, seen_ms FROM sidecar
          WHERE NOT EXISTS (SELECT 1 FROM erased WHERE erasing = ?1 AND sidecar = sidecar.id) ORDER BY id";
@@ -163,8 +166,7 @@ fn erase(
     let mut writer = ledger.writer();
     let holds = "SELECT EXISTS (
         SELECT 1 FROM block WHERE kind IN ('user', 'disabled') AND value = ?1 AND lifted IS NULL)";
-    let is_blocked: bool =
-        writer.with(|db| db.one(holds, cells![subject])).map_err(text)?;
+    let is_blocked: bool = writer.with(|db| db.one(holds, cells![subject])).map_err(text)?;
     if is_blocked {
         return Ok(Err("this user is blocked, and a block has the name: unblock the user first".to_owned()));
     }
@@ -294,9 +296,8 @@ fn cut_journal(db: &Db) -> Result<(), String> {
         return db.batch("VACUUM record, opening, block, erasing").map_err(|e| format!("the ledger: {e}"));
     }
     for _ in 0..50 {
-        let is_busy: i64 = db
-            .one("PRAGMA wal_checkpoint(TRUNCATE)", &[])
-            .map_err(|e| format!("the ledger: {e}"))?;
+        let is_busy: i64 =
+            db.one("PRAGMA wal_checkpoint(TRUNCATE)", &[]).map_err(|e| format!("the ledger: {e}"))?;
         if is_busy == 0 {
             return Ok(());
         }

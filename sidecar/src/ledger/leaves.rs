@@ -26,8 +26,11 @@ fn note(db: &Db, name: &str) -> sql::Result<u64> {
 }
 
 fn set(db: &Db, name: &str, value: u64) -> sql::Result<()> {
-    db.execute("INSERT INTO note VALUES (?1, ?2) ON CONFLICT (name) DO UPDATE SET value = ?2", cells![name, value])
-        .map(drop)
+    db.execute(
+        "INSERT INTO note VALUES (?1, ?2) ON CONFLICT (name) DO UPDATE SET value = ?2",
+        cells![name, value],
+    )
+    .map(drop)
 }
 
 /// Leaves that are added together.
@@ -64,11 +67,7 @@ impl Bundle {
         if self.count == 0 {
             return Ok(());
         }
-        tx.execute("INSERT INTO leaves VALUES (?1, ?2, ?3)", cells![
-            self.first,
-            self.count,
-            self.entries
-        ])?;
+        tx.execute("INSERT INTO leaves VALUES (?1, ?2, ?3)", cells![self.first, self.count, self.entries])?;
         set(tx, "leaves", self.first + self.count)
     }
 }
@@ -97,11 +96,7 @@ pub fn append(tx: &Tx<'_>, event: Event<'_>, now_ms: i64) -> sql::Result<u64> {
         if let Value::Object(shown) = &mut shown {
             shown.insert("commitment".to_owned(), json!(crate::audit::hash::hex(&commitment(&salt, &text))));
         }
-        tx.execute("INSERT INTO opening VALUES (?1, ?2, ?3)", cells![
-            bundle.first,
-            salt,
-            text
-        ])?;
+        tx.execute("INSERT INTO opening VALUES (?1, ?2, ?3)", cells![bundle.first, salt, text])?;
     }
     let index = bundle.push(&leaf::of(kind, now_ms, offset, shown));
     bundle.save(tx)?;
@@ -257,13 +252,7 @@ pub fn retained(db: &Db) -> sql::Result<Option<Retained>> {
 ///
 /// # Errors
 /// The disk's.
-pub fn retain(
-    db: &mut Db,
-    first: u64,
-    minimum: u64,
-    before: &str,
-    now_ms: i64,
-) -> sql::Result<()> {
+pub fn retain(db: &mut Db, first: u64, minimum: u64, before: &str, now_ms: i64) -> sql::Result<()> {
     let tx = db.write()?;
     let shown = json!({ "from": first, "minimum": minimum, "before": before });
     let offset = i64::try_from(minimum).unwrap_or(i64::MAX);

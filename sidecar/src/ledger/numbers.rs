@@ -89,7 +89,10 @@ impl Numbers {
         )?;
         for range in &overdue {
             gap(tx, *range, now_ms, has_log)?;
-            tx.execute("UPDATE missing SET told = 1 WHERE vm = ?1 AND from_seq = ?2", cells![range.0, range.1])?;
+            tx.execute(
+                "UPDATE missing SET told = 1 WHERE vm = ?1 AND from_seq = ?2",
+                cells![range.0, range.1],
+            )?;
         }
         Ok(overdue.len() as u64)
     }
@@ -101,12 +104,7 @@ impl Numbers {
     }
 }
 
-fn gap(
-    tx: &Tx<'_>,
-    (vm, from, to): (i64, u64, u64),
-    now_ms: i64,
-    has_log: bool,
-) -> sql::Result<()> {
+fn gap(tx: &Tx<'_>, (vm, from, to): (i64, u64, u64), now_ms: i64, has_log: bool) -> sql::Result<()> {
     let insert = "INSERT INTO gap (vm, from_seq, to_seq, at) VALUES (?1, ?2, ?3, ?4) RETURNING id";
     let offset = tx.one(insert, cells![vm, from, to, now_ms])?;
     if !has_log {
@@ -117,9 +115,8 @@ fn gap(
 }
 
 fn load(tx: &Tx<'_>, vm: i64) -> sql::Result<Sequence> {
-    let highest = tx
-        .first("SELECT highest FROM vm WHERE vm = ?1", cells![vm], |row| row.get(0))?
-        .unwrap_or(0);
+    let highest =
+        tx.first("SELECT highest FROM vm WHERE vm = ?1", cells![vm], |row| row.get(0))?.unwrap_or(0);
     let missing = "SELECT from_seq, to_seq, since_ms, told FROM missing WHERE vm = ?1";
     let missing = tx.all(missing, cells![vm], |row| {
         Ok((row.get(0)?, Missing { to: row.get(1)?, since_ms: row.get(2)?, told: row.get(3)? }))

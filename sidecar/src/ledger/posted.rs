@@ -21,8 +21,8 @@ pub struct Posted {
 }
 
 impl Ledger {
-    /// Takes lines: all of them are on the disk afterwards, or none is. `by`: how they came, for leaves of the
-    /// audit log. It works off the threads that answer requests.
+    /// Takes lines: all of them are on the disk afterwards, or none is. `by`: how they came, for leaves of
+    /// the audit log. It works off the threads that answer requests.
     ///
     /// # Errors
     /// The disk's; or the audit log can't take their leaves.

@@ -152,13 +152,7 @@ fn page(
 ///
 /// # Errors
 /// The disk's, or that of `out`.
-pub fn counts(
-    db: &Db,
-    search: &Search,
-    by: &[usize],
-    form: Form,
-    out: &mut dyn Write,
-) -> Result<(), String> {
+pub fn counts(db: &Db, search: &Search, by: &[usize], form: Form, out: &mut dyn Write) -> Result<(), String> {
     let text = counted(db, search, by, form).map_err(|e| format!("the ledger: {e}"))?;
     out.write_all(text.as_bytes()).and_then(|()| out.flush()).map_err(|e| e.to_string())
 }
@@ -204,8 +198,8 @@ impl Search {
     /// The id behind which all that is recent enough lies: records come in about the order of their times.
     fn before_first(&self, db: &Db) -> sql::Result<i64> {
         let Some(since_us) = self.since_us else { return Ok(i64::MIN) };
-        let first: Option<Option<i64>> = db
-            .first("SELECT min(id) FROM record WHERE ts >= ?1", cells![since_us], |row| row.get(0))?;
+        let first: Option<Option<i64>> =
+            db.first("SELECT min(id) FROM record WHERE ts >= ?1", cells![since_us], |row| row.get(0))?;
         Ok(first.flatten().map_or(i64::MAX, |id| id.saturating_sub(1)))
     }
 

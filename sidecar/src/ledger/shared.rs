@@ -3,8 +3,8 @@
 
 use super::counted;
 use super::database::{self, Home, Use};
-use super::follow::FILE;
 use super::feed::{self, Page};
+use super::follow::FILE;
 use super::leaves;
 use super::names::Names;
 use super::retention::Limits;
@@ -245,8 +245,8 @@ impl Ledger {
         self.audited.as_ref().map_or(String::new(), |audited| audited.origin.clone())
     }
 
-    /// Opens the audit log, and has the ledger go on behind it. Where it is shared, whoever publishes it opens
-    /// it, and it is never behind.
+    /// Opens the audit log, and has the ledger go on behind it. Where it is shared, whoever publishes it
+    /// opens it, and it is never behind.
     ///
     /// # Errors
     /// Why it can't be gone on with.

@@ -114,13 +114,7 @@ fn standing(tx: &Tx<'_>, kind: &str, subject: &str) -> sql::Result<Option<Standi
     )
 }
 
-fn put(
-    tx: &Tx<'_>,
-    kind: &str,
-    signal: &Signal,
-    now_ms: i64,
-    until_ms: Option<i64>,
-) -> sql::Result<()> {
+fn put(tx: &Tx<'_>, kind: &str, signal: &Signal, now_ms: i64, until_ms: Option<i64>) -> sql::Result<()> {
     let Signal { subject, at_s, why, by, .. } = signal;
     if let Some(before) = standing(tx, kind, subject)? {
         let says_more = before.said_s < *at_s || (before.said_s == *at_s && !before.holds);

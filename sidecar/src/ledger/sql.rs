@@ -4,47 +4,25 @@
 //! Who writes more than one statement does it in [`Db::write`]: there is one at a time, over all processes,
 //! so that nothing that was read changes before what follows from it is written.
 
+mod fault;
 mod cell;
-pub mod postgres;
+mod row;
 mod sqlite;
 mod tls;
+pub mod postgres;
 
 pub(crate) use cell::{AsCell, Cell, Value, cells};
+pub use fault::{Error, Result};
 use postgres::Postgres;
+use row::Of;
+pub use row::Row;
 use std::cell::RefCell;
-use std::fmt;
 use std::ops::Deref;
-
-/// Why it can't be done, in the database's words.
-#[derive(Debug)]
-pub struct Error(String);
-
-pub type Result<T> = std::result::Result<T, Error>;
-
-impl fmt::Display for Error {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(&self.0)
-    }
-}
-
-impl std::error::Error for Error {}
-
-impl Error {
-    pub fn new(why: impl fmt::Display) -> Self {
-        Self(why.to_string())
-    }
-}
-
-impl From<rusqlite::Error> for Error {
-    fn from(error: rusqlite::Error) -> Self {
-        Self::new(error)
-    }
-}
 
 /// A connection.
 pub enum Db {
     Sqlite(rusqlite::Connection),
-    Postgres(RefCell<Postgres>),
+    Postgres(Box<RefCell<Postgres>>),
 }
 
 impl Db {
@@ -229,34 +207,5 @@ impl Drop for Tx<'_> {
             // Where it can't be said, the connection is gone, and with it what was begun.
             drop(self.db.batch("ROLLBACK"));
         }
-    }
-}
-
-/// A row as it is shown.
-pub struct Row<'r>(Of<'r>);
-
-enum Of<'r> {
-    Sqlite(&'r rusqlite::Row<'r>),
-    Postgres(&'r [Value]),
-}
-
-impl Row<'_> {
-    /// What is in a column, counted from 0.
-    ///
-    /// # Errors
-    /// There is no such column; a text that is none.
-    pub fn cell(&self, at: usize) -> Result<Cell<'_>> {
-        match self.0 {
-            Of::Sqlite(row) => Cell::try_from(row.get_ref(at)?),
-            Of::Postgres(row) => row.get(at).map(Cell::from).ok_or_else(|| Error::new("no such column")),
-        }
-    }
-
-    /// The same, as this.
-    ///
-    /// # Errors
-    /// It is of another kind, too.
-    pub fn get<T: for<'c> TryFrom<Cell<'c>, Error = Error>>(&self, at: usize) -> Result<T> {
-        T::try_from(self.cell(at)?)
     }
 }

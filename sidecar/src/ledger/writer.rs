@@ -246,10 +246,7 @@ impl Writer {
     ///
     /// # Errors
     /// What `change` says.
-    pub fn with<T>(
-        &mut self,
-        change: impl FnOnce(&mut Db) -> sql::Result<T>,
-    ) -> sql::Result<T> {
+    pub fn with<T>(&mut self, change: impl FnOnce(&mut Db) -> sql::Result<T>) -> sql::Result<T> {
         change(&mut self.db)
     }
 
@@ -277,10 +274,7 @@ impl Writer {
         })
     }
 
-    fn write<T>(
-        &mut self,
-        change: impl FnOnce(&Tx<'_>, &mut Held) -> sql::Result<T>,
-    ) -> sql::Result<T> {
+    fn write<T>(&mut self, change: impl FnOnce(&Tx<'_>, &mut Held) -> sql::Result<T>) -> sql::Result<T> {
         let tx = self.db.write()?;
         let held = &mut self.held;
         tell_others(&tx, self.id, held)?;

@@ -368,7 +368,8 @@ fn networks_are_as_narrow_as_the_policy() {
     assert_eq!(policy["spec"]["policyTypes"], json!(["Ingress", "Egress"]));
     let monitoring =
         json!([{ "namespaceSelector": { "matchLabels": { "kubernetes.io/metadata.name": "monitoring" } } }]);
-    // Neither Envoy's admin interface (9901) nor the sidecar's own port (8081), which are on loopback besides.
+    // Neither Envoy's admin interface (9901) nor the sidecar's own port (8081), which are on loopback
+    // besides.
     assert_eq!(rules(policy, "ingress"), [(vec![8080], Value::Null), (vec![9902], monitoring)]);
     // DNS; then the collector, the issuer, the upstream, the witness.
     let out = [(vec![53, 53], Value::Null), (vec![4318, 443, 8080, 8443], Value::Null)];

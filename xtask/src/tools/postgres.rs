@@ -43,13 +43,23 @@ impl Server {
         if rustix::process::getuid().is_root() {
             run(Command::new("chown").arg("postgres").arg(server.folder.path()))?;
         }
-        run(server.as_owner("initdb").arg("-D").arg(&data).args(["-A", "trust", "-U", "postgres", "-E", "UTF8"]))?;
+        run(server
+            .as_owner("initdb")
+            .arg("-D")
+            .arg(&data)
+            .args(["-A", "trust", "-U", "postgres", "-E", "UTF8"]))?;
         let options = format!(
             "-p {port} -c listen_addresses=127.0.0.1 -c fsync=off -c max_connections=300 -k {}",
             server.folder.path().display()
         );
         let log = server.folder.path().join("log");
-        run(server.as_owner("pg_ctl").arg("-D").arg(&data).arg("-l").arg(log).args(["-o", &options, "-w", "start"]))?;
+        run(server
+            .as_owner("pg_ctl")
+            .arg("-D")
+            .arg(&data)
+            .arg("-l")
+            .arg(log)
+            .args(["-o", &options, "-w", "start"]))?;
         step.done("started");
         Ok(server)
     }

@@ -11,7 +11,8 @@ raw! {
     RawLedger at "ledger" {
         /// Whether there is one; it is also what blocks are kept in.
         on: bool = both("true").is("false"),
-        /// Where it is: `sqlite`, a file in the sidecar's folder, or `postgres`, which several sidecars share.
+        /// Where it is: `sqlite`, a file in the sidecar's folder, or `postgres`, which several sidecars
+        /// share.
         store: RawStore = own("postgres").is("sqlite"),
         /// The file that has the URL of PostgreSQL, `postgres://user:password@host:5432/database`. Other
         /// machines are reached over TLS, unless the URL says `sslmode=disable`.

@@ -1,8 +1,8 @@
 //! The ledger in the sidecar: the feed, what is counted, and that it stays open over a new policy.
 
-use crate::ledger::database::testing;
 use super::*;
 use crate::ledger::Tail;
+use crate::ledger::database::testing;
 use crate::ledger::operate;
 use gatewaystack_core::config::policy::Policy;
 use std::path::Path;

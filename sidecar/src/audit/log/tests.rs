@@ -1,10 +1,10 @@
 //! A log on the disk: what it is made of, and that it goes on from where it was signed last.
 
-use crate::ledger::Home;
 use super::super::hash::of_leaf;
 use super::super::hash::{includes, is_consistent};
 use super::super::tile::{self, Tile};
 use super::{Log, folder, key, newest};
+use crate::ledger::Home;
 use std::path::Path;
 
 const ORIGIN: &str = "gateway.example.com/audit";

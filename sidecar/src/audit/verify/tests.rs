@@ -1,10 +1,10 @@
 //! Whatever is changed in a log is found, and named.
 
-use crate::ledger::Home;
 use super::super::log::{Log, folder, key};
 use super::super::store::Store;
 use super::super::tile::Tile;
 use super::{Also, Found, verify};
+use crate::ledger::Home;
 use std::path::{Path, PathBuf};
 
 fn grown(data: &Path, sizes: &[u64]) -> Log {

@@ -1,10 +1,10 @@
 //! A witness as C2SP tlog-witness has it, and one that isn't there.
 
-use crate::ledger::Home;
 use super::Witnesses;
 use crate::audit::hash::{Hash, is_consistent, of_nothing};
 use crate::audit::log::{Log, newest};
 use crate::audit::note::{Checkpoint, Verifier};
+use crate::ledger::Home;
 use axum::Router;
 use axum::extract::State;
 use axum::http::{StatusCode, header};

@@ -18,8 +18,7 @@ struct Desk {
 fn desk() -> Desk {
     let folder = tempfile::tempdir().unwrap();
     let db = Home::from(folder.path()).open(Use::Desk).unwrap();
-    let epoch =
-        db.one("SELECT value FROM word WHERE name = 'ledger_id'", &[]).unwrap();
+    let epoch = db.one("SELECT value FROM word WHERE name = 'ledger_id'", &[]).unwrap();
     Desk { db, epoch, _folder: folder }
 }
 

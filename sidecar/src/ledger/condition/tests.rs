@@ -7,9 +7,9 @@ use crate::ledger::line::Line;
 use crate::ledger::member;
 use crate::ledger::names::Names;
 use crate::ledger::search::{Form, Search, counts, records};
+use crate::ledger::sql::Db;
 use crate::ledger::stored::Stored;
 use crate::ledger::writer::{Batch, Taken, Writer};
-use crate::ledger::sql::Db;
 use tempfile::TempDir;
 
 const LINES: [&str; 4] = [
@@ -21,7 +21,8 @@ const LINES: [&str; 4] = [
 
 fn ledger() -> (TempDir, Db) {
     let folder = tempfile::tempdir().unwrap();
-    let mut writer = Writer::new(Home::from(folder.path()).open(Use::Ingest).unwrap(), "decisions.jsonl".to_owned());
+    let mut writer =
+        Writer::new(Home::from(folder.path()).open(Use::Ingest).unwrap(), "decisions.jsonl".to_owned());
     let lines: Vec<_> = LINES.iter().map(|line| Line::parse(line.as_bytes()).unwrap()).collect();
     let taken = |line| Taken { record: Stored::of(line, 0), place: None, sealed: None };
     let records: Vec<_> = lines.iter().map(taken).collect();

@@ -88,7 +88,8 @@ fn what_is_missing_shows_and_may_come_later() {
 #[test]
 fn each_record_has_a_leaf_of_its_own_and_none_before_the_log_is_open() {
     let folder = tempfile::tempdir().unwrap();
-    let settings = policy::Audit { key_file: None, checkpoint_ms: 1_000, keep_ms: 1 << 40, witnesses: Vec::new() };
+    let settings =
+        policy::Audit { key_file: None, checkpoint_ms: 1_000, keep_ms: 1 << 40, witnesses: Vec::new() };
     let audited =
         Audited { settings, origin: "gw.example/audit".into(), policy: "p".into(), digest: "d".into() };
     let ledger = ledger(folder.path()).audited(Some(audited.clone()));
@@ -102,8 +103,7 @@ fn each_record_has_a_leaf_of_its_own_and_none_before_the_log_is_open() {
     }
     assert_eq!(leaves() - before, 2);
     let db = Home::from(folder.path()).open(Use::Desk).unwrap();
-    let entries: Vec<u8> =
-        db.one("SELECT entries FROM leaves ORDER BY first DESC LIMIT 1", &[]).unwrap();
+    let entries: Vec<u8> = db.one("SELECT entries FROM leaves ORDER BY first DESC LIMIT 1", &[]).unwrap();
     let text = String::from_utf8_lossy(&entries).into_owned();
     assert!(text.contains("\"source\":\"posted\"") && text.contains("\"seq\":2"), "{text}");
     assert!(!text.contains("ann"), "{text}");

@@ -36,10 +36,7 @@ impl Desk {
         take(&mut self.db, &signal(self.seen, change, at_s), now_ms, false).unwrap()
     }
     fn changes(&mut self, after: i64) -> Value {
-        let epoch: String = self
-            .db
-            .one("SELECT value FROM word WHERE name = 'ledger_id'", &[])
-            .unwrap();
+        let epoch: String = self.db.one("SELECT value FROM word WHERE name = 'ledger_id'", &[]).unwrap();
         Value::Array(page(&mut self.db, after, &epoch).unwrap().changes)
     }
     fn blocked(&self) -> Vec<(String, Option<String>)> {

@@ -1,6 +1,6 @@
 //! Values as a database has them, borrowed and owned, and how ours become them and they ours.
 
-use super::{Error, Result};
+use super::fault::{Error, Result};
 use rusqlite::types::ValueRef;
 
 /// A value that lies elsewhere.

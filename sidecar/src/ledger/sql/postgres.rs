@@ -4,12 +4,12 @@
 //! one writes at a time because a lock says so. A connection that holds the audit log's lock isn't made again
 //! by itself: whoever had it may have lost it to another.
 
-use super::{Cell, Error, Result, Value};
+use super::cell::{Cell, Value};
+use super::fault::{Error, Result};
 use postgres::binary_copy::BinaryCopyInWriter;
 use postgres::config::{Host, SslMode};
 use postgres::types::{IsNull, ToSql, Type, to_sql_checked};
 use postgres::{Client, Config, NoTls, Statement};
-use super::super::schema::postgres::upgrade;
 use std::borrow::Cow;
 use std::collections::HashMap;
 use std::error::Error as StdError;
@@ -42,9 +42,13 @@ const MOST: usize = 128;
 /// Texts in the database have no NUL: what has one, or this character, has it escaped.
 const ESCAPE: char = '\u{10FFFF}';
 
+/// Brings the tables of a new connection to their newest form; the inner error says why they can't be used.
+pub type Upgrade = fn(&mut Client) -> std::result::Result<std::result::Result<(), String>, postgres::Error>;
+
 /// A connection, and how it is made again.
 pub struct Postgres {
     config: Config,
+    upgrade: Upgrade,
     client: Option<Client>,
     statements: HashMap<String, Statement>,
     /// Locks that it holds for as long as it lives.
@@ -83,8 +87,8 @@ pub fn config(url: &str) -> std::result::Result<Config, String> {
 
 impl Postgres {
     /// Connects when it is first asked.
-    pub fn new(config: Config) -> Self {
-        Self { config, client: None, statements: HashMap::new(), held: Vec::new() }
+    pub fn new(config: Config, upgrade: Upgrade) -> Self {
+        Self { config, upgrade, client: None, statements: HashMap::new(), held: Vec::new() }
     }
 
     fn client(&mut self) -> Result<&mut Client> {
@@ -104,7 +108,7 @@ impl Postgres {
                 };
                 let mut client = connected.map_err(said)?;
                 client.batch_execute(SESSION).map_err(said)?;
-                upgrade(&mut client).map_err(said)?.map_err(Error::new)?;
+                (self.upgrade)(&mut client).map_err(said)?.map_err(Error::new)?;
                 Ok(none.insert(client))
             }
         }
@@ -305,7 +309,10 @@ impl ToSql for Cell<'_> {
             (Cell::Integer(number), &Type::BOOL) => (number != 0).to_sql(kind, out),
             (Cell::Integer(number), &Type::INT4) => i32::try_from(number)?.to_sql(kind, out),
             (Cell::Integer(number), &Type::INT8) => number.to_sql(kind, out),
-            #[expect(clippy::cast_precision_loss, reason = "a number that is compared with one that has a fraction")]
+            #[expect(
+                clippy::cast_precision_loss,
+                reason = "a number that is compared with one that has a fraction"
+            )]
             (Cell::Integer(number), &Type::FLOAT8) => (number as f64).to_sql(kind, out),
             (Cell::Real(number), &Type::FLOAT8) => number.to_sql(kind, out),
             (Cell::Text(text), &Type::TEXT) => escaped(text).as_ref().to_sql(kind, out),

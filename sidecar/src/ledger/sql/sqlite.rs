@@ -1,6 +1,8 @@
 //! Statements as SQLite does them.
 
-use super::{Cell, Of, Result, Row};
+use super::cell::Cell;
+use super::fault::Result;
+use super::row::{Of, Row};
 use rusqlite::types::{ToSqlOutput, ValueRef};
 use rusqlite::{CachedStatement, Connection, ToSql};
 

@@ -1,6 +1,6 @@
 //! How PostgreSQL is reached over TLS: its certificate is checked against what the system trusts.
 
-use super::{Error, Result};
+use super::fault::{Error, Result};
 use rustls::ClientConfig;
 use rustls_platform_verifier::ConfigVerifierExt as _;
 use tokio_postgres_rustls::MakeRustlsConnect;

@@ -218,8 +218,7 @@ fn each_start_begins_another_history_of_blocks() {
         let ledger = Ledger::open(folder.path(), LIMITS).unwrap();
         drop(ledger);
         let db = Home::from(folder.path()).open(Use::Desk).unwrap();
-        db.one("SELECT value FROM word WHERE name = 'ledger_id'", &[])
-            .unwrap()
+        db.one("SELECT value FROM word WHERE name = 'ledger_id'", &[]).unwrap()
     };
     let (first, second) = (epoch(), epoch());
     assert!(first != second && [first.len(), second.len()] == [16, 16], "{first} {second}");

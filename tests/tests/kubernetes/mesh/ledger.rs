@@ -54,7 +54,8 @@ async fn refuses_whom_the_sidecar_blocks(case: &str) {
         records.iter().any(|record| record["path"] == "/v1/tools/last").then_some(records)
     })
     .await;
-    let numbers: std::collections::BTreeSet<_> = records.iter().map(|record| record["seq"].as_u64()).collect();
+    let numbers: std::collections::BTreeSet<_> =
+        records.iter().map(|record| record["seq"].as_u64()).collect();
     assert_eq!(numbers, (1..=records.len() as u64).map(Some).collect(), "{case}");
 }
 

@@ -1,7 +1,7 @@
 //! What is kept, and how long.
 
-use crate::ledger::database::testing;
 use super::*;
+use crate::ledger::database::testing;
 
 fn aged(seq: u64, ts: &str) -> String {
     record(1, seq).replace("2026-11-29T22:58:01.000000Z", ts)
