@@ -40,6 +40,7 @@ impl Ledger {
 }
 
 fn take(ledger: &Ledger, body: &[u8], by: &str, now_ms: i64) -> Result<Posted, String> {
+    ledger.prepare()?;
     // Before the log is open nothing could get its leaf.
     if ledger.audit().is_some() && !ledger.has_begun() {
         return Err("the audit log isn't open yet".to_owned());
