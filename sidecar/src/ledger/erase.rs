@@ -95,7 +95,11 @@ pub fn work_off(ledger: &Ledger, follower: &mut Follower, now_ms: i64) -> Result
         db.all(asked, &[], |row| Ok((row.get(0)?, row.get(1)?, row.get(2)?))).map_err(text)?;
     for (id, subject, by) in asked {
         let mut absent = Vec::new();
-        if ledger.is_shared() && !subject.is_empty() {
+        if ledger.is_shared() {
+            // Another one is about it, or has ended: whoever asked withdraws it then.
+            if subject.is_empty() {
+                continue;
+            }
             match alone(ledger, follower, &db, id, &subject, now_ms)? {
                 Some(others) => absent = others,
                 None => continue,

@@ -33,7 +33,7 @@ pub fn ledger(raw: &RawPolicy, records: Records, errors: &mut Errors) -> Option<
             "needs `file` among `audit.to`, from where the ledger reads the records ([file, stdout] writes them to both), or `ledger.cluster`, to which they are posted, or `ledger.otlp_port`",
         );
     }
-    let url_file = section.url_file.filter(|file| !file.is_empty());
+    let url_file = file("ledger.url_file", section.url_file, errors);
     let store = match (section.store.unwrap_or(RawStore::Sqlite), url_file) {
         (RawStore::Sqlite, None) => Store::Sqlite,
         (RawStore::Postgres, Some(url_file)) => Store::Postgres { url_file },
@@ -58,6 +58,15 @@ pub fn ledger(raw: &RawPolicy, records: Records, errors: &mut Errors) -> Option<
     }
     let keep_ms = keep.unwrap_or(30 * DAY_MS);
     is_on.then(|| Ledger { store, keep_ms, max_bytes: most.unwrap_or(4 << 30), otlp_port })
+}
+
+/// The path of a file.
+fn file(member: &str, text: Option<String>, errors: &mut Errors) -> Option<String> {
+    let text = text?;
+    if text.is_empty() || text.chars().any(char::is_control) {
+        errors.push(member, "expected the path of a file");
+    }
+    Some(text)
 }
 
 /// Where the filter posts records.
@@ -93,6 +102,7 @@ pub fn audit(raw: &RawPolicy, errors: &mut Errors) -> Option<Audit> {
     let keep = section.keep.as_ref();
     let keep =
         keep.and_then(|keep| errors.keep("audit.keep", duration::within(&keep.0, bounds::AUDIT_KEEP_MS)));
+    let key_file = file("audit.key_file", section.key_file.clone(), errors);
     let mut witnesses = Vec::new();
     for (at, text) in section.witness.iter().flatten().enumerate() {
         let url = url::parse(text).and_then(|url| match url.path.contains('?') {
@@ -118,7 +128,7 @@ pub fn audit(raw: &RawPolicy, errors: &mut Errors) -> Option<Audit> {
         );
     }
     is_on.then(|| Audit {
-        key_file: section.key_file.filter(|file| !file.is_empty()),
+        key_file,
         checkpoint_ms: checkpoint.unwrap_or(1_000),
         keep_ms: keep.unwrap_or(400 * DAY_MS),
         witnesses,

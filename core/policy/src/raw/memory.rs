@@ -13,7 +13,7 @@ raw! {
         on: bool = both("true").is("false"),
         /// Where it is: `sqlite`, a file in the sidecar's folder, or `postgres`, which several sidecars
         /// share.
-        store: RawStore = own("postgres").is("sqlite"),
+        store: RawStore = own("postgres").means("`sqlite`"),
         /// The file that has the URL of PostgreSQL, `postgres://user:password@host:5432/database`. Other
         /// machines are reached over TLS, unless the URL says `sslmode=disable`.
         url_file: String = own("/run/secrets/ledger-url").text(FILE),

@@ -42,7 +42,7 @@ fn a_member_of_another_form_says_what_it_is_and_what_was_expected() {
         (
             "/audit",
             json!({ "x": 1 }),
-            "audit.x: unknown field `x`, expected one of `subject`, `address`, `to`, `required`, `log`, `checkpoint`, `keep`, `witness`",
+            "audit.x: unknown field `x`, expected one of `subject`, `address`, `to`, `required`, `log`, `key_file`, `checkpoint`, `keep`, `witness`",
         ),
         (
             "/sidecar",

@@ -5,6 +5,7 @@ use super::bootstrap::{BASE, filter_of};
 use super::{Objects, Proxy, Value, json};
 use crate::pod::{Pod, Running, SECRET, get};
 use gatewaystack_tests::eventually;
+use gatewaystack_tests::sidecar::LedgerProcess;
 use std::process::Stdio;
 
 async fn refuses_whom_the_sidecar_blocks(case: &str) {
@@ -69,4 +70,57 @@ async fn proxies_of_istio_refuse_whom_their_sidecar_blocks() {
 #[ignore = "Helm and schemas: cargo xtask test --all fetches them"]
 async fn proxies_of_envoy_gateway_refuse_whom_their_sidecar_blocks() {
     refuses_whom_the_sidecar_blocks("envoy-gateway-ledger").await;
+}
+
+/// The proxies' records reach one ledger, over a `kill -9` of it; a new proxy, as in a rollout, is another VM
+/// and begins at 1.
+#[tokio::test]
+#[ignore = "Helm and schemas: cargo xtask test --all fetches them"]
+async fn a_mesh_has_one_ledger_that_takes_each_record_once() {
+    let case = "istio-ledger";
+    let objects = Objects::of(case);
+    let port = gatewaystack::render::ports::free("127.0.0.1").unwrap().local_addr().unwrap().port();
+    let (address, data) = (format!("127.0.0.1:{port}"), tempfile::tempdir().unwrap());
+    let serve =
+        async || LedgerProcess::start(&crate::chart::policy(case), SECRET, &address, data.path()).await;
+    let proxy = async || {
+        let mut filter = filter_of(&objects, BASE);
+        filter.ledger.as_mut().expect("the chart names the cluster").1 = format!("http://{address}");
+        Proxy::with(filter, case, &[("GATEWAYSTACK_SIDECAR_SECRET", SECRET)]).await
+    };
+    let mut sidecar = serve().await;
+    let first = proxy().await;
+    let mut asked = 0;
+    for round in 0..3 {
+        for is_away in [false, true] {
+            if is_away {
+                sidecar.kill();
+            }
+            for at in 0..40 {
+                // Nobody has signed in: what is refused is recorded, too.
+                let answer = first.get(&format!("/v1/tools/{round}/{is_away}/{at}"), "").await;
+                assert_eq!(answer.status, 401, "{}", first.log());
+            }
+            asked += 40;
+        }
+        sidecar = serve().await;
+    }
+    let all = eventually("all records", || async {
+        let all: Vec<Value> = serde_json::from_str(&sidecar.run(&["records", "--json"])).unwrap();
+        (all.len() >= asked).then_some(all)
+    })
+    .await;
+    let paths: std::collections::BTreeSet<&str> = all.iter().map(|r| r["path"].as_str().unwrap()).collect();
+    let numbers: std::collections::BTreeSet<_> = all.iter().map(|record| record["seq"].as_u64()).collect();
+    assert_eq!((all.len(), paths.len(), numbers), (asked, asked, (1..=asked as u64).map(Some).collect()));
+    assert_eq!(sidecar.total("gatewaystack_ledger_gaps_total").await, 0);
+    let next = proxy().await;
+    assert_eq!(next.get("/v1/tools/next", "").await.status, 401);
+    let found = eventually("its record", || async {
+        let said = sidecar.run(&["records", "--json", "--where", r#"{path: {is: /v1/tools/next}}"#]);
+        serde_json::from_str::<Vec<Value>>(&said).unwrap().pop()
+    })
+    .await;
+    assert_eq!(found["seq"], 1);
+    assert_ne!(found["vm"], all[0]["vm"]);
 }
