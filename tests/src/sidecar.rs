@@ -48,6 +48,24 @@ impl Sidecar {
         Self { folder, port, env, binary, child: None }
     }
 
+    /// As it ships, in the images; where that wasn't built, the debug build.
+    pub fn as_shipped(mut self) -> Self {
+        if let Some(programs) = std::env::var_os("GATEWAYSTACK_PROGRAMS") {
+            self.binary = Path::new(&programs).join("gatewaystack");
+        }
+        self
+    }
+
+    /// What it takes, in kilobytes: of a debug build what it has for itself, for its code is three times as
+    /// large as what ships, and most of it is mapped.
+    pub fn weighs(&self) -> u64 {
+        if std::env::var_os("GATEWAYSTACK_PROGRAMS").is_some() {
+            self.memory("VmRSS")
+        } else {
+            self.memory("RssAnon")
+        }
+    }
+
     pub fn env(mut self, name: &str, value: &str) -> Self {
         self.env.insert(name.to_owned(), value.to_owned());
         self

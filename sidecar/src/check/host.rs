@@ -96,7 +96,7 @@ pub fn warnings(host: Host, source: &Value, policy: &Policy) -> Vec<ConfigError>
     if policy.own.ledger.is_some() && policy.posts_to.is_none() {
         all.push(ConfigError::new(
             "ledger.on",
-            "has no record here: name the proxies' cluster of the sidecar as `sidecar.cluster` (Istio: \"outbound|8081||gatewaystack.gatewaystack.svc.cluster.local\")",
+            "has no record here: name the proxies' cluster of the sidecar as `sidecar.cluster`, as the Helm chart does by itself (Istio: \"outbound|8081||gatewaystack.gatewaystack.svc.cluster.local\")",
         ));
     }
     let routes = source.get("routes").and_then(Value::as_array);

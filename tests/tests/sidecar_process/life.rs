@@ -229,8 +229,9 @@ async fn health(sidecar: &Sidecar, admin: &str) -> String {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn idle_it_weighs_less_than_twenty_megabytes() {
-    let (auth0, mut sidecar) = domain_level().await;
+async fn idle_it_weighs_less_than_sixteen_megabytes() {
+    let (auth0, sidecar) = domain_level().await;
+    let mut sidecar = sidecar.as_shipped();
     let id = auth0.register("Claude", &[CLAUDE]);
     sidecar.start();
     sidecar.ready().await;
@@ -238,12 +239,9 @@ async fn idle_it_weighs_less_than_twenty_megabytes() {
     drained(&sidecar).await;
     let got = sidecar.get("/health/auth0").await;
     assert_eq!(got.json()["managementTokenOk"], true, "{got:?}");
-    let kilobytes = sidecar.memory("VmRSS");
-    println!(
-        "idle, after a promotion and a probe: {kilobytes} kB resident, {} threads (GATEWAYSTACK_BIN)",
-        threads(&sidecar)
-    );
-    assert!(kilobytes < 20_000, "{kilobytes} kB");
+    let kilobytes = sidecar.weighs();
+    println!("idle, after a promotion and a probe: {kilobytes} kB resident, {} threads", threads(&sidecar));
+    assert!(kilobytes < 16_000, "{kilobytes} kB");
 }
 
 fn threads(sidecar: &Sidecar) -> usize {
@@ -252,7 +250,8 @@ fn threads(sidecar: &Sidecar) -> usize {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_crowd_costs_neither_threads_nor_memory() {
-    let (auth0, mut sidecar) = domain_level().await;
+    let (auth0, sidecar) = domain_level().await;
+    let mut sidecar = sidecar.as_shipped();
     sidecar.start();
     sidecar.ready().await;
     let sidecar = std::sync::Arc::new(sidecar);
@@ -266,10 +265,6 @@ async fn a_crowd_costs_neither_threads_nor_memory() {
     assert!(statuses.iter().all(|status| *status == 503));
     assert_eq!(auth0.count_of("POST", "/oauth/token"), 1);
     assert!(threads(&sidecar) <= 16, "{} threads", threads(&sidecar));
-    println!(
-        "after 500 callers at once: {} kB resident, {} threads",
-        sidecar.memory("VmRSS"),
-        threads(&sidecar)
-    );
-    assert!(sidecar.memory("VmRSS") < 40_000);
+    println!("after 500 callers at once: {} kB resident, {} threads", sidecar.weighs(), threads(&sidecar));
+    assert!(sidecar.weighs() < 32_000);
 }
