@@ -4,6 +4,7 @@
 
 use crate::config::policy::IssuerId;
 use crate::feed::blocks::{Key, Kind};
+use crate::groups::Groups;
 use crate::jwt::signature::Proof;
 use gatewaystack_text::scopes::Scopes;
 use sha2::{Digest as _, Sha256};
@@ -26,12 +27,18 @@ pub struct Attributes {
     pub scopes: Scopes,
     /// What was consented to, where that is less than all that the user may.
     pub consented: Option<Scopes>,
+    /// Groups that the user is in.
+    pub groups: Groups,
     /// Whether it is a machine.
     pub is_machine: bool,
     /// The client that the token was issued to.
     pub client: Option<String>,
     /// Who acts for the user: `sub` of the outermost `act` (RFC 8693 §4.1).
     pub actor: Option<String>,
+    /// How the user signed in (`acr`, OpenID Connect Core §2).
+    pub acr: Option<String>,
+    /// When the user signed in (`auth_time`), in Unix seconds.
+    pub signed_in: Option<f64>,
     /// The token's own id (`jti`, RFC 7519 §4.1.7).
     pub token_id: Option<String>,
     /// When the token was issued (`iat`), in Unix seconds; 0: it doesn't say.
@@ -107,6 +114,21 @@ impl Principal {
     /// and counts there only where no other claim is present.
     pub fn consented_scopes(&self) -> &Scopes {
         self.attributes.consented.as_ref().unwrap_or(&self.attributes.scopes)
+    }
+
+    /// Groups that the user is in.
+    pub fn groups(&self) -> &Groups {
+        &self.attributes.groups
+    }
+
+    /// How the user signed in; `None`: the token doesn't say.
+    pub fn acr(&self) -> Option<&str> {
+        self.attributes.acr.as_deref()
+    }
+
+    /// When the user signed in, in Unix seconds; `None`: the token doesn't say.
+    pub fn signed_in(&self) -> Option<f64> {
+        self.attributes.signed_in
     }
 
     /// Whether it is a machine.

@@ -110,6 +110,10 @@ impl Token {
         self.claims[name] = value.into();
         self
     }
+    pub fn claims(mut self, more: &Value) -> Self {
+        self.claims.as_object_mut().unwrap().extend(more.as_object().unwrap().clone());
+        self
+    }
     pub fn without(mut self, name: &str) -> Self {
         self.claims.as_object_mut().unwrap().remove(name);
         self

@@ -6,6 +6,7 @@ mod mcp;
 mod memory;
 pub(crate) mod parts;
 
+pub use crate::values::claim::Claim;
 pub use limits::{AddressRange, LimitKey, LimitService, RateLimit, SharedLimit};
 pub use mcp::{ChallengeMode, Keys, Mcp, McpRule, McpRules, Sessions, Tasks};
 pub use memory::{Audit, Feed, Ledger, OnStale};
@@ -168,11 +169,13 @@ pub struct Issuer {
     /// Clock leeway in seconds, 0 to 300.
     pub leeway_s: u64,
     /// Claim that names the user.
-    pub user_claim: String,
+    pub user_claim: Claim,
     /// Claim that names the tenant.
-    pub tenant_claim: String,
+    pub tenant_claim: Claim,
     /// Claims that carry scopes.
-    pub scope_claims: Vec<String>,
+    pub scope_claims: Vec<Claim>,
+    /// Claims that carry groups.
+    pub group_claims: Vec<Claim>,
     /// Scopes that this issuer may grant; `None`: any.
     pub scopes: Option<Vec<String>>,
     /// Tenants that may act; `None`: any.

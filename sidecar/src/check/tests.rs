@@ -51,6 +51,10 @@ fn a_claims_name_that_looks_like_a_way_is_told() {
         told(json!({ "user_claim": "act.sub", "scope_claims": ["scope", "realm_access.roles"] })),
         ["issuers[0].user_claim", "issuers[0].scope_claims[1]"]
     );
+    assert_eq!(
+        told(json!({ "group_claims": ["/a.b/c", "cognito:groups", "a.b"] })),
+        ["issuers[0].group_claims[2]"]
+    );
 }
 
 #[test]

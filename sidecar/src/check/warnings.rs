@@ -2,7 +2,7 @@
 
 use gatewaystack_core::config::error::ConfigError;
 use gatewaystack_core::config::overlap::{covers, overlaps};
-use gatewaystack_core::config::policy::{Access, Issuer, Pattern, Policy, Route};
+use gatewaystack_core::config::policy::{Access, Claim, Issuer, Pattern, Policy, Route};
 
 /// Warnings with the path of the route that they are about.
 pub fn warnings(policy: &Policy) -> Vec<ConfigError> {
@@ -38,19 +38,27 @@ pub fn warnings(policy: &Policy) -> Vec<ConfigError> {
     all
 }
 
-/// Names of claims that look like the way to one inside another: none is read as such.
+/// Names of claims that look like the way to one inside another: only a pointer is read as that.
 fn dotted((at, issuer): (usize, &Issuer)) -> Vec<ConfigError> {
-    let one =
-        [("user_claim".to_owned(), &issuer.user_claim), ("tenant_claim".to_owned(), &issuer.tenant_claim)];
-    let scopes = issuer.scope_claims.iter().enumerate().map(|(n, name)| (format!("scope_claims[{n}]"), name));
-    let looks = |(_, name): &(String, &String)| name.contains('.') && !name.contains('/');
-    let warning = |(member, name): (String, &String)| {
+    let listed = |member: &'static str, claims: &[Claim]| -> Vec<(String, Claim)> {
+        claims.iter().enumerate().map(|(n, claim)| (format!("{member}[{n}]"), claim.clone())).collect()
+    };
+    let mut all = vec![
+        ("user_claim".to_owned(), issuer.user_claim.clone()),
+        ("tenant_claim".to_owned(), issuer.tenant_claim.clone()),
+    ];
+    all.extend(listed("scope_claims", &issuer.scope_claims));
+    all.extend(listed("group_claims", &issuer.group_claims));
+    let looks = |name: &str| name.contains('.') && !name.contains('/') && !name.contains(':');
+    let warning = |(member, claim): (String, Claim)| {
+        let name = claim.as_str();
+        let pointer: String = name.split('.').map(|part| format!("/{}", part.replace('~', "~0"))).collect();
         let text = format!(
-            "is read as the one claim \"{name}\", not as a claim inside another: have the provider put it at the top"
+            "is read as the one claim \"{name}\" at the top of a token, dot and all, which no token has as such: for the claim inside another write {pointer}"
         );
         ConfigError::new(format!("issuers[{at}].{member}"), text)
     };
-    one.into_iter().chain(scopes).filter(looks).map(warning).collect()
+    all.into_iter().filter(|(_, claim)| looks(claim.as_str())).map(warning).collect()
 }
 
 fn hides(earlier: &Route, later: &Route) -> bool {

@@ -2,7 +2,7 @@
 
 use super::common::{self, Errors};
 use crate::bounds::{self, Span};
-use crate::policy::{HttpUrl, Issuer, JwksSource};
+use crate::policy::{Claim, HttpUrl, Issuer, JwksSource};
 use crate::raw::{RawDuration, RawIssuer, RawPolicy};
 use crate::values::{duration, name, url};
 use gatewaystack_text::hash;
@@ -49,7 +49,20 @@ fn one(at: usize, raw: &RawIssuer, insecure: bool, errors: &mut Errors) -> Issue
         leeway_s,
         user_claim: claim(raw.user_claim.as_ref(), "sub", &path, "user_claim", errors),
         tenant_claim: claim(raw.tenant_claim.as_ref(), "org_id", &path, "tenant_claim", errors),
-        scope_claims: scope_claims(raw, &path, errors),
+        scope_claims: claims(
+            raw.scope_claims.as_ref(),
+            &["scope", "scp", "scopes", "permissions"],
+            &format!("{path}.scope_claims"),
+            "else no token would have a scope",
+            errors,
+        ),
+        group_claims: claims(
+            raw.group_claims.as_ref(),
+            &["groups", "roles", "cognito:groups"],
+            &format!("{path}.group_claims"),
+            "else no token would have a group",
+            errors,
+        ),
         scopes: raw
             .scopes
             .as_deref()
@@ -135,26 +148,29 @@ fn jwks_cluster(raw: &RawIssuer, jwks: &JwksSource, path: &str, errors: &mut Err
     }
 }
 
-fn claim(raw: Option<&String>, default: &str, path: &str, member: &str, errors: &mut Errors) -> String {
-    let claim = raw.cloned().unwrap_or_else(|| default.to_owned());
-    errors.keep(format!("{path}.{member}"), name::check_text(&claim, 256));
-    claim
+/// The claim that a member names, or its default.
+fn claim(raw: Option<&String>, default: &str, path: &str, member: &str, errors: &mut Errors) -> Claim {
+    let given = raw.and_then(|text| errors.keep(format!("{path}.{member}"), Claim::parse(text)));
+    given.unwrap_or_else(|| Claim::named(default))
 }
 
-fn scope_claims(raw: &RawIssuer, path: &str, errors: &mut Errors) -> Vec<String> {
-    let Some(list) = &raw.scope_claims else {
-        return ["scope", "scp", "scopes", "permissions"].map(str::to_owned).to_vec();
-    };
+/// The claims that a list names, or its default.
+fn claims(
+    raw: Option<&Vec<String>>,
+    default: &[&str],
+    path: &str,
+    without: &str,
+    errors: &mut Errors,
+) -> Vec<Claim> {
+    let Some(list) = raw else { return default.iter().map(|name| Claim::named(name)).collect() };
     if list.is_empty() {
-        errors.push(
-            format!("{path}.scope_claims"),
-            "expected at least one claim, else no token would have a scope",
-        );
+        errors.push(path, format!("expected at least one claim, {without}"));
     }
-    for (at, claim) in list.iter().enumerate() {
-        errors.keep(format!("{path}.scope_claims[{at}]"), name::check_text(claim, 256));
+    let mut found = Vec::new();
+    for (at, text) in list.iter().enumerate() {
+        found.extend(errors.keep(format!("{path}[{at}]"), Claim::parse(text)));
     }
-    list.clone()
+    found
 }
 
 fn tenants(raw: &RawIssuer, path: &str, errors: &mut Errors) -> Option<Vec<String>> {

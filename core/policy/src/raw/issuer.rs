@@ -26,13 +26,16 @@ raw! {
         max_stale: RawDuration = filter("6h").within(bounds::MAX_STALE_MS).is("24h"),
         /// By which clocks may differ.
         leeway: RawDuration = filter("30s").within(bounds::LEEWAY_MS).is("60s"),
-        /// The claim that says who it is.
-        user_claim: String = filter("oid").text(plain(256)).is("sub"),
-        /// The claim that says of which tenant.
-        tenant_claim: String = filter("tid").text(plain(256)).is("org_id"),
-        /// The claims that scopes are in.
-        scope_claims: Vec<String> = filter("[scp, roles]").count(bounds::SOME).text(plain(256))
+        /// The claim that says who it is: its name, or a JSON pointer to it.
+        user_claim: String = filter("oid").text(CLAIM).is("sub"),
+        /// The claim that says of which tenant, likewise.
+        tenant_claim: String = filter("tid").text(CLAIM).is("org_id"),
+        /// The claims that scopes are in, likewise.
+        scope_claims: Vec<String> = filter("[scp, /realm_access/roles]").count(bounds::SOME).text(CLAIM)
             .is("[scope, scp, scopes, permissions]"),
+        /// The claims that groups are in, likewise.
+        group_claims: Vec<String> = filter("[groups, /realm_access/roles]").count(bounds::SOME).text(CLAIM)
+            .is("[groups, roles, \"cognito:groups\"]"),
         /// Those that this issuer may grant; others are dropped.
         scopes: Vec<String> = filter("[\"tool:read\"]").text(SCOPE).means("any"),
         /// What scopes begin with where they are asked for (`api://APP/` of Entra).

@@ -127,7 +127,14 @@ fn a_malformed_issuer_names_its_member() {
         ("max_stale", "issuers[0].max_stale", json!("1m")),
         ("leeway", "issuers[0].leeway", json!("301s")),
         ("user_claim", "issuers[0].user_claim", json!("")),
+        ("user_claim", "issuers[0].user_claim", json!("/a~2")),
+        ("user_claim", "issuers[0].user_claim", json!("/a~")),
+        ("tenant_claim", "issuers[0].tenant_claim", json!("/~")),
         ("scope_claims", "issuers[0].scope_claims", json!([])),
+        ("scope_claims", "issuers[0].scope_claims[1]", json!(["scope", "/~x"])),
+        ("group_claims", "issuers[0].group_claims", json!([])),
+        ("group_claims", "issuers[0].group_claims", json!("groups")),
+        ("group_claims", "issuers[0].group_claims[0]", json!(["a\nb"])),
         ("scopes", "issuers[0].scopes[0]", json!(["a b"])),
         ("tenants", "issuers[0].tenants", json!([])),
         ("tenants", "issuers[0].tenants", json!(null)),
@@ -137,6 +144,7 @@ fn a_malformed_issuer_names_its_member() {
     }
     accepted("/issuers/0/issuer", json!("http://127.0.0.1:5051/"));
     accepted("/issuers/0/leeway", json!("0"));
+    accepted("/issuers/0/user_claim", json!("/a~0b~1c/0//~01"));
     accepted("/issuers/0/jwks_uri", json!("http://[::1]:5051/keys"));
 }
 
