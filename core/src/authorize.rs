@@ -339,6 +339,9 @@ fn check_caller(
     if route.users_only && principal.is_machine() {
         return Err(Refusal::Denied(Denied::Machine));
     }
+    if principal.agent().is_none() && policy.agents.as_ref().is_some_and(|agents| !agents.allows_unlisted) {
+        return Err(Refusal::Denied(Denied::Agent));
+    }
     Ok(())
 }
 

@@ -179,6 +179,7 @@ fn names(secret: Secret, principal: &Principal) -> &[(Kind, Key)] {
             some(Kind::User, Some(principal.user())),
             some(Kind::Disabled, principal.subject()),
             some(Kind::Tenant, principal.tenant()),
+            some(Kind::Agent, principal.agent()),
             some(Kind::Client, principal.client()),
             some(Kind::Token, principal.token_id()),
             some(Kind::Token, principal.token_digest()),

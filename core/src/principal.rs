@@ -8,7 +8,7 @@ use crate::groups::Groups;
 use crate::jwt::signature::Proof;
 use gatewaystack_text::scopes::Scopes;
 use sha2::{Digest as _, Sha256};
-use std::sync::OnceLock;
+use std::sync::{Arc, OnceLock};
 
 /// What a token says of its holder, in the policy's terms. By itself it proves nothing.
 #[derive(Debug)]
@@ -33,6 +33,8 @@ pub struct Attributes {
     pub is_machine: bool,
     /// The client that the token was issued to.
     pub client: Option<String>,
+    /// The agent that the client is, by its name in the policy.
+    pub agent: Option<Arc<str>>,
     /// Who acts for the user: `sub` of the outermost `act` (RFC 8693 §4.1).
     pub actor: Option<String>,
     /// How the user signed in (`acr`, OpenID Connect Core §2).
@@ -139,6 +141,11 @@ impl Principal {
     /// The client that the token was issued to.
     pub fn client(&self) -> Option<&str> {
         self.attributes.client.as_deref()
+    }
+
+    /// The agent that the client is, by its name in the policy.
+    pub fn agent(&self) -> Option<&str> {
+        self.attributes.agent.as_deref()
     }
 
     /// Who acts for the user.

@@ -157,6 +157,7 @@ fn of_denied(denied: Denied) -> Kind {
         Denied::Issuer => Kind::Issuer,
         Denied::Tenant => Kind::Tenant,
         Denied::Machine => Kind::Machine,
+        Denied::Agent => Kind::Agent,
         Denied::Blocked => Kind::Blocked,
     }
 }

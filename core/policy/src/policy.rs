@@ -1,12 +1,14 @@
 //! The compiled policy: what the core works with. It is only built by `compile`, from a
 //! policy without errors, so nothing here needs checking again.
 
+mod agents;
 pub mod limits;
 mod mcp;
 mod memory;
 pub(crate) mod parts;
 
 pub use crate::values::claim::Claim;
+pub use agents::Agents;
 pub use limits::{AddressRange, LimitKey, LimitService, RateLimit, SharedLimit};
 pub use mcp::{ChallengeMode, Keys, Mcp, McpRule, McpRules, Sessions, Tasks};
 pub use memory::{Audit, Feed, Ledger, OnStale};
@@ -64,6 +66,8 @@ pub struct Policy {
     pub rate_limits: Vec<RateLimit>,
     /// Who counts those over machines.
     pub limit_service: Option<LimitService>,
+    /// Which clients are agents; `None`: nobody asks.
+    pub agents: Option<Agents>,
     /// What the sidecar tells of those who are blocked.
     pub feed: Option<Feed>,
     /// How the decision record shows the subject.
@@ -180,8 +184,34 @@ pub struct Issuer {
     pub scopes: Option<Vec<String>>,
     /// Tenants that may act; `None`: any.
     pub tenants: Option<Vec<String>>,
+    /// What marks a machine's token, besides what every issuer's does.
+    pub machine: Vec<Mark>,
     /// Put before user and tenant; empty for the first issuer only.
     pub user_prefix: String,
+}
+
+/// Something that a claim may say.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Mark {
+    /// Which claim.
+    pub claim: Claim,
+    /// What of it.
+    pub sign: Sign,
+}
+
+/// What is asked of a claim.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Sign {
+    /// It is this text.
+    Text(String),
+    /// It is this number.
+    Number(i64),
+    /// It is `true` or `false`.
+    Flag(bool),
+    /// It is a text that begins like this.
+    Prefix(String),
+    /// Whether it is there.
+    Exists(bool),
 }
 
 /// Where an issuer's keys are.

@@ -18,6 +18,8 @@ const CLIENTS: [&str; 4] = ["client_id", "azp", "cid", "appid"];
 
 /// Longest user or tenant in bytes.
 pub const MAX_SUBJECT: usize = 512;
+/// Longest client: it may be a URL (a client id metadata document's).
+const MAX_CLIENT: usize = 2_048;
 
 /// Claims whose signature isn't checked yet. They can refuse a request, never allow one.
 #[derive(Debug)]
@@ -66,6 +68,7 @@ pub fn parse(payload: &[u8], policy: &Policy, now_ms: u64) -> Result<UnverifiedC
     if reserved(user) || tenant.is_some_and(reserved) {
         return Err(TokenFault::ReservedUser);
     }
+    let client = CLIENTS.iter().find_map(|name| text(claims.get(name), MAX_CLIENT)).map(str::to_owned);
     let prefixed = |name: &str| format!("{}{name}", issuer.user_prefix);
     Ok(UnverifiedClaims(Attributes {
         issuer: id,
@@ -81,8 +84,9 @@ pub fn parse(payload: &[u8], policy: &Policy, now_ms: u64) -> Result<UnverifiedC
         scopes: scopes(&claims, issuer, &policy.scope_prefix, |_| true),
         consented: consented(&claims, issuer, &policy.scope_prefix),
         groups: groups(&claims, issuer),
-        is_machine: machine::is_machine(&claims),
-        client: CLIENTS.iter().find_map(|name| named(claims.get(name))),
+        is_machine: machine::is_machine(&claims, &issuer.machine),
+        agent: policy.agents.as_ref().zip(client.as_deref()).and_then(|(all, id)| all.of_client(id)).cloned(),
+        client,
         actor: claims.get("act").and_then(|act| named(act.get("sub"))),
         acr: named(claims.get("acr")),
         // Of another form it says nothing: it allows nothing either.
@@ -133,8 +137,13 @@ fn date(value: Option<&View<'_>>) -> Result<Option<f64>, TokenFault> {
 }
 
 fn subject<'v>(value: Option<&'v View<'_>>) -> Option<&'v str> {
+    text(value, MAX_SUBJECT)
+}
+
+/// A text that can be shown.
+fn text<'v>(value: Option<&'v View<'_>>, most: usize) -> Option<&'v str> {
     let text = value?.as_str()?;
-    let good = !text.is_empty() && text.len() <= MAX_SUBJECT && !text.chars().any(char::is_control);
+    let good = !text.is_empty() && text.len() <= most && !text.chars().any(char::is_control);
     good.then_some(text)
 }
 

@@ -1,5 +1,6 @@
-//! Whether a token belongs to a machine: its claims in, yes or no out. No specification has a claim for it,
-//! so these are the identity providers' own marks. Asked once, when a token is verified.
+//! Whether a token belongs to a machine: its claims and the issuer's marks in, yes or no out. No specification
+//! has a claim for it, so these are the identity providers' own marks; a policy may add to them. Asked once,
+//! when a token is verified.
 //!
 //! | provider | mark |
 //! |---|---|
@@ -10,13 +11,36 @@
 //! | Keycloak | `preferred_username: service-account-…` |
 //! | FusionAuth and others | `gty` with `client_credentials` in it |
 
+use crate::config::policy::{Mark, Sign};
 use crate::json::{Members, View};
 
 /// Names of the client, of which a machine's `sub` is one.
 const CLIENTS: [&str; 5] = ["azp", "client_id", "cid", "appid", "clientId"];
 
-/// Whether the claims have any of the marks.
-pub fn is_machine(claims: &Members<'_>) -> bool {
+/// Whether the claims have any of the marks, those of every issuer or `own` ones.
+pub fn is_machine(claims: &Members<'_>, own: &[Mark]) -> bool {
+    has_known_mark(claims) || own.iter().any(|mark| says(claims.at(mark.claim.path()), &mark.sign))
+}
+
+/// Whether a claim says what is asked of it. By type and value: `"true"` isn't `true`. Of a list one element
+/// is enough.
+pub fn says(value: Option<&View<'_>>, sign: &Sign) -> bool {
+    let is = |value: &View<'_>| match (sign, value) {
+        (Sign::Text(text), View::String(value)) => value == text,
+        (Sign::Number(number), View::Number(value)) => value.as_i64() == Some(*number),
+        (Sign::Flag(flag), View::Bool(value)) => value == flag,
+        (Sign::Prefix(prefix), View::String(value)) => value.starts_with(prefix.as_str()),
+        _ => false,
+    };
+    match (sign, value) {
+        (Sign::Exists(exists), value) => value.is_some() == *exists,
+        (_, Some(View::Array(items))) => items.iter().any(is),
+        (_, Some(value)) => is(value),
+        (_, None) => false,
+    }
+}
+
+fn has_known_mark(claims: &Members<'_>) -> bool {
     let text = |name: &str| claims.get(name).and_then(View::as_str);
     let same = |a: &str, b: &str| a.eq_ignore_ascii_case(b);
     let is_client =

@@ -40,6 +40,7 @@ pub(super) fn of(refusal: &Refusal) -> String {
         R::Denied(Denied::Issuer) => "Tokens of this issuer are not accepted on this route; sign in with another one".into(),
         R::Denied(Denied::Tenant) => "This organization may not use the gateway; sign in with another one".into(),
         R::Denied(Denied::Machine) => "This route is for users; sign in as one instead of using client credentials".into(),
+        R::Denied(Denied::Agent) => "This client is not one that may act here; the operator has to list it".into(),
         R::Denied(Denied::Blocked) => "The operator of this gateway has blocked this caller; ask them why".into(),
         R::Upgrade => "This route does not take upgrades; use plain HTTP".into(),
         R::Limited(s) | R::AddressLimited(s) => format!("Too many requests; retry in {} s", s.reset_s.max(1)),

@@ -109,6 +109,7 @@ kinds! {
     Issuer: 403 deny "issuer_not_on_route", "access_denied" -32001, None;
     Tenant: 403 deny "tenant_not_allowed", "access_denied" -32001, None;
     Machine: 403 deny "machine_not_allowed", "access_denied" -32001, None;
+    Agent: 403 deny "agent_unlisted", "agent_unlisted" -32001, None;
     Blocked: 403 deny "blocked", "blocked" -32001, None;
     Upgrade: 403 deny "upgrade_not_allowed", "upgrade_not_allowed" -32001, None;
     Origin: 403 deny "origin_not_allowed", "origin_not_allowed" -32001, None;

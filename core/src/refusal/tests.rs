@@ -72,6 +72,7 @@ fn every() -> Vec<Refusal> {
         Refusal::Denied(Denied::Issuer),
         Refusal::Denied(Denied::Tenant),
         Refusal::Denied(Denied::Machine),
+        Refusal::Denied(Denied::Agent),
         Refusal::Denied(Denied::Blocked),
         Refusal::Upgrade,
         Refusal::Limited(state),

@@ -2,7 +2,7 @@
 
 use gatewaystack_core::config::error::ConfigError;
 use gatewaystack_core::config::overlap::{covers, overlaps};
-use gatewaystack_core::config::policy::{Access, Claim, Issuer, Pattern, Policy, Route};
+use gatewaystack_core::config::policy::{Access, Claim, Issuer, IssuerId, Pattern, Policy, Route};
 
 /// Warnings with the path of the route that they are about.
 pub fn warnings(policy: &Policy) -> Vec<ConfigError> {
@@ -35,6 +35,7 @@ pub fn warnings(policy: &Policy) -> Vec<ConfigError> {
         }
     }
     all.extend(policy.issuers.iter().enumerate().flat_map(dotted));
+    all.extend(unmarked(policy, &routes));
     all
 }
 
@@ -49,6 +50,8 @@ fn dotted((at, issuer): (usize, &Issuer)) -> Vec<ConfigError> {
     ];
     all.extend(listed("scope_claims", &issuer.scope_claims));
     all.extend(listed("group_claims", &issuer.group_claims));
+    let marks = issuer.machine.iter().enumerate();
+    all.extend(marks.map(|(n, mark)| (format!("machine[{n}].claim"), mark.claim.clone())));
     let looks = |name: &str| name.contains('.') && !name.contains('/') && !name.contains(':');
     let warning = |(member, claim): (String, Claim)| {
         let name = claim.as_str();
@@ -59,6 +62,45 @@ fn dotted((at, issuer): (usize, &Issuer)) -> Vec<ConfigError> {
         ConfigError::new(format!("issuers[{at}].{member}"), text)
     };
     all.into_iter().filter(|(_, claim)| looks(claim.as_str())).map(warning).collect()
+}
+
+/// Issuers whose machines `users_only` might not tell from users. Of some providers it is known that their
+/// tokens say it.
+fn unmarked(policy: &Policy, routes: &[&Route]) -> Vec<ConfigError> {
+    let mut all = Vec::new();
+    for (at, issuer) in policy.issuers.iter().enumerate() {
+        let takes = |route: &&&Route| {
+            route.users_only && route.issuers.as_ref().is_none_or(|list| list.contains(&IssuerId(at)))
+        };
+        let Some(route) = routes.iter().find(takes) else { continue };
+        if issuer.machine.is_empty() && !marks_machines(&issuer.issuer) {
+            let text = format!(
+                "{} is for users only, and nothing says how this issuer marks the tokens of machines: where it has none of the marks of docs/contract.md §2, they pass as users; name one in `machine`",
+                route.name
+            );
+            all.push(ConfigError::new(format!("issuers[{at}]"), text));
+        }
+    }
+    all
+}
+
+/// Whether an issuer is of a provider whose marks are known (`jwt/machine.rs`), by its host, or by the path
+/// that Keycloak's have.
+fn marks_machines(issuer: &str) -> bool {
+    const HOSTS: [&str; 8] = [
+        ".auth0.com",
+        ".okta.com",
+        ".oktapreview.com",
+        ".okta-emea.com",
+        "login.microsoftonline.com",
+        "login.microsoftonline.us",
+        "sts.windows.net",
+        ".amazonaws.com",
+    ];
+    let Some((_, rest)) = issuer.split_once("://") else { return false };
+    let (host, path) = rest.split_once('/').unwrap_or((rest, ""));
+    HOSTS.iter().any(|known| if known.starts_with('.') { host.ends_with(known) } else { host == *known })
+        || format!("/{path}").contains("/realms/")
 }
 
 fn hides(earlier: &Route, later: &Route) -> bool {

@@ -2,8 +2,8 @@
 
 use super::common::{self, Errors};
 use crate::bounds::{self, Span};
-use crate::policy::{Claim, HttpUrl, Issuer, JwksSource};
-use crate::raw::{RawDuration, RawIssuer, RawPolicy};
+use crate::policy::{Claim, HttpUrl, Issuer, JwksSource, Mark, Sign};
+use crate::raw::{RawDuration, RawIssuer, RawMark, RawPolicy, RawScalar};
 use crate::values::{duration, name, url};
 use gatewaystack_text::hash;
 
@@ -68,6 +68,7 @@ fn one(at: usize, raw: &RawIssuer, insecure: bool, errors: &mut Errors) -> Issue
             .as_deref()
             .map(|list| common::scopes(Some(list), &format!("{path}.scopes"), errors)),
         tenants: tenants(raw, &path, errors),
+        machine: marks(raw.machine.as_deref(), &format!("{path}.machine"), errors),
         user_prefix: raw.user_prefix.clone().unwrap_or_default(),
     }
 }
@@ -171,6 +172,46 @@ fn claims(
         found.extend(errors.keep(format!("{path}[{at}]"), Claim::parse(text)));
     }
     found
+}
+
+fn marks(raw: Option<&[RawMark]>, path: &str, errors: &mut Errors) -> Vec<Mark> {
+    let Some(list) = raw else { return Vec::new() };
+    if list.is_empty() {
+        errors.push(path, "expected at least one mark; leave it out for none");
+    }
+    let mut marks = Vec::new();
+    for (at, mark) in list.iter().enumerate() {
+        let path = format!("{path}[{at}]");
+        let Some(claim) = &mark.claim else {
+            errors.push(format!("{path}.claim"), "required: the claim that marks a machine's token");
+            continue;
+        };
+        let claim = errors.keep(format!("{path}.claim"), Claim::parse(claim));
+        let signs = [
+            mark.is.as_ref().map(sign),
+            mark.prefix.clone().map(Sign::Prefix),
+            mark.exists.map(Sign::Exists),
+        ];
+        let mut signs = signs.into_iter().flatten();
+        let (Some(sign), None) = (signs.next(), signs.next()) else {
+            errors.push(path, "expected one of `is`, `prefix` and `exists` with the claim");
+            continue;
+        };
+        if let Sign::Text(text) | Sign::Prefix(text) = &sign {
+            let member = if matches!(sign, Sign::Text(_)) { "is" } else { "prefix" };
+            errors.keep(format!("{path}.{member}"), name::check_text(text, 256));
+        }
+        marks.extend(claim.map(|claim| Mark { claim, sign }));
+    }
+    marks
+}
+
+fn sign(value: &RawScalar) -> Sign {
+    match value {
+        RawScalar::Text(text) => Sign::Text(text.clone()),
+        RawScalar::Number(number) => Sign::Number(*number),
+        RawScalar::Flag(flag) => Sign::Flag(*flag),
+    }
 }
 
 fn tenants(raw: &RawIssuer, path: &str, errors: &mut Errors) -> Option<Vec<String>> {

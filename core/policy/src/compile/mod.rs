@@ -1,6 +1,7 @@
 //! Meaning: the raw policy in, the compiled one and every error of meaning out. Where a part is wrong, the
 //! rest is compiled with a stand-in; a policy with any error is never used.
 
+mod agents;
 mod aliases;
 mod builtins;
 mod common;
@@ -89,6 +90,7 @@ pub fn compile(raw: &mut RawPolicy, folded: &Value, place: Place) -> (Policy, Ve
         rate_limits,
         limit_service,
         feed: memory::feed(raw, &mut errors),
+        agents: agents::compile(raw, &mut errors),
         issuers,
         scope_prefix,
         identity: identity(raw, &mut errors),

@@ -1,6 +1,6 @@
 //! One of `issuers`.
 
-use super::words::RawDuration;
+use super::words::{RawDuration, RawScalar};
 use crate::bounds;
 use crate::form::{Form, Members, Reading};
 use crate::reference::*;
@@ -42,8 +42,24 @@ raw! {
         scope_prefix: String = both("\"api://66666666-7777-8888-9999-000000000000/\"").text(SCOPE),
         /// Those that may act; others are refused.
         tenants: Vec<String> = filter("[acme, globex]").count(bounds::SOME).text(plain(512)).means("any"),
+        /// What marks the tokens of machines, besides the marks that are known anyhow; one is enough.
+        machine: Vec<RawMark> = filter("[{ claim: kind, is: service }]").count(bounds::SOME).means("none"),
         /// Put before user and tenant, so that no issuer can name another's users.
         user_prefix: String = filter("\"partner|\"").text(plain(64))
             .means("none for the first issuer, required for others"),
+    }
+}
+
+raw! {
+    /// `issuers[].machine[]`
+    RawMark at "issuers[].machine[]" {
+        /// The claim: its name, or a JSON pointer to it. With a list one of its elements is enough.
+        claim: String = filter("kind").text(CLAIM).required(),
+        /// It has this value, and this type.
+        is: RawScalar = filter("service"),
+        /// It is a text that begins like this.
+        prefix: String = filter("svc-").text(plain(256)),
+        /// Whether it is there.
+        exists: bool = filter("true"),
     }
 }

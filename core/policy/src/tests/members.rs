@@ -135,6 +135,13 @@ fn a_malformed_issuer_names_its_member() {
         ("group_claims", "issuers[0].group_claims", json!([])),
         ("group_claims", "issuers[0].group_claims", json!("groups")),
         ("group_claims", "issuers[0].group_claims[0]", json!(["a\nb"])),
+        ("machine", "issuers[0].machine", json!([])),
+        ("machine", "issuers[0].machine[0].claim", json!([{ "is": "x" }])),
+        ("machine", "issuers[0].machine[0].claim", json!([{ "claim": "/~", "is": "x" }])),
+        ("machine", "issuers[0].machine[0]", json!([{ "claim": "a" }])),
+        ("machine", "issuers[0].machine[0]", json!([{ "claim": "a", "is": "x", "exists": true }])),
+        ("machine", "issuers[0].machine[0].is", json!([{ "claim": "a", "is": "" }])),
+        ("machine", "issuers[0].machine[0].prefix", json!([{ "claim": "a", "prefix": "" }])),
         ("scopes", "issuers[0].scopes[0]", json!(["a b"])),
         ("tenants", "issuers[0].tenants", json!([])),
         ("tenants", "issuers[0].tenants", json!(null)),
@@ -417,6 +424,37 @@ fn a_malformed_limit_names_its_member() {
     let same = json!({ "by": "user", "max": 60, "window": "60s" });
     policy["rate_limits"] = json!([same, same]);
     assert_eq!(loaded(&policy).unwrap_err(), ["rate_limits[1]"]);
+}
+
+#[test]
+fn a_malformed_agent_names_its_member() {
+    let list = json!([{ "name": "a", "clients": ["x", "y*"] }, { "name": "b", "clients": ["z"] }]);
+    for (pointer, path, value) in [
+        ("/agents", "agents", json!([])),
+        ("/agents/unlisted", "agents.unlisted", json!("maybe")),
+        ("/agents/list/0/clients", "agents.list[0].clients", json!([])),
+        ("/agents/list/0/clients", "agents.list[0].clients[0]", json!([""])),
+        ("/agents/list/0/clients", "agents.list[0].clients[1]", json!(["x", "a*b"])),
+        ("/agents/list/0/clients", "agents.list[0].clients[0]", json!(["a**"])),
+        ("/agents/list/1/clients", "agents.list[1].clients", json!(["x"])),
+        ("/agents/list/1/clients", "agents.list[1].clients", json!(["z", "y*"])),
+        ("/agents/list/1/name", "agents.list[1].name", json!("a")),
+        ("/agents/list/1/name", "agents.list[1].name", json!("")),
+        ("/agents/list/1/owner", "agents.list[1].owner", json!("a\nb")),
+        ("/agents/list/1/client", "agents.list[1].client", json!("a")),
+    ] {
+        let mut policy = good();
+        policy["agents"] = json!({ "list": list });
+        set(&mut policy, pointer, value.clone());
+        assert_eq!(loaded(&policy).unwrap_err(), [path], "{pointer} = {value}");
+    }
+    let mut policy = good();
+    policy["agents"] = json!({ "list": [{ "clients": ["x"] }, { "name": "b" }] });
+    assert_eq!(loaded(&policy).unwrap_err(), ["agents.list[0].name", "agents.list[1].clients"]);
+    // Ids that differ by the star alone are two, and one agent may name one twice.
+    policy["agents"] =
+        json!({ "list": [{ "name": "a", "clients": ["x", "x"] }, { "name": "b", "clients": ["x*", "*"] }] });
+    assert!(loaded(&policy).is_ok());
 }
 
 #[test]

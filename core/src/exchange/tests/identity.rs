@@ -166,3 +166,113 @@ fn how_and_when_somebody_signed_in_is_kept() {
         assert_eq!(caller.signed_in().map(|at| at as u64), at, "{claims}");
     }
 }
+
+#[test]
+fn a_policy_adds_marks_of_machines() {
+    let mut gate = with_issuer(json!({"machine": [
+        {"claim": "kind", "is": "service"}, {"claim": "/app/n", "is": 7}, {"claim": "bot", "is": true},
+        {"claim": "name", "prefix": "svc-"}, {"claim": "/app/secret", "exists": true}
+    ]}));
+    for (claims, is_machine) in [
+        (json!({}), false),
+        (json!({"kind": "service"}), true),
+        (json!({"kind": ["x", "service"]}), true),
+        (json!({"kind": "Service"}), false),
+        (json!({"kind": {"service": true}}), false),
+        (json!({"/kind": "service"}), false),
+        (json!({"app": {"n": 7}}), true),
+        (json!({"app": {"n": "7"}}), false),
+        (json!({"app": {"n": 7.5}}), false),
+        (json!({"bot": true}), true),
+        (json!({"bot": "true"}), false),
+        (json!({"bot": false}), false),
+        (json!({"bot": 1}), false),
+        (json!({"name": "svc-a"}), true),
+        (json!({"name": "svc"}), false),
+        (json!({"name": "a svc-"}), false),
+        (json!({"app": {"secret": null}}), true),
+        (json!({"app": {"secret": false}}), true),
+        (json!({"app": []}), false),
+        // Those that every issuer's tokens have stay.
+        (json!({"gty": "client-credentials"}), true),
+        (json!({"cid": "auth0|ann"}), true),
+        (json!({"appid": "auth0|ann"}), true),
+        (json!({"idtyp": "app"}), true),
+        (json!({"gty": ["client_credentials"]}), true),
+        (json!({"preferred_username": "service-account-x"}), true),
+    ] {
+        let status = gate.status("GET", "/users", &token().claims(&claims).mint());
+        assert_eq!(status, if is_machine { 403 } else { 200 }, "{claims}");
+        assert_eq!(gate.record["machine"], json!(is_machine), "{claims}");
+    }
+    let mut absent = with_issuer(json!({"machine": [{"claim": "email", "exists": false}]}));
+    assert_eq!(absent.status("GET", "/users", &token().mint()), 403);
+    assert_eq!(absent.status("GET", "/users", &token().claim("email", "a@x").mint()), 200);
+}
+
+fn with_agents(unlisted: &str) -> Gate {
+    gate(json!({"agents": {"unlisted": unlisted, "list": [
+        {"name": "reporter", "clients": ["r1", "https://agents.example/reporter"], "owner": "team a"},
+        {"name": "all of example", "clients": ["https://agents.example/*", "r*"]},
+        {"name": "tests", "clients": ["https://agents.example/test/*", "r!*"]},
+    ]}, "routes": [
+        {"path": "/open", "access": "public"},
+        {"path": "/mcp", "mcp": {"tools": {"read": "public"}}},
+        {"path": "/*"},
+    ]}))
+}
+
+#[test]
+fn a_client_is_an_agent_by_its_whole_id_or_the_longest_beginning() {
+    for unlisted in ["allow", "deny"] {
+        let mut gate = with_agents(unlisted);
+        for (claims, agent) in [
+            (json!({"client_id": "r1"}), Some("reporter")),
+            (json!({"azp": "https://agents.example/reporter"}), Some("reporter")),
+            (json!({"cid": "https://agents.example/reporter/"}), Some("all of example")),
+            (json!({"appid": "https://agents.example/"}), Some("all of example")),
+            (json!({"client_id": "https://agents.example/test/1"}), Some("tests")),
+            (json!({"client_id": "https://agents.example/test"}), Some("all of example")),
+            (json!({"client_id": "r"}), Some("all of example")),
+            (json!({"client_id": "r!"}), Some("tests")),
+            (json!({"client_id": "r12"}), Some("all of example")),
+            (json!({"client_id": format!("r{}", "x".repeat(2_047))}), Some("all of example")),
+            (json!({"client_id": format!("r{}", "x".repeat(2_048))}), None),
+            (json!({"client_id": "R1"}), None),
+            (json!({"client_id": " r1"}), None),
+            (json!({"client_id": "https://agents.example"}), None),
+            (json!({"client_id": "x", "azp": "r1"}), None),
+            (json!({"client_id": ["r1"]}), None),
+            (json!({"act": {"sub": "r1", "client_id": "r1"}}), None),
+            (json!({}), None),
+        ] {
+            let status = gate.status("GET", "/x", &token().claims(&claims).mint());
+            let is_refused = agent.is_none() && unlisted == "deny";
+            assert_eq!(status, if is_refused { 403 } else { 200 }, "{unlisted} {claims}");
+            assert_eq!(gate.record["agent"], json!(agent), "{claims}");
+            let reason = if is_refused { "agent_unlisted" } else { "authorized" };
+            assert_eq!(gate.record["reason"], reason, "{claims}");
+        }
+    }
+}
+
+#[test]
+fn who_is_no_agent_is_refused_wherever_a_token_counts() {
+    let mut gate = with_agents("deny");
+    let bearer = format!("Bearer {}", token().mint());
+    let got = gate.send("GET", "/x", &[("authorization", &bearer)]);
+    assert_eq!((got.status(), got.body()["error"].clone()), (403, json!("agent_unlisted")));
+    assert_eq!(got.header("www-authenticate"), None);
+    assert_eq!(gate.send("GET", "/open", &[("authorization", &bearer)]).status(), 200);
+    let call = br#"{"jsonrpc":"2.0","id":1,"method":"tools/call","params":{"name":"read"}}"#;
+    let (got, _) = gate.post("/mcp", &[("authorization", &bearer)], call);
+    assert_eq!(got.status(), 403);
+    let (got, _) = gate.post("/mcp", &[], call);
+    assert_eq!(got.status(), 200, "what is open needs nobody");
+    let agent = format!("Bearer {}", token().claim("azp", "r1").mint());
+    let (got, _) = gate.post("/mcp", &[("authorization", &agent)], call);
+    assert_eq!(got.status(), 200);
+    // What a policy doesn't say is closed.
+    let mut gate = crate::testing::gate(json!({"agents": {}, "routes": [{"path": "/*"}]}));
+    assert_eq!(gate.status("GET", "/x", &token().claim("azp", "r1").mint()), 403);
+}
