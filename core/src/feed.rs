@@ -182,10 +182,10 @@ fn names(secret: Secret, principal: &Principal) -> &[(Kind, Key)] {
             some(Kind::Agent, principal.agent()),
             some(Kind::Client, principal.client()),
             some(Kind::Token, principal.token_id()),
-            some(Kind::Token, principal.token_digest()),
             some(Kind::Revoked, principal.subject()),
         ];
-        all.into_iter().flatten().collect()
+        let digests = principal.token_digests().map(|digest| name(Kind::Token, digest));
+        all.into_iter().flatten().chain(digests).collect()
     })
 }
 

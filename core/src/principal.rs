@@ -5,7 +5,10 @@
 use crate::config::policy::IssuerId;
 use crate::feed::blocks::{Key, Kind};
 use crate::groups::Groups;
+use crate::jwks;
 use crate::jwt::signature::Proof;
+use base64::Engine as _;
+use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use gatewaystack_text::scopes::Scopes;
 use sha2::{Digest as _, Sha256};
 use std::sync::{Arc, OnceLock};
@@ -62,8 +65,9 @@ pub enum Subject {
 #[derive(Debug)]
 pub struct Principal {
     attributes: Attributes,
-    /// What a block of the token itself names, once somebody has asked.
-    token_digest: OnceLock<String>,
+    /// What a block of the token itself names, once somebody has asked: more than one, where the token has more
+    /// than one spelling.
+    token_digests: OnceLock<Vec<String>>,
     /// What it may be blocked by, once somebody has asked.
     names: OnceLock<Box<[(Kind, Key)]>>,
 }
@@ -71,7 +75,7 @@ pub struct Principal {
 impl Principal {
     /// The only way to have one: a [`Proof`] comes out of a signature's verification alone.
     pub fn proven(attributes: Attributes, _proof: Proof) -> Self {
-        Self { attributes, token_digest: OnceLock::new(), names: OnceLock::new() }
+        Self { attributes, token_digests: OnceLock::new(), names: OnceLock::new() }
     }
 
     /// What it may be blocked by, as `make` says when it is first asked for.
@@ -164,21 +168,16 @@ impl Principal {
     }
 
     /// What a block of the token itself names (`sha256:` and its digest), where [`Self::digest`] was asked.
-    pub fn token_digest(&self) -> Option<&str> {
-        self.token_digest.get().map(String::as_str)
+    pub fn token_digests(&self) -> impl Iterator<Item = &str> {
+        self.token_digests.get().into_iter().flatten().map(String::as_str)
     }
 
-    /// Finds out what a block of the token itself would name: once.
+    /// Finds out what a block of the token itself would name: once. Whoever holds a token of ES256 can make
+    /// another signature of it that verifies as well, so that a block of either names both.
     pub fn digest(&self, token: &[u8]) {
-        let _ = self.token_digest.get_or_init(|| {
-            let digest = Sha256::digest(token);
-            let mut name = String::with_capacity(7 + 2 * digest.len());
-            name.push_str("sha256:");
-            for byte in digest {
-                let digit = |half: u8| char::from_digit(u32::from(half), 16).unwrap_or('0');
-                name.extend([digit(byte >> 4), digit(byte & 15)]);
-            }
-            name
+        let _ = self.token_digests.get_or_init(|| {
+            let twin = other_spelling(token);
+            [Some(token), twin.as_deref()].into_iter().flatten().map(digest).collect()
         });
     }
 
@@ -192,4 +191,25 @@ impl Principal {
 #[allow(clippy::cast_precision_loss)]
 pub(crate) fn seconds(ms: u64) -> f64 {
     ms as f64 / 1000.0
+}
+
+fn digest(token: &[u8]) -> String {
+    let digest = Sha256::digest(token);
+    let mut name = String::with_capacity(7 + 2 * digest.len());
+    name.push_str("sha256:");
+    for byte in digest {
+        let digit = |half: u8| char::from_digit(u32::from(half), 16).unwrap_or('0');
+        name.extend([digit(byte >> 4), digit(byte & 15)]);
+    }
+    name
+}
+
+/// The token with its signature's twin; `None`: it has one spelling. No RSA signature is as short.
+fn other_spelling(token: &[u8]) -> Option<Vec<u8>> {
+    let dot = token.iter().rposition(|byte| *byte == b'.')?;
+    let (signed, signature) = token.split_at_checked(dot + 1)?;
+    // 64 bytes in base64url.
+    let signature = URL_SAFE_NO_PAD.decode(Some(signature).filter(|text| text.len() == 86)?).ok()?;
+    let twin = URL_SAFE_NO_PAD.encode(jwks::twin_signature(&signature)?);
+    Some([signed, twin.as_bytes()].concat())
 }

@@ -170,6 +170,8 @@ pub struct Issuer {
     pub refresh_ms: u64,
     /// How long keys stay in use without a successful fetch, in milliseconds.
     pub max_stale_ms: u64,
+    /// How its tokens may be signed.
+    pub algorithms: Vec<Algorithm>,
     /// Clock leeway in seconds, 0 to 300.
     pub leeway_s: u64,
     /// Claim that names the user.
@@ -188,6 +190,33 @@ pub struct Issuer {
     pub machine: Vec<Mark>,
     /// Put before user and tenant; empty for the first issuer only.
     pub user_prefix: String,
+}
+
+/// How a token may be signed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Algorithm {
+    /// RSASSA-PKCS1-v1_5 with SHA-256 (RFC 7518 §3.3).
+    Rs256,
+    /// ECDSA on the curve P-256 with SHA-256 (RFC 7518 §3.4).
+    Es256,
+}
+
+impl Algorithm {
+    /// All that there are: a token of one that is missing here is refused.
+    pub const ALL: [Self; 2] = [Self::Rs256, Self::Es256];
+
+    /// The name of RFC 7518.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Rs256 => "RS256",
+            Self::Es256 => "ES256",
+        }
+    }
+
+    /// By its name; `None`: it isn't supported.
+    pub fn named(name: &str) -> Option<Self> {
+        Self::ALL.into_iter().find(|algorithm| algorithm.name() == name)
+    }
 }
 
 /// Something that a claim may say.

@@ -5,7 +5,7 @@
 pub enum TokenFault {
     /// A part isn't canonical base64url or not the JSON that RFC 7519 wants.
     Malformed,
-    /// `alg` isn't RS256.
+    /// `alg` isn't one that the issuer may sign with.
     Algorithm,
     /// `typ` isn't an access token's.
     Type,

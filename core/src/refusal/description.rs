@@ -122,7 +122,7 @@ fn token_description(fault: TokenFault) -> &'static str {
     match fault {
         TokenFault::Malformed => "The access token is not a well-formed JWS; get a new one",
         TokenFault::Algorithm => {
-            "The access token must be signed with RS256; set that at the identity provider"
+            "The access token must be signed as its issuer is allowed to here (RS256 where the policy says nothing); set that at the identity provider"
         }
         TokenFault::Type => "The token is not an access token (typ must be JWT or at+jwt)",
         TokenFault::Critical => "The access token has critical extensions, which are not supported",

@@ -2,7 +2,7 @@
 
 use super::common::{self, Errors};
 use crate::bounds::{self, Span};
-use crate::policy::{Claim, HttpUrl, Issuer, JwksSource, Mark, Sign};
+use crate::policy::{Algorithm, Claim, HttpUrl, Issuer, JwksSource, Mark, Sign};
 use crate::raw::{RawDuration, RawIssuer, RawMark, RawPolicy, RawScalar};
 use crate::values::{duration, name, url};
 use gatewaystack_text::hash;
@@ -47,6 +47,7 @@ fn one(at: usize, raw: &RawIssuer, insecure: bool, errors: &mut Errors) -> Issue
         refresh_ms,
         max_stale_ms,
         leeway_s,
+        algorithms: algorithms(raw.algorithms.as_deref(), &format!("{path}.algorithms"), errors),
         user_claim: claim(raw.user_claim.as_ref(), "sub", &path, "user_claim", errors),
         tenant_claim: claim(raw.tenant_claim.as_ref(), "org_id", &path, "tenant_claim", errors),
         scope_claims: claims(
@@ -172,6 +173,21 @@ fn claims(
         found.extend(errors.keep(format!("{path}[{at}]"), Claim::parse(text)));
     }
     found
+}
+
+fn algorithms(raw: Option<&[String]>, path: &str, errors: &mut Errors) -> Vec<Algorithm> {
+    let Some(list) = raw else { return vec![Algorithm::Rs256] };
+    if list.is_empty() {
+        errors.push(path, "expected at least one algorithm, RS256 or ES256");
+    }
+    let mut algorithms = Vec::new();
+    for (at, name) in list.iter().enumerate() {
+        match Algorithm::named(name) {
+            Some(algorithm) => algorithms.push(algorithm),
+            None => errors.push(format!("{path}[{at}]"), "expected RS256 or ES256"),
+        }
+    }
+    algorithms
 }
 
 fn marks(raw: Option<&[RawMark]>, path: &str, errors: &mut Errors) -> Vec<Mark> {

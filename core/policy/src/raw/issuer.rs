@@ -26,6 +26,10 @@ raw! {
         max_stale: RawDuration = filter("6h").within(bounds::MAX_STALE_MS).is("24h"),
         /// By which clocks may differ.
         leeway: RawDuration = filter("30s").within(bounds::LEEWAY_MS).is("60s"),
+        /// How its tokens may be signed. A key verifies what it is made for: RSA keys `RS256`, keys of the curve
+        /// P-256 `ES256`.
+        algorithms: Vec<String> = filter("[RS256, ES256]").count(bounds::SOME).words(&["RS256", "ES256"])
+            .is("[RS256]"),
         /// The claim that says who it is: its name, or a JSON pointer to it.
         user_claim: String = filter("oid").text(CLAIM).is("sub"),
         /// The claim that says of which tenant, likewise.

@@ -276,3 +276,142 @@ fn who_is_no_agent_is_refused_wherever_a_token_counts() {
     let mut gate = crate::testing::gate(json!({"agents": {}, "routes": [{"path": "/*"}]}));
     assert_eq!(gate.status("GET", "/x", &token().claim("azp", "r1").mint()), 403);
 }
+
+/// An issuer that may sign with these, whose keys are RSA's `a` and P-256's `e`.
+fn with_algorithms(algorithms: Value) -> Gate {
+    let mut gate = with_issuer(json!({"algorithms": algorithms}));
+    gate.publish_set(0, &[key_a().jwk(), ec_key(1).jwk("e")]);
+    gate
+}
+
+fn es256(kid: &str) -> Token {
+    token().header("alg", "ES256").header("kid", kid)
+}
+
+#[test]
+fn a_token_is_signed_as_its_issuer_may_and_by_a_key_of_that_kind() {
+    let (ec, other) = (ec_key(1), ec_key(2));
+    let by = |token: &Token, key: &EcSigner| token.mint_by(|signed| key.sign(signed));
+    let both = json!(["RS256", "ES256"]);
+    let good = by(&es256("e"), &ec);
+    let (head, signature) = good.rsplit_once('.').unwrap();
+    let cases = [
+        (json!(["RS256"]), good.clone(), 401, "token_algorithm"),
+        (json!(["RS256"]), token().mint(), 200, "authorized"),
+        (json!(["ES256"]), good.clone(), 200, "authorized"),
+        (json!(["ES256"]), token().mint(), 401, "token_algorithm"),
+        (both.clone(), good.clone(), 200, "authorized"),
+        (both.clone(), token().mint(), 200, "authorized"),
+        // Without a `kid` the only key of the kind.
+        (both.clone(), by(&es256("e").without_header("kid"), &ec), 200, "authorized"),
+        (both.clone(), by(&es256("e"), &other), 401, "token_signature"),
+        // One kind's header, the other one's key.
+        (both.clone(), es256("a").mint(), 0, ""),
+        (both.clone(), by(&es256("a"), &ec), 0, ""),
+        (both.clone(), by(&token().header("kid", "e"), &ec), 0, ""),
+        (both.clone(), by(&token(), &ec), 401, "token_signature"),
+        (both.clone(), es256("e").mint(), 401, "token_signature"),
+        (both.clone(), by(&es256("e").header("alg", "es256"), &ec), 401, "token_algorithm"),
+        (both.clone(), by(&es256("e").header("alg", "ES384"), &ec), 401, "token_algorithm"),
+        (both.clone(), by(&es256("e").header("alg", "ES256K"), &ec), 401, "token_algorithm"),
+        (both.clone(), es256("e").mint_by(|_| vec![0; 64]), 401, "token_signature"),
+        (both.clone(), es256("e").mint_by(|_| vec![0xff; 64]), 401, "token_signature"),
+        (both.clone(), es256("e").mint_by(|signed| ec.sign(signed)[..63].to_vec()), 401, "token_signature"),
+        (
+            both.clone(),
+            es256("e").mint_by(|signed| [ec.sign(signed), vec![0]].concat()),
+            401,
+            "token_signature",
+        ),
+        // As ASN.1 has it, a token doesn't.
+        (
+            both.clone(),
+            es256("e").mint_by(|signed| crate::jwks::der_signature(&ec.sign(signed)).unwrap()),
+            401,
+            "token_signature",
+        ),
+        (both.clone(), format!("{head}."), 401, "token_signature"),
+        (both, format!("{head}.{signature}="), 401, "token_malformed"),
+    ];
+    for (at, (algorithms, token, status, reason)) in cases.iter().enumerate() {
+        let mut gate = with_algorithms(algorithms.clone());
+        let got = gate.status("GET", "/x", token);
+        if *status == 0 {
+            // No key of that kind has this name: it may be a new one, and one fetch is worth it.
+            assert!(matches!(got, 102 | 401 | 503), "case {at}: {got}");
+            assert!(gate.tokens.borrow().is_empty());
+        } else {
+            assert_eq!((got, gate.record["reason"].as_str()), (*status, Some(*reason)), "case {at}");
+        }
+    }
+}
+
+#[test]
+fn keys_of_a_curve_are_taken_as_they_must_be() {
+    let good = ec_key(1).jwk("e");
+    let with = |member: &str, value: Value| {
+        let mut jwk = good.clone();
+        jwk[member] = value;
+        jwk
+    };
+    let read = |jwk: Value| {
+        let set = json!({"keys": [key_a().jwk(), jwk]});
+        crate::jwks::parse(set.to_string().as_bytes()).unwrap().len() == 2
+    };
+    assert!(read(good.clone()));
+    assert!(read(with("alg", Value::Null)) && read(with("use", Value::Null)));
+    for (member, value) in [
+        ("crv", json!("P-384")),
+        ("crv", json!("p-256")),
+        ("crv", Value::Null),
+        ("alg", json!("RS256")),
+        ("alg", json!("ECDH-ES")),
+        ("use", json!("enc")),
+        ("kty", json!("OKP")),
+        ("kty", json!("RSA")),
+        ("key_ops", json!(["sign"])),
+        ("x", json!("AA")),
+        ("y", json!("")),
+        ("y", Value::Null),
+        ("x", json!(base64url([1; 33]))),
+        ("x", json!("!")),
+    ] {
+        assert!(!read(with(member, value.clone())), "{member} {value}");
+    }
+    // A point beside the curve is a key that verifies nothing.
+    let mut gate = with_algorithms(json!(["ES256"]));
+    gate.publish_set(0, &[with("y", json!(base64url([1; 32])))]);
+    assert_eq!(gate.status("GET", "/x", &es256("e").mint_by(|signed| ec_key(1).sign(signed))), 401);
+}
+
+#[test]
+fn a_signature_is_written_as_asn_1_has_it_and_has_a_twin() {
+    use crate::jwks::{der_signature, twin_signature};
+    let raw = |r: &[u8], s: &[u8]| {
+        let pad = |n: &[u8]| [vec![0; 32 - n.len()], n.to_vec()].concat();
+        [pad(r), pad(s)].concat()
+    };
+    assert_eq!(der_signature(&raw(&[1], &[0x7f])).unwrap(), [0x30, 6, 2, 1, 1, 2, 1, 0x7f]);
+    assert_eq!(der_signature(&raw(&[0x80], &[0xff, 0])).unwrap(), [0x30, 9, 2, 2, 0, 0x80, 2, 3, 0, 0xff, 0]);
+    assert_eq!(der_signature(&raw(&[0xff; 32], &[0xff; 32])).unwrap().len(), 72);
+    for bad in [raw(&[], &[1]), raw(&[1], &[]), vec![1; 63], vec![1; 65], vec![]] {
+        assert_eq!(der_signature(&bad), None);
+    }
+    assert_eq!(twin_signature(&raw(&[1], &[0xff; 32])), None);
+    assert_eq!(twin_signature(&[1; 63]), None);
+    // Both are good, and a block of one token is a block of the other.
+    let ec = ec_key(1);
+    let one = es256("e").mint_by(|signed| ec.sign(signed));
+    let two = es256("e").mint_by(|signed| twin_signature(&ec.sign(signed)).unwrap());
+    assert_ne!(one, two);
+    let mut gate = with_algorithms(json!(["ES256"]));
+    assert_eq!([&one, &two].map(|token| gate.status("GET", "/x", token)), [200, 200]);
+    let digests = |token: &str| {
+        let caller = gate.tokens.borrow_mut().find(token.as_bytes(), gate.now_ms).unwrap();
+        caller.digest(token.as_bytes());
+        let mut digests: Vec<_> = caller.token_digests().map(str::to_owned).collect();
+        digests.sort();
+        digests
+    };
+    assert_eq!((digests(&one), digests(&one).len()), (digests(&two), 2));
+}
