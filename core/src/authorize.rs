@@ -2,7 +2,7 @@
 //! §1.6, §1.8 to §1.10). The only place that makes permits.
 
 use crate::challenge;
-use crate::config::policy::{Builtin, Mcp, Policy, RateLimit, Route, ScopeRule};
+use crate::config::policy::{Builtin, Fact, Mcp, Policy, RateLimit, Route, ScopeRule};
 use crate::cors::ResponseHeaders;
 use crate::decision::{Edits, Permit};
 use crate::evaluation::{Evaluation, Reason, Unknown};
@@ -251,6 +251,14 @@ pub fn inject_headers(policy: &Policy, edits: &mut Edits, principal: &Principal)
     edits.set.push((policy.identity.user_header.clone(), identity::header_value(principal.user())));
     if let Some(tenant) = principal.tenant() {
         edits.set.push((policy.identity.tenant_header.clone(), identity::header_value(tenant)));
+    }
+    for (fact, name) in &policy.identity.facts {
+        let value = match fact {
+            Fact::Agent => principal.agent().map(identity::header_value),
+            Fact::Client => principal.client().map(identity::header_value),
+            Fact::Groups => identity::groups_value(principal.groups()),
+        };
+        edits.set.extend(value.map(|value| (name.clone(), value)));
     }
 }
 

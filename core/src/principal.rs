@@ -20,6 +20,8 @@ pub struct Attributes {
     pub issuer: IssuerId,
     /// The user, with the issuer's prefix.
     pub user: String,
+    /// Whether other issuers name the same user so, too: whose limits and sessions are theirs, too.
+    pub is_shared: bool,
     /// What the issuer itself calls the user (`sub`), with the prefix.
     pub subject: Subject,
     /// The tenant, with the issuer's prefix.
@@ -91,6 +93,11 @@ impl Principal {
     /// The user, with the issuer's prefix.
     pub fn user(&self) -> &str {
         &self.attributes.user
+    }
+
+    /// The issuer whose user it is; `None`: several name the same one.
+    pub fn user_issuer(&self) -> Option<IssuerId> {
+        (!self.attributes.is_shared).then_some(self.attributes.issuer)
     }
 
     /// What the issuer itself calls the user, with its prefix; `None`: the token doesn't say.

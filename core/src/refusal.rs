@@ -142,6 +142,7 @@ fn of_token(fault: TokenFault) -> Kind {
         TokenFault::NotYetValid => Kind::TokenNotYetValid,
         TokenFault::Claim => Kind::TokenClaim,
         TokenFault::Subject => Kind::TokenSubject,
+        TokenFault::Unverified => Kind::TokenUnverified,
         TokenFault::ReservedUser => Kind::TokenReservedUser,
         TokenFault::UnknownKey => Kind::TokenUnknownKey,
         TokenFault::Signature => Kind::TokenSignature,

@@ -2,6 +2,7 @@
 //! policy without errors, so nothing here needs checking again.
 
 mod agents;
+mod links;
 pub mod limits;
 mod mcp;
 mod memory;
@@ -10,6 +11,7 @@ pub(crate) mod parts;
 pub use crate::values::claim::Claim;
 pub use agents::Agents;
 pub use limits::{AddressRange, LimitKey, LimitService, RateLimit, SharedLimit};
+pub use links::{Linked, Links};
 pub use mcp::{ChallengeMode, Keys, Mcp, McpRule, McpRules, Sessions, Tasks};
 pub use memory::{Audit, Feed, Ledger, OnStale};
 pub use parts::{HttpUrl, Pattern, ScopeRule};
@@ -66,6 +68,8 @@ pub struct Policy {
     pub rate_limits: Vec<RateLimit>,
     /// Who counts those over machines.
     pub limit_service: Option<LimitService>,
+    /// People who have an account at more than one issuer.
+    pub links: Links,
     /// Which clients are agents; `None`: nobody asks.
     pub agents: Option<Agents>,
     /// What the sidecar tells of those who are blocked.
@@ -186,10 +190,23 @@ pub struct Issuer {
     pub scopes: Option<Vec<String>>,
     /// Tenants that may act; `None`: any.
     pub tenants: Option<Vec<String>>,
+    /// Who it is by a claim that means the same at every issuer; `None`: by `user_claim`.
+    pub user: Option<UserRule>,
     /// What marks a machine's token, besides what every issuer's does.
     pub machine: Vec<Mark>,
     /// Put before user and tenant; empty for the first issuer only.
     pub user_prefix: String,
+}
+
+/// Which claim names a user for every issuer alike.
+#[derive(Debug, Clone)]
+pub struct UserRule {
+    /// The claim.
+    pub claim: Claim,
+    /// What the token has to say besides.
+    pub requires: Vec<Mark>,
+    /// Whether names are folded.
+    pub folds: bool,
 }
 
 /// How a token may be signed.
@@ -376,6 +393,8 @@ pub struct Identity {
     pub user_header: String,
     /// Header of the tenant, lower case.
     pub tenant_header: String,
+    /// Headers of what else is known, lower case.
+    pub facts: Vec<(Fact, String)>,
     /// Query parameter of the user.
     pub user_query: Option<String>,
 }
@@ -384,9 +403,20 @@ impl Identity {
     /// All headers that name a caller.
     pub fn headers(&self) -> impl Iterator<Item = &str> {
         // By its members, so that a new one isn't forgotten.
-        let Self { user_header, tenant_header, user_query: _ } = self;
-        [user_header.as_str(), tenant_header].into_iter()
+        let Self { user_header, tenant_header, facts, user_query: _ } = self;
+        [user_header.as_str(), tenant_header].into_iter().chain(facts.iter().map(|(_, name)| name.as_str()))
     }
+}
+
+/// What an upstream may be told of a caller besides user and tenant.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Fact {
+    /// The agent's name in the policy.
+    Agent,
+    /// The client's id.
+    Client,
+    /// The user's groups.
+    Groups,
 }
 
 /// How the decision record shows the subject.

@@ -16,7 +16,7 @@ mod limits;
 mod memory;
 
 pub use agents::{RawAgent, RawAgents};
-pub use issuer::{RawIssuer, RawMark};
+pub use issuer::{RawAccount, RawIssuer, RawLink, RawMark, RawUser};
 pub use limits::{RawRateLimit, RawRateLimitService};
 pub use memory::{RawFeed, RawLedger, RawTelemetry};
 pub use own::{RawListen, RawSidecar, RawTls, RawWebhook};
@@ -80,6 +80,9 @@ raw! {
         /// Who is trusted.
         issuers: Vec<RawIssuer> = both("[{ issuer: \"https://tenant.eu.auth0.com/\", audiences: [api] }]")
             .count(bounds::ISSUERS).required_or("AUTH_ISSUER").locked(),
+        /// People who have an account at more than one issuer.
+        links: Vec<RawLink> = filter("[{ user: ann, is: [{ issuer: \"https://tenant.eu.auth0.com/\", sub: \"auth0|1\" }] }]")
+            .count(bounds::LINKS).is("[]").locked(),
         /// Which clients are agents, by name.
         agents: RawAgents = filter("{ unlisted: allow }").means("nobody is").locked(),
         /// Whether keys may come over `http` from hosts inside a cluster.

@@ -5,11 +5,12 @@ use super::fault::TokenFault;
 use super::header::MAX_DEPTH;
 use super::machine;
 use super::signature::Proof;
-use crate::config::policy::{Claim, Issuer, IssuerId, Policy};
+use crate::config::policy::{Claim, Issuer, IssuerId, Linked, Policy, UserRule};
 use crate::config::whole_scope;
 use crate::groups::{Groups, MAX_GROUPS, Names, Unknown};
 use crate::json::{self, Members, View};
 use crate::principal::{Attributes, Principal, Subject, seconds};
+use gatewaystack_text::fold::fold;
 use gatewaystack_text::scopes::Scopes;
 use std::borrow::Cow;
 
@@ -58,26 +59,43 @@ pub fn parse(payload: &[u8], policy: &Policy, now_ms: u64) -> Result<UnverifiedC
     let (id, issuer) = find_issuer(&claims, policy)?;
     let times = check_times(&claims, issuer, now_ms)?;
     let audiences = strings(claims.get("aud")).ok_or(TokenFault::Audience)?;
-    let user = subject(claims.at(issuer.user_claim.path())).ok_or(TokenFault::Subject)?;
+    let sub = subject(claims.get("sub"));
     let tenant = match claims.at(issuer.tenant_claim.path()) {
         None | Some(View::Null) => None,
         some => Some(subject(some).ok_or(TokenFault::Claim)?),
     };
     let reserved =
         |name: &str| id.0 == 0 && policy.issuers.iter().skip(1).any(|i| name.starts_with(&i.user_prefix));
-    if reserved(user) || tenant.is_some_and(reserved) {
+    if tenant.is_some_and(reserved) {
         return Err(TokenFault::ReservedUser);
     }
     let client = CLIENTS.iter().find_map(|name| text(claims.get(name), MAX_CLIENT)).map(str::to_owned);
     let prefixed = |name: &str| format!("{}{name}", issuer.user_prefix);
+    let own = match &issuer.user {
+        Some(rule) => shared_user(&claims, rule)?,
+        None => {
+            let user = subject(claims.at(issuer.user_claim.path())).ok_or(TokenFault::Subject)?;
+            if reserved(user) {
+                return Err(TokenFault::ReservedUser);
+            }
+            prefixed(user)
+        }
+    };
+    let linked = match policy.links.find(id, sub, &own) {
+        Linked::Taken => return Err(TokenFault::ReservedUser),
+        Linked::To(user) => Some(user.to_owned()),
+        Linked::Not => None,
+    };
+    let is_shared = linked.is_some() || issuer.user.is_some();
     Ok(UnverifiedClaims(Attributes {
         issuer: id,
-        user: prefixed(user),
-        subject: if issuer.user_claim.is("sub") {
+        user: linked.unwrap_or(own),
+        is_shared,
+        subject: if issuer.user_claim.is("sub") && !is_shared {
             Subject::User
         } else {
             // A name that another issuer's users have names nobody here.
-            Subject::Other(subject(claims.get("sub")).filter(|name| !reserved(name)).map(prefixed))
+            Subject::Other(sub.filter(|name| !reserved(name)).map(prefixed))
         },
         tenant: tenant.map(prefixed),
         audiences,
@@ -95,6 +113,20 @@ pub fn parse(payload: &[u8], policy: &Policy, now_ms: u64) -> Result<UnverifiedC
         issued: times.issued,
         ends: times.ends,
     }))
+}
+
+/// The user by a claim that means the same at every issuer.
+fn shared_user(claims: &Members<'_>, rule: &UserRule) -> Result<String, TokenFault> {
+    if !rule.requires.iter().all(|mark| machine::is(claims.at(mark.claim.path()), &mark.sign)) {
+        return Err(TokenFault::Unverified);
+    }
+    let user = subject(claims.at(rule.claim.path())).ok_or(TokenFault::Subject)?;
+    if !rule.folds {
+        return Ok(user.to_owned());
+    }
+    // What grows has grown to a name all the same.
+    let folded = fold(user);
+    if folded.len() <= MAX_SUBJECT { Ok(folded) } else { Err(TokenFault::Subject) }
 }
 
 fn find_issuer<'p>(claims: &Members<'_>, policy: &'p Policy) -> Result<(IssuerId, &'p Issuer), TokenFault> {

@@ -25,7 +25,9 @@ pub enum TokenFault {
     Claim,
     /// The user claim is absent or can't name a user.
     Subject,
-    /// A user or tenant that another issuer's prefix reserves.
+    /// Its issuer hasn't verified what names the user.
+    Unverified,
+    /// A user or tenant that another issuer's prefix reserves, or a link.
     ReservedUser,
     /// No key of the issuer has this `kid`, even after a fetch.
     UnknownKey,

@@ -24,19 +24,24 @@ pub fn is_machine(claims: &Members<'_>, own: &[Mark]) -> bool {
 
 /// Whether a claim says what is asked of it. By type and value: `"true"` isn't `true`. Of a list one element
 /// is enough.
-pub fn says(value: Option<&View<'_>>, sign: &Sign) -> bool {
-    let is = |value: &View<'_>| match (sign, value) {
-        (Sign::Text(text), View::String(value)) => value == text,
-        (Sign::Number(number), View::Number(value)) => value.as_i64() == Some(*number),
-        (Sign::Flag(flag), View::Bool(value)) => value == flag,
-        (Sign::Prefix(prefix), View::String(value)) => value.starts_with(prefix.as_str()),
-        _ => false,
-    };
+fn says(value: Option<&View<'_>>, sign: &Sign) -> bool {
+    match value {
+        Some(View::Array(items)) if !matches!(sign, Sign::Exists(_)) => {
+            items.iter().any(|item| is(Some(item), sign))
+        }
+        value => is(value, sign),
+    }
+}
+
+/// The same, where a list says nothing.
+pub fn is(value: Option<&View<'_>>, sign: &Sign) -> bool {
     match (sign, value) {
         (Sign::Exists(exists), value) => value.is_some() == *exists,
-        (_, Some(View::Array(items))) => items.iter().any(is),
-        (_, Some(value)) => is(value),
-        (_, None) => false,
+        (Sign::Text(text), Some(View::String(value))) => value == text,
+        (Sign::Number(number), Some(View::Number(value))) => value.as_i64() == Some(*number),
+        (Sign::Flag(flag), Some(View::Bool(value))) => value == flag,
+        (Sign::Prefix(prefix), Some(View::String(value))) => value.starts_with(prefix.as_str()),
+        _ => false,
     }
 }
 

@@ -133,6 +133,9 @@ fn token_description(fault: TokenFault) -> &'static str {
         TokenFault::NotYetValid => "The access token is not valid yet; check the clocks",
         TokenFault::Claim => "The access token lacks a claim that is needed, or one has the wrong form",
         TokenFault::Subject => "The access token does not name a user",
+        TokenFault::Unverified => {
+            "The token's issuer has not verified what names the user; verify it there, and sign in again"
+        }
         TokenFault::ReservedUser => "The access token names a user that belongs to another issuer",
         TokenFault::UnknownKey => {
             "The access token is signed with a key that its issuer does not publish; sign in again"

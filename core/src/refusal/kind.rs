@@ -98,6 +98,7 @@ kinds! {
     TokenNotYetValid: 401 deny "token_not_yet_valid", "invalid_token" -32001, Error;
     TokenClaim: 401 deny "token_claim", "invalid_token" -32001, Error;
     TokenSubject: 401 deny "token_subject", "invalid_token" -32001, Error;
+    TokenUnverified: 401 deny "token_user_unverified", "invalid_token" -32001, Error;
     TokenReservedUser: 401 deny "token_reserved_user", "invalid_token" -32001, Error;
     TokenUnknownKey: 401 deny "token_unknown_key", "invalid_token" -32001, Error counts;
     TokenSignature: 401 deny "token_signature", "invalid_token" -32001, Error counts;

@@ -23,6 +23,7 @@ fn every() -> Vec<Refusal> {
         NotYetValid,
         Claim,
         Subject,
+        Unverified,
         ReservedUser,
         UnknownKey,
         Signature,

@@ -35,6 +35,7 @@ pub fn advice(reason: &str, auth0: bool) -> &'static str {
         "token_not_yet_valid" => "the clocks; leeway allows up to 300 s",
         "token_claim" => "the claims exp, nbf, iat and the tenant's, which must have their form",
         "token_subject" => "user_claim in the policy, or the claim at the identity provider",
+        "token_user_unverified" => "what issuers[].user requires: the claim at the identity provider",
         "token_reserved_user" => "user_prefix of the other issuer",
         "token_unknown_key" => "get a new token; if that doesn't help, AUTH_JWKS_URI points to other keys",
         "token_signature" => "how the token was copied; if it is whole, it is not the issuer's",

@@ -2,8 +2,8 @@
 
 use super::common::{self, Errors};
 use crate::bounds::{self, Span};
-use crate::policy::{Algorithm, Claim, HttpUrl, Issuer, JwksSource, Mark, Sign};
-use crate::raw::{RawDuration, RawIssuer, RawMark, RawPolicy, RawScalar};
+use crate::policy::{Algorithm, Claim, HttpUrl, Issuer, JwksSource, Mark, Sign, UserRule};
+use crate::raw::{RawDuration, RawIssuer, RawMark, RawPolicy, RawScalar, RawUser};
 use crate::values::{duration, name, url};
 use gatewaystack_text::hash;
 
@@ -21,7 +21,13 @@ pub fn compile(raw: &RawPolicy, errors: &mut Errors) -> Vec<Issuer> {
     let compiled: Vec<Issuer> =
         list.iter().enumerate().map(|(at, issuer)| one(at, issuer, insecure, errors)).collect();
     duplicates(&compiled, errors);
-    prefixes(list, errors);
+    for at in rules_of_some(list) {
+        errors.push(
+            format!("issuers[{at}].user"),
+            "expected it at every issuer or at none: else one could name the users of another",
+        );
+    }
+    prefixes(&compiled, list, errors);
     compiled
 }
 
@@ -70,7 +76,8 @@ fn one(at: usize, raw: &RawIssuer, insecure: bool, errors: &mut Errors) -> Issue
             .map(|list| common::scopes(Some(list), &format!("{path}.scopes"), errors)),
         tenants: tenants(raw, &path, errors),
         machine: marks(raw.machine.as_deref(), &format!("{path}.machine"), errors),
-        user_prefix: raw.user_prefix.clone().unwrap_or_default(),
+        user: raw.user.as_ref().and_then(|user| user_rule(user, &format!("{path}.user"), errors)),
+        user_prefix: raw.user_prefix.clone().unwrap_or_else(|| own_prefix(at, raw)),
     }
 }
 
@@ -175,6 +182,32 @@ fn claims(
     found
 }
 
+/// The issuers that have a rule for users which another one hasn't.
+fn rules_of_some(list: &[RawIssuer]) -> Vec<usize> {
+    let have = || list.iter().enumerate().filter(|(_, raw)| raw.user.is_some()).map(|(at, _)| at);
+    if have().count() < list.len() { have().collect() } else { Vec::new() }
+}
+
+/// Where every issuer names users alike no prefix is asked for, but tenants and subjects are each issuer's own.
+fn own_prefix(at: usize, raw: &RawIssuer) -> String {
+    let name = raw.issuer.as_deref().filter(|_| at > 0 && raw.user.is_some());
+    name.map(|name| format!("{name}|")).unwrap_or_default()
+}
+
+fn user_rule(raw: &RawUser, path: &str, errors: &mut Errors) -> Option<UserRule> {
+    let mut requires = Vec::new();
+    for (name, value) in raw.requires.iter().flatten() {
+        let claim = errors.keep(format!("{path}.requires.{name}"), Claim::parse(name));
+        requires.extend(claim.map(|claim| Mark { claim, sign: sign(value) }));
+    }
+    let Some(claim) = &raw.claim else {
+        errors.push(format!("{path}.claim"), "required: the claim that names the user, such as email");
+        return None;
+    };
+    let claim = errors.keep(format!("{path}.claim"), Claim::parse(claim))?;
+    Some(UserRule { claim, requires, folds: raw.fold.is_some() })
+}
+
 fn algorithms(raw: Option<&[String]>, path: &str, errors: &mut Errors) -> Vec<Algorithm> {
     let Some(list) = raw else { return vec![Algorithm::Rs256] };
     if list.is_empty() {
@@ -256,9 +289,9 @@ fn duplicates(list: &[Issuer], errors: &mut Errors) {
 
 /// No issuer may mint another's users: every one but the first has a prefix, and none is the beginning of
 /// another.
-fn prefixes(list: &[RawIssuer], errors: &mut Errors) {
-    let prefix = |raw: &RawIssuer| raw.user_prefix.clone().unwrap_or_default();
-    for (at, issuer) in list.iter().enumerate() {
+fn prefixes(compiled: &[Issuer], list: &[RawIssuer], errors: &mut Errors) {
+    let prefix = |issuer: &Issuer| issuer.user_prefix.clone();
+    for (at, issuer) in compiled.iter().enumerate() {
         let path = format!("issuers[{at}].user_prefix");
         let own = prefix(issuer);
         if at == 0 {
@@ -274,8 +307,10 @@ fn prefixes(list: &[RawIssuer], errors: &mut Errors) {
             );
             continue;
         }
-        errors.keep(path.clone(), name::check_text(&own, 64));
-        let other = list.iter().enumerate().skip(1).take(at.saturating_sub(1)).find(|(_, other)| {
+        if list.get(at).is_some_and(|raw| raw.user_prefix.is_some()) {
+            errors.keep(path.clone(), name::check_text(&own, 64));
+        }
+        let other = compiled.iter().enumerate().skip(1).take(at.saturating_sub(1)).find(|(_, other)| {
             let other = prefix(other);
             !other.is_empty() && (own.starts_with(&other) || other.starts_with(&own))
         });

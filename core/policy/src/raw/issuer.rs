@@ -1,10 +1,11 @@
 //! One of `issuers`.
 
-use super::words::{RawDuration, RawScalar};
+use super::words::{RawDuration, RawFold, RawScalar};
 use crate::bounds;
 use crate::form::{Form, Members, Reading};
 use crate::reference::*;
 use serde_json::Value;
+use std::collections::BTreeMap;
 
 raw! {
     /// `issuers[]`
@@ -48,9 +49,12 @@ raw! {
         tenants: Vec<String> = filter("[acme, globex]").count(bounds::SOME).text(plain(512)).means("any"),
         /// What marks the tokens of machines, besides the marks that are known anyhow; one is enough.
         machine: Vec<RawMark> = filter("[{ claim: kind, is: service }]").count(bounds::SOME).means("none"),
+        /// Who it is by a claim that means the same at every issuer, such as a verified address: only where
+        /// every issuer has it. It takes the place of `user_claim`, and users have no prefix then.
+        user: RawUser = filter("{ claim: email, requires: { email_verified: true } }").means("`user_claim`"),
         /// Put before user and tenant, so that no issuer can name another's users.
         user_prefix: String = filter("\"partner|\"").text(plain(64))
-            .means("none for the first issuer, required for others"),
+            .means("none for the first issuer, required for others; with `user` the issuer's identifier and `|`"),
     }
 }
 
@@ -65,5 +69,38 @@ raw! {
         prefix: String = filter("svc-").text(plain(256)),
         /// Whether it is there.
         exists: bool = filter("true"),
+    }
+}
+
+raw! {
+    /// `issuers[].user`
+    RawUser at "issuers[].user" {
+        /// The claim: its name, or a JSON pointer to it.
+        claim: String = filter("email").text(CLAIM).required(),
+        /// What other claims have to be, by value and type: a token of which one isn't is refused (401).
+        requires: BTreeMap<String, RawScalar> = filter("{ email_verified: true }").keys(CLAIM).means("nothing"),
+        /// `lower`: names that differ by case alone, or by how their accents are written, are one.
+        fold: RawFold = filter("lower").means("they are as they are written"),
+    }
+}
+
+raw! {
+    /// `links[]`
+    RawLink at "links[]" {
+        /// The user, as upstreams, records, limits and blocks name them.
+        user: String = filter("ann").text(plain(512)).required(),
+        /// What issuers call them.
+        is: Vec<RawAccount> = filter("[{ issuer: \"https://tenant.eu.auth0.com/\", sub: \"auth0|1\" }]")
+            .count(bounds::SOME).required(),
+    }
+}
+
+raw! {
+    /// `links[].is[]`
+    RawAccount at "links[].is[]" {
+        /// An issuer of this policy.
+        issuer: String = filter("https://tenant.eu.auth0.com/").text(ISSUER).required(),
+        /// `sub` of its tokens.
+        sub: String = filter("auth0|1").text(plain(512)).required(),
     }
 }

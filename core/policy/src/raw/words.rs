@@ -24,6 +24,7 @@ words!(/** `audit.address` */ RawAuditAddress { Full, Network, None });
 words!(/** `audit.subject` */ RawSubject { Plain, Hash });
 words!(/** `mcp.challenge_mode` */ RawChallengeMode { Http, Meta, Auto });
 words!(/** `agents.unlisted` */ RawUnlisted { Allow, Deny });
+words!(/** `issuers[].user.fold` */ RawFold { Lower });
 words!(/** `mcp.sessions` */ RawSessions { Bind, Pass });
 words!(/** `mcp.tasks` */ RawTasks { Allow, Deny });
 words!(/** `response_filter.on_missing` */ RawOnMissing { Refuse, Keep });

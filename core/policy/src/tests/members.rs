@@ -430,6 +430,73 @@ fn a_malformed_limit_names_its_member() {
 }
 
 #[test]
+fn who_is_one_person_at_several_issuers_is_said_without_a_doubt() {
+    let issuer = good()["issuers"][0]["issuer"].clone();
+    let account = |sub: &str| json!({ "issuer": issuer, "sub": sub });
+    for (links, path) in [
+        (json!({}), "links"),
+        (json!([{ "is": [account("a")] }]), "links[0].user"),
+        (json!([{ "user": "", "is": [account("a")] }]), "links[0].user"),
+        (json!([{ "user": "u", "is": [] }]), "links[0].is"),
+        (json!([{ "user": "u" }]), "links[0].is"),
+        (
+            json!([{ "user": "u", "is": [{ "issuer": "https://other.example", "sub": "a" }] }]),
+            "links[0].is[0].issuer",
+        ),
+        (json!([{ "user": "u", "is": [{ "issuer": issuer }] }]), "links[0].is[0].sub"),
+        (
+            json!([{ "user": "u", "is": [account("a")] }, { "user": "u", "is": [account("b")] }]),
+            "links[1].user",
+        ),
+        (
+            json!([{ "user": "u", "is": [account("a")] }, { "user": "v", "is": [account("a")] }]),
+            "links[1].is",
+        ),
+        (json!([{ "user": "u", "is": [account("a"), account("a")] }]), "links[0].is"),
+    ] {
+        let mut policy = good();
+        policy["links"] = links.clone();
+        assert_eq!(loaded(&policy).unwrap_err(), [path], "{links}");
+    }
+    let rule = json!({ "claim": "email", "requires": { "email_verified": true }, "fold": "lower" });
+    let second = json!({ "issuer": "https://second.example", "audiences": ["a"], "jwks_cluster": "b" });
+    let both = |first: Option<&Value>, last: Option<&Value>| {
+        let mut policy = good();
+        policy["issuers"] = json!([policy["issuers"][0], second]);
+        for (at, rule) in [first, last].into_iter().enumerate() {
+            if let Some(rule) = rule {
+                policy["issuers"][at]["user"] = rule.clone();
+            }
+        }
+        loaded(&policy)
+    };
+    assert_eq!(both(Some(&rule), Some(&rule)).unwrap().issuers[1].user_prefix, "https://second.example|");
+    assert_eq!(both(Some(&rule), None).unwrap_err(), ["issuers[0].user", "issuers[1].user_prefix"]);
+    assert_eq!(both(None, Some(&rule)).unwrap_err(), ["issuers[1].user"]);
+    for (member, value, path) in [
+        ("claim", json!("/~"), "issuers[0].user.claim"),
+        ("requires", json!({ "a": [true] }), "issuers[0].user.requires.a"),
+        ("requires", json!({ "a": null }), "issuers[0].user.requires.a"),
+        ("fold", json!("upper"), "issuers[0].user.fold"),
+        ("requires", json!({ "a": 1.5 }), "issuers[0].user.requires.a"),
+    ] {
+        let mut bad = rule.clone();
+        bad[member] = value.clone();
+        assert_eq!(both(Some(&bad), Some(&rule)).unwrap_err(), [path], "{member} {value}");
+    }
+    for (headers, path) in [
+        (json!({ "agent_header": "Authorization" }), "identity.agent_header"),
+        (json!({ "client_header": "X-Forwarded-Client" }), "identity.client_header"),
+        (json!({ "agent_header": "X-A", "groups_header": "x_a" }), "identity.groups_header"),
+        (json!({ "client_header": "x-user_id" }), "identity.client_header"),
+    ] {
+        let mut policy = good();
+        policy["identity"] = headers.clone();
+        assert_eq!(loaded(&policy).unwrap_err(), [path], "{headers}");
+    }
+}
+
+#[test]
 fn a_malformed_agent_names_its_member() {
     let list = json!([{ "name": "a", "clients": ["x", "y*"] }, { "name": "b", "clients": ["z"] }]);
     for (pointer, path, value) in [

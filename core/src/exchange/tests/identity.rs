@@ -415,3 +415,161 @@ fn a_signature_is_written_as_asn_1_has_it_and_has_a_twin() {
     };
     assert_eq!((digests(&one), digests(&one).len()), (digests(&two), 2));
 }
+
+fn two(members: [Value; 2], more: Value) -> Gate {
+    let mut issuers = [
+        json!({"issuer": ISSUER, "audiences": [AUDIENCE], "jwks_cluster": "a"}),
+        json!({"issuer": SECOND, "audiences": [AUDIENCE], "jwks_cluster": "b"}),
+    ];
+    for (issuer, members) in issuers.iter_mut().zip(members) {
+        issuer.as_object_mut().unwrap().extend(members.as_object().unwrap().clone());
+    }
+    let mut policy = json!({"issuers": issuers, "routes": [{"path": "/*"}]});
+    policy.as_object_mut().unwrap().extend(more.as_object().unwrap().clone());
+    gate(policy)
+}
+
+fn linked(more: Value) -> Gate {
+    let mut all = json!({"links": [
+        {"user": "ann", "is": [{"issuer": ISSUER, "sub": "auth0|ann"}, {"issuer": SECOND, "sub": "7"}]},
+        {"user": "b|9", "is": [{"issuer": SECOND.trim_end_matches('/'), "sub": "9"}, {"issuer": ISSUER, "sub": "nine"}]},
+    ]});
+    all.as_object_mut().unwrap().extend(more.as_object().unwrap().clone());
+    two([json!({}), json!({"user_prefix": "b|"})], all)
+}
+
+#[test]
+fn a_linked_account_is_its_user_everywhere() {
+    let mut gate = linked(json!({}));
+    for (token, status, user) in [
+        (token(), 200, "ann"),
+        (token().second_issuer().sub("7"), 200, "ann"),
+        (token().second_issuer().sub("9"), 200, "b|9"),
+        (token().sub("nine"), 200, "b|9"),
+        (token().sub("7"), 200, "7"),
+        (token().second_issuer().sub("auth0|ann"), 200, "b|auth0|ann"),
+        (token().sub("Ann"), 200, "Ann"),
+        // By their own names they would be somebody else.
+        (token().sub("ann"), 401, ""),
+        (token().sub("b|9"), 401, ""),
+    ] {
+        let got = gate.send("GET", "/x", &[("authorization", &format!("Bearer {}", token.mint()))]);
+        assert_eq!(got.status(), status, "{user}");
+        if status == 200 {
+            assert_eq!((got.edits().set[0].1.as_str(), &gate.record["sub"]), (user, &json!(user)));
+        } else {
+            assert_eq!(gate.record["reason"], "token_reserved_user");
+        }
+    }
+    // Issuers' signals name the account.
+    let minted = token().second_issuer().sub("7").mint();
+    assert_eq!(gate.status("GET", "/x", &minted), 200);
+    let caller = gate.tokens.borrow_mut().find(minted.as_bytes(), gate.now_ms).unwrap();
+    assert_eq!(caller.subject(), Some("b|7"));
+}
+
+#[test]
+fn a_linked_user_has_one_limit_and_one_session() {
+    let mut gate = linked(json!({"rate_limits": [{"by": "user", "max": 2, "window": "60s"}]}));
+    let (one, other) = (token().mint(), token().second_issuer().sub("7").mint());
+    assert_eq!([&one, &other, &one].map(|token| gate.status("GET", "/x", token)), [200, 200, 429]);
+    assert_eq!(gate.status("GET", "/x", &token().second_issuer().sub("8").mint()), 200);
+}
+
+fn by_mail() -> Gate {
+    let rule = json!({"user": {"claim": "email", "requires": {"email_verified": true}, "fold": "lower"}});
+    two([rule.clone(), rule], json!({}))
+}
+
+#[test]
+fn a_verified_address_is_one_user_at_every_issuer() {
+    let mut gate = by_mail();
+    let mail =
+        |mail: Value, verified: Value| token().claims(&json!({"email": mail, "email_verified": verified}));
+    for (token, status, user) in [
+        (mail(json!("Ann@Example.com"), json!(true)), 200, "ann@example.com"),
+        (mail(json!("ann@example.com"), json!(true)).second_issuer().sub("7"), 200, "ann@example.com"),
+        (mail(json!("E\u{301}va@x"), json!(true)), 200, "\u{e9}va@x"),
+        (mail(json!("\u{c9}VA@X"), json!(true)), 200, "\u{e9}va@x"),
+        (mail(json!("ann@x"), json!("true")), 401, "token_user_unverified"),
+        (mail(json!("ann@x"), json!(false)), 401, "token_user_unverified"),
+        (mail(json!("ann@x"), json!(1)), 401, "token_user_unverified"),
+        (mail(json!("ann@x"), json!([true])), 401, "token_user_unverified"),
+        (mail(json!("ann@x"), json!(null)), 401, "token_user_unverified"),
+        (token().claim("email", "ann@x"), 401, "token_user_unverified"),
+        (mail(json!(""), json!(true)), 401, "token_subject"),
+        (mail(json!(["ann@x"]), json!(true)), 401, "token_subject"),
+        (token().claim("email_verified", true), 401, "token_subject"),
+    ] {
+        assert_eq!(gate.status("GET", "/x", &token.mint()), status, "{user}");
+        let shown = if status == 200 { &gate.record["sub"] } else { &gate.record["reason"] };
+        assert_eq!(shown, &json!(user));
+    }
+    // Subjects and tenants stay each issuer's own.
+    let minted = mail(json!("a@x"), json!(true)).second_issuer().sub("7").claim("org_id", "acme").mint();
+    assert_eq!(gate.status("GET", "/x", &minted), 200);
+    assert_eq!(gate.record["tenant"], format!("{SECOND}|acme"));
+    let caller = gate.tokens.borrow_mut().find(minted.as_bytes(), gate.now_ms).unwrap();
+    assert_eq!(caller.subject(), Some(format!("{SECOND}|7").as_str()));
+    let minted = mail(json!("a@x"), json!(true)).claim("org_id", format!("{SECOND}|acme")).mint();
+    assert_eq!(gate.status("GET", "/x", &minted), 401);
+}
+
+#[test]
+fn upstreams_are_told_of_agent_client_and_groups_where_the_policy_says_so() {
+    let mut gate = gate(json!({
+        "identity": {"agent_header": "X-Agent", "client_header": "X-Client-Id", "groups_header": "X-User-Groups"},
+        "agents": {"unlisted": "allow", "list": [{"name": "the reporter", "clients": ["r1"]}]},
+        "routes": [{"path": "/open", "access": "public"}, {"path": "/*"}],
+    }));
+    let spoofed =
+        [("X_Agent", "evil"), ("x-client_id", "evil"), ("X-USER_GROUPS", "admin"), ("x-agent", "evil")];
+    let mut told = |token: Option<&Token>| {
+        let mut headers = spoofed.to_vec();
+        let bearer = token.map(|token| format!("Bearer {}", token.mint()));
+        headers.extend(bearer.as_deref().map(|bearer| ("authorization", bearer)));
+        let path = if token.is_some() { "/x" } else { "/open" };
+        let got = gate.send("GET", path, &headers);
+        let edits = got.edits();
+        for (name, _) in spoofed {
+            assert!(edits.remove.iter().any(|removed| **removed == *name.as_bytes()), "{name}");
+        }
+        let set = edits.set.iter().map(|(name, value)| (name.clone(), value.clone()));
+        set.filter(|(name, _)| name != "x-user-id").collect::<Vec<_>>()
+    };
+    let pairs = |pairs: &[(&str, &str)]| {
+        pairs.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned())).collect::<Vec<_>>()
+    };
+    let agent = token().claims(&json!({"client_id": "r1", "groups": ["b, c", "a", "50%", "\u{e9}"]}));
+    assert_eq!(
+        told(Some(&agent)),
+        pairs(&[
+            ("x-agent", "the%20reporter"),
+            ("x-client-id", "r1"),
+            ("x-user-groups", "50%25,a,b%2C%20c,%C3%A9")
+        ])
+    );
+    assert_eq!(told(Some(&token())), pairs(&[("x-user-groups", "")]));
+    assert_eq!(
+        told(Some(&token().claim("groups", 7).claim("azp", "other"))),
+        pairs(&[("x-client-id", "other")])
+    );
+    assert_eq!(told(None), pairs(&[]));
+}
+
+#[test]
+fn an_agent_is_blocked_by_its_name() {
+    use crate::feed::blocks::{Change, Kind, key};
+    use crate::hash::Secret;
+    let mut gate = gate(json!({
+        "feed": {"cluster": "sidecar"},
+        "agents": {"unlisted": "allow", "list": [{"name": "reporter", "clients": ["r*"]}]},
+        "routes": [{"path": "/*"}],
+    }));
+    gate.feed.fetched_at = gate.now_ms;
+    let minted = ["r1", "r2", "x"].map(|client: &str| token().claim("client_id", client).mint());
+    assert_eq!([0, 1, 2].map(|at| gate.status("GET", "/x", &minted[at])), [200; 3]);
+    let named = key(Secret(1, 2), Kind::Agent, b"reporter");
+    gate.feed.blocks.apply(Change { kind: Kind::Agent, key: named, until_s: Some(0) });
+    assert_eq!([0, 1, 2].map(|at| gate.status("GET", "/x", &minted[at])), [403, 403, 200]);
+}
