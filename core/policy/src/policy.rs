@@ -11,6 +11,7 @@ pub(crate) mod parts;
 pub use crate::values::claim::Claim;
 pub use agents::Agents;
 pub use limits::{AddressRange, LimitKey, LimitService, RateLimit, SharedLimit};
+pub(crate) use links::account_key;
 pub use links::{Linked, Links};
 pub use mcp::{ChallengeMode, Keys, Mcp, McpRule, McpRules, Sessions, Tasks};
 pub use memory::{Audit, Feed, Ledger, OnStale};

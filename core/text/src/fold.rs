@@ -4,7 +4,6 @@
 //! The tables are Unicode's, 12 KB of differences to what stands before: a crate's, which are made for speed,
 //! take 140 KB, and a module may not have that. `tests.rs` holds them to such a crate.
 
-use crate::sorted::sorted;
 use std::sync::OnceLock;
 
 /// The folded form of a text.
@@ -53,10 +52,11 @@ impl Tables {
             let first = at.wrapping_add(signed(first));
             tables.decompositions.push([at, first, second]);
             if step & 1 == 1 {
-                tables.compositions.push([first, second, at]);
+                // In order; by hand, since a sort of its own would take more than the tables.
+                let place = tables.compositions.partition_point(|other| *other < [first, second, at]);
+                tables.compositions.insert(place, [first, second, at]);
             }
         }
-        tables.compositions = sorted(std::mem::take(&mut tables.compositions));
         let (mut rest, mut at) = (CLASSES, 0);
         while let (Some(gap), Some(count), Some(class)) =
             (number(&mut rest), number(&mut rest), byte(&mut rest))

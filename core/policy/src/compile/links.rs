@@ -2,7 +2,7 @@
 
 use super::common::Errors;
 use crate::bounds;
-use crate::policy::{Issuer, Links};
+use crate::policy::{Issuer, IssuerId, Links, account_key};
 use crate::raw::RawPolicy;
 use crate::values::name;
 use gatewaystack_text::sorted;
@@ -18,6 +18,7 @@ pub fn compile(raw: &RawPolicy, issuers: &[Issuer], errors: &mut Errors) -> Link
         errors.push("links", format!("expected at most {most} links"));
     }
     let mut links = Links::default();
+    let (mut keys, mut owners) = (Vec::new(), Vec::new());
     for (at, link) in list.iter().enumerate() {
         let path = format!("links[{at}]");
         let user = link.user.clone().unwrap_or_default();
@@ -27,7 +28,6 @@ pub fn compile(raw: &RawPolicy, issuers: &[Issuer], errors: &mut Errors) -> Link
         } else {
             errors.keep(format!("{path}.user"), name::check_text(&user, MAX_NAME));
         }
-        links.users.push((user.clone(), at));
         links.names.push(user);
         let accounts = link.is.as_deref().unwrap_or_default();
         if accounts.is_empty() {
@@ -43,10 +43,13 @@ pub fn compile(raw: &RawPolicy, issuers: &[Issuer], errors: &mut Errors) -> Link
             }
             let sub = account.sub.clone().unwrap_or_default();
             errors.keep(format!("{path}.sub"), name::check_text(&sub, MAX_NAME));
-            links.accounts.extend(id.map(|id| (id, sub, at)));
+            if let Some(id) = id {
+                keys.push(account_key(IssuerId(id), &sub));
+                owners.push(at);
+            }
         }
     }
-    links.users = sorted::sorted(links.users);
+    links.users = in_order(&links.names);
     for pair in links.users.windows(2) {
         if let [(user, _), (same, at)] = pair
             && user == same
@@ -54,16 +57,24 @@ pub fn compile(raw: &RawPolicy, issuers: &[Issuer], errors: &mut Errors) -> Link
             errors.push(format!("links[{at}].user"), "expected another user than an earlier link's");
         }
     }
-    links.accounts = sorted::sorted(links.accounts);
+    links.accounts = in_order(&keys);
+    for (_, place) in &mut links.accounts {
+        *place = owners.get(*place).copied().unwrap_or_default();
+    }
     for pair in links.accounts.windows(2) {
-        if let [(issuer, sub, first), (same, same_sub, at)] = pair
-            && (issuer, sub) == (same, same_sub)
+        if let [(account, first), (same, at)] = pair
+            && account == same
         {
-            errors.push(
-                format!("links[{at}].is"),
-                format!("expected accounts that nobody else has: one stands in links[{first}], too"),
-            );
+            let message =
+                format!("expected accounts that nobody else has: one stands in links[{first}], too");
+            errors.push(format!("links[{at}].is"), message);
         }
     }
     links
+}
+
+/// Names in their order, each with its place.
+fn in_order(names: &[String]) -> Vec<(String, usize)> {
+    let places = sorted::places(names.iter().map(String::as_str).collect());
+    places.into_iter().map(|(name, at)| (name.to_owned(), at)).collect()
 }

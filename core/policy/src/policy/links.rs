@@ -5,8 +5,8 @@ use super::IssuerId;
 /// Accounts and users, both in order.
 #[derive(Debug, Clone, Default)]
 pub struct Links {
-    /// Issuer, `sub`, and the place of the user.
-    pub(crate) accounts: Vec<(usize, String, usize)>,
+    /// Accounts, and the places of their users.
+    pub(crate) accounts: Vec<(String, usize)>,
     /// The users' names, and their places.
     pub(crate) users: Vec<(String, usize)>,
     /// The users' names by their places.
@@ -30,18 +30,23 @@ impl Links {
         if self.names.is_empty() {
             return Linked::Not;
         }
-        let account = |sub: &str| {
-            let key = (issuer.0, sub);
-            let at = self.accounts.binary_search_by(|(id, name, _)| (*id, name.as_str()).cmp(&key)).ok()?;
-            self.accounts.get(at).map(|(.., user)| *user)
-        };
+        let account = |sub: &str| place(&self.accounts, &account_key(issuer, sub));
         let linked = sub.and_then(account);
-        let named = self.users.binary_search_by(|(name, _)| name.as_str().cmp(own)).ok();
-        let named = named.and_then(|at| self.users.get(at)).map(|(_, user)| *user);
+        let named = place(&self.users, own);
         match (linked.and_then(|user| self.names.get(user)), named) {
             (_, Some(_)) if named != linked => Linked::Taken,
             (Some(user), _) => Linked::To(user),
             (None, _) => Linked::Not,
         }
     }
+}
+
+fn place(list: &[(String, usize)], name: &str) -> Option<usize> {
+    let at = list.binary_search_by(|(other, _)| other.as_str().cmp(name)).ok()?;
+    list.get(at).map(|(_, place)| *place)
+}
+
+/// One text for an account, so that it is found as names are.
+pub(crate) fn account_key(issuer: IssuerId, sub: &str) -> String {
+    format!("{}|{sub}", issuer.0)
 }
