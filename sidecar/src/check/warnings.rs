@@ -50,7 +50,7 @@ fn dotted((at, issuer): (usize, &Issuer)) -> Vec<ConfigError> {
     ];
     all.extend(listed("scope_claims", &issuer.scope_claims));
     all.extend(listed("group_claims", &issuer.group_claims));
-    for rule in &issuer.user {
+    if let Some(rule) = &issuer.user {
         all.push(("user.claim".to_owned(), rule.claim.clone()));
         let required = rule.requires.iter().map(|mark| &mark.claim);
         all.extend(required.map(|claim| (format!("user.requires.{}", claim.as_str()), claim.clone())));
