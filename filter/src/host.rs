@@ -354,9 +354,14 @@ pub fn call_foreign_function(name: &str, arguments: &[u8]) -> Result<Vec<u8>, St
     })
 }
 
-/// Sends a request without a body through a cluster; answers its token. Its answer comes to the context in
+/// Sends a request through a cluster; answers its token. Its answer comes to the context in
 /// effect.
-pub fn http_call(cluster: &str, headers: &[(&str, &str)], timeout_ms: u32) -> Result<u32, Status> {
+pub fn http_call(
+    cluster: &str,
+    headers: &[(&str, &str)],
+    body: &[u8],
+    timeout_ms: u32,
+) -> Result<u32, Status> {
     let (headers, trailers) = (encode(headers), encode(&[]));
     let mut token = 0;
     // SAFETY: pointers and lengths are those of live slices, which the host only reads; it writes one u32.
@@ -366,8 +371,8 @@ pub fn http_call(cluster: &str, headers: &[(&str, &str)], timeout_ms: u32) -> Re
             cluster.len(),
             headers.as_ptr(),
             headers.len(),
-            [].as_ptr(),
-            0,
+            body.as_ptr(),
+            body.len(),
             trailers.as_ptr(),
             trailers.len(),
             timeout_ms,

@@ -252,10 +252,13 @@ impl Plugin {
 
     fn perform(&self, command: WorkerCommand) {
         match command {
-            WorkerCommand::Fetch { fetch, cluster, headers, timeout_ms } => {
+            WorkerCommand::Fetch { fetch, cluster, headers, body, timeout_ms } => {
                 let timeout_ms = u32::try_from(timeout_ms).unwrap_or(u32::MAX);
                 let headers: Vec<_> = headers.iter().map(|(name, value)| (*name, value.as_str())).collect();
-                self.on(WorkerEvent::Sent(fetch, host::http_call(&cluster, &headers, timeout_ms).ok()));
+                self.on(WorkerEvent::Sent(
+                    fetch,
+                    host::http_call(&cluster, &headers, &body, timeout_ms).ok(),
+                ));
             }
             WorkerCommand::Resume(id, arrived) => self.tell(id, Event::Arrived(arrived)),
             WorkerCommand::Bar(id, why) => self.tell(id, Event::Barred(why)),
@@ -302,7 +305,7 @@ impl Plugin {
         self.on(WorkerEvent::Poll);
     }
 
-    /// An issuer has answered.
+    /// An issuer or the sidecar has answered.
     fn on_http_call_response(&self, token: u32, body_size: usize) {
         let headers = host::headers(host::Map::CallResponseHeaders).unwrap_or_default();
         // One byte more than is allowed, so that too long a document is seen to be too long.
@@ -325,7 +328,7 @@ impl Plugin {
     /// It is gone.
     fn end(&self) {
         let mut commands = Vec::new();
-        self.worker.borrow_mut().flush(&mut commands);
+        self.worker.borrow_mut().end(&mut commands);
         commands.into_iter().for_each(|command| self.perform(command));
     }
 }

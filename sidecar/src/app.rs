@@ -12,7 +12,9 @@ mod feed;
 mod health;
 mod metadata;
 mod metrics;
+mod otlp;
 mod push;
+mod records;
 mod relay;
 pub(crate) mod reply;
 mod routes;
@@ -21,7 +23,7 @@ mod serving;
 use crate::auth0::{Credentials, Management};
 use crate::fetch;
 use crate::health::Health;
-use crate::ledger::{Audited, Ledger, Limits, Tail};
+use crate::ledger::{Audited, Home, Ledger, Limits, Tail};
 use crate::metrics::Metrics;
 use crate::secret::Secret;
 use crate::signals::route::Signals;
@@ -34,7 +36,9 @@ use feed::Feed;
 use gatewaystack_core::config::policy::Policy;
 use health::{Labels, Provider};
 use metrics::{Info, Measured};
+use otlp::Otlp;
 use push::Push;
+use records::Records;
 use relay::Relay;
 use routes::{States, router};
 pub use serving::{Served, serve_changing};
@@ -42,6 +46,9 @@ use std::path::Path;
 use std::sync::Arc;
 use tokio::net::TcpListener;
 use tokio::sync::Notify;
+
+/// Where it listens where nobody says otherwise.
+const LOOPBACK: &str = "127.0.0.1";
 
 /// What the sidecar is told besides the policy.
 #[derive(Debug, Clone, Default)]
@@ -146,6 +153,15 @@ impl App {
                 otlp.path
             ),
         });
+        let records = ledger
+            .clone()
+            .map(|ledger| Arc::new(Records::new(settings.secret.clone(), ledger, Arc::clone(&metrics))));
+        let otlp_port = policy.own.ledger.as_ref().and_then(|ledger| ledger.otlp_port);
+        let otlp = records.clone().zip(otlp_port).map(|(records, port)| Otlp {
+            records,
+            host: if settings.host.is_empty() { LOOPBACK.to_owned() } else { settings.host.clone() },
+            port,
+        });
         let states = States {
             measured,
             labels: Arc::new(Labels { mode: settings.mode, version: settings.version }),
@@ -154,6 +170,7 @@ impl App {
             signals: ledger
                 .clone()
                 .map(|ledger| Arc::new(Signals::new(&policy, ledger, Arc::clone(&metrics)))),
+            records: records.clone(),
             feed: ledger.clone().map(|ledger| Arc::new(Feed { secret: settings.secret.clone(), ledger })),
             identity: Arc::new(Identity { secret: settings.secret, user_header }),
             webhook: Arc::new(Webhook { inbox, metrics: Arc::clone(&metrics) }),
@@ -161,18 +178,18 @@ impl App {
         };
         let reopen = format!("http://127.0.0.1:{}/reopen_logs", policy.own.admin_port);
         let tail = ledger.clone().map(|ledger| Tail { ledger, reopen });
-        let served = Served { router: router(&policy, states), worker, tail, push };
+        let served = Served { router: router(&policy, states), worker, tail, push, otlp };
         Ok(Self { served, metrics, manages, ledger })
     }
 }
 
 /// The ledger of the policy; where there is one already, that one.
 fn opened(policy: &Policy, before: Option<&Ledger>) -> Result<Option<Ledger>, String> {
-    let folder = Path::new(&policy.own.data_dir);
     let Some(limits) = Limits::of(policy) else { return Ok(None) };
-    match before.filter(|ledger| ledger.folder() == folder) {
+    let home = Home::of(policy)?;
+    match before.filter(|ledger| ledger.home() == &home) {
         Some(ledger) => ledger.limited(limits),
-        None => Ledger::open(folder, limits),
+        None => Ledger::open(home, limits),
     }
     .map(|ledger| Some(ledger.naming(policy)))
 }
@@ -213,7 +230,7 @@ pub async fn serve(listener: TcpListener, app: App) -> Result<(), String> {
 /// Why it can't, or what is wrong with `DATA_DIR`.
 pub async fn open(policy: Arc<Policy>, settings: Settings) -> Result<(TcpListener, App), String> {
     fetch::install_provider();
-    let host = if settings.host.is_empty() { "127.0.0.1" } else { &settings.host };
+    let host = if settings.host.is_empty() { LOOPBACK } else { &settings.host };
     let (host, port) = (host.to_owned(), policy.own.sidecar_port);
     let app = App::new(Arc::clone(&policy), settings)?;
     let failed = |e: std::io::Error| format!("SIDECAR_PORT: can't listen on {host}:{port}: {e}");

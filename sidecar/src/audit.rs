@@ -12,6 +12,7 @@ pub mod tile;
 pub mod leaf;
 pub mod note;
 pub mod store;
+pub mod shelf;
 pub mod edge;
 pub mod log;
 pub mod verify;

@@ -4,6 +4,7 @@
 //! ```text
 //! decisions.jsonl ─► follow (lines) ─► line (members) ─► writer (rows, once by vm and seq) ─► ledger.db
 //!                                                      aggregate (sums) ─┤  retention ─┘         │
+//! POST /internal/records ─► posted (batches) ─► line …
 //!      gatewaystack records ◄─ search ◄─ condition ─────────────────────────────────────┤
 //!      gatewaystack block ──────────────► block ──► feed ──► /internal/feed ◄───────────┘
 //!      /ssf/events ─────────────────────► signal ───┘
@@ -21,6 +22,7 @@ mod names;
 mod aggregate;
 mod counted;
 mod schema;
+pub(crate) mod sql;
 pub(crate) mod database;
 mod follow;
 mod retention;
@@ -29,6 +31,7 @@ pub(crate) mod shared;
 mod turn;
 pub(crate) mod erase;
 pub(crate) mod tail;
+mod posted;
 mod block;
 pub mod signal;
 mod feed;
@@ -37,8 +40,10 @@ mod show;
 mod search;
 pub mod operate;
 
+pub use database::Home;
 pub(crate) use database::Use;
 pub use follow::{end_torn_line, records_file};
+pub use posted::Posted;
 pub use retention::Limits;
 pub use shared::{Audited, Ledger, Published, Standing};
 pub use tail::Tail;

@@ -7,7 +7,9 @@ pub mod text;
 pub mod otlp;
 
 use crate::clock::now_ms;
-use catalogue::{AUTH0_CALLS, OTLP_PUSHES, PROMOTIONS, SIGNALS, WEBHOOK_BODIES, WEBHOOK_EVENTS};
+use catalogue::{
+    AUTH0_CALLS, OTLP_PUSHES, PROMOTIONS, RECORD_POSTS, SIGNALS, WEBHOOK_BODIES, WEBHOOK_EVENTS,
+};
 use definition::{Definition, Family, Series, Value};
 use std::sync::atomic::{AtomicU64, Ordering};
 
@@ -49,6 +51,9 @@ counters! {
     signals_ignored: SIGNALS "ignored",
     signals_refused: SIGNALS "refused",
     signals_unavailable: SIGNALS "unavailable",
+    posts_taken: RECORD_POSTS "taken",
+    posts_refused: RECORD_POSTS "refused",
+    posts_unavailable: RECORD_POSTS "unavailable",
     promoted: PROMOTIONS "promoted",
     parked: PROMOTIONS "parked",
     retried: PROMOTIONS "retried",
@@ -68,6 +73,16 @@ pub enum BodyOutcome {
     Taken { queued: usize, duplicates: usize },
     Unauthorized,
     Refused,
+    Unavailable,
+}
+
+/// What became of records that were posted.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum PostOutcome {
+    Taken,
+    /// Another secret, or too much at once.
+    Refused,
+    /// They are to be sent again.
     Unavailable,
 }
 
@@ -91,6 +106,16 @@ impl Metrics {
             SignalOutcome::Ignored => &self.signals_ignored,
             SignalOutcome::Refused => &self.signals_refused,
             SignalOutcome::Unavailable => &self.signals_unavailable,
+        };
+        add(counter, 1);
+    }
+
+    /// Counts records that were posted together.
+    pub fn posted(&self, outcome: PostOutcome) {
+        let counter = match outcome {
+            PostOutcome::Taken => &self.posts_taken,
+            PostOutcome::Refused => &self.posts_refused,
+            PostOutcome::Unavailable => &self.posts_unavailable,
         };
         add(counter, 1);
     }

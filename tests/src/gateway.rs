@@ -26,7 +26,11 @@ pub struct Builder {
     is_reloadable: bool,
     buffers: Option<usize>,
     changes: Vec<(String, Value, Value)>,
+    edit: Option<Edit>,
 }
+
+/// What a test adds to a bootstrap.
+type Edit = Box<dyn Fn(&mut Value, &Rendered) + Send + Sync>;
 
 /// A gateway with one worker and no routes.
 pub fn gateway() -> Builder {
@@ -41,6 +45,7 @@ pub fn gateway() -> Builder {
         is_reloadable: false,
         buffers: None,
         changes: Vec::new(),
+        edit: None,
     }
 }
 
@@ -113,9 +118,15 @@ impl Builder {
         self
     }
 
+    /// With something more in the bootstrap than is shipped.
+    pub fn editing(mut self, edit: impl Fn(&mut Value, &Rendered) + Send + Sync + 'static) -> Self {
+        self.edit = Some(Box::new(edit));
+        self
+    }
+
     fn bootstrap(&self, rendered: &Rendered) -> String {
         let bootstrap = self.buffered(rendered);
-        if self.changes.is_empty() {
+        if self.changes.is_empty() && self.edit.is_none() {
             return bootstrap;
         }
         let mut bootstrap: Value = serde_saphyr::from_str(&bootstrap).unwrap();
@@ -124,6 +135,7 @@ impl Builder {
             assert_eq!(member, shipped, "what is shipped at {place}");
             *member = value.clone();
         }
+        self.edit.iter().for_each(|edit| edit(&mut bootstrap, rendered));
         // JSON is YAML.
         bootstrap.to_string()
     }
@@ -185,7 +197,7 @@ impl Builder {
             // Its secret, for the sidecar has it, and its ports: what is rendered again keeps both.
             write(&rendered, &state).unwrap();
             let bootstrap = rerender(&state, &rendered.policy_json).unwrap();
-            spawn_with(&folder, &bootstrap, self.workers, &["--drain-strategy", "immediate"])
+            spawn_with(&folder, &bootstrap, self.workers, &["--drain-strategy", "immediate"], &[])
         } else {
             spawn(&folder, &self.bootstrap(&rendered), self.workers)
         };
@@ -238,10 +250,21 @@ async fn serve(rendered: &Rendered, env: &BTreeMap<String, String>) -> JoinHandl
 
 /// Envoy with this bootstrap.
 pub fn spawn(folder: &TempDir, bootstrap: &str, workers: usize) -> Child {
-    spawn_with(folder, bootstrap, workers, &[])
+    spawn_with(folder, bootstrap, workers, &[], &[])
 }
 
-fn spawn_with(folder: &TempDir, bootstrap: &str, workers: usize, options: &[&str]) -> Child {
+/// The same with variables of its own.
+pub fn spawn_where(folder: &TempDir, bootstrap: &str, variables: &[(&str, &str)]) -> Child {
+    spawn_with(folder, bootstrap, 1, &[], variables)
+}
+
+fn spawn_with(
+    folder: &TempDir,
+    bootstrap: &str,
+    workers: usize,
+    options: &[&str],
+    variables: &[(&str, &str)],
+) -> Child {
     let (config, log) = (folder.path().join("envoy.yaml"), folder.path().join("envoy.log"));
     std::fs::write(&config, bootstrap).unwrap();
     // 1.36 doesn't know it.
@@ -261,6 +284,7 @@ fn spawn_with(folder: &TempDir, bootstrap: &str, workers: usize, options: &[&str
         .args(["--file-flush-interval-msec", "50"])
         .args(flushes)
         .args(options)
+        .envs(variables.iter().copied())
         .stdout(Stdio::null())
         .stderr(std::fs::File::create(log).unwrap())
         .spawn()

@@ -17,6 +17,7 @@ pub mod load;
 pub mod node;
 pub mod person;
 pub mod raw_http2;
+pub mod postgres;
 pub mod redis;
 pub mod root;
 pub mod sidecar;

@@ -196,3 +196,79 @@ impl Drop for Sidecar {
         }
     }
 }
+
+/// A sidecar that keeps a ledger for proxies elsewhere: `gatewaystack serve` with a policy. It ends with this
+/// value.
+pub struct LedgerProcess {
+    child: Child,
+    address: String,
+    state: TempDir,
+}
+
+impl LedgerProcess {
+    /// Starts it on this data and at this address, and waits until it serves.
+    pub async fn start(policy: &Value, secret: &str, address: &str, data: &Path) -> Self {
+        let state = tempfile::tempdir().unwrap();
+        std::fs::write(state.path().join("sidecar-secret"), secret).unwrap();
+        let mut policy = policy.clone();
+        let port: u16 = address.rsplit_once(':').unwrap().1.parse().unwrap();
+        policy["sidecar"]["port"] = port.into();
+        policy["sidecar"]["data_dir"] = data.display().to_string().into();
+        std::fs::write(state.path().join("policy.json"), policy.to_string()).unwrap();
+        let mut this = Self { child: Self::spawn(state.path()), address: address.to_owned(), state };
+        eventually("the sidecar", || {
+            // The one before may not have let go of the ledger yet.
+            if this.child.try_wait().unwrap().is_some() {
+                this.child = Self::spawn(this.state.path());
+            }
+            let address = this.address.clone();
+            async move {
+                let stream = tokio::net::TcpStream::connect(&address).await.ok()?;
+                let request = b"GET /ready HTTP/1.1\r\nhost: a\r\nconnection: close\r\n\r\n";
+                (client::over(stream, request).await.status == 200).then_some(())
+            }
+        })
+        .await;
+        this
+    }
+
+    fn command(state: &Path, arguments: &[&str]) -> Command {
+        let mut command = Command::new(crate::gateway::from_environment("GATEWAYSTACK_BIN"));
+        command.args(arguments).arg("--policy").arg(state.join("policy.json"));
+        command.env_clear().stdin(Stdio::null());
+        command
+    }
+
+    fn spawn(state: &Path) -> Child {
+        let mut command = Self::command(state, &["serve"]);
+        command.arg("--state").arg(state).stdout(Stdio::null()).stderr(Stdio::null()).spawn().unwrap()
+    }
+
+    /// `kill -9`
+    pub fn kill(&mut self) {
+        self.child.kill().unwrap();
+        self.child.wait().unwrap();
+    }
+
+    /// A metric without labels.
+    pub async fn total(&self, name: &str) -> u64 {
+        let request = b"GET /metrics HTTP/1.1\r\nhost: a\r\nconnection: close\r\n\r\n";
+        let metrics = client::raw(&self.address, request).await.body;
+        let line = metrics.lines().find(|line| line.starts_with(&format!("{name} "))).unwrap();
+        line.rsplit(' ').next().unwrap().parse().unwrap()
+    }
+
+    /// What a command says of its ledger.
+    pub fn run(&self, arguments: &[&str]) -> String {
+        let output = Self::command(self.state.path(), arguments).output().unwrap();
+        assert!(output.status.success(), "{arguments:?}: {}", String::from_utf8_lossy(&output.stderr));
+        String::from_utf8(output.stdout).unwrap()
+    }
+}
+
+impl Drop for LedgerProcess {
+    fn drop(&mut self) {
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+}

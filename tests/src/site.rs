@@ -6,6 +6,7 @@ use crate::gateway::{envoy_version, from_environment};
 use serde_json::{Value, json};
 use std::path::PathBuf;
 use std::process::{Child, Command, Output, Stdio};
+use std::sync::atomic::{AtomicBool, Ordering};
 use tempfile::TempDir;
 
 /// A gateway whose Envoy and sidecar are processes that can be killed.
@@ -100,6 +101,12 @@ impl Site {
         answers(self.port).await;
     }
 
+    /// The records that are in the file.
+    pub fn lines(&self) -> Vec<Value> {
+        let text = std::fs::read(self.data().join("decisions.jsonl")).unwrap();
+        String::from_utf8_lossy(&text).lines().filter_map(|line| serde_json::from_str(line).ok()).collect()
+    }
+
     pub fn log(&self) -> PathBuf {
         self.folder.path().join("envoy.log")
     }
@@ -117,6 +124,12 @@ impl Drop for Site {
     fn drop(&mut self) {
         kill(&mut self.envoy);
         kill(&mut self.sidecar);
+        if std::thread::panicking() {
+            let log = std::fs::read_to_string(self.folder.path().join("sidecar.log")).unwrap_or_default();
+            let lines: Vec<_> = log.lines().collect();
+            let last = lines.get(lines.len().saturating_sub(30)..).unwrap_or_default();
+            eprintln!("the sidecar's last lines:\n{}", last.join("\n"));
+        }
     }
 }
 
@@ -125,4 +138,23 @@ async fn answers(port: u16) {
         tokio::net::TcpStream::connect(("127.0.0.1", port)).await.ok()
     })
     .await;
+}
+
+/// Asks on one connection until it ends: how often it was answered.
+pub async fn keeps_asking(address: &str, token: &str, stop: &AtomicBool) -> u64 {
+    use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
+    let Ok(mut stream) = tokio::net::TcpStream::connect(address).await else { return 0 };
+    let request = format!("GET /v1/x HTTP/1.1\r\nhost: a\r\nauthorization: Bearer {token}\r\n\r\n");
+    let (mut answered, mut buffer) = (0, vec![0; 64 * 1024]);
+    while !stop.load(Ordering::Relaxed) {
+        if stream.write_all(request.as_bytes()).await.is_err() {
+            break;
+        }
+        match tokio::time::timeout(std::time::Duration::from_secs(5), stream.read(&mut buffer)).await {
+            Ok(Ok(read)) if read > 0 => answered += 1,
+            _ => break,
+        }
+        tokio::time::sleep(std::time::Duration::from_millis(2)).await;
+    }
+    answered
 }

@@ -7,6 +7,7 @@ use gatewaystack::audit::note::Checkpoint;
 use gatewaystack::audit::store::Store;
 use gatewaystack::audit::tile;
 use gatewaystack::audit::verify::{Also, verify};
+use gatewaystack::ledger::Home;
 use gatewaystack_tests::gateway::from_environment;
 use gatewaystack_tests::site::{Site, kill};
 use gatewaystack_tests::*;
@@ -60,7 +61,7 @@ async fn both(site: &Site) -> Value {
 
 fn leaves(data: &Path) -> Vec<Value> {
     let store = Store::folder(&folder(data));
-    let (_, checkpoint) = store.checked(key(data).unwrap().unwrap().verifier(), &[]).unwrap();
+    let (_, checkpoint) = store.checked(key(&Home::from(data)).unwrap().unwrap().verifier(), &[]).unwrap();
     (0..checkpoint.size)
         .map(|at| serde_json::from_slice(&store.leaf(at, checkpoint.size).unwrap()).unwrap())
         .collect()
@@ -262,7 +263,7 @@ fn files_with(folder: &Path, text: &[u8]) -> Vec<PathBuf> {
 #[ignore = "needs Python packages: cargo xtask test --all"]
 fn a_thousand_changed_bytes_are_found_by_two_verifiers() {
     let data = tempfile::tempdir().unwrap();
-    let mut log = Log::open(data.path(), "gateway.example.com/audit", 0).unwrap();
+    let mut log = Log::open(&Home::from(data.path()), "gateway.example.com/audit", 0).unwrap().unwrap();
     for size in [1, 7, 256, 400, 777] {
         let before = log.covered().unwrap_or(0);
         for n in log.size()..size {
@@ -274,7 +275,7 @@ fn a_thousand_changed_bytes_are_found_by_two_verifiers() {
         log.publish(|_, _, _| String::new()).unwrap();
         log.tidy(before).unwrap();
     }
-    let (root, signer) = (folder(data.path()), key(data.path()).unwrap().unwrap());
+    let (root, signer) = (folder(data.path()), key(&Home::from(data.path())).unwrap().unwrap());
     let vkey = signer.verifier().text();
     let all = files(&root);
     let mut random = 0x5eed_4a05u64;
@@ -327,7 +328,7 @@ async fn kills_at_any_moment_lose_nothing_and_double_nothing() {
             tokio::spawn(async move {
                 let mut answered = 0u64;
                 while !stop.load(std::sync::atomic::Ordering::Relaxed) {
-                    answered += keeps_asking(&address, &token, &stop).await;
+                    answered += site::keeps_asking(&address, &token, &stop).await;
                     tokio::time::sleep(Duration::from_millis(5)).await;
                 }
                 answered
@@ -354,7 +355,7 @@ async fn kills_at_any_moment_lose_nothing_and_double_nothing() {
     kill(&mut site.envoy);
     gatewaystack::ledger::end_torn_line(&site.data().join("decisions.jsonl")).unwrap();
     let lines = eventually("the end of the file in the ledger", || async {
-        let lines = lines(&site.data());
+        let lines = site.lines();
         let metrics = operators(&site, "/metrics").await.body;
         let has = |line: &str| metrics.contains(line);
         (has(&format!("gatewaystack_ledger_records_total {}\n", lines.len()))
@@ -384,14 +385,16 @@ async fn kills_at_any_moment_lose_nothing_and_double_nothing() {
     let found: Value = serde_json::from_str(&site.run(&["audit", "verify", "--json"])).unwrap();
     let root = Checkpoint::read(
         &std::fs::read_to_string(folder(&site.data()).join("checkpoint")).unwrap(),
-        key(&site.data()).unwrap().unwrap().verifier(),
+        key(&Home::from(site.data().as_path())).unwrap().unwrap().verifier(),
         &[],
     )
     .unwrap();
     assert_eq!(found["size"], root.size);
     let mut store = Store::folder(&folder(&site.data()));
     for note in &checkpoints {
-        let old = Checkpoint::read(note, key(&site.data()).unwrap().unwrap().verifier(), &[]).unwrap();
+        let old =
+            Checkpoint::read(note, key(&Home::from(site.data().as_path())).unwrap().unwrap().verifier(), &[])
+                .unwrap();
         let proof = tile::consistency(&mut store, old.size, root.size).unwrap();
         assert!(is_consistent(old.size, &old.root, root.size, &root.root, &proof), "{} leaves", old.size);
     }
@@ -411,29 +414,4 @@ fn missing_is_told(site: &Site, there: &BTreeSet<(String, u64)>) {
     let sql = "SELECT coalesce(sum(to_seq - from_seq + 1), 0) FROM missing";
     let missing: u64 = db.query_row(sql, [], |row| row.get(0)).unwrap();
     assert_eq!(missing, expect);
-}
-
-/// The records that are in the file.
-fn lines(data: &Path) -> Vec<Value> {
-    let text = std::fs::read(data.join("decisions.jsonl")).unwrap();
-    String::from_utf8_lossy(&text).lines().filter_map(|line| serde_json::from_str(line).ok()).collect()
-}
-
-/// Asks on one connection until it ends: how often it was answered.
-async fn keeps_asking(address: &str, token: &str, stop: &std::sync::atomic::AtomicBool) -> u64 {
-    use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
-    let Ok(mut stream) = tokio::net::TcpStream::connect(address).await else { return 0 };
-    let request = format!("GET /v1/x HTTP/1.1\r\nhost: a\r\nauthorization: Bearer {token}\r\n\r\n");
-    let (mut answered, mut buffer) = (0, vec![0; 64 * 1024]);
-    while !stop.load(std::sync::atomic::Ordering::Relaxed) {
-        if stream.write_all(request.as_bytes()).await.is_err() {
-            break;
-        }
-        match tokio::time::timeout(Duration::from_secs(5), stream.read(&mut buffer)).await {
-            Ok(Ok(read)) if read > 0 => answered += 1,
-            _ => break,
-        }
-        tokio::time::sleep(Duration::from_millis(2)).await;
-    }
-    answered
 }

@@ -24,7 +24,7 @@ use crate::{
     progress::Step,
     release,
     run::{run as build, tee},
-    tools::{chromium, debian, docker, envoy, helm, nextest, node, python, wasm, wasm_bindgen},
+    tools::{chromium, debian, docker, envoy, helm, nextest, node, postgres, python, wasm, wasm_bindgen},
     workspace::Workspace,
 };
 
@@ -92,6 +92,7 @@ fn native(workspace: &Workspace, arguments: &TestArguments, tally: &mut Tally) -
         debian::require("systemd-analyze", "systemd")?;
         debian::require("promtool", "prometheus")?;
     }
+    let postgres = arguments.all.then(postgres::programs).transpose()?;
     let containers = arguments.all.then(|| docker::containers(workspace)).transpose()?;
     let runner = nextest::runner();
     let wasm = artifacts(workspace)?;
@@ -118,7 +119,27 @@ fn native(workspace: &Workspace, arguments: &TestArguments, tally: &mut Tally) -
     if let Some(containers) = &containers {
         containers.apply(&mut command)?;
     }
-    suite(&mut command, "native", tally)
+    if let Some(programs) = &postgres {
+        command.env(postgres::VARIABLE, programs);
+    }
+    suite(&mut command, "native", tally)?;
+    match postgres {
+        Some(programs) => in_postgres(workspace, &runner, &programs, tally),
+        None => Ok(()),
+    }
+}
+
+/// The ledger's own tests once more, with PostgreSQL under it.
+fn in_postgres(
+    workspace: &Workspace,
+    runner: &nextest::Runner,
+    programs: &std::path::Path,
+    tally: &mut Tally,
+) -> Result<()> {
+    let server = postgres::Server::start(programs)?;
+    let mut command = workspace.cargo();
+    runner.arguments(&mut command, Some("ledger::"), false);
+    suite(command.env("GATEWAYSTACK_TEST_POSTGRES", &server.url), "ledger in PostgreSQL", tally)
 }
 
 /// What the tests of the Helm chart need.

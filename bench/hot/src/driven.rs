@@ -22,6 +22,9 @@ impl View for Shown {
     fn now_ns(&self) -> Option<u64> {
         Some(self.0 * 1_000_000)
     }
+    fn status(&self) -> Option<u16> {
+        None
+    }
     fn source_address(&self) -> Option<IpAddr> {
         Some(IpAddr::V4(Ipv4Addr::LOCALHOST))
     }

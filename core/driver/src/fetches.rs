@@ -11,6 +11,8 @@ pub enum Fetched {
     Keys(IssuerId, Fetch),
     /// Who is blocked.
     Feed,
+    /// Whether the ledger has taken records.
+    Records,
 }
 
 struct Fetching {
@@ -19,7 +21,7 @@ struct Fetching {
     what: Fetched,
 }
 
-/// Those under way: one for each issuer at most, and one for the feed.
+/// Those under way: one for each issuer at most, one for the feed, and one for records.
 #[derive(Default)]
 pub struct Fetches {
     all: Vec<Fetching>,
@@ -68,6 +70,18 @@ pub fn get(tls: bool, authority: String, path: String) -> Vec<(&'static str, Str
         ("accept", "application/json".to_owned()),
         ("user-agent", "gatewaystack".to_owned()),
     ]
+}
+
+/// The headers of what is sent to the sidecar: so many bytes of JSON lines.
+pub fn post(authority: String, path: String, length: usize) -> Vec<(&'static str, String)> {
+    let mut headers = get(false, authority, path);
+    headers
+        .iter_mut()
+        .filter(|(name, _)| *name == ":method")
+        .for_each(|(_, method)| *method = "POST".to_owned());
+    headers.push(("content-type", "application/x-ndjson".to_owned()));
+    headers.push(("content-length", length.to_string()));
+    headers
 }
 
 /// The status of an answer, and its `max-age` in seconds (RFC 9111 §5.2.2.1).

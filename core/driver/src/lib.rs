@@ -26,6 +26,7 @@ pub mod feed;
 mod fetches;
 pub mod gateway;
 mod guests;
+pub mod outbox;
 pub mod statistics;
 pub mod stream;
 pub mod view;

@@ -52,6 +52,8 @@ pub struct Statistics {
     uncounted: Statistic,
     /// Questions to the rate limit service, and those that came to nothing.
     asked: Option<[Statistic; 2]>,
+    /// Records that the ledger has, that were dropped, and batches that it didn't take.
+    records: Option<[Statistic; 3]>,
     native: Statistic,
     /// Since the last tick.
     since: Since,
@@ -99,6 +101,14 @@ impl Statistics {
         let asked = policy.limit_service.is_some().then(|| {
             ["gatewaystack_limits_asked_total", "gatewaystack_limits_unanswered_total"].map(&mut counter)
         });
+        let records = policy.posts_to.is_some().then(|| {
+            [
+                "gatewaystack_records_posted_total",
+                "gatewaystack_records_dropped_total",
+                "gatewaystack_record_posts_failed_total",
+            ]
+            .map(&mut counter)
+        });
         let native = names.add(Kind::Gauge, "gatewaystack_native_verifier".to_owned());
         let feed_age = || names.add(Kind::Gauge, "gatewaystack_feed_age_seconds".to_owned());
         let feed_age = policy.feed.is_some().then(feed_age);
@@ -116,6 +126,7 @@ impl Statistics {
             evictions,
             uncounted,
             asked,
+            records,
             native,
             since,
         }
@@ -203,6 +214,11 @@ impl Statistics {
     /// It didn't answer, or nothing that can be used.
     pub fn unanswered(&self) -> Option<Statistic> {
         self.asked.map(|[_, unanswered]| unanswered)
+    }
+
+    /// Records that were posted, those that were dropped, and posts that failed; `None`: none are posted.
+    pub fn records(&self) -> Option<[Statistic; 3]> {
+        self.records
     }
 
     /// Failed fetches of an issuer's keys.

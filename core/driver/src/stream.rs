@@ -111,7 +111,7 @@ impl Transition<'_> {
         let now_ns = self.view.now_ns().unwrap_or_default();
         let latency_us = now_ns.saturating_sub(self.stream.came.started_ns) / 1_000;
         let (vm, seq) = self.worker.number_record();
-        let Worker { gateway, statistics, .. } = &mut *self.worker;
+        let gateway = &self.worker.gateway;
         let shows_address = gateway.policy.audit_address != AuditAddress::None;
         let stamp = Stamp {
             vm,
@@ -122,7 +122,14 @@ impl Transition<'_> {
             latency_us,
         };
         let record = facts.members(&gateway.policy, &stamp);
+        if gateway.policy.posts_to.is_some() {
+            let status = self.view.status().unwrap_or_default();
+            if self.worker.keep_record(status, &record) {
+                self.out.push(Command::Wake);
+            }
+        }
         self.out.push(Command::Record(record));
+        let Worker { gateway, statistics, .. } = &mut *self.worker;
         let out = &mut self.out;
         statistics.count(&gateway.policy, facts, &mut |statistic, more| {
             out.push(Command::Count(statistic, more));

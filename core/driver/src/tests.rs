@@ -2,6 +2,7 @@
 
 mod feed;
 mod guests;
+mod records;
 mod scene;
 mod telemetry;
 

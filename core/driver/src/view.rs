@@ -28,6 +28,8 @@ pub enum Body {
 pub trait View {
     /// Unix time in nanoseconds.
     fn now_ns(&self) -> Option<u64>;
+    /// What the client got, once all is over.
+    fn status(&self) -> Option<u16>;
     /// The client's address.
     fn source_address(&self) -> Option<IpAddr>;
     /// All headers.

@@ -8,9 +8,10 @@ use crate::command::Statistic;
 use crate::copies::Copies;
 use crate::event::Arrived;
 use crate::feed::{Followed, Follower};
-use crate::fetches::{Fetched, Fetches, get, status_and_age};
+use crate::fetches::{Fetched, Fetches, get, post, status_and_age};
 use crate::gateway::Gateway;
 use crate::guests::Guests;
+use crate::outbox::{self, Outbox, Posted};
 use crate::statistics::{MAX_TOOLS, Statistics};
 use crate::waiters::Waiters;
 use gatewaystack_core::config::policy::IssuerId;
@@ -34,6 +35,9 @@ use std::sync::Arc;
 const TICKS: (u32, u32) = (100, 1_000);
 /// What a worker is woken by.
 pub const MAILBOXES: &str = "mailbox";
+
+/// Where it goes, its headers and its body.
+type Question = (String, Vec<(&'static str, String)>, Vec<u8>);
 
 /// What has happened to a worker.
 #[derive(Debug)]
@@ -71,7 +75,7 @@ impl WorkerEvent {
 /// What follows for a worker.
 #[derive(Debug)]
 pub enum WorkerCommand {
-    /// Ask an issuer, or the sidecar; [`WorkerEvent::Sent`] has the number of the call.
+    /// Ask an issuer, or the sidecar, or send it something; [`WorkerEvent::Sent`] has the number of the call.
     Fetch {
         /// Which fetch.
         fetch: usize,
@@ -79,6 +83,8 @@ pub enum WorkerCommand {
         cluster: String,
         /// The request's headers.
         headers: Vec<(&'static str, String)>,
+        /// Its body; empty: it has none.
+        body: Vec<u8>,
         /// How long it may take.
         timeout_ms: u64,
     },
@@ -117,6 +123,7 @@ pub struct Worker {
     pub(crate) copies: Copies,
     pub(crate) calls: Calls,
     fetches: Fetches,
+    outbox: Outbox,
     holder: u64,
     /// How many records it has made.
     records: u64,
@@ -140,6 +147,7 @@ impl Worker {
             copies: Copies::default(),
             calls: Calls::default(),
             fetches: Fetches::default(),
+            outbox: Outbox::default(),
             holder,
             records: 0,
             mailbox: Claim::new(MAILBOXES, holder),
@@ -184,6 +192,11 @@ impl Worker {
         (self.holder, self.records)
     }
 
+    /// Takes a record for the ledger; answers whether the worker should look at once.
+    pub(crate) fn keep_record(&mut self, status: u16, members: &str) -> bool {
+        self.outbox.push(format!("{{\"status\":{status}{members}}}"))
+    }
+
     #[cfg(test)]
     pub(crate) fn is_fetching(&self) -> bool {
         !self.fetches.is_empty()
@@ -192,10 +205,17 @@ impl Worker {
     /// An event that can't be handled: no fetch waits for it.
     fn lose(&mut self, event: &WorkerEvent) {
         match event {
-            WorkerEvent::Sent(number, _) => drop(self.fetches.sent(*number, None)),
-            WorkerEvent::Fetched { token, .. } => drop(self.fetches.end(*token)),
+            WorkerEvent::Sent(number, _) => self.lose_fetch(|fetches| fetches.sent(*number, None)),
+            WorkerEvent::Fetched { token, .. } => self.lose_fetch(|fetches| fetches.end(*token)),
             WorkerEvent::Poll | WorkerEvent::MakeRoom | WorkerEvent::Listening | WorkerEvent::Counted(..) => {
             }
+        }
+    }
+
+    fn lose_fetch(&mut self, end: impl FnOnce(&mut Fetches) -> Option<Fetched>) {
+        if let Some(Fetched::Records) = end(&mut self.fetches) {
+            // They go again.
+            self.outbox.answered(None, 0);
         }
     }
 
@@ -248,6 +268,7 @@ impl Worker {
             }
         }
         self.follow(now_ms, out);
+        self.post(now_ms, out);
         let (feed, at) = (&self.follower.feed, self.follower.place());
         for (stream, why) in self.guests.barred(feed, at, self.gateway.secret, now_ms) {
             out.push(WorkerCommand::Bar(stream, why));
@@ -266,6 +287,7 @@ impl Worker {
             .feed
             .as_ref()
             .map_or(TICKS.1, |feed| TICKS.1.min(u32::try_from(feed.interval_ms).unwrap_or(TICKS.1)));
+        let slow = if self.gateway.policy.posts_to.is_some() { slow.min(outbox::TICK_MS) } else { slow };
         let wanted = if has_keys && has_feed && self.is_listening { slow } else { TICKS.0 };
         if self.tick != wanted {
             self.tick = wanted;
@@ -281,6 +303,15 @@ impl Worker {
             out.push(WorkerCommand::Warn(format!(
                 "the table of addresses is full: {uncounted} requests of others weren't counted by address"
             )));
+        }
+    }
+
+    /// It is over: what others are to know, they find.
+    pub fn end(&mut self, out: &mut Vec<WorkerCommand>) {
+        self.flush(out);
+        if self.gateway.policy.posts_to.is_some() {
+            self.outbox.leave(&*self.gateway.table);
+            self.count_dropped(out);
         }
     }
 
@@ -358,7 +389,7 @@ impl Worker {
         let Some(issuer) = self.gateway.policy.issuers.get(id.0) else { return };
         let cluster = issuer.jwks_cluster.clone();
         let headers = get(request.tls, request.authority, request.path);
-        self.fetch(Fetched::Keys(id, fetch), cluster, headers, FETCH_TIMEOUT_MS, out);
+        self.fetch(Fetched::Keys(id, fetch), (cluster, headers, Vec::new()), FETCH_TIMEOUT_MS, out);
     }
 
     /// Asks the sidecar who is blocked, where it is this worker's turn.
@@ -372,19 +403,49 @@ impl Worker {
         let Some(feed) = gateway.policy.feed.as_ref() else { return };
         let mut headers = get(false, "sidecar".to_owned(), path);
         headers.push(("x-gatewaystack-secret", gateway.sidecar_secret.clone()));
-        self.fetch(Fetched::Feed, feed.cluster.clone(), headers, FEED_TIMEOUT_MS, out);
+        self.fetch(Fetched::Feed, (feed.cluster.clone(), headers, Vec::new()), FEED_TIMEOUT_MS, out);
+    }
+
+    /// Sends records to the ledger, where they are due and none are on their way.
+    fn post(&mut self, now_ms: u64, out: &mut Vec<WorkerCommand>) {
+        let gateway = Arc::clone(&self.gateway);
+        let Some(cluster) = &gateway.policy.posts_to else { return };
+        self.outbox.take_left(&*gateway.table);
+        self.count_dropped(out);
+        let Some(body) = self.outbox.batch(now_ms) else { return };
+        let mut headers = post("sidecar".to_owned(), outbox::PATH.to_owned(), body.len());
+        headers.push(("x-gatewaystack-secret", gateway.sidecar_secret.clone()));
+        self.fetch(Fetched::Records, (cluster.clone(), headers, body), outbox::TIMEOUT_MS, out);
+    }
+
+    /// The sidecar has taken records, or not.
+    fn posted(&mut self, status: Option<u16>, now_ms: u64, out: &mut Vec<WorkerCommand>) {
+        let Some([posted, _, failures]) = self.statistics.records() else { return };
+        match self.outbox.answered(status, now_ms) {
+            Posted::Taken(records) => out.push(WorkerCommand::Count(posted, records)),
+            Posted::Failed(why) => {
+                out.push(WorkerCommand::Count(failures, 1));
+                out.extend(why.map(|why| WorkerCommand::Warn(format!("records wait for the ledger: {why}"))));
+            }
+        }
+    }
+
+    fn count_dropped(&mut self, out: &mut Vec<WorkerCommand>) {
+        let more = self.outbox.dropped();
+        if let Some([_, dropped, _]) = self.statistics.records().filter(|_| more > 0) {
+            out.push(WorkerCommand::Count(dropped, more));
+        }
     }
 
     fn fetch(
         &mut self,
         what: Fetched,
-        cluster: String,
-        headers: Vec<(&'static str, String)>,
+        (cluster, headers, body): Question,
         timeout_ms: u64,
         out: &mut Vec<WorkerCommand>,
     ) {
         let fetch = self.fetches.begin(what);
-        out.push(WorkerCommand::Fetch { fetch, cluster, headers, timeout_ms });
+        out.push(WorkerCommand::Fetch { fetch, cluster, headers, body, timeout_ms });
     }
 
     fn sent(&mut self, number: usize, token: Option<u32>, now_ms: u64, out: &mut Vec<WorkerCommand>) {
@@ -395,6 +456,7 @@ impl Worker {
                 self.finish(issuer, failed, None, now_ms, out);
             }
             Some(Fetched::Feed) => self.followed(None, now_ms, out),
+            Some(Fetched::Records) => self.posted(None, now_ms, out),
         }
     }
 
@@ -423,6 +485,7 @@ impl Worker {
                 self.finish(issuer, fetch.answer(status, body), max_age, now_ms, out);
             }
             Fetched::Feed => self.followed(status.map(|status| (status, body)), now_ms, out),
+            Fetched::Records => self.posted(status, now_ms, out),
         }
         self.poll(now_ms, out);
     }

@@ -37,6 +37,8 @@ const MIB: u64 = 1_048_576;
 pub const VERSION: Span = span(1, 1);
 /// Ports; 0 is any free one.
 pub const PORT: Span = span(0, 65_535);
+/// A port that others have to know.
+pub const OTLP_PORT: Span = span(1, 65_535);
 /// Proxies in front.
 pub const TRUSTED_HOPS: Span = span(0, 32);
 /// Connections of one address; 0 is any number.

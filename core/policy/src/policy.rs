@@ -14,7 +14,7 @@ pub use limits::{AddressRange, LimitKey, LimitService, RateLimit, SharedLimit};
 pub(crate) use links::account_key;
 pub use links::{Linked, Links};
 pub use mcp::{ChallengeMode, Keys, Mcp, McpRule, McpRules, Sessions, Tasks};
-pub use memory::{Audit, Feed, Ledger, OnStale};
+pub use memory::{Audit, Feed, Ledger, OnStale, Store};
 pub use parts::{HttpUrl, Pattern, ScopeRule};
 use std::sync::Arc;
 
@@ -73,6 +73,9 @@ pub struct Policy {
     pub links: Links,
     /// Which clients are agents; `None`: nobody asks.
     pub agents: Option<Agents>,
+    /// The cluster of the sidecar to which the filter posts records; `None`: they come to it by a file, or
+    /// not at all.
+    pub posts_to: Option<String>,
     /// What the sidecar tells of those who are blocked.
     pub feed: Option<Feed>,
     /// How the decision record shows the subject.

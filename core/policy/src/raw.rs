@@ -74,7 +74,7 @@ raw! {
         /// Where the gateway listens.
         listen: RawListen = own("{ bind: 0.0.0.0, port: 8443 }").is("{}"),
         /// The process next to Envoy.
-        sidecar: RawSidecar = own("{ data_dir: /var/lib/gatewaystack }").is("{}"),
+        sidecar: RawSidecar = both("{ data_dir: /var/lib/gatewaystack }").is("{}"),
         /// Which pages of other origins may call.
         cors: RawCors = both("{ origins: [\"https://app.example.com\"] }").is("{}"),
         /// Who is trusted.

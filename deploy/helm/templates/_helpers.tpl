@@ -36,6 +36,7 @@ app.kubernetes.io/part-of: gatewaystack
 
 {{/* The gateway's ports, as the policy has them. */}}
 {{- define "gatewaystack.port" -}}{{ dig "listen" "port" 8080 (include "gatewaystack.policy" . | fromJson) | int }}{{- end -}}
+{{- define "gatewaystack.sidecarPort" -}}{{ dig "sidecar" "port" 8081 (include "gatewaystack.sidecarPolicy" . | fromJson) | int }}{{- end -}}
 {{- define "gatewaystack.adminPort" -}}{{ dig "listen" "admin_port" 9901 (include "gatewaystack.policy" . | fromJson) | int }}{{- end -}}
 
 {{/* A URL in, as JSON out: host, port, whether it is TLS. */}}

@@ -69,9 +69,34 @@ the two together.
 {{- $faults | toJson -}}
 {{- end -}}
 
+{{/*
+A policy, with the member `on` under its name, as JSON. Helm reads values as YAML 1.1, to which the word is a truth value: what is written `on: true` comes here
+as `"true": true`. In: a policy as the values have it.
+*/}}
+{{- define "gatewaystack.spelled" -}}
+{{- $policy := deepCopy . -}}
+{{- $places := list $policy.ledger -}}
+{{- if kindIs "slice" $policy.rate_limits -}}
+{{- $places = concat $places $policy.rate_limits -}}
+{{- else if kindIs "map" $policy.rate_limits -}}
+{{- if kindIs "slice" $policy.rate_limits.replace -}}
+{{- $places = concat $places $policy.rate_limits.replace -}}
+{{- end -}}
+{{- end -}}
+{{- range $places -}}
+{{- if kindIs "map" . -}}
+{{- if and (hasKey . "true") (not (hasKey . "on")) -}}
+{{- $_ := set . "on" (get . "true") -}}
+{{- $_ := unset . "true" -}}
+{{- end -}}
+{{- end -}}
+{{- end -}}
+{{- $policy | toJson -}}
+{{- end -}}
+
 {{/* One policy of a base and overrides. In: (list base overrides locked), overrides as the values have them. Out: JSON. */}}
 {{- define "gatewaystack.merged" -}}
-{{- $policy := index . 0 -}}
+{{- $policy := include "gatewaystack.spelled" (index . 0) | fromJson -}}
 {{- $locked := index . 2 | default list -}}
 {{- $faults := list -}}
 {{- range $name := list "routes" "rate_limits" -}}
@@ -80,7 +105,7 @@ the two together.
 {{- end -}}
 {{- end -}}
 {{- range $override := index . 1 -}}
-{{- $said := deepCopy ($override.policy | default dict) -}}
+{{- $said := include "gatewaystack.spelled" ($override.policy | default dict) | fromJson -}}
 {{- range include "gatewaystack.refused" (list $said $locked) | fromJsonArray -}}
 {{- $faults = append $faults (printf "override %s: %s" $override.name .) -}}
 {{- end -}}
@@ -129,7 +154,7 @@ one workload would both judge its requests, the second without the token that th
 {{- $root := . -}}
 {{- $name := include "gatewaystack.fullname" . -}}
 {{- $istio := .Values.istio -}}
-{{- $base := dict "what" "the base" "name" $name "namespace" .Release.Namespace "policy" .Values.policy -}}
+{{- $base := dict "what" "the base" "name" $name "namespace" .Release.Namespace "policy" (include "gatewaystack.spelled" .Values.policy | fromJson) -}}
 {{- $targets := list -}}
 {{- if eq .Values.mode "envoy-gateway" -}}
 {{- $targets = append $targets (set $base "target" .Values.envoyGateway.target) -}}

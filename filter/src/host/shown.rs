@@ -41,6 +41,10 @@ impl View for InEffect {
     fn now_ns(&self) -> Option<u64> {
         super::now_ns().ok()
     }
+    fn status(&self) -> Option<u16> {
+        let code = super::property("response\0code").ok().flatten()?;
+        u16::try_from(i64::from_le_bytes(code.try_into().ok()?)).ok()
+    }
     fn source_address(&self) -> Option<IpAddr> {
         source_address()
     }

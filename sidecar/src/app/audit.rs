@@ -1,7 +1,6 @@
 //! `/audit/`, on the sidecar's own port alone: the log as it lies on the disk, for whoever checks it (C2SP
 //! tlog-tiles).
 
-use crate::audit::log;
 use crate::audit::store::{CHECKPOINT, Store};
 use crate::audit::tile::Tile;
 use crate::ledger::Ledger;
@@ -20,8 +19,7 @@ pub async fn audit(State(ledger): State<Ledger>, Path(path): Path<String>) -> Re
         tile if Tile::at(tile).is_some() => ("application/octet-stream", FOR_EVER),
         _ => return StatusCode::NOT_FOUND.into_response(),
     };
-    let store = Store::folder(&log::folder(ledger.folder()));
-    let read = tokio::task::spawn_blocking(move || store.read(&path)).await;
+    let read = tokio::task::spawn_blocking(move || Store::of(ledger.home())?.read(&path)).await;
     match read.map_err(|e| e.to_string()).and_then(|read| read) {
         Ok(Some(bytes)) => ([("content-type", kind), ("cache-control", caching)], bytes).into_response(),
         Ok(None) => StatusCode::NOT_FOUND.into_response(),

@@ -65,7 +65,7 @@ impl Measured {
     /// What tells these sums from those of another: the ledger, else the process.
     pub async fn instance(&self) -> String {
         match &self.ledger {
-            Some(ledger) => ledger.id().await.unwrap_or_default(),
+            Some(ledger) => ledger.id().to_owned(),
             None => format!("{:x}-{}", self.metrics.since_ms(), std::process::id()),
         }
     }

@@ -10,6 +10,7 @@ use super::feed::{Feed, feed};
 use super::health::{self, Labels, Provider};
 use super::metadata::{public, resource_metadata};
 use super::metrics::{Measured, metrics};
+use super::records::{Records, records};
 use super::relay::{self, Relay};
 use super::reply::{not_found, wrong_method};
 use crate::ledger::Ledger;
@@ -36,8 +37,9 @@ pub struct States {
     pub identity: Arc<Identity>,
     pub webhook: Arc<Webhook>,
     pub relay: Arc<Relay>,
-    /// Where the ledger is on, as is the next.
+    /// Where the ledger is on, as are the next two.
     pub feed: Option<Arc<Feed>>,
+    pub records: Option<Arc<Records>>,
     pub signals: Option<Arc<Signals>>,
     /// Where the audit log is.
     pub audit: Option<Ledger>,
@@ -49,8 +51,8 @@ type Row<'a> = (bool, &'a str, MethodRouter);
 /// The pages of the groups that are on, and what anyone who starts the sidecar asks: `/health`, `/ready` and
 /// `/metrics`, the last two never routed from outside, nor what the filter itself asks.
 pub fn router(policy: &Arc<Policy>, states: States) -> Router {
-    let States { labels, measured, provider, identity, webhook, relay, feed: fed, signals: told, audit: log } =
-        states;
+    let States { labels, measured, provider, identity, webhook, relay, .. } = states;
+    let States { feed: fed, records: kept, signals: told, audit: log, .. } = states;
     let on = |name: &str| policy.routes.iter().any(|r| r.builtin.is_some() && r.name == name);
     let (demos, logs, documents) = (on("/protected"), on("/webhooks/auth0/logs"), policy.metadata.on);
     let resource = get(resource_metadata).with_state(Arc::clone(policy));
@@ -79,6 +81,9 @@ pub fn router(policy: &Arc<Policy>, states: States) -> Router {
     ];
     if let Some(state) = fed {
         table.push((true, "/internal/feed", get(feed).with_state(state)));
+    }
+    if let Some(state) = kept {
+        table.push((true, "/internal/records", post(records).with_state(state)));
     }
     if let Some(ledger) = log {
         table.push((true, "/audit/{*path}", get(audit).with_state(ledger)));

@@ -1,6 +1,7 @@
 //! The server of what is served, or of whatever is the newest of it, and with each its worker and what keeps
 //! the ledger. In: a listener. Out: nothing, when all that was under way has ended.
 
+use super::otlp::Otlp;
 use super::push::Push;
 use crate::ledger::Tail;
 use crate::webhook::worker::Worker;
@@ -25,6 +26,8 @@ pub struct Served {
     pub(super) tail: Option<Tail>,
     /// There is one where metrics are pushed.
     pub(super) push: Option<Push>,
+    /// There is one where records come by OTLP.
+    pub(super) otlp: Option<Otlp>,
 }
 
 impl Served {
@@ -39,10 +42,11 @@ struct Work {
     worker: Option<Worker>,
     tail: Option<Tail>,
     push: Option<Push>,
+    otlp: Option<Otlp>,
 }
 
 /// All of it, until it is told.
-async fn work(Work { worker, tail, push }: Work, told: watch::Receiver<bool>) {
+async fn work(Work { worker, tail, push, otlp }: Work, told: watch::Receiver<bool>) {
     let promotes = async {
         match worker {
             Some(worker) => worker.run(told.clone()).await,
@@ -59,7 +63,12 @@ async fn work(Work { worker, tail, push }: Work, told: watch::Receiver<bool>) {
             push.run(told.clone()).await;
         }
     };
-    tokio::join!(promotes, keeps, pushes);
+    let takes = async {
+        if let Some(otlp) = otlp {
+            otlp.run(told.clone()).await;
+        }
+    };
+    tokio::join!(promotes, keeps, pushes, takes);
 }
 
 /// Serves until `stop`; then what is under way is finished, or left in the queue.
@@ -71,8 +80,8 @@ pub async fn serve_until(
     served: Served,
     stop: impl Future<Output = ()>,
 ) -> Result<(), String> {
-    let Served { router, worker, tail, push } = served;
-    serve_and_work(listener, router, |told| work(Work { worker, tail, push }, told), stop).await
+    let Served { router, worker, tail, push, otlp } = served;
+    serve_and_work(listener, router, |told| work(Work { worker, tail, push, otlp }, told), stop).await
 }
 
 /// Serves whatever is the newest, each for the requests that begin in its time.
@@ -95,9 +104,9 @@ pub async fn serve_changing(
 /// One worker after the other: each ends what it has begun.
 async fn work_changing(mut served: watch::Receiver<Served>, told: watch::Receiver<bool>) {
     while !*told.borrow() {
-        let Served { worker, tail, push, .. } = served.borrow_and_update().clone();
+        let Served { worker, tail, push, otlp, .. } = served.borrow_and_update().clone();
         let (halt, halted) = watch::channel(false);
-        let work = work(Work { worker, tail, push }, halted);
+        let work = work(Work { worker, tail, push, otlp }, halted);
         let mut told = told.clone();
         let over = async {
             let mut ending = told.clone();

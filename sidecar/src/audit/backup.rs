@@ -6,7 +6,8 @@ use super::operate::copy;
 use super::store::Store;
 use super::verify::{self, Also};
 use crate::ledger::operate::{Trouble, existing, say};
-use crate::ledger::{Use, database};
+use crate::ledger::sql::cells;
+use crate::ledger::{Home, Use, database};
 use gatewaystack_core::config::policy::Policy;
 use rusqlite::{Connection, OpenFlags};
 use std::path::Path;
@@ -31,20 +32,25 @@ pub fn backup(policy: &Policy, to: &Path) -> Result<(), Trouble> {
         )));
     }
     let db = existing(policy, Use::Desk)?;
-    let data = Path::new(&policy.own.data_dir);
+    let home = Home::of(policy).map_err(other)?;
+    if home.is_shared() {
+        return Err(other(
+            "ledger.store: PostgreSQL has its own ways to be copied, such as pg_dump; and `audit.key_file` is to be kept",
+        ));
+    }
     crate::private::folder(to).map_err(other)?;
     let file = database::file(to);
     drop(crate::private::file(&file).map_err(other)?);
     // What is written meanwhile isn't in it.
-    db.execute("VACUUM INTO ?1", [file.display().to_string()]).map_err(other)?;
+    db.execute("VACUUM INTO ?1", cells![file.display().to_string()]).map_err(other)?;
     let records = checked(&file)?;
     let mut said = format!("{records} records");
-    if let Some(signer) = log::key(data).map_err(other)? {
-        let store = Store::folder(&log::folder(data));
+    if let Some(signer) = log::key(&home).map_err(other)? {
+        let store = Store::of(&home).map_err(other)?;
         let (note, checkpoint) = store.checked(signer.verifier(), &[]).map_err(other)?;
         let copied = log::folder(to);
         copy(&store, &note, checkpoint.size, &copied)?;
-        log::put_key(to, &signer).map_err(other)?;
+        log::put_key(&Home::from(to), &signer).map_err(other)?;
         let fits =
             verify::verify(&mut Store::folder(&copied), signer.verifier(), &Also::default(), &mut |_, _| ());
         fits.map_err(other)?;
@@ -61,7 +67,13 @@ pub fn backup(policy: &Policy, to: &Path) -> Result<(), Trouble> {
 /// # Errors
 /// There is one; the copy doesn't fit; the disk's.
 pub fn restore(policy: &Policy, from: &Path) -> Result<(), Trouble> {
-    let data = Path::new(&policy.own.data_dir);
+    let home = Home::of(policy).map_err(other)?;
+    if home.is_shared() {
+        return Err(other(
+            "ledger.store: what was copied from PostgreSQL is put back there, with pg_restore for one",
+        ));
+    }
+    let data = home.folder.as_path();
     let (there, file) = (database::file(data), database::file(from));
     if there.exists() || log::folder(data).exists() {
         return Err(other(format!(
@@ -71,13 +83,13 @@ pub fn restore(policy: &Policy, from: &Path) -> Result<(), Trouble> {
     }
     let records = checked(&file)?;
     let mut said = format!("{records} records");
-    if let Some(signer) = log::key(from).map_err(other)? {
+    if let Some(signer) = log::key(&Home::from(from)).map_err(other)? {
         let mut store = Store::folder(&log::folder(from));
         let found =
             verify::verify(&mut store, signer.verifier(), &Also::default(), &mut |_, _| ()).map_err(other)?;
         let (note, _) = store.checked(signer.verifier(), &[]).map_err(other)?;
         copy(&store, &note, found.checkpoint.size, &log::folder(data))?;
-        log::put_key(data, &signer).map_err(other)?;
+        log::put_key(&home, &signer).map_err(other)?;
         said.push_str(&format!(" and {} leaves", found.checkpoint.size));
     }
     crate::private::folder(data).map_err(other)?;
@@ -102,6 +114,7 @@ fn checked(file: &Path) -> Result<u64, Trouble> {
 #[cfg(test)]
 mod tests {
     use super::{backup, restore};
+    use crate::ledger::Home;
     use crate::ledger::operate::{self, Trouble};
     use gatewaystack_core::config::{self, policy::Policy};
     use serde_json::json;
@@ -124,7 +137,7 @@ mod tests {
         let (policy, there) = (policy(data.path()), policy(new.path()));
         assert!(matches!(backup(&policy, copy.path()), Err(Trouble::Other(_))), "there is no ledger yet");
         operate::block(&policy, "user", "ann", None, None).unwrap();
-        let mut log = crate::audit::log::Log::open(data.path(), "a/audit", 0).unwrap();
+        let mut log = crate::audit::log::Log::open(&Home::from(data.path()), "a/audit", 0).unwrap().unwrap();
         (0..300).for_each(|n| log.push(format!("{{\"kind\":\"record\",\"n\":{n}}}").as_bytes()).unwrap());
         log.publish(|_, _, _| String::new()).unwrap();
         backup(&policy, copy.path()).unwrap();
@@ -132,7 +145,7 @@ mod tests {
         restore(&there, copy.path()).unwrap();
         assert!(matches!(restore(&there, copy.path()), Err(Trouble::Other(why)) if why.contains("already")));
         operate::unblock(&there, "user", "ann").unwrap();
-        assert_eq!(crate::audit::log::newest(new.path()).unwrap().3.size, 300);
+        assert_eq!(crate::audit::log::newest(&Home::from(new.path())).unwrap().3.size, 300);
         // A copy that isn't whole comes nowhere.
         let third = tempfile::tempdir().unwrap();
         let file = copy.path().join("audit/tile/entries/000");

@@ -8,30 +8,22 @@ use super::edge::{Edge, Written};
 use super::hash::{Hash, of_leaf};
 use super::leaf;
 use super::note::{Checkpoint, Signer, Verifier};
+pub use super::shelf::folder;
+use super::shelf::{Shelf, replace};
 use super::store::{CHECKPOINT, Store};
 use super::tile::{Tile, WIDTH, span};
+use crate::ledger::database::Home;
 use crate::private;
-use std::collections::BTreeSet;
-use std::fs::{self, File};
-use std::io::{ErrorKind, Write as _};
-use std::path::{Path, PathBuf};
+use std::fs;
+use std::io::ErrorKind;
+use std::path::Path;
 
-const FOLDER: &str = "audit";
-const KEY: &str = "audit.key";
-/// What a checkpoint and a key are written to first: in the folder around, for the log's has the log alone.
-const SCRATCH: &str = "audit.new";
-
-/// The log's folder in a data folder.
-pub fn folder(data: &Path) -> PathBuf {
-    data.join(FOLDER)
-}
-
-/// The log's key in a data folder.
+/// The log's key.
 ///
 /// # Errors
 /// There is none, or it is broken.
-pub fn key(data: &Path) -> Result<Option<Signer>, String> {
-    let path = data.join(KEY);
+pub fn key(home: &Home) -> Result<Option<Signer>, String> {
+    let path = home.key_file();
     match fs::read_to_string(&path) {
         Ok(text) => Signer::read(&text).map(Some).map_err(|e| format!("{}: {e}", path.display())),
         Err(error) if error.kind() == ErrorKind::NotFound => Ok(None),
@@ -41,43 +33,38 @@ pub fn key(data: &Path) -> Result<Option<Signer>, String> {
 
 /// The log.
 pub struct Log {
-    data: PathBuf,
-    folder: PathBuf,
+    home: Home,
+    shelf: Shelf,
     signer: Signer,
     edge: Edge,
     /// The size that the last checkpoint covers; `None`: there is no checkpoint.
     covered: Option<u64>,
     /// Leaves before it aren't kept.
     first: u64,
-    /// Files to be brought to the disk before a checkpoint, and folders that name them.
-    fresh: BTreeSet<PathBuf>,
 }
 
 impl Log {
-    /// Opens the log of a data folder, and begins one where there is none; `origin` is the name of a new
-    /// one, `known` how far the ledger knows it to have come.
+    /// Opens a log, and begins one where there is none; `origin` is the name of a new one, `known` how far
+    /// the ledger knows it to have come. `None`: another sidecar writes it.
     ///
     /// # Errors
     /// Why it can't go on: it doesn't fit its checkpoint, for one.
-    pub fn open(data: &Path, origin: &str, known: u64) -> Result<Self, String> {
-        let folder = folder(data);
-        let store = Store::folder(&folder);
+    pub fn open(home: &Home, origin: &str, known: u64) -> Result<Option<Self>, String> {
+        let Some(shelf) = Shelf::of(home)? else { return Ok(None) };
+        let store = Store::of(home)?;
         let has_checkpoint = store.read(CHECKPOINT)?.is_some();
-        let signer = match key(data)? {
+        let signer = match key(home)? {
             Some(signer) => signer,
             None if has_checkpoint || known > 0 => {
                 return Err(format!(
                     "{} is gone, and another key would begin another log: put it back",
-                    data.join(KEY).display()
+                    home.key_file().display()
                 ));
             }
-            None => make_key(data, origin)?,
+            None => make_key(home, origin)?,
         };
         if !has_checkpoint && known > 0 {
-            return Err(format!(
-                "{} is gone, or its checkpoint is: put back what there was",
-                folder.display()
-            ));
+            return Err(format!("{} is gone, or its checkpoint is: put back what there was", store.name()));
         }
         if has_checkpoint {
             let (_, checkpoint) = store.checked(signer.verifier(), &[])?;
@@ -85,25 +72,20 @@ impl Log {
                 return Err(format!(
                     "it has {} leaves, and the ledger knows of {known}: {} is older than the ledger; put back the newer one",
                     checkpoint.size,
-                    folder.display()
+                    store.name()
                 ));
             }
         }
-        private::folder(&folder).map_err(|e| format!("{}: {e}", folder.display()))?;
-        let mut this = Self {
-            data: data.to_owned(),
-            folder,
-            signer,
-            edge: Edge::default(),
-            covered: None,
-            first: 0,
-            fresh: BTreeSet::new(),
-        };
+        if let Shelf::Folder { folder, .. } = &shelf {
+            private::folder(folder).map_err(|e| format!("{}: {e}", folder.display()))?;
+        }
+        let mut this =
+            Self { home: home.clone(), shelf, signer, edge: Edge::default(), covered: None, first: 0 };
         if has_checkpoint {
             this.go_on(store)?;
         }
         this.cut()?;
-        Ok(this)
+        Ok(Some(this))
     }
 
     /// Goes on behind the checkpoint, where the edge of the tree fits it.
@@ -139,27 +121,20 @@ impl Log {
     fn cut(&self) -> Result<(), String> {
         let size = self.edge.size();
         for level in std::iter::once(None).chain((0..8).map(Some)) {
-            let mut index = size / span(level.unwrap_or(0)) / WIDTH;
+            let last = size / span(level.unwrap_or(0)) / WIDTH;
             let width = size / span(level.unwrap_or(0)) % WIDTH;
-            loop {
-                let full = Tile { level, index, width: WIDTH };
-                let mut is_over = !self.remove(&full.path())?;
-                let partial = self.folder.join(format!("{}.p", full.path()));
-                if let Ok(entries) = partial.read_dir() {
-                    is_over = false;
-                    let kept = if index == size / span(level.unwrap_or(0)) / WIDTH { width } else { 0 };
-                    for entry in entries.flatten() {
-                        let is_covered = entry.file_name().to_str().and_then(|name| name.parse::<u64>().ok());
-                        if is_covered.is_none_or(|width| width > kept) {
-                            fs::remove_file(entry.path())
-                                .map_err(|e| format!("{}: {e}", entry.path().display()))?;
-                        }
-                    }
-                }
-                if is_over {
+            for index in last.. {
+                let path = Tile { level, index, width: WIDTH }.path();
+                let partials = self.shelf.partials(&path)?;
+                if !self.shelf.remove(&path)? && partials.is_empty() {
                     break;
                 }
-                index += 1;
+                let kept = if index == last { width } else { 0 };
+                for name in partials {
+                    if name.parse::<u64>().map_or(true, |width| width > kept) {
+                        self.shelf.remove_partial(&path, &name)?;
+                    }
+                }
             }
         }
         Ok(())
@@ -186,8 +161,11 @@ impl Log {
     }
 
     /// What there is, for whoever reads.
-    pub fn store(&self) -> Store {
-        Store::folder(&self.folder)
+    ///
+    /// # Errors
+    /// It can't be reached.
+    pub fn store(&self) -> Result<Store, String> {
+        Store::of(&self.home)
     }
 
     /// Takes a leaf. After an error the log has to be opened anew.
@@ -215,39 +193,16 @@ impl Log {
         for written in &new {
             self.write(written)?;
         }
-        for path in std::mem::take(&mut self.fresh) {
-            sync(&path)?;
-        }
+        self.shelf.settle()?;
         let mut note = self.signer.checkpoint(self.size(), &self.root());
-        note.push_str(&cosign(&self.store(), &note, self.size()));
-        self.replace(&self.folder.join(CHECKPOINT), &note)?;
+        note.push_str(&cosign(&self.store()?, &note, self.size()));
+        self.shelf.replace(CHECKPOINT, &note)?;
         self.covered = Some(self.size());
         Ok(())
     }
 
-    fn replace(&self, path: &Path, text: &str) -> Result<(), String> {
-        replace(&self.data, path, text)
-    }
-
     fn write(&mut self, written: &Written) -> Result<(), String> {
-        let path = self.folder.join(written.tile.path());
-        let failed = |e: std::io::Error| format!("{}: {e}", path.display());
-        if let Some(around) = path.parent() {
-            if !around.exists() {
-                private::folder(around).map_err(failed)?;
-                // Those around it may be new, too.
-                let new = around.ancestors().take_while(|folder| folder.starts_with(&self.data));
-                self.fresh.extend(new.map(Path::to_owned));
-            }
-            self.fresh.insert(around.to_owned());
-        }
-        let mut file = private::file(&path).map_err(failed)?;
-        file.set_len(0).and_then(|()| file.write_all(&written.bytes)).map_err(failed)?;
-        self.fresh.insert(path.clone());
-        if written.tile.is_full() {
-            self.fresh.extend(path.parent().map(Path::to_owned));
-        }
-        Ok(())
+        self.shelf.put(&written.tile.path(), &written.bytes)
     }
 
     /// Takes away what nobody is promised: the partial tiles of those that have become full and are covered.
@@ -259,8 +214,7 @@ impl Log {
         for level in std::iter::once(None).chain((0..8).map(Some)) {
             let tiles = |size: u64| size / span(level.unwrap_or(0)) / WIDTH;
             for index in tiles(before)..tiles(covered) {
-                let partial = self.folder.join(format!("{}.p", Tile { level, index, width: WIDTH }.path()));
-                remove_all(&partial)?;
+                self.shelf.remove_partials(&Tile { level, index, width: WIDTH }.path())?;
             }
         }
         Ok(())
@@ -278,10 +232,10 @@ impl Log {
     pub fn prune(&mut self, minimum: u64) -> Result<(), String> {
         for level in std::iter::once(None).chain((0..8).map(Some)) {
             let each = span(level.unwrap_or(0)).saturating_mul(WIDTH);
-            for index in self.missing(level, minimum / each)..minimum / each {
+            for index in self.missing(level, minimum / each)?..minimum / each {
                 let tile = Tile { level, index, width: WIDTH };
-                self.remove(&tile.path())?;
-                remove_all(&self.folder.join(format!("{}.p", tile.path())))?;
+                self.shelf.remove(&tile.path())?;
+                self.shelf.remove_partials(&tile.path())?;
             }
         }
         self.first = self.first.max(minimum);
@@ -289,84 +243,48 @@ impl Log {
     }
 
     /// How many of the first tiles have been taken away.
-    fn missing(&self, level: Option<u32>, most: u64) -> u64 {
+    fn missing(&self, level: Option<u32>, most: u64) -> Result<u64, String> {
         let (mut low, mut high) = (0, most);
         while low < high {
             let index = low + (high - low) / 2;
-            if self.folder.join(Tile { level, index, width: WIDTH }.path()).exists() {
+            if self.shelf.has(&Tile { level, index, width: WIDTH }.path())? {
                 high = index;
             } else {
                 low = index + 1;
             }
         }
-        low
-    }
-
-    /// Whether a file was there to be removed.
-    fn remove(&self, path: &str) -> Result<bool, String> {
-        let path = self.folder.join(path);
-        match fs::remove_file(&path) {
-            Ok(()) => Ok(true),
-            Err(error) if matches!(error.kind(), ErrorKind::NotFound | ErrorKind::NotADirectory) => Ok(false),
-            Err(error) => Err(format!("{}: {error}", path.display())),
-        }
+        Ok(low)
     }
 }
 
-fn make_key(data: &Path, origin: &str) -> Result<Signer, String> {
+fn make_key(home: &Home, origin: &str) -> Result<Signer, String> {
     let mut seed = [0; 32];
     getrandom::fill(&mut seed).map_err(|e| format!("the system has no random numbers: {e}"))?;
     let signer = Signer::of(origin, seed)?;
-    put_key(data, &signer)?;
+    put_key(home, &signer)?;
     Ok(signer)
 }
 
-/// Writes a key where the log of a data folder has it.
+/// Writes a key where the log of a ledger has it.
 ///
 /// # Errors
 /// The disk's.
-pub fn put_key(data: &Path, signer: &Signer) -> Result<(), String> {
-    private::folder(data).map_err(|e| format!("{}: {e}", data.display()))?;
-    replace(data, &data.join(KEY), &format!("{}\n", signer.secret()))
-}
-
-/// Puts a file in the place of another at once.
-fn replace(data: &Path, path: &Path, text: &str) -> Result<(), String> {
-    let scratch = data.join(SCRATCH);
-    let failed = |e: std::io::Error| format!("{}: {e}", path.display());
-    let mut file = private::file(&scratch).map_err(failed)?;
-    file.set_len(0).and_then(|()| file.write_all(text.as_bytes())).map_err(failed)?;
-    file.sync_all().and_then(|()| fs::rename(&scratch, path)).map_err(failed)?;
-    path.parent().map_or(Ok(()), sync)
-}
-
-fn sync(path: &Path) -> Result<(), String> {
-    let failed = |e: std::io::Error| format!("{}: {e}", path.display());
-    // A folder can be synced where it can be opened.
-    if cfg!(not(unix)) && path.is_dir() {
-        return Ok(());
-    }
-    File::open(path).and_then(|file| file.sync_all()).map_err(failed)
-}
-
-fn remove_all(folder: &Path) -> Result<(), String> {
-    match fs::remove_dir_all(folder) {
-        Err(error) if !matches!(error.kind(), ErrorKind::NotFound | ErrorKind::NotADirectory) => {
-            Err(format!("{}: {error}", folder.display()))
-        }
-        _ => Ok(()),
-    }
+pub fn put_key(home: &Home, signer: &Signer) -> Result<(), String> {
+    let path = home.key_file();
+    let around = path.parent().unwrap_or(Path::new("."));
+    private::folder(around).map_err(|e| format!("{}: {e}", around.display()))?;
+    replace(&path.with_extension("key.new"), &path, &format!("{}\n", signer.secret()))
 }
 
 /// The checkpoint of a log that others read, checked with the key that is next to it.
 ///
 /// # Errors
 /// There is no key, or the checkpoint isn't its.
-pub fn newest(data: &Path) -> Result<(Signer, Store, String, Checkpoint), String> {
-    let Some(signer) = key(data)? else {
-        return Err(format!("{}: no audit log has begun there", data.display()));
+pub fn newest(home: &Home) -> Result<(Signer, Store, String, Checkpoint), String> {
+    let Some(signer) = key(home)? else {
+        return Err(format!("{}: no audit log has begun there", home.folder.display()));
     };
-    let store = Store::folder(&folder(data));
+    let store = Store::of(home)?;
     let (text, checkpoint) = store.checked(signer.verifier(), &[])?;
     Ok((signer, store, text, checkpoint))
 }

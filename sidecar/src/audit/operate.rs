@@ -13,11 +13,11 @@ use crate::clock::{now_ms, rfc3339};
 use crate::ledger::erase::{Erasing, what_is_left};
 use crate::ledger::leaves::{self, Event};
 use crate::ledger::operate::{Trouble, existing, look, say, system_user};
-use crate::ledger::{Use, sealed};
+use crate::ledger::sql;
+use crate::ledger::{Home, Use, sealed};
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use gatewaystack_core::config::policy::Policy;
-use rusqlite::TransactionBehavior;
 use serde_json::json;
 use std::io::{IsTerminal as _, Read as _, Write as _};
 use std::path::{Path, PathBuf};
@@ -49,8 +49,8 @@ fn read_file(path: &Path, most: usize) -> Result<String, Trouble> {
     if text.len() > most { Err(failed(format!("it has more than {most} bytes"))) } else { Ok(text) }
 }
 
-fn folder(policy: &Policy) -> &Path {
-    Path::new(&policy.own.data_dir)
+fn home(policy: &Policy) -> Result<Home, Trouble> {
+    Home::of(policy).map_err(Trouble::Other)
 }
 
 /// The public key of the log in a data folder.
@@ -58,11 +58,11 @@ fn folder(policy: &Policy) -> &Path {
 /// # Errors
 /// There is none.
 pub fn own_key(policy: &Policy) -> Result<Verifier, Trouble> {
-    let found = log::key(folder(policy)).map_err(Trouble::Other)?;
+    let found = log::key(&home(policy)?).map_err(Trouble::Other)?;
     let missing = || {
         Trouble::Other(format!(
             "DATA_DIR: {} has no audit log yet: the sidecar begins it, where `audit.log` is true",
-            folder(policy).display()
+            policy.own.data_dir
         ))
     };
     found.map(|signer| signer.verifier().clone()).ok_or_else(missing)
@@ -76,15 +76,17 @@ pub fn key(policy: &Policy) -> Result<(), Trouble> {
     say(&format!("{}\n", own_key(policy)?.text()))
 }
 
-/// Where the log of a data folder is.
-pub fn own_log(policy: &Policy) -> PathBuf {
-    log::folder(folder(policy))
+/// The log of a policy's ledger.
+///
+/// # Errors
+/// It can't be reached.
+pub fn own_log(policy: &Policy) -> Result<Store, Trouble> {
+    Store::of(&home(policy)?).map_err(Trouble::Other)
 }
 
 /// What is to be verified.
 pub struct Wanted {
-    /// A folder or a URL.
-    pub place: String,
+    pub log: Store,
     pub key: Verifier,
     pub witnesses: Vec<Verifier>,
     pub since: Option<PathBuf>,
@@ -96,9 +98,8 @@ pub struct Wanted {
 /// # Errors
 /// What doesn't fit.
 pub fn verify(wanted: Wanted) -> Result<(), Trouble> {
-    let Wanted { place, key, witnesses, since, json } = wanted;
+    let Wanted { log: mut store, key, witnesses, since, json } = wanted;
     let since = since.map(|file| read_file(&file, super::note::LONGEST)).transpose()?;
-    let mut store = Store::at(&place).map_err(Trouble::Other)?;
     let mut progress = Progress::new();
     let found = verify::verify(&mut store, &key, &Also { witnesses, since }, &mut |done, all| {
         progress.tell(done, all)
@@ -160,7 +161,7 @@ impl Progress {
 /// There is none of it, or no checkpoint covers it yet.
 pub fn prove(policy: &Policy, request_id: &str, opens: bool) -> Result<(), Trouble> {
     let mut db = existing(policy, Use::Search)?;
-    let (_, mut store, note, checkpoint) = log::newest(folder(policy)).map_err(Trouble::Other)?;
+    let (_, mut store, note, checkpoint) = log::newest(&home(policy)?).map_err(Trouble::Other)?;
     let found =
         sealed::by_request(&db, request_id).map_err(|e| Trouble::Other(format!("the ledger: {e}")))?;
     let index = match &found {
@@ -262,14 +263,13 @@ pub fn check_proof(file: &Path, key: &Verifier, witnesses: &[Verifier], json: bo
 /// No ledger; the disk's.
 pub fn gaps(policy: &Policy, json: bool) -> Result<(), Trouble> {
     let db = existing(policy, Use::Search)?;
-    let disk = |e: rusqlite::Error| Trouble::Other(format!("the ledger: {e}"));
-    let mut select = db.prepare("SELECT vm, from_seq, to_seq, at FROM gap ORDER BY id").map_err(disk)?;
-    let rows = select.query_map([], |row| {
+    let disk = |e: sql::Error| Trouble::Other(format!("the ledger: {e}"));
+    let rows = db.all("SELECT vm, from_seq, to_seq, at FROM gap ORDER BY id", &[], |row| {
         let vm: i64 = row.get(0)?;
         let (from, to): (u64, u64) = (row.get(1)?, row.get(2)?);
         Ok((format!("{:016x}", vm.cast_unsigned()), from, to, rfc3339(row.get(3)?)))
     });
-    let rows: Vec<_> = rows.and_then(Iterator::collect).map_err(disk)?;
+    let rows: Vec<_> = rows.map_err(disk)?;
     if json {
         let all = rows.iter().map(|(vm, from, to, at)| json!({ "vm": vm, "from": from, "to": to, "at": at }));
         return say(&format!("{}\n", serde_json::Value::Array(all.collect())));
@@ -293,7 +293,7 @@ pub fn erase(policy: &Policy, subject: &str) -> Result<(), Trouble> {
         .map_err(|e| Trouble::Other(format!("the ledger: {e}")))?;
     let until = Instant::now() + PATIENCE;
     let mut is_tried = false;
-    let records = loop {
+    let erased = loop {
         match asked.answer(&db).map_err(|e| Trouble::Other(format!("the ledger: {e}")))? {
             Some(answer) => break answer.map_err(Trouble::Other)?,
             None if Instant::now() > until => {
@@ -316,13 +316,18 @@ pub fn erase(policy: &Policy, subject: &str) -> Result<(), Trouble> {
             }
         }
     };
-    if records == 0 {
+    if erased.records == 0 {
         return Err(Trouble::Other(format!("no record is of {subject:?}")));
     }
     // Before the files are read.
     drop(db);
-    let elsewhere = what_is_left(folder(policy), subject).map_err(Trouble::Other)?;
-    say(&format!("{records} records erased\n"))?;
+    let elsewhere = what_is_left(Path::new(&policy.own.data_dir), subject).map_err(Trouble::Other)?;
+    say(&format!("{} records erased\n", erased.records))?;
+    for sidecar in erased.absent {
+        eprintln!(
+            "sidecar {sidecar} wasn't there: its file of records may have the name; ask again when it is back"
+        );
+    }
     for (file, why) in elsewhere {
         eprintln!("{file}: {why}");
     }
@@ -344,10 +349,10 @@ pub fn export(policy: &Policy, to: &Path, opens: bool) -> Result<(), Trouble> {
             to.display()
         )));
     }
-    let (signer, store, note, checkpoint) = log::newest(folder(policy)).map_err(other)?;
+    let (signer, store, note, checkpoint) = log::newest(&home(policy)?).map_err(other)?;
     if policy.own.audit.is_some() {
-        let text = |e: rusqlite::Error| Trouble::Other(format!("the ledger: {e}"));
-        let tx = db.transaction_with_behavior(TransactionBehavior::Immediate).map_err(text)?;
+        let text = |e: sql::Error| Trouble::Other(format!("the ledger: {e}"));
+        let tx = db.write().map_err(text)?;
         let sealed = json!({ "by": system_user(), "to": to.display().to_string(), "opens": opens });
         let shown = json!({ "size": checkpoint.size, "opens": opens });
         let offset = i64::try_from(checkpoint.size).unwrap_or(i64::MAX);

@@ -116,11 +116,12 @@ mod tests {
     use super::super::leaf::{Origin, commitment, record};
     use super::super::log::{Log, newest};
     use super::{check, opening, unhex, write};
+    use crate::ledger::Home;
 
     #[test]
     fn a_proof_is_checked_without_the_log_and_whatever_is_changed_is_found() {
         let data = tempfile::tempdir().unwrap();
-        let mut log = Log::open(data.path(), "gateway.example.com/audit", 0).unwrap();
+        let mut log = Log::open(&Home::from(data.path()), "gateway.example.com/audit", 0).unwrap().unwrap();
         let (salt, value) = ([3; 32], r#"{"sub":"ann","decision":"deny"}"#);
         for n in 0..300u64 {
             let origin = Origin { source: "decisions.jsonl:1", offset: n };
@@ -128,7 +129,7 @@ mod tests {
             log.push(leaf.as_bytes()).unwrap();
         }
         log.publish(|_, _, _| String::new()).unwrap();
-        let (signer, mut store, note, checkpoint) = newest(data.path()).unwrap();
+        let (signer, mut store, note, checkpoint) = newest(&Home::from(data.path())).unwrap();
         for index in [0, 255, 256, 299] {
             let proof = write(&mut store, index, &note, &checkpoint).unwrap();
             let shown = check(&proof, signer.verifier(), &[]).unwrap();

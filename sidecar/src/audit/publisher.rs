@@ -2,14 +2,16 @@
 //! covers them. Trouble with the disk is told once, and all is tried again from the last checkpoint.
 
 use super::leaf;
-use super::log::Log;
+use super::log::{self, Log};
+use super::note::Checkpoint;
+use super::store::{CHECKPOINT, Store};
 use super::tile::WIDTH;
 use super::witness::Witnesses;
 use crate::clock::{now_ms, rfc3339};
 use crate::ledger::leaves;
 use crate::ledger::shared::{Ledger, Published};
+use crate::ledger::sql::{self, Db};
 use gatewaystack_core::config::policy;
-use rusqlite::Connection;
 use serde::Deserialize;
 use std::sync::mpsc::{Receiver, RecvTimeoutError, Sender, channel};
 use std::thread::JoinHandle;
@@ -35,7 +37,7 @@ impl Publisher {
     ///
     /// # Errors
     /// The system's.
-    pub fn begin(ledger: Ledger, log: Log, settings: &policy::Audit) -> Result<Self, String> {
+    pub fn begin(ledger: Ledger, log: Option<Log>, settings: &policy::Audit) -> Result<Self, String> {
         let (stop, told) = channel();
         let db = ledger.connection()?;
         let work = Work {
@@ -43,7 +45,7 @@ impl Publisher {
             settings: settings.clone(),
             ledger,
             db,
-            log: Some(log),
+            log,
             looked_ms: 0,
         };
         let thread =
@@ -63,7 +65,7 @@ impl Drop for Publisher {
 
 struct Work {
     ledger: Ledger,
-    db: Connection,
+    db: Db,
     settings: policy::Audit,
     /// `None`: it has to be opened anew.
     log: Option<Log>,
@@ -104,14 +106,37 @@ impl Work {
         }
     }
 
+    /// Another sidecar writes the log: whether this one could, and what there is.
+    fn stand_by(&self) -> Result<(), String> {
+        let store = Store::of(self.ledger.home())?;
+        if store.read(CHECKPOINT)?.is_none() {
+            return Ok(());
+        }
+        let file = self.ledger.home().key_file();
+        let Some(signer) = log::key(self.ledger.home())? else {
+            return Err(format!(
+                "{} isn't there, and has to be the key with which another sidecar signs this log: copy it, or name the file of both in `audit.key_file`",
+                file.display()
+            ));
+        };
+        let (_, checkpoint) = store.checked(signer.verifier(), &[]).map_err(|e| {
+            format!("{e}: is {} the key with which another sidecar signs it?", file.display())
+        })?;
+        let Checkpoint { origin, size, root, .. } = checkpoint;
+        self.ledger.stands(|standing| standing.audit = Some(Published { origin, size, root }));
+        Ok(())
+    }
+
     fn step(&mut self, now_ms: i64) -> Result<(), String> {
-        let text = |e: rusqlite::Error| format!("the ledger: {e}");
+        let text = |e: sql::Error| format!("the ledger: {e}");
         let log = match &mut self.log {
             Some(log) => log,
             None => {
                 let known = leaves::covered(&self.db).map_err(text)?;
-                let log = Log::open(self.ledger.folder(), &self.ledger.origin(), known)?;
-                self.log.insert(log)
+                match Log::open(self.ledger.home(), &self.ledger.origin(), known)? {
+                    Some(log) => self.log.insert(log),
+                    None => return self.stand_by(),
+                }
             }
         };
         loop {
@@ -120,7 +145,7 @@ impl Work {
                 break;
             }
             // What is covered is in the ledger, too, also when the machine stops.
-            self.db.execute("UPDATE note SET value = 1 - value WHERE name = 'check'", []).map_err(text)?;
+            self.db.execute("UPDATE note SET value = 1 - value WHERE name = 'check'", &[]).map_err(text)?;
             for (first, entries) in &rows {
                 if *first > log.size() {
                     return Err(format!("leaf {} is in neither the log nor the ledger", log.size()));
@@ -160,11 +185,11 @@ struct Dated {
 }
 
 /// Says which leaves aren't kept any more: whole bundles, all of whose leaves are old enough.
-fn retire(db: &mut Connection, log: &Log, settings: &policy::Audit, now_ms: i64) -> Result<(), String> {
+fn retire(db: &mut Db, log: &Log, settings: &policy::Audit, now_ms: i64) -> Result<(), String> {
     let keep_ms = i64::try_from(settings.keep_ms).unwrap_or(i64::MAX);
     // They compare as texts: all are of one form.
     let before = rfc3339(now_ms.saturating_sub(keep_ms));
-    let (store, size, first) = (log.store(), log.covered().unwrap_or(0), log.first());
+    let (store, size, first) = (log.store()?, log.covered().unwrap_or(0), log.first());
     let mut minimum = first;
     // The last leaf of a bundle is its youngest; and the newest bundle stays.
     while minimum + WIDTH < size && minimum - first < MOST_PRUNED * WIDTH {

@@ -6,6 +6,8 @@ use super::leaf;
 use super::note::{Checkpoint, LONGEST, Verifier};
 use super::tile::{TILE_BYTES, Tile, Tiles, WIDTH};
 use crate::fetch;
+use crate::ledger::database::{Home, Use};
+use crate::ledger::sql::{Db, cells};
 use std::collections::HashMap;
 use std::io::ErrorKind;
 use std::path::{Path, PathBuf};
@@ -25,6 +27,7 @@ pub struct Store {
 
 enum Place {
     Folder(PathBuf),
+    Table(Home, Db),
     Url(String, tokio::runtime::Runtime),
 }
 
@@ -48,14 +51,41 @@ impl Store {
         Ok(Self { place: Place::Url(url, runtime), known: HashMap::new() })
     }
 
+    /// That of a ledger.
+    ///
+    /// # Errors
+    /// It can't be reached.
+    pub fn of(home: &Home) -> Result<Self, String> {
+        if !home.is_shared() {
+            return Ok(Self::folder(&super::shelf::folder(&home.folder)));
+        }
+        Ok(Self { place: Place::Table(home.clone(), home.open(Use::Desk)?), known: HashMap::new() })
+    }
+
+    /// What it is called where something is the matter with it.
+    pub fn name(&self) -> String {
+        match &self.place {
+            Place::Folder(folder) => folder.display().to_string(),
+            Place::Table(..) => "the audit log in PostgreSQL".to_owned(),
+            Place::Url(url, _) => url.clone(),
+        }
+    }
+
     /// The folder, where it is in one.
     pub fn as_folder(&self) -> Option<&Path> {
         if let Place::Folder(folder) = &self.place { Some(folder) } else { None }
     }
 
-    /// The same folder.
-    pub fn clone_for_reading(&self) -> Self {
-        Self::folder(self.as_folder().unwrap_or(Path::new("")))
+    /// The same once more.
+    ///
+    /// # Errors
+    /// It can't be reached.
+    pub fn clone_for_reading(&self) -> Result<Self, String> {
+        match &self.place {
+            Place::Folder(folder) => Ok(Self::folder(folder)),
+            Place::Table(home, _) => Self::of(home),
+            Place::Url(url, _) => Self::at(url),
+        }
     }
 
     /// What lies at a path of the log; `None`: nothing does.
@@ -71,6 +101,9 @@ impl Store {
                 Err(error) if error.kind() == ErrorKind::NotADirectory => Ok(None),
                 Err(error) => Err(format!("{path}: {error}")),
             },
+            Place::Table(_, db) => db
+                .first("SELECT bytes FROM tile WHERE path = ?1", cells![path], |row| row.get(0))
+                .map_err(|e| format!("{path}: {e}")),
             Place::Url(url, runtime) => {
                 let (status, body) = runtime.block_on(fetch::send(&format!("{url}/{path}"), BUNDLE_BYTES))?;
                 match status {
@@ -87,10 +120,7 @@ impl Store {
     /// # Errors
     /// There is none.
     pub fn checkpoint(&self) -> Result<String, String> {
-        let missing = || match &self.place {
-            Place::Folder(folder) => format!("{}: no audit log is there", folder.display()),
-            Place::Url(url, _) => format!("{url}: no audit log is there"),
-        };
+        let missing = || format!("{}: no audit log is there", self.name());
         let bytes = self.read(CHECKPOINT)?.ok_or_else(missing)?;
         if bytes.len() > LONGEST {
             return Err(format!("{CHECKPOINT}: it is too long"));

@@ -107,7 +107,7 @@ impl Witness {
         let Shown { store, own, note, size } = *shown;
         // It may know another size than we do: then it says which, once.
         for _ in 0..2 {
-            let mut tiles = store.clone_for_reading();
+            let mut tiles = store.clone_for_reading()?;
             let proof = tile::consistency(&mut tiles, self.known, size)?;
             let mut body = format!("old {}\n", self.known);
             proof.iter().for_each(|hash| body.push_str(&format!("{}\n", STANDARD.encode(hash))));

@@ -84,6 +84,21 @@ pub fn warnings(host: Host, source: &Value, policy: &Policy) -> Vec<ConfigError>
             "is read by an own gateway alone; here the records go where the proxies' access log does",
         ));
     }
+    let of_sidecar = ["port", "data_dir"]
+        .into_iter()
+        .filter(|name| source.get("sidecar").is_some_and(|sidecar| sidecar.get(name).is_some()));
+    all.extend(of_sidecar.map(|name| {
+        ConfigError::new(
+            format!("sidecar.{name}"),
+            "is read by a sidecar alone; the filter knows it by `sidecar.cluster`",
+        )
+    }));
+    if policy.own.ledger.is_some() && policy.posts_to.is_none() {
+        all.push(ConfigError::new(
+            "ledger.on",
+            "has no record here: name the proxies' cluster of the sidecar as `sidecar.cluster` (Istio: \"outbound|8081||gatewaystack.gatewaystack.svc.cluster.local\")",
+        ));
+    }
     let routes = source.get("routes").and_then(Value::as_array);
     for (at, route) in routes.into_iter().flatten().enumerate() {
         let members = own(&RawRoute::SECTION).filter(|name| route.get(name).is_some());

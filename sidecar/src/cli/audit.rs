@@ -5,6 +5,7 @@ use super::configuration::Configuration;
 use super::ledger::exit;
 use crate::audit::note::Verifier;
 use crate::audit::operate;
+use crate::audit::store::Store;
 use crate::ledger::operate::Trouble;
 use crate::settings::Fault;
 use clap::{Args, Subcommand};
@@ -138,9 +139,11 @@ pub fn run(command: Command) -> ExitCode {
     exit(match command {
         Command::Verify(Verify { trust, place, since, json }) => {
             trust.with(place.is_none(), |policy, key, witnesses| {
-                let own = || policy.map(|policy| operate::own_log(policy).display().to_string());
-                let place = place.clone().or_else(own).unwrap_or_default();
-                operate::verify(operate::Wanted { place, key, witnesses, since, json })
+                let log = match (&place, policy) {
+                    (None, Some(policy)) => operate::own_log(policy)?,
+                    (place, _) => Store::at(place.as_deref().unwrap_or_default()).map_err(Trouble::Other)?,
+                };
+                operate::verify(operate::Wanted { log, key, witnesses, since, json })
             })
         }
         Command::Prove { configuration, request_id, open } => {

@@ -7,9 +7,9 @@
 
 use super::member::{AGENT, DECISION, LATENCY, OPERATION, REASON, ROUTE, STATUS, TOOL};
 use super::names::{self, BATCH, Names, OTHER};
+use super::sql::{self, Db, Tx, cells};
 use super::stored::Stored;
 use crate::metrics::catalogue::{HTTP_BOUNDS, MCP_BOUNDS};
-use rusqlite::{Connection, Transaction, params};
 use std::collections::HashMap;
 
 /// Series of one metric, where there is room.
@@ -91,7 +91,7 @@ impl<'a> Gathered<'a> {
     /// Adds a record.
     pub fn add(&mut self, record: &Stored<'a>) {
         let text = |at: usize| record.text(at);
-        let number = |at: usize| record.values.get(at).and_then(|value| value.as_i64().ok());
+        let number = |at: usize| record.values.get(at).and_then(|value| value.integer());
         let us = number(LATENCY).map(|us| us.clamp(0, LONGEST_US));
         let words = Words {
             route: text(ROUTE),
@@ -127,10 +127,10 @@ impl Aggregates {
     /// Writes what was gathered.
     pub fn write(
         &mut self,
-        tx: &Transaction<'_>,
+        tx: &Tx<'_>,
         gathered: &Gathered<'_>,
         (names, most): (&Names, usize),
-    ) -> rusqlite::Result<()> {
+    ) -> sql::Result<()> {
         let known = match &mut self.known {
             Some(known) => known,
             none => none.insert(known(tx)?),
@@ -143,12 +143,10 @@ impl Aggregates {
                 rows.entry(row).or_default().add(amount);
             });
         }
-        let mut upsert = tx.prepare_cached(
-            "INSERT INTO aggregate VALUES (?1, ?2, ?3, ?4, ?5)
-             ON CONFLICT DO UPDATE SET count = count + excluded.count, us = us + excluded.us",
-        )?;
+        let upsert = "INSERT INTO aggregate VALUES (?1, ?2, ?3, ?4, ?5) ON CONFLICT (sum, labels, bucket)
+             DO UPDATE SET count = aggregate.count + excluded.count, us = aggregate.us + excluded.us";
         for ((sum, labels, bucket), Amount { count, us }) in &rows {
-            upsert.execute(params![sum.name(), labels, bucket, count, us])?;
+            tx.execute(upsert, cells![sum.name(), *labels, *bucket, *count, *us])?;
         }
         Ok(())
     }
@@ -211,7 +209,7 @@ fn place(words: &Words<'_>, amount: Amount, names: &Names, add: &mut Add<'_>) {
     }
 }
 
-fn known(db: &Connection) -> rusqlite::Result<HashMap<Sum, Known>> {
+fn known(db: &Db) -> sql::Result<HashMap<Sum, Known>> {
     let mut known: HashMap<Sum, Known> = HashMap::new();
     for Aggregate { sum, labels, .. } in read(db)? {
         known.entry(sum).or_default().insert(labels);
@@ -234,18 +232,17 @@ pub struct Aggregate {
 ///
 /// # Errors
 /// The disk's.
-pub fn read(db: &Connection) -> rusqlite::Result<Vec<Aggregate>> {
+pub fn read(db: &Db) -> sql::Result<Vec<Aggregate>> {
     let sql = "SELECT sum, labels, bucket, count, us FROM aggregate ORDER BY sum, labels, bucket";
-    let mut select = db.prepare_cached(sql)?;
-    let mut rows = select.query([])?;
     let mut all = Vec::new();
-    while let Some(row) = rows.next()? {
-        let name = row.get_ref(0)?.as_str()?;
+    db.each(sql, &[], &mut |row| {
+        let name = row.cell(0)?.text();
         // What a later version counts besides is none of ours.
-        if let Some(sum) = Sum::ALL.into_iter().find(|sum| sum.name() == name) {
+        if let Some(sum) = Sum::ALL.into_iter().find(|sum| Some(sum.name()) == name) {
             let (labels, bucket) = (row.get(1)?, row.get(2)?);
             all.push(Aggregate { sum, labels, bucket, count: row.get(3)?, us: row.get(4)? });
         }
-    }
+        Ok(true)
+    })?;
     Ok(all)
 }

@@ -7,9 +7,9 @@
 //! a page at a time, is never told to begin again for it.
 
 use super::leaves::{Event, append};
+use super::sql::{self, Db, Tx, cells};
 use crate::audit::leaf::Kind;
 use crate::clock::rfc3339;
-use rusqlite::{Connection, OptionalExtension as _, Transaction, TransactionBehavior, params};
 use serde_json::json;
 
 /// Blocks and revocations that hold at one time.
@@ -33,13 +33,12 @@ pub struct Block {
 ///
 /// # Errors
 /// The disk's.
-pub fn block(db: &mut Connection, new: &Block, has_log: bool) -> rusqlite::Result<bool> {
-    let tx = db.transaction_with_behavior(TransactionBehavior::Immediate)?;
+pub fn block(db: &mut Db, new: &Block, has_log: bool) -> sql::Result<bool> {
+    let tx = db.write()?;
     expire(&tx, new.since_ms)?;
-    let holding: u64 = tx.query_row(
+    let holding: u64 = tx.one(
         "SELECT count(*) FROM block WHERE lifted IS NULL AND NOT (kind = ?1 AND value = ?2)",
-        params![new.kind, new.value],
-        |row| row.get(0),
+        cells![new.kind, new.value],
     )?;
     if holding >= MOST {
         return Ok(false);
@@ -48,8 +47,8 @@ pub fn block(db: &mut Connection, new: &Block, has_log: bool) -> rusqlite::Resul
     tx.execute(
         "INSERT INTO block (kind, value, why, since_ms, until_ms, \"by\", version) VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7)
          ON CONFLICT (kind, value) DO UPDATE SET why = ?3, until_ms = ?5, \"by\" = ?6, version = ?7, lifted = NULL,
-         since_ms = iif(lifted IS NULL, since_ms, ?4)",
-        params![new.kind, new.value, new.why, new.since_ms, new.until_ms, new.by, version],
+         since_ms = CASE WHEN block.lifted IS NULL THEN block.since_ms ELSE ?4 END",
+        cells![new.kind, new.value, new.why, new.since_ms, new.until_ms, new.by, version],
     )?;
     if has_log {
         let Block { kind, value, why, since_ms, until_ms, by } = new;
@@ -71,18 +70,18 @@ pub fn block(db: &mut Connection, new: &Block, has_log: bool) -> rusqlite::Resul
 /// # Errors
 /// The disk's.
 pub fn unblock(
-    db: &mut Connection,
+    db: &mut Db,
     kind: &str,
     value: &str,
     now_ms: i64,
     by: Option<Option<String>>,
-) -> rusqlite::Result<bool> {
-    let tx = db.transaction_with_behavior(TransactionBehavior::Immediate)?;
+) -> sql::Result<bool> {
+    let tx = db.write()?;
     expire(&tx, now_ms)?;
     let sql = "SELECT version FROM block WHERE kind = ?1 AND value = ?2 AND lifted IS NULL";
     let mut is_lifted = false;
     for stored in [kind].into_iter().chain((kind == "user").then_some("disabled")) {
-        let version: Option<i64> = tx.query_row(sql, [stored, value], |row| row.get(0)).optional()?;
+        let version: Option<i64> = tx.first(sql, cells![stored, value], |row| row.get(0))?;
         let Some(version) = version else { continue };
         is_lifted = true;
         let offset = lift(&tx, version, now_ms)?;
@@ -103,81 +102,78 @@ pub fn unblock(
 ///
 /// # Errors
 /// The disk's.
-pub fn list(db: &Connection, now_ms: i64) -> rusqlite::Result<Vec<Block>> {
-    let mut select = db.prepare(
-        "SELECT iif(kind = 'disabled', 'user', kind), value, why, since_ms, until_ms, \"by\" FROM block
+pub fn list(db: &Db, now_ms: i64) -> sql::Result<Vec<Block>> {
+    db.all(
+        "SELECT CASE kind WHEN 'disabled' THEN 'user' ELSE kind END, value, why, since_ms, until_ms, \"by\" FROM block
          WHERE lifted IS NULL AND (until_ms IS NULL OR until_ms > ?1) AND kind <> 'revoked'
          ORDER BY since_ms, kind, value",
-    )?;
-    let rows = select.query_map([now_ms], |row| {
-        Ok(Block {
-            kind: row.get(0)?,
-            value: row.get(1)?,
-            why: row.get(2)?,
-            since_ms: row.get(3)?,
-            until_ms: row.get(4)?,
-            by: row.get(5)?,
-        })
-    })?;
-    rows.collect()
+        cells![now_ms],
+        |row| {
+            Ok(Block {
+                kind: row.get(0)?,
+                value: row.get(1)?,
+                why: row.get(2)?,
+                since_ms: row.get(3)?,
+                until_ms: row.get(4)?,
+                by: row.get(5)?,
+            })
+        },
+    )
 }
 
 /// Lifts what has come to its end, and forgets what was lifted long ago.
 ///
 /// # Errors
 /// The disk's.
-pub fn tidy(db: &mut Connection, now_ms: i64) -> rusqlite::Result<()> {
-    let due: bool = db
-        .prepare_cached(
-            "SELECT EXISTS (SELECT 1 FROM block WHERE lifted IS NULL AND until_ms <= ?1)
+pub fn tidy(db: &mut Db, now_ms: i64) -> sql::Result<()> {
+    let due: bool = db.one(
+        "SELECT EXISTS (SELECT 1 FROM block WHERE lifted IS NULL AND until_ms <= ?1)
              OR EXISTS (SELECT 1 FROM block WHERE lifted <= ?2)
                 AND (SELECT value NOT BETWEEN ?2 AND ?1 FROM note WHERE name = 'forgot_ms')",
-        )?
-        .query_row([now_ms, now_ms.saturating_sub(TOMBSTONE_MS)], |row| row.get(0))?;
+        cells![now_ms, now_ms.saturating_sub(TOMBSTONE_MS)],
+    )?;
     if !due {
         return Ok(());
     }
-    let tx = db.transaction_with_behavior(TransactionBehavior::Immediate)?;
+    let tx = db.write()?;
     expire(&tx, now_ms)?;
     forget(&tx, now_ms)?;
     tx.commit()
 }
 
-pub(super) fn expire(tx: &Transaction<'_>, now_ms: i64) -> rusqlite::Result<()> {
-    let mut select = tx.prepare_cached(
-        "SELECT version FROM block WHERE lifted IS NULL AND until_ms <= ?1 ORDER BY until_ms",
-    )?;
-    let over = select.query_map([now_ms], |row| row.get(0))?.collect::<rusqlite::Result<Vec<i64>>>()?;
+pub(super) fn expire(tx: &Tx<'_>, now_ms: i64) -> sql::Result<()> {
+    let over = "SELECT version FROM block WHERE lifted IS NULL AND until_ms <= ?1 ORDER BY until_ms";
+    let over: Vec<i64> = tx.all(over, cells![now_ms], |row| row.get(0))?;
     over.into_iter().try_for_each(|version| lift(tx, version, now_ms).map(drop))
 }
 
 /// Answers the version that it has then.
-pub(super) fn lift(tx: &Transaction<'_>, version: i64, now_ms: i64) -> rusqlite::Result<i64> {
+pub(super) fn lift(tx: &Tx<'_>, version: i64, now_ms: i64) -> sql::Result<i64> {
     let new = next(tx)?;
-    tx.prepare_cached("UPDATE block SET lifted = ?2, version = ?3 WHERE version = ?1")?
-        .execute([version, now_ms, new])?;
+    tx.execute(
+        "UPDATE block SET lifted = ?2, version = ?3 WHERE version = ?1",
+        cells![version, now_ms, new],
+    )?;
     Ok(new)
 }
 
-fn forget(tx: &Transaction<'_>, now_ms: i64) -> rusqlite::Result<()> {
+fn forget(tx: &Tx<'_>, now_ms: i64) -> sql::Result<()> {
     let before = now_ms.saturating_sub(TOMBSTONE_MS);
-    let highest: Option<i64> =
-        tx.query_row("SELECT max(version) FROM block WHERE lifted <= ?1", [before], |row| row.get(0))?;
+    let highest: Option<i64> = tx.one("SELECT max(version) FROM block WHERE lifted <= ?1", cells![before])?;
     let Some(highest) = highest else { return Ok(()) };
-    tx.execute("DELETE FROM block WHERE lifted <= ?1", [before])?;
-    let mut select = tx.prepare("SELECT version FROM block WHERE version <= ?1 ORDER BY version")?;
-    let older = select.query_map([highest], |row| row.get(0))?.collect::<rusqlite::Result<Vec<i64>>>()?;
+    tx.execute("DELETE FROM block WHERE lifted <= ?1", cells![before])?;
+    let older = "SELECT version FROM block WHERE version <= ?1 ORDER BY version";
+    let older: Vec<i64> = tx.all(older, cells![highest], |row| row.get(0))?;
     for version in older {
         let new = next(tx)?;
-        tx.prepare_cached("UPDATE block SET version = ?2 WHERE version = ?1")?.execute([version, new])?;
+        tx.execute("UPDATE block SET version = ?2 WHERE version = ?1", cells![version, new])?;
     }
-    tx.execute("UPDATE note SET value = ?1 WHERE name = 'forgotten'", [highest])?;
-    tx.execute("UPDATE note SET value = ?1 WHERE name = 'forgot_ms'", [now_ms]).map(drop)
+    tx.execute("UPDATE note SET value = ?1 WHERE name = 'forgotten'", cells![highest])?;
+    tx.execute("UPDATE note SET value = ?1 WHERE name = 'forgot_ms'", cells![now_ms]).map(drop)
 }
 
-pub(super) fn next(tx: &Transaction<'_>) -> rusqlite::Result<i64> {
-    tx.prepare_cached("UPDATE note SET value = value + 1 WHERE name = 'block_version' RETURNING value")?
-        .query_row([], |row| row.get(0))
+pub(super) fn next(tx: &Tx<'_>) -> sql::Result<i64> {
+    tx.one("UPDATE note SET value = value + 1 WHERE name = 'block_version' RETURNING value", &[])
 }
 
 #[cfg(test)]

@@ -11,10 +11,9 @@ mod glob;
 mod network;
 
 use super::member::{self, Kind, MEMBERS, NO_TS, TS};
+use super::sql::{self, Db, Value};
 use super::{line, time};
 use crate::settings::yaml;
-use rusqlite::Connection;
-use rusqlite::types::Value;
 use serde_json::Value as Json;
 
 /// Conditions in one `any`, and values in one `in`.
@@ -32,8 +31,8 @@ pub struct Condition {
 ///
 /// # Errors
 /// SQLite's.
-pub fn prepare(db: &Connection) -> rusqlite::Result<()> {
-    functions::register(db)
+pub fn prepare(db: &Db) -> sql::Result<()> {
+    db.sqlite().map_or(Ok(()), |db| Ok(functions::register(db)?))
 }
 
 /// Reads a condition.
@@ -87,7 +86,7 @@ impl Condition {
         };
         let column = match kind {
             // It has a time where the record has none.
-            Kind::Time => format!("iif(nulls & {}, NULL, ts)", NO_TS | 1 << TS),
+            Kind::Time => format!("CASE WHEN nulls & {} = 0 THEN ts END", NO_TS | 1 << TS),
             _ => format!("\"{}\"", member.name),
         };
         for (number, (operator, operand)) in operators.iter().enumerate() {
@@ -119,8 +118,9 @@ impl Condition {
             }
             "in" => {
                 for (at, value) in list(place, operand)?.iter().enumerate() {
-                    self.sql.push_str(&if at == 0 { format!("{column} IN (?") } else { ", ?".to_owned() });
-                    self.values.push(one(value)?);
+                    let value = one(value)?;
+                    self.sql.push_str(&if at == 0 { format!("{column} IN (") } else { ", ".to_owned() });
+                    self.value(value);
                 }
                 self.sql.push(')');
             }
@@ -128,8 +128,10 @@ impl Condition {
                 let [low, high] = list(place, operand)? else {
                     return Err(format!("{place}: expected [low, high]"));
                 };
-                self.sql.push_str(&format!("{column} BETWEEN ? AND ?"));
-                self.values.extend([one(low)?, one(high)?]);
+                self.sql.push_str(&format!("{column} BETWEEN "));
+                self.value(one(low)?);
+                self.sql.push_str(" AND ");
+                self.value(one(high)?);
             }
             "cidr" => {
                 let nets = list(place, operand)?.iter().map(|value| network::read(place, value));
@@ -140,12 +142,9 @@ impl Condition {
             "prefix" | "suffix" | "glob" => {
                 let text = match kind {
                     // As it is written.
-                    Kind::Vm => format!("printf('%016x', {column})"),
+                    Kind::Vm => format!("{}({column})", functions::HEX),
                     _ => column.to_owned(),
                 };
-                // printf makes a text of nothing, too.
-                let guard =
-                    if kind == Kind::Vm { format!("iif({column} IS NULL, NULL, {text})") } else { text };
                 let function = match operator {
                     "prefix" => functions::PREFIX,
                     "suffix" => functions::SUFFIX,
@@ -154,7 +153,7 @@ impl Condition {
                 let operand = operand.as_str().filter(|text| !text.is_empty());
                 let operand =
                     operand.ok_or_else(|| format!("{place}: expected a string that isn't empty"))?;
-                self.sql.push_str(&format!("{function}({guard}, ?)"));
+                self.sql.push_str(&format!("{function}({text}, ?)"));
                 self.values.push(Value::Text(operand.to_owned()));
             }
             compared => {
@@ -163,11 +162,17 @@ impl Condition {
                     "max" => "<=",
                     _ => "=",
                 };
-                self.sql.push_str(&format!("{column} {sign} ?"));
-                self.values.push(one(operand)?);
+                self.sql.push_str(&format!("{column} {sign} "));
+                self.value(one(operand)?);
             }
         }
         Ok(())
+    }
+
+    /// A parameter. PostgreSQL takes its type from the column, and a fraction is of another.
+    fn value(&mut self, value: Value) {
+        self.sql.push_str(if matches!(value, Value::Real(_)) { "CAST(? AS DOUBLE PRECISION)" } else { "?" });
+        self.values.push(value);
     }
 }
 

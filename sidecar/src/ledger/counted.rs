@@ -1,9 +1,9 @@
 //! What the ledger has counted, as metrics: exact, over restarts of everything.
 
 use super::aggregate::{self, Aggregate, Sum};
+use super::sql::{self, Db};
 use crate::metrics::catalogue::{MCP_DURATION, REQUEST_DURATION, REQUESTS, TOOL_CALLS};
 use crate::metrics::definition::{Definition, Family, Kind, Series, Value};
-use rusqlite::{Connection, OptionalExtension as _};
 
 fn definition(sum: Sum) -> &'static Definition {
     match sum {
@@ -18,9 +18,9 @@ fn definition(sum: Sum) -> &'static Definition {
 ///
 /// # Errors
 /// The disk's.
-pub fn families(db: &Connection) -> rusqlite::Result<Vec<Family>> {
+pub fn families(db: &Db) -> sql::Result<Vec<Family>> {
     let sql = "SELECT value FROM note WHERE name = 'counted_since_ms'";
-    let since_ms = db.query_row(sql, [], |row| row.get(0)).optional()?.unwrap_or(0);
+    let since_ms = db.first(sql, &[], |row| row.get(0))?.unwrap_or(0);
     let family = |sum| Family { definition: definition(sum), since_ms, series: Vec::new() };
     let mut families = Sum::ALL.map(family);
     let rows = aggregate::read(db)?;

@@ -3,12 +3,12 @@
 //! knows how far the file of records has been read.
 
 use super::database::{self, Use};
-use super::follow::{FILE, Follower, LONGEST, records_file};
+use super::follow::{Follower, LONGEST, records_file};
 use super::leaves::{self, Event};
 use super::member::{Kind, MEMBERS};
 use super::shared::Ledger;
+use super::sql::{self, Db, cells};
 use crate::audit::leaf;
-use rusqlite::{Connection, OptionalExtension as _, TransactionBehavior, params};
 use serde::{Deserialize, Serialize};
 use serde_json::json;
 use std::fs::{File, OpenOptions};
@@ -26,8 +26,18 @@ pub struct Erasing {
 /// What became of it, as it is written down.
 #[derive(Debug, Default, Serialize, Deserialize)]
 struct Answer {
-    records: u64,
+    #[serde(flatten)]
+    erased: Erased,
     trouble: Option<String>,
+}
+
+/// What was done.
+#[derive(Debug, Default, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Erased {
+    pub records: u64,
+    /// Sidecars of a shared ledger that weren't there: their files of records have what they had.
+    #[serde(default)]
+    pub absent: Vec<String>,
 }
 
 impl Erasing {
@@ -35,19 +45,18 @@ impl Erasing {
     ///
     /// # Errors
     /// The disk's.
-    pub fn ask(db: &Connection, subject: &str, by: Option<String>, now_ms: i64) -> rusqlite::Result<Self> {
-        let sql = "INSERT INTO erasing (subject, \"by\", asked_ms) VALUES (?1, ?2, ?3)";
-        db.execute(sql, params![subject, by, now_ms])?;
-        Ok(Self { id: db.last_insert_rowid() })
+    pub fn ask(db: &Db, subject: &str, by: Option<String>, now_ms: i64) -> sql::Result<Self> {
+        let sql = "INSERT INTO erasing (subject, \"by\", asked_ms) VALUES (?1, ?2, ?3) RETURNING id";
+        Ok(Self { id: db.one(sql, cells![subject, by, now_ms])? })
     }
 
-    /// How many records there were; `None`: nothing has been done yet.
+    /// What was done; `None`: nothing yet.
     ///
     /// # Errors
     /// The disk's.
-    pub fn answer(&self, db: &Connection) -> rusqlite::Result<Option<Result<u64, String>>> {
+    pub fn answer(&self, db: &Db) -> sql::Result<Option<Result<Erased, String>>> {
         let sql = "DELETE FROM erasing WHERE id = ?1 AND answer IS NOT NULL RETURNING answer";
-        let answer: Option<String> = db.query_row(sql, [self.id], |row| row.get(0)).optional()?;
+        let answer: Option<String> = db.first(sql, cells![self.id], |row| row.get(0))?;
         Ok(answer.map(|answer| read(&answer)))
     }
 
@@ -55,24 +64,23 @@ impl Erasing {
     ///
     /// # Errors
     /// The disk's.
-    pub fn withdraw(&self, db: &Connection) -> rusqlite::Result<()> {
-        db.execute("DELETE FROM erasing WHERE id = ?1", [self.id]).map(drop)
+    pub fn withdraw(&self, db: &Db) -> sql::Result<()> {
+        db.execute("DELETE FROM erasing WHERE id = ?1", cells![self.id]).map(drop)
     }
 }
 
-fn read(answer: &str) -> Result<u64, String> {
+fn read(answer: &str) -> Result<Erased, String> {
     let answer = serde_json::from_str(answer).map_err(|e| format!("the ledger's answer: {e}"))?;
-    let Answer { records, trouble } = answer;
-    trouble.map_or(Ok(records), Err)
+    let Answer { erased, trouble } = answer;
+    trouble.map_or(Ok(erased), Err)
 }
 
 /// Whether anything is asked for.
 ///
 /// # Errors
 /// The disk's.
-pub fn is_asked(db: &Connection) -> rusqlite::Result<bool> {
-    db.prepare_cached("SELECT EXISTS (SELECT 1 FROM erasing WHERE answer IS NULL)")?
-        .query_row([], |row| row.get(0))
+pub fn is_asked(db: &Db) -> sql::Result<bool> {
+    db.one("SELECT EXISTS (SELECT 1 FROM erasing WHERE answer IS NULL)", &[])
 }
 
 /// Does all that is asked for, where all that there was in the file has been read.
@@ -80,30 +88,74 @@ pub fn is_asked(db: &Connection) -> rusqlite::Result<bool> {
 /// # Errors
 /// The disk's: it is asked for still.
 pub fn work_off(ledger: &Ledger, follower: &mut Follower, now_ms: i64) -> Result<(), String> {
-    let text = |e: rusqlite::Error| format!("the ledger: {e}");
+    let text = |e: sql::Error| format!("the ledger: {e}");
     let db = ledger.connection()?;
-    let asked: Vec<(i64, String, Option<String>)> = {
-        let mut select = db
-            .prepare("SELECT id, subject, \"by\" FROM erasing WHERE answer IS NULL ORDER BY id")
-            .map_err(text)?;
-        let rows = select.query_map([], |row| Ok((row.get(0)?, row.get(1)?, row.get(2)?))).map_err(text)?;
-        rows.collect::<rusqlite::Result<_>>().map_err(text)?
-    };
+    let asked = "SELECT id, subject, \"by\" FROM erasing WHERE answer IS NULL ORDER BY id";
+    let asked: Vec<(i64, String, Option<String>)> =
+        db.all(asked, &[], |row| Ok((row.get(0)?, row.get(1)?, row.get(2)?))).map_err(text)?;
     for (id, subject, by) in asked {
+        let mut absent = Vec::new();
+        if ledger.is_shared() {
+            // Another one is about it, or has ended: whoever asked withdraws it then.
+            if subject.is_empty() {
+                continue;
+            }
+            match alone(ledger, follower, &db, id, &subject, now_ms)? {
+                Some(others) => absent = others,
+                None => continue,
+            }
+        }
         let done = match subject.is_empty() {
             true => Err("the sidecar ended while it erased: ask again".to_owned()),
             false => erase(ledger, follower, &subject, by.as_deref(), now_ms)?,
         };
-        db.execute("UPDATE erasing SET subject = '' WHERE id = ?1", [id]).map_err(text)?;
+        db.execute("UPDATE erasing SET subject = '' WHERE id = ?1", cells![id]).map_err(text)?;
         cut_journal(&db)?;
         let answer = match done {
             Err(trouble) => Answer { trouble: Some(trouble), ..Answer::default() },
-            Ok(records) => Answer { records, trouble: None },
+            Ok(records) => Answer { erased: Erased { records, absent }, trouble: None },
         };
         let answer = serde_json::to_string(&answer).map_err(|e| e.to_string())?;
-        db.execute("UPDATE erasing SET answer = ?2 WHERE id = ?1", params![id, answer]).map_err(text)?;
+        db.execute("UPDATE erasing SET answer = ?2 WHERE id = ?1", cells![id, answer]).map_err(text)?;
     }
     Ok(())
+}
+
+/// How long a sidecar of a shared ledger may be silent until nobody waits for it.
+const SILENT_MS: i64 = 30_000;
+
+/// This sidecar's own part of what is asked of all that share a ledger. Answers who isn't there, once nobody
+/// else is waited for; `None`: somebody is, or has done the rest.
+fn alone(
+    ledger: &Ledger,
+    follower: &mut Follower,
+    db: &Db,
+    id: i64,
+    subject: &str,
+    now_ms: i64,
+) -> Result<Option<Vec<String>>, String> {
+    let text = |e: sql::Error| format!("the ledger: {e}");
+    let own = ledger.id();
+    let is_done = "SELECT EXISTS (SELECT 1 FROM erased WHERE erasing = ?1 AND sidecar = ?2)";
+    if !db.one::<bool>(is_done, cells![id, own]).map_err(text)? {
+        let head =
+            scrub(ledger.folder(), follower, subject).map_err(|e| format!("the file of records: {e}"))?;
+        db.execute("UPDATE source SET head = ?1 WHERE name = ?2", cells![head, ledger.source()])
+            .map_err(text)?;
+        db.execute("INSERT INTO erased VALUES (?1, ?2) ON CONFLICT DO NOTHING", cells![id, own])
+            .map_err(text)?;
+    }
+    let others = "SELECT id, seen_ms FROM sidecar
+         WHERE NOT EXISTS (SELECT 1 FROM erased WHERE erasing = ?1 AND sidecar = sidecar.id) ORDER BY id";
+    let others: Vec<(String, i64)> =
+        db.all(others, cells![id], |row| Ok((row.get(0)?, row.get(1)?))).map_err(text)?;
+    if others.iter().any(|(_, seen_ms)| seen_ms.saturating_add(SILENT_MS) > now_ms) {
+        return Ok(None);
+    }
+    // One of those who have got so far does the rest.
+    let takes = "UPDATE erasing SET taken = 1 WHERE id = ?1 AND taken IS NULL";
+    let is_first = db.execute(takes, cells![id]).map_err(text)? > 0;
+    Ok(is_first.then(|| others.into_iter().map(|(id, _)| id).collect()))
 }
 
 /// Out of the file and the ledger; the inner error is why that can't be asked for.
@@ -114,17 +166,16 @@ fn erase(
     by: Option<&str>,
     now_ms: i64,
 ) -> Result<Result<u64, String>, String> {
-    let text = |e: rusqlite::Error| format!("the ledger: {e}");
+    let text = |e: sql::Error| format!("the ledger: {e}");
     let mut writer = ledger.writer();
     let holds = "SELECT EXISTS (
         SELECT 1 FROM block WHERE kind IN ('user', 'disabled') AND value = ?1 AND lifted IS NULL)";
-    let is_blocked: bool =
-        writer.with(|db| db.query_row(holds, [subject], |row| row.get(0))).map_err(text)?;
+    let is_blocked: bool = writer.with(|db| db.one(holds, cells![subject])).map_err(text)?;
     if is_blocked {
         return Ok(Err("this user is blocked, and a block has the name: unblock the user first".to_owned()));
     }
     let count = "SELECT count(*) FROM record WHERE sub = ?1 OR actor = ?1";
-    let records: u64 = writer.with(|db| db.query_row(count, [subject], |row| row.get(0))).map_err(text)?;
+    let records: u64 = writer.with(|db| db.one(count, cells![subject])).map_err(text)?;
     if records == 0 {
         return Ok(Ok(0));
     }
@@ -134,20 +185,20 @@ fn erase(
     let head = scrub(ledger.folder(), follower, subject).map_err(|e| format!("the file of records: {e}"))?;
     let has_log = ledger.audit().is_some();
     let erased = writer.with(|db| {
-        let tx = db.transaction_with_behavior(TransactionBehavior::Immediate)?;
-        tx.execute("UPDATE source SET head = ?1 WHERE name = ?2", params![head, FILE])?;
-        tx.execute("DELETE FROM record WHERE sub = ?1 OR actor = ?1", [subject])?;
+        let tx = db.write()?;
+        tx.execute("UPDATE source SET head = ?1 WHERE name = ?2", cells![head, ledger.source()])?;
+        tx.execute("DELETE FROM record WHERE sub = ?1 OR actor = ?1", cells![subject])?;
         // Also where it is a part of what somebody looked for; a short one is a part of too much.
         let name = serde_json::to_string(subject).unwrap_or_default();
         let part = if name.len() > SHORT { name.trim_matches('"') } else { &name };
-        tx.execute("DELETE FROM opening WHERE instr(value, ?1) > 0", [part])?;
+        tx.execute("DELETE FROM opening WHERE instr(value, ?1) > 0", cells![part])?;
         if name.len() > SHORT {
-            tx.execute("UPDATE block SET why = NULL WHERE instr(why, ?1) > 0", [subject])?;
+            tx.execute("UPDATE block SET why = NULL WHERE instr(why, ?1) > 0", cells![subject])?;
         }
         // Who has a lifted block in mind is told all of them anew. What an issuer has revoked is forgotten,
         // too.
         let named = "DELETE FROM block WHERE kind IN ('user', 'disabled', 'revoked') AND value = ?1";
-        if tx.execute(named, [subject])? > 0 {
+        if tx.execute(named, cells![subject])? > 0 {
             super::feed::begin_epoch(&tx)?;
         }
         if has_log {
@@ -243,12 +294,14 @@ fn contains(text: &[u8], part: &[u8]) -> bool {
     !part.is_empty() && memchr::memmem::find(text, part).is_some()
 }
 
-/// Works the journal into the database, and makes it empty.
-fn cut_journal(db: &Connection) -> Result<(), String> {
+/// Works the journal into the database, and makes it empty; in PostgreSQL gives up what rows were.
+fn cut_journal(db: &Db) -> Result<(), String> {
+    if db.sqlite().is_none() {
+        return db.batch("VACUUM record, opening, block, erasing").map_err(|e| format!("the ledger: {e}"));
+    }
     for _ in 0..50 {
-        let is_busy: i64 = db
-            .query_row("PRAGMA wal_checkpoint(TRUNCATE)", [], |row| row.get(0))
-            .map_err(|e| format!("the ledger: {e}"))?;
+        let is_busy: i64 =
+            db.one("PRAGMA wal_checkpoint(TRUNCATE)", &[]).map_err(|e| format!("the ledger: {e}"))?;
         if is_busy == 0 {
             return Ok(());
         }
@@ -271,7 +324,7 @@ pub fn what_is_left(folder: &Path, subject: &str) -> Result<Vec<(String, String)
         let db = database::open(folder, Use::Desk)?;
         // Where it is a part of what others did, it stays.
         if !is_in_rows(&db, subject).map_err(|e| format!("the ledger: {e}"))? {
-            db.execute_batch("VACUUM").map_err(|e| format!("the ledger: {e}"))?;
+            db.batch("VACUUM").map_err(|e| format!("the ledger: {e}"))?;
             cut_journal(&db)?;
         }
     }
@@ -296,11 +349,11 @@ pub fn what_is_left(folder: &Path, subject: &str) -> Result<Vec<(String, String)
 }
 
 /// Whether what others did, or what operators wrote, has the name in it.
-fn is_in_rows(db: &Connection, subject: &str) -> rusqlite::Result<bool> {
-    let has = |table: &str, columns: &[String]| -> rusqlite::Result<bool> {
+fn is_in_rows(db: &Db, subject: &str) -> sql::Result<bool> {
+    let has = |table: &str, columns: &[String]| -> sql::Result<bool> {
         let any: Vec<String> = columns.iter().map(|column| format!("instr({column}, ?1) > 0")).collect();
         let sql = format!("SELECT EXISTS (SELECT 1 FROM {table} WHERE {})", any.join(" OR "));
-        db.query_row(&sql, [subject], |row| row.get(0))
+        db.one(&sql, cells![subject])
     };
     let texts = MEMBERS.iter().filter(|member| member.kind == Kind::Text);
     let columns: Vec<String> =

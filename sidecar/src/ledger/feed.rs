@@ -2,7 +2,7 @@
 //! epoch that it is of. Out: JSON, a page of bounded size. Revoked tokens are a block of kind `revoked`,
 //! whose time is that until which they were issued.
 
-use rusqlite::{Connection, params};
+use super::sql::{self, Db, cells};
 use serde_json::{Value, json};
 
 /// Changes in one answer.
@@ -24,21 +24,25 @@ pub struct Page {
 ///
 /// # Errors
 /// The disk's.
-pub fn begin_epoch(db: &Connection) -> rusqlite::Result<()> {
-    db.execute("UPDATE note SET value = lower(hex(randomblob(8))) WHERE name = 'ledger_id'", []).map(drop)
+pub fn begin_epoch(db: &Db) -> sql::Result<()> {
+    let mut id = [0; 8];
+    getrandom::fill(&mut id).map_err(sql::Error::new)?;
+    let id = format!("{:016x}", u64::from_be_bytes(id));
+    db.execute("UPDATE word SET value = ?1 WHERE name = 'ledger_id'", cells![id]).map(drop)
 }
 
 /// The page behind `after`.
 ///
 /// # Errors
 /// The disk's.
-pub fn page(db: &mut Connection, after: i64, epoch: &str) -> rusqlite::Result<Page> {
-    let tx = db.transaction()?;
-    let notes = "SELECT max(value) FILTER (WHERE name = 'block_version'), max(value) FILTER (WHERE name = 'ledger_id'),
-                 max(value) FILTER (WHERE name = 'forgotten') FROM note
-                 WHERE name IN ('block_version', 'ledger_id', 'forgotten')";
-    let (newest, own, forgotten): (i64, String, i64) =
-        tx.prepare_cached(notes)?.query_row([], |row| Ok((row.get(0)?, row.get(1)?, row.get(2)?)))?;
+pub fn page(db: &mut Db, after: i64, epoch: &str) -> sql::Result<Page> {
+    let tx = db.snapshot()?;
+    let notes = "SELECT max(value) FILTER (WHERE name = 'block_version'), max(value) FILTER (WHERE name = 'forgotten'),
+                 (SELECT value FROM word WHERE name = 'ledger_id') FROM note
+                 WHERE name IN ('block_version', 'forgotten')";
+    let notes = tx.first(notes, &[], |row| Ok((row.get(0)?, row.get(1)?, row.get(2)?)))?;
+    let (newest, forgotten, own): (i64, i64, String) =
+        notes.ok_or_else(|| sql::Error::new("a row is missing"))?;
     let reset = epoch != own || after > newest || after < 0 || (after != 0 && after < forgotten);
     let mut page = Page { epoch: own, version: newest, reset, more: false, changes: Vec::new() };
     let after = if reset { 0 } else { after };
@@ -46,21 +50,19 @@ pub fn page(db: &mut Connection, after: i64, epoch: &str) -> rusqlite::Result<Pa
     if after == newest {
         return Ok(page);
     }
-    let sql = "SELECT kind, value, iif(kind = 'revoked', said_s * 1000, until_ms), version, lifted IS NOT NULL FROM block
+    let sql = "SELECT kind, value, CASE kind WHEN 'revoked' THEN said_s * 1000 ELSE until_ms END, version, lifted IS NOT NULL FROM block
                WHERE version > ?1 AND (lifted IS NULL OR NOT ?2) ORDER BY version LIMIT ?3";
-    let mut select = tx.prepare_cached(sql)?;
-    let mut rows = select.query(params![after, reset, MOST + 1])?;
     let mut bytes = 0;
-    while let Some(row) = rows.next()? {
+    tx.each(sql, cells![after, reset, MOST + 1], &mut |row| {
         if page.changes.len() == MOST || bytes > MOST_BYTES {
             page.more = true;
-            break;
+            return Ok(false);
         }
         let (kind, value): (String, String) = (row.get(0)?, row.get(1)?);
         // Quotes may be escaped.
         bytes += kind.len() + 2 * value.len() + 40;
         // What ends when nobody is left holds for ever.
-        let until = row.get::<_, Option<i64>>(2)?.map_or(0, |ms| ms.saturating_add(999) / 1_000);
+        let until = row.get::<Option<i64>>(2)?.map_or(0, |ms| ms.saturating_add(999) / 1_000);
         let until = u32::try_from(until).unwrap_or(0);
         let is_lifted: bool = row.get(4)?;
         page.version = row.get(3)?;
@@ -68,7 +70,8 @@ pub fn page(db: &mut Connection, after: i64, epoch: &str) -> rusqlite::Result<Pa
             true => json!({ "lift": [kind, value] }),
             false => json!({ "block": [kind, value, until] }),
         });
-    }
+        Ok(true)
+    })?;
     // What lies behind the last of them may be what a reset leaves out.
     if !page.more {
         page.version = newest;

@@ -1,15 +1,15 @@
 //! Leaves of the audit log that no checkpoint covers yet, and what opens those that are no records. In: what
 //! happened, in the transaction in which it happens. Out: the leaves in their order, until they are covered.
 
+use super::sql::{self, Db, Tx, cells};
 use crate::audit::leaf::{self, Kind, Salt, commitment};
-use rusqlite::{Connection, OptionalExtension as _, Transaction, TransactionBehavior, params};
 use serde_json::{Value, json};
 
 /// The index that the next leaf gets.
 ///
 /// # Errors
 /// The disk's.
-pub fn next(db: &Connection) -> rusqlite::Result<u64> {
+pub fn next(db: &Db) -> sql::Result<u64> {
     note(db, "leaves")
 }
 
@@ -17,16 +17,20 @@ pub fn next(db: &Connection) -> rusqlite::Result<u64> {
 ///
 /// # Errors
 /// The disk's.
-pub fn covered(db: &Connection) -> rusqlite::Result<u64> {
+pub fn covered(db: &Db) -> sql::Result<u64> {
     note(db, "covered")
 }
 
-fn note(db: &Connection, name: &str) -> rusqlite::Result<u64> {
-    db.prepare_cached("SELECT value FROM note WHERE name = ?1")?.query_row([name], |row| row.get(0))
+fn note(db: &Db, name: &str) -> sql::Result<u64> {
+    db.one("SELECT value FROM note WHERE name = ?1", cells![name])
 }
 
-fn set(db: &Connection, name: &str, value: u64) -> rusqlite::Result<()> {
-    db.prepare_cached("INSERT OR REPLACE INTO note VALUES (?1, ?2)")?.execute(params![name, value]).map(drop)
+fn set(db: &Db, name: &str, value: u64) -> sql::Result<()> {
+    db.execute(
+        "INSERT INTO note VALUES (?1, ?2) ON CONFLICT (name) DO UPDATE SET value = ?2",
+        cells![name, value],
+    )
+    .map(drop)
 }
 
 /// Leaves that are added together.
@@ -41,7 +45,7 @@ impl Bundle {
     ///
     /// # Errors
     /// The disk's.
-    pub fn begin(tx: &Transaction<'_>) -> rusqlite::Result<Self> {
+    pub fn begin(tx: &Tx<'_>) -> sql::Result<Self> {
         Ok(Self { first: next(tx)?, count: 0, entries: Vec::new() })
     }
 
@@ -59,15 +63,11 @@ impl Bundle {
     ///
     /// # Errors
     /// The disk's.
-    pub fn save(self, tx: &Transaction<'_>) -> rusqlite::Result<()> {
+    pub fn save(self, tx: &Tx<'_>) -> sql::Result<()> {
         if self.count == 0 {
             return Ok(());
         }
-        tx.prepare_cached("INSERT INTO leaves VALUES (?1, ?2, ?3)")?.execute(params![
-            self.first,
-            self.count,
-            self.entries
-        ])?;
+        tx.execute("INSERT INTO leaves VALUES (?1, ?2, ?3)", cells![self.first, self.count, self.entries])?;
         set(tx, "leaves", self.first + self.count)
     }
 }
@@ -88,7 +88,7 @@ pub struct Event<'a> {
 ///
 /// # Errors
 /// The disk's; or the system has no random numbers.
-pub fn append(tx: &Transaction<'_>, event: Event<'_>, now_ms: i64) -> rusqlite::Result<u64> {
+pub fn append(tx: &Tx<'_>, event: Event<'_>, now_ms: i64) -> sql::Result<u64> {
     let Event { kind, offset, mut shown, sealed } = event;
     let mut bundle = Bundle::begin(tx)?;
     if let Some(value) = sealed {
@@ -96,11 +96,7 @@ pub fn append(tx: &Transaction<'_>, event: Event<'_>, now_ms: i64) -> rusqlite::
         if let Value::Object(shown) = &mut shown {
             shown.insert("commitment".to_owned(), json!(crate::audit::hash::hex(&commitment(&salt, &text))));
         }
-        tx.prepare_cached("INSERT INTO opening VALUES (?1, ?2, ?3)")?.execute(params![
-            bundle.first,
-            salt,
-            text
-        ])?;
+        tx.execute("INSERT INTO opening VALUES (?1, ?2, ?3)", cells![bundle.first, salt, text])?;
     }
     let index = bundle.push(&leaf::of(kind, now_ms, offset, shown));
     bundle.save(tx)?;
@@ -111,9 +107,9 @@ pub fn append(tx: &Transaction<'_>, event: Event<'_>, now_ms: i64) -> rusqlite::
 ///
 /// # Errors
 /// The system has no random numbers.
-pub fn salt() -> rusqlite::Result<Salt> {
+pub fn salt() -> sql::Result<Salt> {
     let mut salt = Salt::default();
-    getrandom::fill(&mut salt).map_err(|e| rusqlite::Error::ToSqlConversionFailure(Box::new(e)))?;
+    getrandom::fill(&mut salt).map_err(sql::Error::new)?;
     Ok(salt)
 }
 
@@ -121,21 +117,18 @@ pub fn salt() -> rusqlite::Result<Salt> {
 ///
 /// # Errors
 /// The disk's.
-pub fn pending(db: &Connection, from: u64, most: usize) -> rusqlite::Result<Vec<(u64, Vec<u8>)>> {
-    let mut select = db.prepare_cached(
-        "SELECT first, entries FROM leaves WHERE first + count > ?1 ORDER BY first LIMIT ?2",
-    )?;
-    let rows = select.query_map(params![from, most], |row| Ok((row.get(0)?, row.get(1)?)))?;
-    rows.collect()
+pub fn pending(db: &Db, from: u64, most: usize) -> sql::Result<Vec<(u64, Vec<u8>)>> {
+    let sql = "SELECT first, entries FROM leaves WHERE first + count > ?1 ORDER BY first LIMIT ?2";
+    db.all(sql, cells![from, most], |row| Ok((row.get(0)?, row.get(1)?)))
 }
 
 /// A checkpoint covers the first `size`.
 ///
 /// # Errors
 /// The disk's.
-pub fn cover(db: &mut Connection, size: u64) -> rusqlite::Result<()> {
-    let tx = db.transaction_with_behavior(TransactionBehavior::Immediate)?;
-    tx.prepare_cached("DELETE FROM leaves WHERE first + count <= ?1")?.execute([size])?;
+pub fn cover(db: &mut Db, size: u64) -> sql::Result<()> {
+    let tx = db.write()?;
+    tx.execute("DELETE FROM leaves WHERE first + count <= ?1", cells![size])?;
     set(&tx, "covered", size)?;
     tx.commit()
 }
@@ -148,11 +141,11 @@ pub fn cover(db: &mut Connection, size: u64) -> rusqlite::Result<()> {
 /// # Errors
 /// The disk's, and what `there` says.
 pub fn go_on(
-    tx: &Transaction<'_>,
+    tx: &Tx<'_>,
     size: u64,
     there: &mut dyn FnMut(u64) -> Result<Option<Vec<u8>>, String>,
 ) -> Result<u64, String> {
-    let text = |e: rusqlite::Error| e.to_string();
+    let text = |e: sql::Error| e.to_string();
     let known = covered(tx).map_err(text)?;
     let mut found = 0;
     let mut missing = Vec::new();
@@ -170,7 +163,7 @@ pub fn go_on(
     }
     let unknown = size.saturating_sub(known) - found;
     if unknown > 0 {
-        tx.execute("DELETE FROM leaves", []).map_err(text)?;
+        tx.execute("DELETE FROM leaves", &[]).map_err(text)?;
         set(tx, "leaves", size).map_err(text)?;
         let mut bundle = Bundle::begin(tx).map_err(text)?;
         let moved: Vec<(u64, u64)> = missing
@@ -180,11 +173,11 @@ pub fn go_on(
         bundle.save(tx).map_err(text)?;
         // None moves down: so nothing is in the way of the last.
         for (from, to) in moved.into_iter().rev().filter(|(from, to)| from != to) {
-            tx.execute("UPDATE record SET leaf = ?2 WHERE leaf = ?1", [from, to]).map_err(text)?;
-            tx.execute("UPDATE opening SET leaf = ?2 WHERE leaf = ?1", [from, to]).map_err(text)?;
+            tx.execute("UPDATE record SET leaf = ?2 WHERE leaf = ?1", cells![from, to]).map_err(text)?;
+            tx.execute("UPDATE opening SET leaf = ?2 WHERE leaf = ?1", cells![from, to]).map_err(text)?;
         }
     }
-    tx.execute("DELETE FROM leaves WHERE first + count <= ?1", [size]).map_err(text)?;
+    tx.execute("DELETE FROM leaves WHERE first + count <= ?1", cells![size]).map_err(text)?;
     set(tx, "covered", size).map_err(text)?;
     Ok(unknown)
 }
@@ -193,47 +186,45 @@ pub fn go_on(
 ///
 /// # Errors
 /// The disk's.
-pub fn waiting_bytes(db: &Connection) -> rusqlite::Result<u64> {
-    db.prepare_cached("SELECT coalesce(sum(length(entries)), 0) FROM leaves")?.query_row([], |row| row.get(0))
+pub fn waiting_bytes(db: &Db) -> sql::Result<u64> {
+    db.one("SELECT coalesce(sum(length(entries)), 0) FROM leaves", &[])
 }
 
 /// Adds the leaf of a policy, where the last one was another.
 ///
 /// # Errors
 /// The disk's.
-pub fn policy(tx: &Transaction<'_>, revision: &str, digest: &str, now_ms: i64) -> rusqlite::Result<()> {
-    let sql = "SELECT value FROM note WHERE name = 'policy'";
-    let last: Option<String> = tx.query_row(sql, [], |row| row.get(0)).optional()?;
+pub fn policy(tx: &Tx<'_>, revision: &str, digest: &str, now_ms: i64) -> sql::Result<()> {
+    let sql = "SELECT value FROM word WHERE name = 'policy'";
+    let last: Option<String> = tx.first(sql, &[], |row| row.get(0))?;
     if last.as_deref() == Some(digest) {
         return Ok(());
     }
-    let offset: i64 = tx.query_row(
-        "INSERT INTO note VALUES ('policies', 1) ON CONFLICT (name) DO UPDATE SET value = value + 1 RETURNING value",
-        [],
-        |row| row.get(0),
+    let offset: i64 = tx.one(
+        "INSERT INTO note VALUES ('policies', 1) ON CONFLICT (name) DO UPDATE SET value = note.value + 1 RETURNING value",
+        &[],
     )?;
     let shown = json!({ "policy": revision, "sha256": digest });
     append(tx, Event { kind: Kind::Policy, offset, shown, sealed: None }, now_ms)?;
-    tx.execute("INSERT OR REPLACE INTO note VALUES ('policy', ?1)", [digest]).map(drop)
+    let sql = "INSERT INTO word VALUES ('policy', ?1) ON CONFLICT (name) DO UPDATE SET value = ?1";
+    tx.execute(sql, cells![digest]).map(drop)
 }
 
 /// What opens a leaf that is no record.
 ///
 /// # Errors
 /// The disk's.
-pub fn opening(db: &Connection, index: u64) -> rusqlite::Result<Option<(Salt, String)>> {
+pub fn opening(db: &Db, index: u64) -> sql::Result<Option<(Salt, String)>> {
     let sql = "SELECT salt, value FROM opening WHERE leaf = ?1";
-    db.query_row(sql, [index], |row| Ok((row.get(0)?, row.get(1)?))).optional()
+    db.first(sql, cells![index], |row| Ok((row.get(0)?, row.get(1)?)))
 }
 
 /// The leaves below `size` that are no records and can be opened.
 ///
 /// # Errors
 /// The disk's.
-pub fn openable(db: &Connection, size: u64) -> rusqlite::Result<Vec<u64>> {
-    let mut select = db.prepare("SELECT leaf FROM opening WHERE leaf < ?1 ORDER BY leaf")?;
-    let rows = select.query_map([size], |row| row.get(0))?;
-    rows.collect()
+pub fn openable(db: &Db, size: u64) -> sql::Result<Vec<u64>> {
+    db.all("SELECT leaf FROM opening WHERE leaf < ?1 ORDER BY leaf", cells![size], |row| row.get(0))
 }
 
 /// Which leaves aren't kept: those before `minimum`, as the leaf at `leaf` says.
@@ -247,12 +238,13 @@ pub struct Retained {
 ///
 /// # Errors
 /// The disk's.
-pub fn retained(db: &Connection) -> rusqlite::Result<Option<Retained>> {
+pub fn retained(db: &Db) -> sql::Result<Option<Retained>> {
     let sql = "SELECT max(value) FILTER (WHERE name = 'minimum'), max(value) FILTER (WHERE name = 'minimum_leaf') FROM note";
-    db.query_row(sql, [], |row| {
+    let retained = db.first(sql, &[], |row| {
         let (minimum, leaf): (Option<u64>, Option<u64>) = (row.get(0)?, row.get(1)?);
         Ok(minimum.zip(leaf).map(|(minimum, leaf)| Retained { minimum, leaf }))
-    })
+    })?;
+    Ok(retained.flatten())
 }
 
 /// Says that leaves before `minimum`, none of which is younger than `before`, aren't kept; and forgets what
@@ -260,19 +252,13 @@ pub fn retained(db: &Connection) -> rusqlite::Result<Option<Retained>> {
 ///
 /// # Errors
 /// The disk's.
-pub fn retain(
-    db: &mut Connection,
-    first: u64,
-    minimum: u64,
-    before: &str,
-    now_ms: i64,
-) -> rusqlite::Result<()> {
-    let tx = db.transaction_with_behavior(TransactionBehavior::Immediate)?;
+pub fn retain(db: &mut Db, first: u64, minimum: u64, before: &str, now_ms: i64) -> sql::Result<()> {
+    let tx = db.write()?;
     let shown = json!({ "from": first, "minimum": minimum, "before": before });
     let offset = i64::try_from(minimum).unwrap_or(i64::MAX);
     let leaf = append(&tx, Event { kind: Kind::Retention, offset, shown, sealed: None }, now_ms)?;
     set(&tx, "minimum", minimum)?;
     set(&tx, "minimum_leaf", leaf)?;
-    tx.execute("DELETE FROM opening WHERE leaf < ?1", [minimum])?;
+    tx.execute("DELETE FROM opening WHERE leaf < ?1", cells![minimum])?;
     tx.commit()
 }

@@ -3,8 +3,8 @@
 
 use super::leaves::{Event, append};
 use super::sequence::{Missing, Sequence};
+use super::sql::{self, Db, Tx, cells};
 use crate::audit::leaf::Kind;
-use rusqlite::{Connection, OptionalExtension as _, Transaction, params};
 use serde_json::json;
 use std::collections::HashMap;
 
@@ -32,7 +32,7 @@ struct Known {
 
 impl Numbers {
     /// Whether the record of this number counts.
-    pub fn take(&mut self, tx: &Transaction<'_>, vm: i64, seq: u64, now_ms: i64) -> rusqlite::Result<bool> {
+    pub fn take(&mut self, tx: &Tx<'_>, vm: i64, seq: u64, now_ms: i64) -> sql::Result<bool> {
         let known = match self.vms.entry(vm) {
             std::collections::hash_map::Entry::Occupied(entry) => entry.into_mut(),
             std::collections::hash_map::Entry::Vacant(entry) => {
@@ -47,18 +47,18 @@ impl Numbers {
     }
 
     /// Writes what has changed; answers how many gaps it was given up for.
-    pub fn save(&mut self, tx: &Transaction<'_>, now_ms: i64, has_log: bool) -> rusqlite::Result<u64> {
+    pub fn save(&mut self, tx: &Tx<'_>, now_ms: i64, has_log: bool) -> sql::Result<u64> {
         for (vm, known) in self.vms.iter_mut().filter(|(_, known)| known.is_new) {
-            tx.prepare_cached("INSERT OR REPLACE INTO vm VALUES (?1, ?2, ?3)")?.execute(params![
+            tx.execute("INSERT INTO vm VALUES (?1, ?2, ?3) ON CONFLICT (vm) DO UPDATE SET highest = ?2, seen_ms = ?3", cells![
                 vm,
                 known.sequence.highest,
                 now_ms
             ])?;
             if known.moved {
-                tx.prepare_cached("DELETE FROM missing WHERE vm = ?1")?.execute([vm])?;
-                let mut insert = tx.prepare_cached("INSERT INTO missing VALUES (?1, ?2, ?3, ?4, ?5)")?;
+                tx.execute("DELETE FROM missing WHERE vm = ?1", cells![vm])?;
+                let insert = "INSERT INTO missing VALUES (?1, ?2, ?3, ?4, ?5)";
                 for (from, Missing { to, since_ms, told }) in &known.sequence.missing {
-                    insert.execute(params![vm, from, to, since_ms, told])?;
+                    tx.execute(insert, cells![*vm, *from, *to, *since_ms, *told])?;
                 }
             }
             (known.is_new, known.moved) = (false, false);
@@ -74,23 +74,25 @@ impl Numbers {
     }
 
     /// Whether anything has been missing for too long.
-    pub fn are_overdue(db: &Connection, now_ms: i64) -> rusqlite::Result<bool> {
+    pub fn are_overdue(db: &Db, now_ms: i64) -> sql::Result<bool> {
         let sql = "SELECT EXISTS (SELECT 1 FROM missing WHERE told = 0 AND since_ms <= ?1)";
-        db.prepare_cached(sql)?.query_row([now_ms - PATIENCE_MS], |row| row.get(0))
+        db.one(sql, cells![now_ms - PATIENCE_MS])
     }
 
     /// Tells of it; answers how many gaps there are more.
-    pub fn tell(&mut self, tx: &Transaction<'_>, now_ms: i64, has_log: bool) -> rusqlite::Result<u64> {
+    pub fn tell(&mut self, tx: &Tx<'_>, now_ms: i64, has_log: bool) -> sql::Result<u64> {
         self.forget();
-        let mut select = tx.prepare_cached(
+        let overdue: Vec<(i64, u64, u64)> = tx.all(
             "SELECT vm, from_seq, to_seq FROM missing WHERE told = 0 AND since_ms <= ?1 ORDER BY vm, from_seq",
+            cells![now_ms - PATIENCE_MS],
+            |row| Ok((row.get(0)?, row.get(1)?, row.get(2)?)),
         )?;
-        let overdue = select.query_map([now_ms - PATIENCE_MS], |r| Ok((r.get(0)?, r.get(1)?, r.get(2)?)))?;
-        let overdue = overdue.collect::<rusqlite::Result<Vec<(i64, u64, u64)>>>()?;
         for range in &overdue {
             gap(tx, *range, now_ms, has_log)?;
-            tx.prepare_cached("UPDATE missing SET told = 1 WHERE vm = ?1 AND from_seq = ?2")?
-                .execute(params![range.0, range.1])?;
+            tx.execute(
+                "UPDATE missing SET told = 1 WHERE vm = ?1 AND from_seq = ?2",
+                cells![range.0, range.1],
+            )?;
         }
         Ok(overdue.len() as u64)
     }
@@ -102,32 +104,22 @@ impl Numbers {
     }
 }
 
-fn gap(
-    tx: &Transaction<'_>,
-    (vm, from, to): (i64, u64, u64),
-    now_ms: i64,
-    has_log: bool,
-) -> rusqlite::Result<()> {
-    tx.prepare_cached("INSERT INTO gap (vm, from_seq, to_seq, at) VALUES (?1, ?2, ?3, ?4)")?
-        .execute(params![vm, from, to, now_ms])?;
+fn gap(tx: &Tx<'_>, (vm, from, to): (i64, u64, u64), now_ms: i64, has_log: bool) -> sql::Result<()> {
+    let insert = "INSERT INTO gap (vm, from_seq, to_seq, at) VALUES (?1, ?2, ?3, ?4) RETURNING id";
+    let offset = tx.one(insert, cells![vm, from, to, now_ms])?;
     if !has_log {
         return Ok(());
     }
     let shown = json!({ "vm": format!("{:016x}", vm.cast_unsigned()), "from": from, "to": to });
-    let offset = tx.last_insert_rowid();
     append(tx, Event { kind: Kind::Gap, offset, shown, sealed: None }, now_ms).map(drop)
 }
 
-fn load(tx: &Transaction<'_>, vm: i64) -> rusqlite::Result<Sequence> {
-    let highest = tx
-        .prepare_cached("SELECT highest FROM vm WHERE vm = ?1")?
-        .query_row([vm], |row| row.get(0))
-        .optional()?
-        .unwrap_or(0);
-    let mut select =
-        tx.prepare_cached("SELECT from_seq, to_seq, since_ms, told FROM missing WHERE vm = ?1")?;
-    let missing = select.query_map([vm], |row| {
+fn load(tx: &Tx<'_>, vm: i64) -> sql::Result<Sequence> {
+    let highest =
+        tx.first("SELECT highest FROM vm WHERE vm = ?1", cells![vm], |row| row.get(0))?.unwrap_or(0);
+    let missing = "SELECT from_seq, to_seq, since_ms, told FROM missing WHERE vm = ?1";
+    let missing = tx.all(missing, cells![vm], |row| {
         Ok((row.get(0)?, Missing { to: row.get(1)?, since_ms: row.get(2)?, told: row.get(3)? }))
     })?;
-    Ok(Sequence { highest, missing: missing.collect::<rusqlite::Result<_>>()? })
+    Ok(Sequence { highest, missing: missing.into_iter().collect() })
 }

@@ -2,19 +2,18 @@
 //! they want. Out: text on standard output, or why not: it was used wrongly, or it isn't so.
 
 use super::block::{self, Block};
-use super::database::{self, Use};
+use super::database::{Home, Use};
 use super::leaves::{Event, append};
 use super::member;
 use super::retention::Limits;
 use super::search::{self, Form, Search};
+use super::sql::{self, Db};
 use crate::audit::leaf::Kind;
 use crate::clock::{now_ms, rfc3339};
 use gatewaystack_core::config::policy::Policy;
-use rusqlite::{Connection, TransactionBehavior};
 use serde_json::json;
 use sha2::{Digest as _, Sha256};
 use std::io::{ErrorKind, Read as _, Write};
-use std::path::Path;
 use std::time::Duration;
 
 /// Longest value that can be blocked, in bytes.
@@ -81,18 +80,18 @@ pub fn tail(policy: &Policy, wanted: &Wanted) -> Result<(), Trouble> {
 
 /// That somebody has looked, and for what. One who looks while nothing can be written has the more reason to
 /// look.
-pub(crate) fn look(policy: &Policy, db: &mut Connection, sealed: &serde_json::Value) {
+pub(crate) fn look(policy: &Policy, db: &mut Db, sealed: &serde_json::Value) {
     if !has_log(policy) {
         return;
     }
     let now_ms = now_ms();
     let mut append = || {
-        let tx = db.transaction_with_behavior(TransactionBehavior::Immediate)?;
+        let tx = db.write()?;
         let event = Event { kind: Kind::Look, offset: now_ms, shown: json!({}), sealed: Some(sealed) };
         append(&tx, event, now_ms)?;
         tx.commit()
     };
-    let done: rusqlite::Result<()> = append();
+    let done: sql::Result<()> = append();
     if let Err(error) = done {
         eprintln!("the audit log doesn't know of this look: {error}");
     }
@@ -100,7 +99,7 @@ pub(crate) fn look(policy: &Policy, db: &mut Connection, sealed: &serde_json::Va
 
 impl Wanted {
     /// The ledger, what is looked for there, and the form in which it is told.
-    fn begun(&self, policy: &Policy) -> Result<(Connection, Search, Form), Trouble> {
+    fn begun(&self, policy: &Policy) -> Result<(Db, Search, Form), Trouble> {
         let condition = self.condition.as_deref().map(super::condition::read).transpose();
         let condition = condition.map_err(Trouble::Use)?;
         let mut db = existing(policy, Use::Search)?;
@@ -253,26 +252,27 @@ fn until(until_ms: Option<i64>) -> String {
 }
 
 /// A ledger that is there.
-pub(crate) fn existing(policy: &Policy, usage: Use) -> Result<Connection, Trouble> {
-    let folder = Path::new(&policy.own.data_dir);
-    if Limits::of(policy).is_some() && !database::file(folder).exists() {
+pub(crate) fn existing(policy: &Policy, usage: Use) -> Result<Db, Trouble> {
+    let home = Home::of(policy).map_err(Trouble::Other)?;
+    if Limits::of(policy).is_some() && !home.exists() {
         return Err(Trouble::Other(format!(
             "DATA_DIR: {} has no ledger yet: the sidecar makes it, or the first block",
-            folder.display()
+            home.folder.display()
         )));
     }
     opened(policy, usage)
 }
 
-fn opened(policy: &Policy, usage: Use) -> Result<Connection, Trouble> {
+fn opened(policy: &Policy, usage: Use) -> Result<Db, Trouble> {
     if Limits::of(policy).is_none() {
         return Err(Trouble::Other("ledger.on: there is no ledger where this isn't true".to_owned()));
     }
-    let folder = Path::new(&policy.own.data_dir);
-    database::open(folder, usage).map_err(|error| Trouble::Other(format!("DATA_DIR: {error}")))
+    let home = Home::of(policy).map_err(Trouble::Other)?;
+    let place = if home.is_shared() { "ledger.store" } else { "DATA_DIR" };
+    home.open(usage).map_err(|error| Trouble::Other(format!("{place}: {error}")))
 }
 
-fn disk(error: rusqlite::Error) -> Trouble {
+fn disk(error: sql::Error) -> Trouble {
     Trouble::Other(format!("the ledger: {error}"))
 }
 

@@ -2,14 +2,16 @@
 //! so that what comes in isn't held up.
 
 use super::database::{PAGE, journal_bytes, journal_limit};
+use super::sql::{self, Db, Tx, cells};
 use gatewaystack_core::config::policy::Policy;
-use rusqlite::{Connection, OptionalExtension as _};
 use std::path::Path;
 
 /// Records that go at once.
 const STEP: i64 = 4_000;
 /// Pages that are given back to the system at once.
 const PAGES: u64 = 256;
+/// What a row of PostgreSQL's takes besides its values: its head, and what two indexes have of it.
+const ROW_BYTES: u64 = 90;
 /// Left empty, where there is so much.
 const ROOM: u64 = 64 * 1024 * 1024;
 /// What a VM sent is known for at least so long: one that says nothing for a while has lost nothing.
@@ -25,7 +27,7 @@ pub struct Limits {
 impl Limits {
     /// Those of a policy whose ledger is on.
     pub fn of(policy: &Policy) -> Option<Self> {
-        policy.own.ledger.map(|ledger| Self { keep_ms: ledger.keep_ms, max_bytes: ledger.max_bytes })
+        policy.own.ledger.as_ref().map(|ledger| Self { keep_ms: ledger.keep_ms, max_bytes: ledger.max_bytes })
     }
 
     /// Records older than this go, Unix milliseconds.
@@ -38,57 +40,69 @@ impl Limits {
 ///
 /// # Errors
 /// The disk's.
-pub fn step(db: &mut Connection, folder: &Path, limits: Limits, now_ms: i64) -> rusqlite::Result<bool> {
+pub fn step(db: &mut Db, folder: &Path, limits: Limits, now_ms: i64) -> sql::Result<bool> {
     let oldest_us = limits.oldest_ms(now_ms).saturating_mul(1_000);
-    let aged = db
-        .prepare_cached(
-            "DELETE FROM record WHERE id IN (SELECT id FROM record WHERE ts < ?1 ORDER BY ts LIMIT ?2)",
-        )?
-        .execute([oldest_us, STEP])?;
-    let pragma = |db: &Connection, name: &str| -> rusqlite::Result<u64> {
-        db.query_row(&format!("PRAGMA {name}"), [], |row| row.get(0))
+    let aged = "DELETE FROM record WHERE id IN (SELECT id FROM record WHERE ts < ?1 ORDER BY ts LIMIT ?2)";
+    let aged = db.execute(aged, cells![oldest_us, STEP])?;
+    let more = match db {
+        Db::Sqlite(_) => bounded_file(db, folder, limits)?,
+        Db::Postgres(_) => bounded_table(db, limits)?,
     };
-    let (pages, free) = (pragma(db, "page_count")?, pragma(db, "freelist_count")?);
+    Ok(aged > 0 || more)
+}
+
+/// Deletes some of the oldest where database and journal are too large; answers whether there is more to do.
+fn bounded_file(db: &Db, folder: &Path, limits: Limits) -> sql::Result<bool> {
+    let pragma = |name: &str| db.one::<u64>(&format!("PRAGMA {name}"), &[]);
+    let (pages, free) = (pragma("page_count")?, pragma("freelist_count")?);
     // What is longer waits for somebody who reads: deleting makes it longer still.
     let journal = journal_bytes(folder).min(journal_limit(limits.max_bytes));
     // Some room for what comes until the next step, and for the journal.
     let room = (limits.max_bytes / 4).min(ROOM);
-    let mut more = aged > 0;
+    let mut more = false;
     if pages.saturating_sub(free) * PAGE + journal > limits.max_bytes - room {
-        let first_kept: Option<i64> = db
-            .prepare_cached("SELECT id FROM record ORDER BY id LIMIT 1 OFFSET ?1")?
-            .query_row([STEP.min(rows_in(limits.max_bytes / 8))], |row| row.get(0))
-            .optional()?;
-        let gone = match first_kept {
-            Some(id) => db.prepare_cached("DELETE FROM record WHERE id < ?1")?.execute([id])?,
-            None => 0,
-        };
-        more |= gone > 0;
+        more |= delete_oldest(db, limits)?;
     }
     // Pages that are free are filled again first; only where there is too much in all they are given back.
     if pages * PAGE + journal > limits.max_bytes - room / 2 && free > 0 {
         // A row for each page that is given back.
-        let mut vacuum = db.prepare(&format!("PRAGMA incremental_vacuum({})", free.min(PAGES)))?;
-        let mut rows = vacuum.query([])?;
-        while rows.next()?.is_some() {}
-        drop(rows);
-        drop(vacuum);
-        more |= pragma(db, "page_count")? < pages;
+        db.execute(&format!("PRAGMA incremental_vacuum({})", free.min(PAGES)), &[])?;
+        more |= pragma("page_count")? < pages;
     }
     Ok(more)
+}
+
+/// The same where the records' table with its indexes is too large: by what its last records take, for what
+/// was deleted leaves its room to others.
+fn bounded_table(db: &Db, limits: Limits) -> sql::Result<bool> {
+    let each = "SELECT coalesce(max(id) - min(id) + 1, 0), (SELECT coalesce(ceil(avg(pg_column_size(r.*))), 0)::bigint
+         FROM (SELECT * FROM record ORDER BY id DESC LIMIT 500) r) FROM record";
+    let sizes = db.first(each, &[], |row| Ok((row.get::<u64>(0)?, row.get::<u64>(1)?)))?;
+    let (count, each) = sizes.unwrap_or((0, 0));
+    let room = (limits.max_bytes / 4).min(ROOM);
+    if count.saturating_mul(each + ROW_BYTES) <= limits.max_bytes - room {
+        return Ok(false);
+    }
+    delete_oldest(db, limits)
+}
+
+fn delete_oldest(db: &Db, limits: Limits) -> sql::Result<bool> {
+    let most = STEP.min(rows_in(limits.max_bytes / 8));
+    let first_kept: Option<i64> =
+        db.first("SELECT id FROM record ORDER BY id LIMIT 1 OFFSET ?1", cells![most], |row| row.get(0))?;
+    let Some(id) = first_kept else { return Ok(false) };
+    Ok(db.execute("DELETE FROM record WHERE id < ?1", cells![id])? > 0)
 }
 
 /// What a VM sent isn't known any more once it is silent for as long as records are kept, nor is a gap.
 ///
 /// # Errors
 /// The disk's.
-pub fn forget_vms(db: &mut Connection, limits: Limits, now_ms: i64) -> rusqlite::Result<()> {
+pub fn forget_vms(tx: &Tx<'_>, limits: Limits, now_ms: i64) -> sql::Result<()> {
     let oldest = limits.oldest_ms(now_ms).min(now_ms.saturating_sub(VM_MS));
-    let tx = db.transaction()?;
-    tx.execute("DELETE FROM missing WHERE vm IN (SELECT vm FROM vm WHERE seen_ms < ?1)", [oldest])?;
-    tx.execute("DELETE FROM vm WHERE seen_ms < ?1", [oldest])?;
-    tx.execute("DELETE FROM gap WHERE at < ?1", [oldest])?;
-    tx.commit()
+    tx.execute("DELETE FROM missing WHERE vm IN (SELECT vm FROM vm WHERE seen_ms < ?1)", cells![oldest])?;
+    tx.execute("DELETE FROM vm WHERE seen_ms < ?1", cells![oldest])?;
+    tx.execute("DELETE FROM gap WHERE at < ?1", cells![oldest]).map(drop)
 }
 
 /// About so many records are in so many bytes, at least one.

@@ -2,10 +2,10 @@
 //! before. To change the form, add a step; what is in the list stays as it is.
 
 use super::member::{Kind, MEMBERS};
-use rusqlite::{Connection, TransactionBehavior};
+use super::sql::{self, Db};
 
 /// The steps. The columns of the first are those of `member.rs`.
-const STEPS: [fn() -> String; 4] = [first, audit, telemetry_step, signals];
+const STEPS: [fn() -> String; 5] = [first, audit, telemetry_step, signals, words];
 
 fn first() -> String {
     let column = |kind| if matches!(kind, Kind::Text) { "TEXT" } else { "INTEGER" };
@@ -91,31 +91,45 @@ fn signals() -> String {
     .to_owned()
 }
 
-/// Brings a database to the newest form.
+/// A note is a number.
+fn words() -> String {
+    "
+    CREATE TABLE word (name TEXT PRIMARY KEY, value TEXT NOT NULL) WITHOUT ROWID;
+    INSERT INTO word SELECT name, value FROM note WHERE name IN ('ledger_id', 'policy');
+    DELETE FROM note WHERE name IN ('ledger_id', 'policy');
+    "
+    .to_owned()
+}
+
+/// What is wrong with a database of a form that this version doesn't know.
+fn is_newer(found: i64, newest: i64) -> String {
+    format!("its form is {found}, and this version of gatewaystack knows {newest}")
+}
+
+/// Brings a file to the newest form.
 ///
 /// # Errors
 /// The disk's; or it is of a form that a later version has made.
-pub fn upgrade(db: &mut Connection) -> Result<(), String> {
-    let text = |e: rusqlite::Error| e.to_string();
+pub fn upgrade(db: &mut Db) -> sql::Result<()> {
     let newest = i64::try_from(STEPS.len()).unwrap_or(i64::MAX);
-    let version = |db: &Connection| -> Result<i64, String> {
-        db.query_row("PRAGMA user_version", [], |row| row.get(0)).map_err(text)
-    };
+    let version = |db: &Db| db.one::<i64>("PRAGMA user_version", &[]);
     if version(db)? == newest {
         return Ok(());
     }
-    let tx = db.transaction_with_behavior(TransactionBehavior::Immediate).map_err(text)?;
+    let tx = db.write()?;
     // Another process may have been faster.
     let found = version(&tx)?;
     let Some(done) = usize::try_from(found).ok().filter(|_| found <= newest) else {
-        return Err(format!("its form is {found}, and this version of gatewaystack knows {newest}"));
+        return Err(sql::Error::new(is_newer(found, newest)));
     };
     for step in STEPS.iter().skip(done) {
-        tx.execute_batch(&step()).map_err(text)?;
+        tx.batch(&step())?;
     }
-    tx.pragma_update(None, "user_version", newest).map_err(text)?;
-    tx.commit().map_err(text)
+    tx.batch(&format!("PRAGMA user_version = {newest}"))?;
+    tx.commit()
 }
+
+pub mod postgres;
 
 #[cfg(test)]
 mod tests;

@@ -1,10 +1,10 @@
 //! What opens the leaves of records: the salt, and the record as it is in the ledger.
 
 use super::leaves;
-use super::member;
+use super::member::{self, COUNT};
+use super::sql::{self, Db, Row, cells};
 use super::stored::Stored;
 use crate::audit::leaf::Salt;
-use rusqlite::{Connection, OptionalExtension as _, Row};
 
 /// One of them.
 #[derive(Debug)]
@@ -15,10 +15,11 @@ pub struct Sealed {
     pub text: String,
 }
 
-fn read(row: &Row<'_>) -> rusqlite::Result<Sealed> {
+fn read(row: &Row<'_>) -> sql::Result<Sealed> {
     let mut text = String::new();
     Stored::read(row)?.json(&mut text);
-    Ok(Sealed { leaf: row.get("leaf")?, salt: row.get("salt")?, text })
+    // Behind the id, the columns, `nulls` and `more`.
+    Ok(Sealed { salt: row.get(COUNT + 3)?, leaf: row.get(COUNT + 4)?, text })
 }
 
 fn select(filter: &str) -> String {
@@ -32,9 +33,9 @@ fn select(filter: &str) -> String {
 ///
 /// # Errors
 /// The disk's.
-pub fn by_request(db: &Connection, request_id: &str) -> rusqlite::Result<Option<Sealed>> {
+pub fn by_request(db: &Db, request_id: &str) -> sql::Result<Option<Sealed>> {
     let sql = select("request_id = ?1 ORDER BY id DESC LIMIT 1");
-    db.query_row(&sql, [request_id], read).optional()
+    db.first(&sql, cells![request_id], read)
 }
 
 /// All leaves below `size` that can be opened, records or not, in no order.
@@ -42,17 +43,17 @@ pub fn by_request(db: &Connection, request_id: &str) -> rusqlite::Result<Option<
 /// # Errors
 /// The disk's, and that of `tell`.
 pub fn all(
-    db: &Connection,
+    db: &Db,
     size: u64,
     tell: &mut dyn FnMut(u64, &Salt, &str) -> std::io::Result<()>,
 ) -> Result<(), String> {
-    let text = |e: rusqlite::Error| format!("the ledger: {e}");
+    let text = |e: sql::Error| format!("the ledger: {e}");
     let mut last = i64::MIN;
     // A page at a time: no statement is open while somebody writes.
     loop {
-        let mut statement = db.prepare_cached(&select("id > ?1 ORDER BY id LIMIT 1000")).map_err(text)?;
-        let rows = statement.query_map([last], |row| Ok((row.get(0)?, read(row)?))).map_err(text)?;
-        let rows: Vec<(i64, Sealed)> = rows.collect::<rusqlite::Result<_>>().map_err(text)?;
+        let sql = select("id > ?1 ORDER BY id LIMIT 1000");
+        let rows: Vec<(i64, Sealed)> =
+            db.all(&sql, cells![last], |row| Ok((row.get(0)?, read(row)?))).map_err(text)?;
         let Some((newest, _)) = rows.last() else { break };
         last = *newest;
         for (_, sealed) in rows.iter().filter(|(_, sealed)| sealed.leaf < size) {

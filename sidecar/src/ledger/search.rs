@@ -6,9 +6,8 @@
 use super::condition::Condition;
 use super::member::{self, MEMBERS};
 use super::show;
+use super::sql::{self, Cell, Db, Row, Value, cells};
 use super::stored;
-use rusqlite::types::Value;
-use rusqlite::{Connection, OptionalExtension as _, Row, params_from_iter};
 use std::io::Write;
 
 /// Records, and bytes, that are held at once.
@@ -38,7 +37,7 @@ pub enum Form {
 ///
 /// # Errors
 /// The disk's, or that of `out`.
-pub fn records(db: &Connection, search: &Search, form: Form, out: &mut dyn Write) -> Result<(), String> {
+pub fn records(db: &Db, search: &Search, form: Form, out: &mut dyn Write) -> Result<(), String> {
     let (begin, between, end) = match form {
         Form::Json => ("[", ",\n", "]\n"),
         Form::People => (show::HEADS, "", ""),
@@ -78,13 +77,13 @@ pub fn records(db: &Connection, search: &Search, form: Form, out: &mut dyn Write
 /// # Errors
 /// The disk's, or that of `out`.
 pub fn follow(
-    db: &Connection,
+    db: &Db,
     search: &Search,
     form: Form,
     out: &mut dyn Write,
     rest: &mut dyn FnMut() -> bool,
 ) -> Result<(), String> {
-    let failed = |e: rusqlite::Error| format!("the ledger: {e}");
+    let failed = |e: sql::Error| format!("the ledger: {e}");
     let mut left = search.limit.unwrap_or(u64::MAX);
     let mut last = search.before_new(db).map_err(failed)?;
     let mut text = if form == Form::People { show::HEADS.to_owned() } else { String::new() };
@@ -120,70 +119,61 @@ pub fn follow(
 }
 
 /// The last record's id.
-fn newest(db: &Connection) -> rusqlite::Result<i64> {
-    let newest: Option<i64> = db.query_row("SELECT max(id) FROM record", [], |row| row.get(0))?;
+fn newest(db: &Db) -> sql::Result<i64> {
+    let newest: Option<i64> = db.one("SELECT max(id) FROM record", &[])?;
     Ok(newest.unwrap_or(0))
 }
 
 /// Tells records behind `last` while `tell` says so; how many, and the last one's id where there may be more.
 fn page(
-    db: &Connection,
+    db: &Db,
     search: &Search,
     last: i64,
     most: u64,
-    mut tell: impl FnMut(&Row<'_>) -> rusqlite::Result<bool>,
-) -> rusqlite::Result<(u64, Option<i64>)> {
+    mut tell: impl FnMut(&Row<'_>) -> sql::Result<bool>,
+) -> sql::Result<(u64, Option<i64>)> {
     let (filter, values) = search.filter(last);
     let sql = format!(
         "SELECT id, {}, nulls, more FROM record WHERE {filter} ORDER BY id LIMIT {most}",
         member::columns()
     );
-    let mut select = db.prepare_cached(&sql)?;
-    let mut rows = select.query(params_from_iter(values))?;
-    let (mut count, mut at) = (0, None);
-    while let Some(row) = rows.next()? {
+    let values: Vec<Cell<'_>> = values.iter().map(Cell::from).collect();
+    let (mut count, mut at, mut is_enough) = (0, None, false);
+    db.each(&sql, &values, &mut |row| {
         count += 1;
         at = Some(row.get(0)?);
-        if !tell(row)? {
-            return Ok((count, at));
-        }
-    }
-    Ok((count, at.filter(|_| count == most)))
+        is_enough = !tell(row)?;
+        Ok(!is_enough)
+    })?;
+    Ok((count, at.filter(|_| is_enough || count == most)))
 }
 
 /// Counts by the values of some members, given by their places; the most frequent first.
 ///
 /// # Errors
 /// The disk's, or that of `out`.
-pub fn counts(
-    db: &Connection,
-    search: &Search,
-    by: &[usize],
-    form: Form,
-    out: &mut dyn Write,
-) -> Result<(), String> {
+pub fn counts(db: &Db, search: &Search, by: &[usize], form: Form, out: &mut dyn Write) -> Result<(), String> {
     let text = counted(db, search, by, form).map_err(|e| format!("the ledger: {e}"))?;
     out.write_all(text.as_bytes()).and_then(|()| out.flush()).map_err(|e| e.to_string())
 }
 
-fn counted(db: &Connection, search: &Search, by: &[usize], form: Form) -> rusqlite::Result<String> {
+fn counted(db: &Db, search: &Search, by: &[usize], form: Form) -> sql::Result<String> {
     let members: Vec<_> = by.iter().filter_map(|at| MEMBERS.get(*at)).collect();
     let columns = members.iter().map(|member| format!("\"{}\"", member.name)).collect::<Vec<_>>().join(", ");
     let (filter, values) = search.filter(search.before_first(db)?);
     let limit = search.limit.map_or(String::new(), |limit| format!("LIMIT {limit}"));
     let sql = format!(
-        "SELECT count(*) AS count, {columns} FROM record WHERE {filter} GROUP BY {columns}
-         ORDER BY count DESC, {columns} {limit}"
+        "SELECT count(*), {columns} FROM record WHERE {filter} GROUP BY {columns}
+         ORDER BY 1 DESC, {columns} {limit}"
     );
-    let mut select = db.prepare(&sql)?;
-    let mut rows = select.query(params_from_iter(values))?;
+    let values: Vec<Cell<'_>> = values.iter().map(Cell::from).collect();
     let mut text = String::new();
-    while let Some(row) = rows.next()? {
+    db.each(&sql, &values, &mut |row| {
         let count: i64 = row.get(0)?;
         let mut values = Vec::new();
         for (at, member) in members.iter().enumerate() {
             let mut value = String::new();
-            stored::write(&mut value, member.kind, row.get_ref(at + 1)?);
+            stored::write(&mut value, member.kind, row.cell(at + 1)?);
             values.push(value);
         }
         let named =
@@ -196,7 +186,8 @@ fn counted(db: &Connection, search: &Search, by: &[usize], form: Form) -> rusqli
             }
             Form::People => text.push_str(&format!("{count:>9}  {}\n", values.join("  "))),
         }
-    }
+        Ok(true)
+    })?;
     if form == Form::Json {
         text.push_str(if text.is_empty() { "[]\n" } else { "]\n" });
     }
@@ -205,16 +196,15 @@ fn counted(db: &Connection, search: &Search, by: &[usize], form: Form) -> rusqli
 
 impl Search {
     /// The id behind which all that is recent enough lies: records come in about the order of their times.
-    fn before_first(&self, db: &Connection) -> rusqlite::Result<i64> {
+    fn before_first(&self, db: &Db) -> sql::Result<i64> {
         let Some(since_us) = self.since_us else { return Ok(i64::MIN) };
-        let first: Option<Option<i64>> = db
-            .query_row("SELECT min(id) FROM record WHERE ts >= ?1", [since_us], |row| row.get(0))
-            .optional()?;
+        let first: Option<Option<i64>> =
+            db.first("SELECT min(id) FROM record WHERE ts >= ?1", cells![since_us], |row| row.get(0))?;
         Ok(first.flatten().map_or(i64::MAX, |id| id.saturating_sub(1)))
     }
 
     /// The id behind which what is followed lies.
-    fn before_new(&self, db: &Connection) -> rusqlite::Result<i64> {
+    fn before_new(&self, db: &Db) -> sql::Result<i64> {
         match self.since_us {
             // Nothing is recent enough yet: all that comes is.
             Some(_) => Ok(self.before_first(db)?.min(newest(db)?)),

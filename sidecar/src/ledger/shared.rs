@@ -2,12 +2,14 @@
 //! data folder. Out: what is asked of it: sums, how far it is behind, and whether it can write.
 
 use super::counted;
-use super::database::{self, Use};
+use super::database::{self, Home, Use};
 use super::feed::{self, Page};
+use super::follow::FILE;
 use super::leaves;
 use super::names::Names;
 use super::retention::Limits;
 use super::signal::{self, Signal, Taken};
+use super::sql::{self, Db};
 use super::writer::{Begins, Totals, Writer};
 use crate::audit::hash::Hash;
 use crate::audit::leaf;
@@ -17,9 +19,8 @@ use crate::audit::tile::{Tile, WIDTH};
 use crate::clock::now_ms;
 use crate::metrics::definition::Family;
 use gatewaystack_core::config::policy::{self, Policy};
-use rusqlite::Connection;
 use std::fs::File;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::sync::atomic::{AtomicBool, AtomicI64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
@@ -70,11 +71,17 @@ pub struct Published {
 }
 
 struct Inner {
-    folder: PathBuf,
+    home: Home,
+    /// By which this sidecar is known, among those that share the ledger and where it pushes metrics to.
+    id: String,
+    /// What its file of records is called in the ledger.
+    source: String,
     writer: Mutex<Writer>,
     /// For small questions, which wait for no record.
-    desk: Arc<tokio::sync::Mutex<Connection>>,
+    desk: Arc<tokio::sync::Mutex<Db>>,
     standing: Mutex<Standing>,
+    /// Whether readers of the feed have been told to begin again.
+    has_epoch: AtomicBool,
     /// Whether the audit log has been told that this process has begun.
     has_begun: AtomicBool,
     /// Since when there is something that hasn't been read, Unix milliseconds; 0: there is nothing.
@@ -102,33 +109,44 @@ impl Ledger {
     ///
     /// # Errors
     /// Why it can't: another process serves it, for one.
-    pub fn open(folder: &Path, limits: Limits) -> Result<Self, String> {
-        Self::locked(folder, limits, database::lock(folder)?)
+    pub fn open(home: impl Into<Home>, limits: Limits) -> Result<Self, String> {
+        let home = home.into();
+        let lock = database::lock(&home.folder)?;
+        Self::locked(home, limits, lock)
     }
 
     /// The same; `None`: another process serves it.
     ///
     /// # Errors
     /// Why it can't.
-    pub fn open_unless_served(folder: &Path, limits: Limits) -> Result<Option<Self>, String> {
-        let Some(lock) = database::try_lock(folder)? else { return Ok(None) };
-        Self::locked(folder, limits, lock).map(Some)
+    pub fn open_unless_served(home: Home, limits: Limits) -> Result<Option<Self>, String> {
+        let Some(lock) = database::try_lock(&home.folder)? else { return Ok(None) };
+        Self::locked(home, limits, lock).map(Some)
     }
 
-    fn locked(folder: &Path, limits: Limits, lock: File) -> Result<Self, String> {
-        let db = database::open(folder, Use::Ingest)?;
-        let desk = database::open(folder, Use::Desk)?;
-        let failed = |e: rusqlite::Error| format!("can't use {}: {e}", database::file(folder).display());
-        // A copy may have been put back since: whoever reads the feed begins again.
-        feed::begin_epoch(&desk).map_err(failed)?;
-        let writer = Writer::new(db);
-        let totals = writer.totals().map_err(failed)?;
+    fn locked(home: Home, limits: Limits, lock: File) -> Result<Self, String> {
+        let db = home.open(Use::Ingest)?;
+        let desk = home.open(Use::Desk)?;
+        let failed = |e: sql::Error| format!("can't use {}: {e}", home.name());
+        let id = home.id()?;
+        let source = if home.is_shared() { format!("{id}/{FILE}") } else { FILE.to_owned() };
+        let writer = Writer::new(db, source.clone());
+        let mut standing = Standing::default();
+        if home.is_shared() {
+            // It is reached by the threads that may wait for it.
+            standing.trouble = Some(format!("{} hasn't been reached yet", home.name()));
+        } else {
+            standing.totals = writer.totals().map_err(failed)?;
+        }
         let this = Self {
             inner: Arc::new(Inner {
-                folder: folder.to_owned(),
+                home,
+                id,
+                source,
+                has_epoch: AtomicBool::new(false),
                 writer: Mutex::new(writer),
                 desk: Arc::new(tokio::sync::Mutex::new(desk)),
-                standing: Mutex::new(Standing { totals, ..Standing::default() }),
+                standing: Mutex::new(standing),
                 has_begun: AtomicBool::new(false),
                 behind_since_ms: AtomicI64::new(0),
                 fed_ms: AtomicI64::new(0),
@@ -138,8 +156,54 @@ impl Ledger {
             names: Arc::default(),
             audited: None,
         };
-        this.limit().map_err(failed)?;
+        if this.inner.home.is_shared() {
+            return Ok(this);
+        }
+        this.prepare().and_then(|()| this.limit().map_err(|e| format!("the ledger: {e}")))?;
         Ok(this)
+    }
+
+    /// What is done once before anything is written, and until it was done.
+    ///
+    /// # Errors
+    /// The database's; or another sidecar has this one's name.
+    pub(super) fn prepare(&self) -> Result<(), String> {
+        let text = |e: sql::Error| format!("can't use {}: {e}", self.inner.home.name());
+        if self.is_shared() && !self.writer().is_alone(&self.inner.id).map_err(text)? {
+            return Err(format!(
+                "another sidecar is {}: two data folders have the same sidecar.id, and one has to be deleted",
+                self.inner.id
+            ));
+        }
+        if !self.inner.has_epoch.load(Ordering::Relaxed) {
+            // A copy may have been put back since: whoever reads the feed begins again.
+            let mut writer = self.writer();
+            writer.with(|db| feed::begin_epoch(db)).map_err(text)?;
+            let totals = writer.totals().map_err(text)?;
+            self.stands(|standing| standing.totals = totals);
+            self.inner.has_epoch.store(true, Ordering::Relaxed);
+        }
+        Ok(())
+    }
+
+    /// Whether other sidecars may write it, too.
+    pub fn is_shared(&self) -> bool {
+        self.inner.home.is_shared()
+    }
+
+    /// Where it is.
+    pub fn home(&self) -> &Home {
+        &self.inner.home
+    }
+
+    /// By which this sidecar is known, from one start to the next.
+    pub fn id(&self) -> &str {
+        &self.inner.id
+    }
+
+    /// What its file of records is called in the ledger.
+    pub(super) fn source(&self) -> &str {
+        &self.inner.source
     }
 
     /// The same ledger under other limits.
@@ -166,6 +230,11 @@ impl Ledger {
         self.stands(|standing| (standing.audit, standing.audit_trouble) = (None, None));
     }
 
+    /// Whether this process writes an audit log.
+    pub(super) fn has_begun(&self) -> bool {
+        self.inner.has_begun.load(Ordering::Relaxed)
+    }
+
     /// Its audit log.
     pub fn audit(&self) -> Option<&Audited> {
         self.audited.as_deref()
@@ -176,15 +245,26 @@ impl Ledger {
         self.audited.as_ref().map_or(String::new(), |audited| audited.origin.clone())
     }
 
-    /// Opens the audit log, and has the ledger go on behind it.
+    /// Opens the audit log, and has the ledger go on behind it. Where it is shared, whoever publishes it
+    /// opens it, and it is never behind.
     ///
     /// # Errors
     /// Why it can't be gone on with.
-    pub(super) fn begin_log(&self, audited: &Audited, now_ms: i64) -> Result<Log, String> {
-        let text = |e: rusqlite::Error| format!("the ledger: {e}");
+    pub(super) fn begin_log(&self, audited: &Audited, now_ms: i64) -> Result<Option<Log>, String> {
+        let text = |e: sql::Error| format!("the ledger: {e}");
         let mut writer = self.writer();
         let known = writer.with(|db| leaves::covered(db)).map_err(text)?;
-        let log = Log::open(self.folder(), &audited.origin, known)?;
+        let is_start = !self.inner.has_begun.load(Ordering::Relaxed) && !audited.digest.is_empty();
+        let begins = Begins { is_start, policy: &audited.policy, digest: &audited.digest };
+        let opened = match self.is_shared() {
+            true => None,
+            false => Log::open(self.home(), &audited.origin, known)?,
+        };
+        let Some(log) = opened else {
+            writer.begin_log(known, &mut |_| Ok(None), &begins, now_ms)?;
+            self.inner.has_begun.store(true, Ordering::Relaxed);
+            return Ok(None);
+        };
         if log.verifier().name != audited.origin {
             tracing::warn!(
                 name = log.verifier().name,
@@ -192,21 +272,18 @@ impl Ledger {
                 "the audit log keeps the name under which it was begun"
             );
         }
-        let is_start = !self.inner.has_begun.load(Ordering::Relaxed);
-        let is_start = is_start && !audited.digest.is_empty();
-        let begins = Begins { is_start, policy: &audited.policy, digest: &audited.digest };
-        let mut reader = Reader { store: log.store(), size: log.size(), first: log.first(), bundle: None };
+        let mut reader = Reader { store: log.store()?, size: log.size(), first: log.first(), bundle: None };
         writer.begin_log(log.size(), &mut |index| reader.leaf(index), &begins, now_ms)?;
         self.inner.has_begun.store(true, Ordering::Relaxed);
-        Ok(log)
+        Ok(Some(log))
     }
 
     /// A connection of one's own: what it writes is on the disk when it is told so.
     ///
     /// # Errors
     /// The disk's.
-    pub fn connection(&self) -> Result<Connection, String> {
-        database::open(self.folder(), Use::Desk)
+    pub fn connection(&self) -> Result<Db, String> {
+        self.inner.home.open(Use::Desk)
     }
 
     /// The same ledger, counting by the names of this policy.
@@ -218,11 +295,12 @@ impl Ledger {
         &self.names
     }
 
-    fn limit(&self) -> rusqlite::Result<()> {
+    fn limit(&self) -> sql::Result<()> {
         let journal = database::journal_limit(self.limits.max_bytes);
         self.writer().with(|db| {
+            let Some(db) = db.sqlite() else { return Ok(()) };
             db.pragma_update(None, "wal_autocheckpoint", journal / database::PAGE)?;
-            db.pragma_update(None, "journal_size_limit", journal)
+            Ok(db.pragma_update(None, "journal_size_limit", journal)?)
         })
     }
 
@@ -231,7 +309,7 @@ impl Ledger {
     }
 
     pub fn folder(&self) -> &Path {
-        &self.inner.folder
+        &self.inner.home.folder
     }
 
     /// How it stands.
@@ -264,7 +342,7 @@ impl Ledger {
         if let Some(trouble) = trouble.or(of_log) {
             return Err(trouble);
         }
-        self.desk(|db| db.execute("UPDATE note SET value = 1 - value WHERE name = 'check'", []).map(drop))
+        self.desk(|db| db.execute("UPDATE note SET value = 1 - value WHERE name = 'check'", &[]).map(drop))
             .await
     }
 
@@ -282,15 +360,6 @@ impl Ledger {
     pub fn feed_age(&self, now_ms: i64) -> Option<f64> {
         let fed_ms = self.inner.fed_ms.load(Ordering::Relaxed);
         (fed_ms > 0).then(|| seconds(now_ms.saturating_sub(fed_ms)))
-    }
-
-    /// What no other ledger is called.
-    ///
-    /// # Errors
-    /// The disk's.
-    pub async fn id(&self) -> Result<String, String> {
-        let sql = "SELECT value FROM note WHERE name = 'ledger_id'";
-        self.desk(move |db| db.query_row(sql, [], |row| row.get(0))).await
     }
 
     /// What was counted.
@@ -316,7 +385,7 @@ impl Ledger {
     /// The disk's.
     pub(super) async fn desk<T: Send + 'static>(
         &self,
-        question: impl FnOnce(&mut Connection) -> rusqlite::Result<T> + Send + 'static,
+        question: impl FnOnce(&mut Db) -> sql::Result<T> + Send + 'static,
     ) -> Result<T, String> {
         // Who waits, waits here: a thread for each would cost megabytes.
         let mut db = Arc::clone(&self.inner.desk).lock_owned().await;

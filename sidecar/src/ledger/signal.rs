@@ -6,8 +6,8 @@
 
 use super::block::{expire, lift, next};
 use super::leaves::{Event, append};
+use super::sql::{self, Db, Tx, cells};
 use crate::audit::leaf::Kind;
-use rusqlite::{Connection, OptionalExtension as _, Transaction, TransactionBehavior, params};
 use serde_json::json;
 
 /// What signals may make of the blocks there may be: the rest is for operators.
@@ -62,12 +62,12 @@ pub enum Taken {
 ///
 /// # Errors
 /// The disk's.
-pub fn take(db: &mut Connection, signal: &Signal, now_ms: i64, has_log: bool) -> rusqlite::Result<Taken> {
-    let tx = db.transaction_with_behavior(TransactionBehavior::Immediate)?;
+pub fn take(db: &mut Db, signal: &Signal, now_ms: i64, has_log: bool) -> sql::Result<Taken> {
+    let tx = db.write()?;
     expire(&tx, now_ms)?;
-    tx.execute("DELETE FROM signal WHERE seen_ms < ?1", [now_ms.saturating_sub(SEEN_MS)])?;
-    let count = |sql: &str| tx.query_row(sql, [], |row| row.get::<_, u64>(0));
-    if tx.query_row("SELECT EXISTS (SELECT 1 FROM signal WHERE id = ?1)", [signal.id], |row| row.get(0))? {
+    tx.execute("DELETE FROM signal WHERE seen_ms < ?1", cells![now_ms.saturating_sub(SEEN_MS)])?;
+    let count = |sql: &str| tx.one::<u64>(sql, &[]);
+    if tx.one("SELECT EXISTS (SELECT 1 FROM signal WHERE id = ?1)", cells![signal.id])? {
         return Ok(Taken::Repeated);
     }
     if count("SELECT count(*) FROM signal")? >= MOST_SEEN {
@@ -85,7 +85,7 @@ pub fn take(db: &mut Connection, signal: &Signal, now_ms: i64, has_log: bool) ->
         // What was changed is dropped with the transaction.
         return Ok(Taken::Full);
     }
-    tx.execute("INSERT INTO signal (id, seen_ms) VALUES (?1, ?2)", params![signal.id, now_ms])?;
+    tx.execute("INSERT INTO signal (id, seen_ms) VALUES (?1, ?2)", cells![signal.id, now_ms])?;
     if has_log {
         let Signal { subject, at_s, why, by, .. } = signal;
         let sealed = json!({ "subject": subject, "event": why, "time": at_s, "by": by });
@@ -103,25 +103,18 @@ struct Standing {
     holds: bool,
 }
 
-fn standing(tx: &Transaction<'_>, kind: &str, subject: &str) -> rusqlite::Result<Option<Standing>> {
-    tx.query_row(
+fn standing(tx: &Tx<'_>, kind: &str, subject: &str) -> sql::Result<Option<Standing>> {
+    tx.first(
         "SELECT version, said_s, lifted IS NULL FROM block WHERE kind = ?1 AND value = ?2",
-        [kind, subject],
+        cells![kind, subject],
         |row| {
             let said_s: Option<i64> = row.get(1)?;
             Ok(Standing { version: row.get(0)?, said_s: said_s.unwrap_or(0), holds: row.get(2)? })
         },
     )
-    .optional()
 }
 
-fn put(
-    tx: &Transaction<'_>,
-    kind: &str,
-    signal: &Signal,
-    now_ms: i64,
-    until_ms: Option<i64>,
-) -> rusqlite::Result<()> {
+fn put(tx: &Tx<'_>, kind: &str, signal: &Signal, now_ms: i64, until_ms: Option<i64>) -> sql::Result<()> {
     let Signal { subject, at_s, why, by, .. } = signal;
     if let Some(before) = standing(tx, kind, subject)? {
         let says_more = before.said_s < *at_s || (before.said_s == *at_s && !before.holds);
@@ -134,19 +127,19 @@ fn put(
         "INSERT INTO block (kind, value, why, since_ms, until_ms, \"by\", version, said_s)
          VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8)
          ON CONFLICT (kind, value) DO UPDATE SET why = ?3, until_ms = ?5, \"by\" = ?6, version = ?7, said_s = ?8,
-         lifted = NULL, since_ms = iif(lifted IS NULL, since_ms, ?4)",
-        params![kind, subject, why, now_ms, until_ms, by, version, at_s],
+         lifted = NULL, since_ms = CASE WHEN block.lifted IS NULL THEN block.since_ms ELSE ?4 END",
+        cells![kind, subject, why, now_ms, until_ms, by, version, at_s],
     )
     .map(drop)
 }
 
 /// Lifts what a signal has made, or notes when it was so: an older event may come later.
-fn enable(tx: &Transaction<'_>, signal: &Signal, now_ms: i64) -> rusqlite::Result<()> {
+fn enable(tx: &Tx<'_>, signal: &Signal, now_ms: i64) -> sql::Result<()> {
     let Signal { subject, at_s, why, by, .. } = signal;
     match standing(tx, "disabled", subject)? {
         Some(before) if before.said_s > *at_s => Ok(()),
         Some(before) => {
-            tx.execute("UPDATE block SET said_s = ?2 WHERE version = ?1", [before.version, *at_s])?;
+            tx.execute("UPDATE block SET said_s = ?2 WHERE version = ?1", cells![before.version, *at_s])?;
             if before.holds { lift(tx, before.version, now_ms).map(drop) } else { Ok(()) }
         }
         None => {
@@ -154,7 +147,7 @@ fn enable(tx: &Transaction<'_>, signal: &Signal, now_ms: i64) -> rusqlite::Resul
             tx.execute(
                 "INSERT INTO block (kind, value, why, since_ms, \"by\", version, lifted, said_s)
                  VALUES ('disabled', ?1, ?2, ?3, ?4, ?5, ?3, ?6)",
-                params![subject, why, now_ms, by, version, at_s],
+                cells![subject, why, now_ms, by, version, at_s],
             )
             .map(drop)
         }

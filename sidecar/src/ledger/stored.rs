@@ -3,14 +3,13 @@
 
 use super::line::{Cell, Line};
 use super::member::{COUNT, Kind, MEMBERS, NO_TS, TS};
+use super::sql::{self, Cell as Value, Row};
 use super::time;
-use rusqlite::Row;
-use rusqlite::types::ValueRef;
 
 /// A record.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct Stored<'a> {
-    pub values: [ValueRef<'a>; COUNT],
+    pub values: [Value<'a>; COUNT],
     /// A bit for each column whose member is there as `null`, and [`NO_TS`].
     pub nulls: i64,
     pub more: Option<&'a str>,
@@ -19,15 +18,15 @@ pub struct Stored<'a> {
 impl<'a> Stored<'a> {
     /// Of a line that has come now.
     pub fn of(line: &'a Line<'_>, now_ms: i64) -> Self {
-        let mut this = Self { values: [ValueRef::Null; COUNT], nulls: 0, more: line.more.as_deref() };
+        let mut this = Self { values: [Value::Null; COUNT], nulls: 0, more: line.more.as_deref() };
         for (column, (cell, value)) in line.cells.iter().zip(&mut this.values).enumerate() {
             match cell {
-                Cell::Number(number) => *value = ValueRef::Integer(*number),
-                Cell::Text(text) => *value = ValueRef::Text(text.as_bytes()),
+                Cell::Number(number) => *value = Value::Integer(*number),
+                Cell::Text(text) => *value = Value::Text(text),
                 other if column == TS => {
                     // A time that the record doesn't have is that at which it came.
                     this.nulls |= if *other == Cell::Null { 1 << TS } else { NO_TS };
-                    *value = ValueRef::Integer(now_ms.saturating_mul(1_000));
+                    *value = Value::Integer(now_ms.saturating_mul(1_000));
                 }
                 Cell::Null => this.nulls |= 1 << column,
                 Cell::Absent => {}
@@ -40,18 +39,18 @@ impl<'a> Stored<'a> {
     ///
     /// # Errors
     /// The row is of another form.
-    pub fn read(row: &'a Row<'_>) -> rusqlite::Result<Self> {
-        let mut values = [ValueRef::Null; COUNT];
+    pub fn read(row: &'a Row<'_>) -> sql::Result<Self> {
+        let mut values = [Value::Null; COUNT];
         for (at, value) in values.iter_mut().enumerate() {
-            *value = row.get_ref(at + 1)?;
+            *value = row.cell(at + 1)?;
         }
-        let more = row.get_ref(COUNT + 2)?.as_str_or_null().ok().flatten();
+        let more = row.cell(COUNT + 2)?.text();
         Ok(Self { values, nulls: row.get(COUNT + 1)?, more })
     }
 
     /// The text in a column.
     pub fn text(&self, at: usize) -> Option<&'a str> {
-        self.values.get(at).and_then(|value| value.as_str().ok())
+        self.values.get(at).and_then(|value| value.text())
     }
 
     /// The record as JSON, its members in one order.
@@ -60,8 +59,8 @@ impl<'a> Stored<'a> {
         let begun = out.len();
         for (at, (member, value)) in MEMBERS.iter().zip(self.values).enumerate() {
             let is_null = self.nulls & (1 << at) != 0;
-            let value = if is_null { ValueRef::Null } else { value };
-            if (value == ValueRef::Null && !is_null) || (at == TS && self.nulls & NO_TS != 0) {
+            let value = if is_null { Value::Null } else { value };
+            if (value == Value::Null && !is_null) || (at == TS && self.nulls & NO_TS != 0) {
                 continue;
             }
             if out.len() > begun {
@@ -84,20 +83,20 @@ impl<'a> Stored<'a> {
 }
 
 /// A column's value as JSON.
-pub fn write(out: &mut String, kind: Kind, value: ValueRef<'_>) {
+pub fn write(out: &mut String, kind: Kind, value: Value<'_>) {
     match (kind, value) {
-        (Kind::Text, ValueRef::Text(text)) => {
-            let text = serde_json::to_string(&String::from_utf8_lossy(text));
+        (Kind::Text, Value::Text(text)) => {
+            let text = serde_json::to_string(text);
             out.push_str(text.as_deref().unwrap_or("null"));
         }
-        (Kind::Time, ValueRef::Integer(us)) => {
+        (Kind::Time, Value::Integer(us)) => {
             out.push('"');
             out.push_str(&time::format(us));
             out.push('"');
         }
-        (Kind::Vm, ValueRef::Integer(vm)) => out.push_str(&format!("\"{:016x}\"", vm.cast_unsigned())),
-        (Kind::Flag, ValueRef::Integer(flag)) => out.push_str(if flag == 0 { "false" } else { "true" }),
-        (_, ValueRef::Integer(number)) => out.push_str(&number.to_string()),
+        (Kind::Vm, Value::Integer(vm)) => out.push_str(&format!("\"{:016x}\"", vm.cast_unsigned())),
+        (Kind::Flag, Value::Integer(flag)) => out.push_str(if flag == 0 { "false" } else { "true" }),
+        (_, Value::Integer(number)) => out.push_str(&number.to_string()),
         _ => out.push_str("null"),
     }
 }

@@ -2,11 +2,13 @@
 //! too old or too much goes out. Trouble with the disk is told once, and all is tried again: nothing is
 //! skipped for it.
 
-use super::follow::{FILE, Follower, Piece, Place, records_file};
+use super::database::Home;
+use super::follow::{Follower, Piece, Place, records_file};
 use super::line::Line;
 use super::member::REQUEST_ID;
 use super::retention::Limits;
 use super::shared::{Audited, Ledger};
+use super::sql::{self, Db, cells};
 use super::stored::Stored;
 use super::turn::{Reopen, Turn};
 use super::writer::{Batch, Taken};
@@ -16,7 +18,6 @@ use crate::audit::publisher::Publisher;
 use crate::clock::now_ms;
 use crate::fetch;
 use gatewaystack_core::config::policy::Policy;
-use std::path::Path;
 use std::sync::mpsc::{Receiver, RecvTimeoutError, channel};
 use std::time::{Duration, Instant};
 use tokio::sync::watch;
@@ -73,10 +74,10 @@ async fn reopen(url: &str) -> Result<(), String> {
 /// # Errors
 /// The disk's.
 pub fn erase_alone(policy: &Policy) -> Result<(), String> {
-    let folder = Path::new(&policy.own.data_dir);
     let Some(limits) = Limits::of(policy) else { return Ok(()) };
-    let Some(ledger) = Ledger::open_unless_served(folder, limits)? else { return Ok(()) };
+    let Some(ledger) = Ledger::open_unless_served(Home::of(policy)?, limits)? else { return Ok(()) };
     let ledger = ledger.audited(Audited::of(policy, ""));
+    ledger.prepare()?;
     if let Some(audited) = ledger.audit() {
         drop(ledger.begin_log(audited, now_ms())?);
     }
@@ -128,6 +129,8 @@ impl Reading {
                     }
                     self.ledger.stands(|standing| standing.trouble = Some(format!("the ledger: {error}")));
                     self.ledger.is_behind(true, now_ms());
+                    // What was told to have failed may have been done.
+                    self.follower = None;
                     backoff = (backoff * 2).min(LONGEST_BACKOFF);
                     backoff
                 }
@@ -144,6 +147,7 @@ impl Reading {
 
     /// Takes a piece, or what is old out; answers whether there is more to do at once.
     fn step(&mut self, now_ms: i64) -> Result<bool, String> {
+        self.ledger.prepare()?;
         if self.ledger.audit().is_none() && !std::mem::replace(&mut self.is_plain, true) {
             self.ledger.end_log();
         }
@@ -157,7 +161,7 @@ impl Reading {
             let log = self.ledger.begin_log(audited, now_ms).map_err(trouble)?;
             self.publisher = Some(Publisher::begin(self.ledger.clone(), log, &audited.settings)?);
         }
-        self.has_room()?;
+        has_room(&self.ledger)?;
         let follower = match &mut self.follower {
             Some(follower) => follower,
             None => self.follower.insert(following(&self.ledger)?),
@@ -173,23 +177,9 @@ impl Reading {
         Ok(more_to_read || more_to_tidy)
     }
 
-    /// Leaves that can't be signed wait, and are bounded: then records wait in their file.
-    fn has_room(&self) -> Result<(), String> {
-        if self.ledger.standing().audit_trouble.is_none() {
-            return Ok(());
-        }
-        let most = (self.ledger.limits().max_bytes / 4).min(MOST_WAITING);
-        let waiting = self.ledger.writer().with(|db| leaves::waiting_bytes(db)).map_err(|e| e.to_string())?;
-        if waiting <= most {
-            return Ok(());
-        }
-        Err("the audit log can't be written, and enough leaves wait for it: records wait in their file"
-            .to_owned())
-    }
-
     fn tidy(&mut self, now_ms: i64, has_read_all: bool) -> Result<bool, String> {
         let more = self.housekeep(now_ms, has_read_all).map_err(|e| e.to_string())?;
-        let asks = |db: &mut rusqlite::Connection| erase::is_asked(db);
+        let asks = |db: &mut Db| erase::is_asked(db);
         if let Some(follower) = &mut self.follower
             && has_read_all
             && self.ledger.writer().with(asks).map_err(|e| e.to_string())?
@@ -199,7 +189,7 @@ impl Reading {
         Ok(more)
     }
 
-    fn housekeep(&mut self, now_ms: i64, has_read_all: bool) -> rusqlite::Result<bool> {
+    fn housekeep(&mut self, now_ms: i64, has_read_all: bool) -> sql::Result<bool> {
         let (limits, folder) = (self.ledger.limits(), self.ledger.folder());
         // A clock that was set back waits for nothing.
         let is_due = |last: i64, every: i64| !(last..last + every).contains(&now_ms);
@@ -207,6 +197,10 @@ impl Reading {
         let more = writer.with(|db| retention::step(db, folder, limits, now_ms))?;
         if is_due(self.tidied_ms, HOUSEKEEPING_MS) {
             writer.with(|db| block::tidy(db, now_ms))?;
+            if self.ledger.is_shared() {
+                let seen = "INSERT INTO sidecar VALUES (?1, ?2) ON CONFLICT (id) DO UPDATE SET seen_ms = ?2";
+                writer.with(|db| db.execute(seen, cells![self.ledger.id(), now_ms]))?;
+            }
             if has_read_all {
                 let totals = writer.tell_gaps(now_ms)?;
                 self.ledger.stands(|standing| standing.totals = totals);
@@ -219,6 +213,20 @@ impl Reading {
         }
         Ok(more)
     }
+}
+
+/// Leaves that can't be signed wait, and are bounded: then records wait where they are.
+pub(super) fn has_room(ledger: &Ledger) -> Result<(), String> {
+    if ledger.standing().audit_trouble.is_none() {
+        return Ok(());
+    }
+    let most = (ledger.limits().max_bytes / 4).min(MOST_WAITING);
+    let waiting = ledger.writer().with(|db| leaves::waiting_bytes(db)).map_err(|e| e.to_string())?;
+    if waiting <= most {
+        return Ok(());
+    }
+    Err("the audit log can't be written, and enough leaves wait for it: records wait where they are"
+        .to_owned())
 }
 
 /// The file of records, from where it was read to.
@@ -251,8 +259,8 @@ fn read(ledger: &Ledger, follower: &mut Follower, now_ms: i64) -> Result<bool, S
     Ok(more)
 }
 
-/// Makes the leaves of records of one file.
-struct Seal {
+/// Makes the leaves of records of one source.
+pub(super) struct Seal {
     source: String,
     now_ms: i64,
     salts: std::vec::IntoIter<u8>,
@@ -260,14 +268,13 @@ struct Seal {
 }
 
 impl Seal {
-    fn new(place: &Place, records: usize, now_ms: i64) -> Result<Self, String> {
+    pub(super) fn new(source: String, records: usize, now_ms: i64) -> Result<Self, String> {
         let mut salts = vec![0; records * size_of::<Salt>()];
         getrandom::fill(&mut salts).map_err(|e| format!("the system has no random numbers: {e}"))?;
-        let source = format!("{FILE}:{}", place.inode);
         Ok(Self { source, now_ms, salts: salts.into_iter(), text: String::new() })
     }
 
-    fn put(&mut self, offset: u64, line: &Line<'_>, record: &Stored<'_>) -> (Salt, String) {
+    pub(super) fn put(&mut self, offset: u64, line: &Line<'_>, record: &Stored<'_>) -> (Salt, String) {
         let mut salt = Salt::default();
         salt.iter_mut().zip(&mut self.salts).for_each(|(to, from)| *to = from);
         self.text.clear();
@@ -296,7 +303,10 @@ fn take(ledger: &Ledger, piece: Piece<'_>, now_ms: i64) -> Result<(Place, usize)
         ignored += u64::from(record.is_none());
         lines.extend(record.or_else(|| behind_a_tear(line)).map(|record| (*at, record)));
     }
-    let mut seal = ledger.audit().map(|_| Seal::new(&piece.place, lines.len(), now_ms)).transpose()?;
+    let mut seal = ledger
+        .audit()
+        .map(|_| Seal::new(format!("{}:{}", ledger.source(), piece.place.inode), lines.len(), now_ms))
+        .transpose()?;
     let mut records = Vec::with_capacity(lines.len());
     for (at, line) in &lines {
         let record = Stored::of(line, now_ms);
@@ -304,7 +314,8 @@ fn take(ledger: &Ledger, piece: Piece<'_>, now_ms: i64) -> Result<(Place, usize)
         records.push(Taken { record, place: line.place(), sealed });
     }
     let most_series = aggregate::most(ledger.limits().max_bytes);
-    let batch = Batch { records: &records, ignored, place: &piece.place, names: ledger.names(), most_series };
+    let batch =
+        Batch { records: &records, ignored, place: Some(&piece.place), names: ledger.names(), most_series };
     let totals = ledger.writer().take(&batch, now_ms).map_err(|e| e.to_string())?;
     ledger.stands(|standing| standing.totals = totals);
     Ok((piece.place, piece.length))

@@ -3,20 +3,22 @@
 //! doubles a line.
 
 use super::aggregate::{Aggregates, Gathered};
-use super::follow::{FILE, Place};
+use super::follow::Place;
 use super::leaves::{Bundle, Event, append, covered, go_on, policy};
 use super::member::{self, COUNT};
 use super::names::Names;
 use super::numbers::Numbers;
 use super::retention::{self, Limits};
+use super::sql::{self, AsCell as _, Cell, Db, Row, Tx, cells};
 use super::stored::Stored;
 use crate::audit::leaf::{Kind, Salt};
-use rusqlite::types::ToSqlOutput;
-use rusqlite::{
-    CachedStatement, Connection, OptionalExtension as _, Transaction, TransactionBehavior, params,
-};
 use serde::Deserialize;
 use serde_json::json;
+use std::time::Duration;
+
+/// How often it is looked whether a name is free, and the pause in between.
+const PATIENCE: u32 = 40;
+const LOOK: Duration = Duration::from_millis(50);
 
 /// A record that has come.
 #[derive(Debug)]
@@ -34,8 +36,8 @@ pub struct Batch<'a> {
     pub records: &'a [Taken<'a>],
     /// Lines that are none.
     pub ignored: u64,
-    /// Where to read on.
-    pub place: &'a Place,
+    /// Where to read on in the file; `None`: they don't come from it.
+    pub place: Option<&'a Place>,
     /// Of the policy: the labels under which records are counted.
     pub names: &'a Names,
     /// Series that a metric may have.
@@ -69,7 +71,11 @@ struct Numbered {
 
 /// The one that writes records.
 pub struct Writer {
-    db: Connection,
+    db: Db,
+    /// What the file of records is called.
+    source: String,
+    /// By which it knows that nobody else has written since.
+    id: i64,
     held: Held,
     has_log: bool,
 }
@@ -91,27 +97,46 @@ impl Held {
 
 impl Writer {
     /// Writes to this database.
-    pub fn new(db: Connection) -> Self {
-        Self { db, held: Held::default(), has_log: false }
+    pub fn new(db: Db, source: String) -> Self {
+        let mut id = [0; 8];
+        // Without random numbers two may have one: then each reads what it knew again.
+        let id = getrandom::fill(&mut id).map_or(0, |()| i64::from_be_bytes(id));
+        Self { db, source, id, held: Held::default(), has_log: false }
     }
 
     /// Where to read on; `None`: nothing has been read yet.
     ///
     /// # Errors
     /// The disk's.
-    pub fn place(&self) -> rusqlite::Result<Option<Place>> {
-        let sql = "SELECT device, inode, offset, head FROM source WHERE name = ?1";
-        let place = |row: &rusqlite::Row<'_>| {
+    pub fn place(&self) -> sql::Result<Option<Place>> {
+        let sql = "SELECT device, inode, \"offset\", head FROM source WHERE name = ?1";
+        let place = |row: &Row<'_>| {
             Ok(Place { device: row.get(0)?, inode: row.get(1)?, offset: row.get(2)?, head: row.get(3)? })
         };
-        self.db.query_row(sql, [FILE], place).optional()
+        self.db.first(sql, cells![self.source], place)
+    }
+
+    /// Whether nobody else writes under this name: for as long as the connection lives.
+    ///
+    /// # Errors
+    /// The database's.
+    pub fn is_alone(&self, name: &str) -> sql::Result<bool> {
+        let Some(db) = self.db.postgres() else { return Ok(true) };
+        // Of the process before, the server may not have heard yet that it has ended.
+        for _ in 0..PATIENCE {
+            if db.borrow_mut().hold(sql::postgres::named(name))? {
+                return Ok(true);
+            }
+            std::thread::sleep(LOOK);
+        }
+        Ok(false)
     }
 
     /// The sums.
     ///
     /// # Errors
     /// The disk's.
-    pub fn totals(&self) -> rusqlite::Result<Totals> {
+    pub fn totals(&self) -> sql::Result<Totals> {
         totals(&self.db)
     }
 
@@ -119,12 +144,11 @@ impl Writer {
     ///
     /// # Errors
     /// The disk's.
-    pub fn take(&mut self, batch: &Batch<'_>, now_ms: i64) -> rusqlite::Result<Totals> {
-        let has_log = self.has_log;
+    pub fn take(&mut self, batch: &Batch<'_>, now_ms: i64) -> sql::Result<Totals> {
+        let (has_log, source) = (self.has_log, self.source.clone());
         self.write(|tx, Held { numbers, aggregates }| {
             let mut gathered = Gathered::default();
-            let mut added = 0u64;
-            let mut insert = tx.prepare_cached(&insert())?;
+            let mut rows = Vec::with_capacity(batch.records.len());
             let mut bundle = Bundle::begin(tx)?;
             for Taken { record, place, sealed } in batch.records {
                 if let Some((vm, seq)) = *place
@@ -133,21 +157,23 @@ impl Writer {
                     continue;
                 }
                 let leaf = sealed.as_ref().map(|(salt, leaf)| (salt, bundle.push(leaf)));
-                bind(&mut insert, record, leaf)?;
-                insert.raw_execute()?;
+                rows.push(row(record, leaf));
                 gathered.add(record);
-                added += 1;
             }
-            drop(insert);
+            tx.insert("record", &columns(), &rows)?;
             bundle.save(tx)?;
             aggregates.write(tx, &gathered, (batch.names, batch.most_series))?;
             let gaps = numbers.save(tx, now_ms, has_log)?;
-            add(tx, "records", added)?;
+            add(tx, "records", rows.len() as u64)?;
             add(tx, "ignored", batch.ignored)?;
             add(tx, "gaps", gaps)?;
-            let Place { device, inode, offset, head } = batch.place;
-            tx.prepare_cached("INSERT OR REPLACE INTO source VALUES (?1, ?2, ?3, ?4, ?5)")?
-                .execute(params![FILE, device, inode, offset, head])?;
+            if let Some(Place { device, inode, offset, head }) = batch.place {
+                tx.execute(
+                    "INSERT INTO source VALUES (?1, ?2, ?3, ?4, ?5)
+                     ON CONFLICT (name) DO UPDATE SET device = ?2, inode = ?3, \"offset\" = ?4, head = ?5",
+                    cells![source, *device, *inode, *offset, *head],
+                )?;
+            }
             totals(tx)
         })
     }
@@ -157,7 +183,7 @@ impl Writer {
     ///
     /// # Errors
     /// The disk's.
-    pub fn tell_gaps(&mut self, now_ms: i64) -> rusqlite::Result<Totals> {
+    pub fn tell_gaps(&mut self, now_ms: i64) -> sql::Result<Totals> {
         if !Numbers::are_overdue(&self.db, now_ms)? {
             return totals(&self.db);
         }
@@ -181,10 +207,11 @@ impl Writer {
         begins: &Begins<'_>,
         now_ms: i64,
     ) -> Result<(), String> {
-        let text = |e: rusqlite::Error| format!("the ledger: {e}");
+        let text = |e: sql::Error| format!("the ledger: {e}");
         // They say what was about to be written, where it isn't.
         self.held.numbers.forget();
-        let tx = self.db.transaction_with_behavior(TransactionBehavior::Immediate).map_err(text)?;
+        let tx = self.db.write().map_err(text)?;
+        tell_others(&tx, self.id, &mut self.held).map_err(text)?;
         let known = covered(&tx).map_err(text)?;
         let unknown = go_on(&tx, size, there)?;
         // Whatever the log has of a VM has come: the ledger was put back, and its file may be read again.
@@ -219,10 +246,7 @@ impl Writer {
     ///
     /// # Errors
     /// What `change` says.
-    pub fn with<T>(
-        &mut self,
-        change: impl FnOnce(&mut Connection) -> rusqlite::Result<T>,
-    ) -> rusqlite::Result<T> {
+    pub fn with<T>(&mut self, change: impl FnOnce(&mut Db) -> sql::Result<T>) -> sql::Result<T> {
         change(&mut self.db)
     }
 
@@ -230,11 +254,12 @@ impl Writer {
     ///
     /// # Errors
     /// The disk's.
-    pub fn settle(&self) -> rusqlite::Result<()> {
-        // A commit that is synced brings all before it to the disk.
-        self.db.pragma_update(None, "synchronous", "FULL")?;
-        let settled = self.db.execute("UPDATE note SET value = 1 - value WHERE name = 'check'", []);
-        self.db.pragma_update(None, "synchronous", "NORMAL")?;
+    pub fn settle(&self) -> sql::Result<()> {
+        // Where commits don't wait for the disk, one that does brings all before it there.
+        let Some(db) = self.db.sqlite() else { return Ok(()) };
+        db.pragma_update(None, "synchronous", "FULL")?;
+        let settled = self.db.execute("UPDATE note SET value = 1 - value WHERE name = 'check'", &[]);
+        db.pragma_update(None, "synchronous", "NORMAL")?;
         settled.map(drop)
     }
 
@@ -242,17 +267,17 @@ impl Writer {
     ///
     /// # Errors
     /// The disk's.
-    pub fn forget_vms(&mut self, limits: Limits, now_ms: i64) -> rusqlite::Result<()> {
-        self.held.numbers.forget();
-        retention::forget_vms(&mut self.db, limits, now_ms)
+    pub fn forget_vms(&mut self, limits: Limits, now_ms: i64) -> sql::Result<()> {
+        self.write(|tx, held| {
+            held.numbers.forget();
+            retention::forget_vms(tx, limits, now_ms)
+        })
     }
 
-    fn write<T>(
-        &mut self,
-        change: impl FnOnce(&Transaction<'_>, &mut Held) -> rusqlite::Result<T>,
-    ) -> rusqlite::Result<T> {
-        let tx = self.db.transaction_with_behavior(TransactionBehavior::Immediate)?;
+    fn write<T>(&mut self, change: impl FnOnce(&Tx<'_>, &mut Held) -> sql::Result<T>) -> sql::Result<T> {
+        let tx = self.db.write()?;
         let held = &mut self.held;
+        tell_others(&tx, self.id, held)?;
         let done = change(&tx, held).and_then(|result| tx.commit().map(|()| result));
         if done.is_err() {
             // It says what was about to be written.
@@ -262,35 +287,44 @@ impl Writer {
     }
 }
 
-fn insert() -> String {
-    let places = vec!["?"; COUNT + 4].join(", ");
-    format!("INSERT INTO record ({}, nulls, more, salt, leaf) VALUES ({places})", member::columns())
-}
-
-fn bind(
-    insert: &mut CachedStatement<'_>,
-    record: &Stored<'_>,
-    leaf: Option<(&Salt, u64)>,
-) -> rusqlite::Result<()> {
-    for (column, value) in record.values.iter().enumerate() {
-        insert.raw_bind_parameter(column + 1, ToSqlOutput::Borrowed(*value))?;
+/// What is in memory holds as long as nobody else writes, which in PostgreSQL other sidecars do.
+fn tell_others(tx: &Tx<'_>, id: i64, held: &mut Held) -> sql::Result<()> {
+    if tx.postgres().is_none() {
+        return Ok(());
     }
-    insert.raw_bind_parameter(COUNT + 1, record.nulls)?;
-    insert.raw_bind_parameter(COUNT + 2, record.more)?;
-    insert.raw_bind_parameter(COUNT + 3, leaf.map(|(salt, _)| salt.as_slice()))?;
-    insert.raw_bind_parameter(COUNT + 4, leaf.map(|(_, index)| index))
-}
-
-fn add(tx: &Transaction<'_>, name: &str, count: u64) -> rusqlite::Result<()> {
-    if count > 0 {
-        tx.prepare_cached("UPDATE note SET value = value + ?2 WHERE name = ?1")?
-            .execute(params![name, count])?;
+    let last: i64 = tx.one("SELECT value FROM note WHERE name = 'writer'", &[])?;
+    if last != id || id == 0 {
+        held.forget();
+        tx.execute("UPDATE note SET value = ?1 WHERE name = 'writer'", cells![id])?;
     }
     Ok(())
 }
 
-fn totals(db: &Connection) -> rusqlite::Result<Totals> {
-    let mut select = db.prepare_cached("SELECT value FROM note WHERE name = ?1")?;
-    let mut one = |name: &str| select.query_row([name], |row| row.get(0));
+fn columns() -> String {
+    format!("{}, nulls, more, salt, leaf", member::columns())
+}
+
+/// A record's row: the values of [`columns`].
+fn row<'a>(record: &'a Stored<'_>, leaf: Option<(&'a Salt, u64)>) -> [Cell<'a>; COUNT + 4] {
+    let mut row = [Cell::Null; COUNT + 4];
+    let rest = [
+        Cell::Integer(record.nulls),
+        record.more.as_cell(),
+        leaf.map_or(Cell::Null, |(salt, _)| Cell::Blob(salt)),
+        leaf.map_or(Cell::Null, |(_, index)| Cell::Integer(i64::try_from(index).unwrap_or(i64::MAX))),
+    ];
+    row.iter_mut().zip(record.values.into_iter().chain(rest)).for_each(|(to, from)| *to = from);
+    row
+}
+
+fn add(tx: &Tx<'_>, name: &str, count: u64) -> sql::Result<()> {
+    if count > 0 {
+        tx.execute("UPDATE note SET value = value + ?2 WHERE name = ?1", cells![name, count])?;
+    }
+    Ok(())
+}
+
+fn totals(db: &Db) -> sql::Result<Totals> {
+    let one = |name: &str| db.one("SELECT value FROM note WHERE name = ?1", cells![name]);
     Ok(Totals { records: one("records")?, ignored: one("ignored")?, gaps: one("gaps")? })
 }

@@ -79,6 +79,8 @@ metrics! {
         "Always 1: the last checkpoint of the audit log; whoever keeps these values holds a part of the proof.";
     WEBHOOK_EVENTS: Kind::Counter, "gatewaystack_webhook_events_total", [RESULT], "Events of Auth0's log stream.";
     WEBHOOK_BODIES: Kind::Counter, "gatewaystack_webhook_bodies_total", [RESULT], "Bodies that the webhook got.";
+    RECORD_POSTS: Kind::Counter, "gatewaystack_record_posts_total", [RESULT],
+        "Batches of records that filters posted: taken, refused, or to be sent again.";
     SIGNALS: Kind::Counter, "gatewaystack_signals_total", [RESULT], "Security events that issuers sent.";
     PROMOTIONS: Kind::Counter, "gatewaystack_promotions_total", [RESULT], "Promotions of clients, and tries.";
     AUTH0_CALLS: Kind::Counter, "gatewaystack_auth0_calls_total", [("status", "status")],

@@ -99,6 +99,12 @@ pub fn clusters(
             )),
         }
     }
+    if policy.posts_to.as_ref().is_some_and(|cluster| cluster != SIDECAR) {
+        errors.push(ConfigError::new(
+            "ledger.cluster",
+            format!("expected {SIDECAR} or nothing, as `sidecar.cluster`: the records of an own gateway go to its own sidecar"),
+        ));
+    }
     if let Some(otlp) = &policy.own.otlp {
         let what = "the collector of spans".to_owned();
         let cluster =

@@ -107,6 +107,12 @@ fn per_address(own: &Own, connections: u64) -> Option<u64> {
     (cap > 0 && own.trusted_hops == 0).then_some(cap)
 }
 
+/// Whether the filter shows the sidecar its secret.
+fn asks_sidecar(policy: &Policy) -> bool {
+    let asked = policy.feed.as_ref().map(|feed| feed.cluster.as_str());
+    asked.into_iter().chain(policy.posts_to.as_deref()).any(|cluster| cluster == clusters::SIDECAR)
+}
+
 /// The values for a policy.
 ///
 /// # Errors
@@ -128,7 +134,7 @@ pub fn model(policy: &Policy, places: Places<'_>) -> Result<Model, Vec<ConfigErr
         per_address: per_address(own, places.memory.connections),
         logs: logs(own.records, &ledger::records_file(places.data_dir)),
         full_address: policy.audit_address == AuditAddress::Full,
-        asks_sidecar: policy.feed.as_ref().is_some_and(|feed| feed.cluster == clusters::SIDECAR),
+        asks_sidecar: asks_sidecar(policy),
         revision: policy.revision.to_string(),
         wasm: places.wasm.display().to_string(),
         policy: places.policy,

@@ -37,9 +37,13 @@ pub fn hadolint(file: &str) -> String {
 /// the files name.
 pub fn compose_config(arguments: &[&str]) -> Value {
     let folder = tempfile::tempdir().unwrap();
-    for file in
-        ["docker-compose.yml", "demo/demo.env", "deploy/compose/own.yml", "deploy/compose/secrets.yml"]
-    {
+    for file in [
+        "docker-compose.yml",
+        "demo/demo.env",
+        "deploy/compose/ledger.yml",
+        "deploy/compose/own.yml",
+        "deploy/compose/secrets.yml",
+    ] {
         let copy = folder.path().join(file);
         std::fs::create_dir_all(copy.parent().unwrap()).unwrap();
         std::fs::copy(root().join(file), copy).unwrap();

@@ -8,6 +8,7 @@
 
 mod docker;
 mod images;
+mod ledger;
 mod limits;
 mod observe;
 mod one;
@@ -73,6 +74,10 @@ fn compose_understands_every_way_to_put_the_files_together() {
         }
     }
     assert!(own["configs"]["policy"]["file"].as_str().unwrap().ends_with("/gateway.yaml"), "{own:#}");
+    let ledger = compose_config(&["--file", "deploy/compose/ledger.yml"]);
+    assert_eq!(services(&ledger), ["demo", "envoy", "render", "sidecar"]);
+    let policy = ledger["configs"]["policy"]["file"].as_str().unwrap();
+    assert!(policy.ends_with("/envoy/examples/demo-ledger.yaml"), "{policy}");
     let secrets =
         compose_config(&["--file", "deploy/compose/own.yml", "--file", "deploy/compose/secrets.yml"]);
     let sidecar = &secrets["services"]["sidecar"];
@@ -109,6 +114,7 @@ fn compose_starts_what_serves_the_walk_recovers_and_leaves_nothing() {
     }
     again(&docker, &asking);
     limits::check(&docker, &asking);
+    ledger::check(&docker, &asking);
     docker.down();
     assert_eq!(docker.left(), Vec::<String>::new());
     println!("one container, from its start to a served request: {:.1} s", one::check(&docker).as_secs_f64());

@@ -5,6 +5,7 @@
 //! `cargo xtask test --all` runs them and sets what they need: Helm, and the packages of `tests/schemas`.
 
 mod chart;
+mod ledger;
 mod manifests;
 mod mesh;
 mod overrides;

@@ -3,10 +3,11 @@
 //! fetch, is a file here, and the issuer's cluster leads to the tests' issuer.
 
 mod bootstrap;
+mod ledger;
 
 use super::chart::{Objects, cases, policies};
-use bootstrap::{AUDIENCE, BASE, ISSUER, bootstrap, configuration, filter_of, namespace};
-use gatewaystack_tests::gateway::{from_environment, spawn};
+use bootstrap::{AUDIENCE, BASE, Filter, ISSUER, bootstrap, configuration, filter_of, namespace};
+use gatewaystack_tests::gateway::{from_environment, spawn_where};
 use gatewaystack_tests::*;
 use serde_json::{Value, json};
 use std::process::{Child, Command};
@@ -48,6 +49,10 @@ fn is_handed_on(case: &str, objects: &Objects, name: &str, policy: &Value) {
             assert!(case.starts_with("envoy-gateway"), "{case}: {cluster}");
         }
     }
+    if policy["ledger"]["on"] == true && policy.get("sidecar").is_none() {
+        let sidecar = got.as_object_mut().unwrap().remove("sidecar").unwrap();
+        assert!(sidecar["cluster"].as_str().unwrap().contains("gatewaystack-ledger"), "{case}: {sidecar}");
+    }
     assert_eq!(got, *policy, "{case} {name}");
 }
 
@@ -67,6 +72,10 @@ impl Proxy {
     }
 
     async fn of_target(case: &str, name: &str) -> Self {
+        Self::with(filter_of(&Objects::of(case), name), case, &[]).await
+    }
+
+    async fn with(filter: Filter, case: &str, variables: &[(&str, &str)]) -> Self {
         let (issuer, upstream) = (TestIssuer::start().await, Upstream::start().await);
         // Its name in the policy; the cluster leads to the tests' issuer.
         issuer.set_configuration(json!({ "issuer": ISSUER, "jwks_uri": format!("{ISSUER}jwks") }));
@@ -75,9 +84,9 @@ impl Proxy {
         drop(ports);
         let folder = tempfile::tempdir().unwrap();
         let to = (issuer.url.as_str(), upstream.url.as_str());
-        let bootstrap = bootstrap(filter_of(&Objects::of(case), name), (port, admin), to, folder.path());
+        let bootstrap = bootstrap(filter, (port, admin), to, folder.path());
         // JSON is YAML.
-        let envoy = spawn(&folder, &bootstrap.to_string(), 1);
+        let envoy = spawn_where(&folder, &bootstrap.to_string(), variables);
         let [address, admin] = [port, admin].map(|port| format!("127.0.0.1:{port}"));
         let ready = admin.clone();
         let mut proxy = Self { envoy, folder, address, admin, issuer, upstream };

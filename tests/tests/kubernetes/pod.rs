@@ -7,21 +7,61 @@ use gatewaystack_tests::gateway::from_environment;
 use gatewaystack_tests::*;
 use serde_json::{Value, json};
 use std::fs::{self, File};
+use std::os::unix::fs::symlink;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use tempfile::TempDir;
 
-/// The pod of a Deployment.
-struct Pod {
+/// What a secret of the tests is.
+pub const SECRET: &str = "S3cr3t-of-the-tests-20e1c7d4";
+
+/// A pod.
+pub struct Pod {
     spec: Value,
     folder: TempDir,
+    /// Its own name, where a container asks for it.
+    name: String,
 }
 
 impl Pod {
-    /// With its volumes filled: the policy from the ConfigMap, each secret, a certificate.
-    fn of(objects: &Objects) -> Self {
-        let spec = objects.one("Deployment")["spec"]["template"]["spec"].clone();
-        let pod = Self { spec, folder: tempfile::tempdir().unwrap() };
+    /// That of a Deployment or StatefulSet, with its volumes filled: the policy from the ConfigMap, each
+    /// secret, a certificate. A claim is an empty folder.
+    pub fn of(objects: &Objects) -> Self {
+        let workload =
+            objects.all("StatefulSet").chain(objects.all("Deployment")).next().expect("a workload");
+        let spec = workload["spec"]["template"]["spec"].clone();
+        let pod = Self::with(spec, objects, "");
+        for claim in workload["spec"]["volumeClaimTemplates"].as_array().into_iter().flatten() {
+            fs::create_dir(pod.volume(claim["metadata"]["name"].as_str().unwrap())).unwrap();
+        }
+        pod
+    }
+
+    /// The next one of the same workload, with the claims that this one leaves.
+    pub fn next(&self, objects: &Objects) -> Self {
+        let next = Self::of(objects);
+        next.share(self, "data");
+        next
+    }
+
+    /// The pod of a CronJob's next job, beside this one.
+    pub fn job(&self, objects: &Objects, job: &str, name: &str) -> Self {
+        let template = &objects.named("CronJob", job)["spec"]["jobTemplate"]["spec"]["template"];
+        let pod = Self::with(template["spec"].clone(), objects, name);
+        pod.share(self, "data");
+        pod
+    }
+
+    /// A volume that is another pod's, too.
+    pub fn share(&self, other: &Self, volume: &str) {
+        let here = self.volume(volume);
+        fs::remove_dir(&here).unwrap();
+        symlink(fs::canonicalize(other.volume(volume)).unwrap(), here).unwrap();
+    }
+
+    /// A pod of this form, with volumes that are filled.
+    pub fn with(spec: Value, objects: &Objects, name: &str) -> Self {
+        let pod = Self { spec, folder: tempfile::tempdir().unwrap(), name: name.to_owned() };
         for volume in pod.spec["volumes"].as_array().unwrap() {
             let folder = pod.volume(volume["name"].as_str().unwrap());
             fs::create_dir(&folder).unwrap();
@@ -32,9 +72,11 @@ impl Pod {
             }
             for source in volume["projected"]["sources"].as_array().into_iter().flatten() {
                 let path = source["secret"]["items"][0]["path"].as_str().unwrap();
-                fs::write(folder.join(path), "S3cr3t-of-the-tests-20e1c7d4").unwrap();
+                fs::write(folder.join(path), SECRET).unwrap();
             }
-            if !volume["secret"]["secretName"].is_null() {
+            if let Some(path) = volume["secret"]["items"][0]["path"].as_str() {
+                fs::write(folder.join(path), SECRET).unwrap();
+            } else if !volume["secret"]["secretName"].is_null() {
                 let signed = rcgen::generate_simple_self_signed(["gateway.example.com".to_owned()]).unwrap();
                 fs::write(folder.join("tls.crt"), signed.cert.pem()).unwrap();
                 fs::write(folder.join("tls.key"), signed.signing_key.serialize_pem()).unwrap();
@@ -43,14 +85,14 @@ impl Pod {
         pod
     }
 
-    fn volume(&self, name: &str) -> PathBuf {
+    pub fn volume(&self, name: &str) -> PathBuf {
         self.folder.path().join(name)
     }
 
     /// A path in a container as it is here. A volume is mounted at one path in all of them.
     fn here(&self, text: &str) -> String {
-        let containers = ["initContainers", "containers"].map(|kind| self.spec[kind].as_array().unwrap());
-        let containers = containers.into_iter().flatten();
+        let containers = ["initContainers", "containers"].map(|kind| self.spec[kind].as_array());
+        let containers = containers.into_iter().flatten().flatten();
         let mut mounts = containers.flat_map(|container| container["volumeMounts"].as_array().unwrap());
         let mounted = mounts.find_map(|mount| {
             let rest = text.strip_prefix(mount["mountPath"].as_str().unwrap())?;
@@ -68,28 +110,39 @@ impl Pod {
             .unwrap_or_else(|| text.to_owned())
     }
 
-    fn container(&self, kind: &str, name: &str) -> &Value {
+    pub fn container(&self, kind: &str, name: &str) -> &Value {
         let all = self.spec[kind].as_array().unwrap();
         all.iter()
             .find(|container| container["name"] == name)
             .unwrap_or_else(|| panic!("no container {name}"))
     }
 
-    fn command(&self, container: &Value, more: &[&str]) -> Command {
-        let words = container["command"].as_array().unwrap().iter().map(|word| word.as_str().unwrap());
-        let words: Vec<String> = words.map(|word| self.here(word)).collect();
+    pub fn command(&self, container: &Value, more: &[&str]) -> Command {
+        let words: Vec<&str> =
+            container["command"].as_array().unwrap().iter().map(|word| word.as_str().unwrap()).collect();
+        self.exec(container, &[&words, more].concat())
+    }
+
+    /// As `kubectl exec`: other words with a container's variables and volumes.
+    pub fn exec(&self, container: &Value, words: &[&str]) -> Command {
+        let words: Vec<String> =
+            words.iter().map(|word| self.here(&word.replace("$(POD)", &self.name))).collect();
         let mut command = Command::new(&words[0]);
-        command.args(&words[1..]).args(more).env_clear().env("PATH", "/usr/bin:/bin").stdin(Stdio::null());
+        command.args(&words[1..]).env_clear().env("PATH", "/usr/bin:/bin").stdin(Stdio::null());
         for variable in container["env"].as_array().into_iter().flatten() {
-            let value = self.here(variable["value"].as_str().unwrap());
+            let value = match variable["valueFrom"]["fieldRef"]["fieldPath"].as_str() {
+                Some("metadata.name") => self.name.clone(),
+                Some(other) => panic!("{other}"),
+                None => self.here(variable["value"].as_str().unwrap()),
+            };
             command.env(variable["name"].as_str().unwrap(), value);
         }
         command
     }
 
     /// Runs the containers that come before the others, in their order.
-    fn prepare(&self) {
-        for container in self.spec["initContainers"].as_array().unwrap() {
+    pub fn prepare(&self) {
+        for container in self.spec["initContainers"].as_array().into_iter().flatten() {
             let output = self.command(container, &[]).output().unwrap();
             assert!(output.status.success(), "{container:#}: {}", String::from_utf8_lossy(&output.stderr));
         }
@@ -99,7 +152,7 @@ impl Pod {
 #[test]
 #[ignore = "Helm and schemas: cargo xtask test --all fetches them"]
 fn envoy_accepts_the_bootstrap_that_the_pod_renders() {
-    for case in ["gateway", "gateway-full"] {
+    for case in ["gateway", "gateway-full", "gateway-ledger"] {
         let pod = Pod::of(&Objects::of(case));
         pod.prepare();
         let envoy = pod.container("containers", "envoy");
@@ -109,7 +162,7 @@ fn envoy_accepts_the_bootstrap_that_the_pod_renders() {
 }
 
 /// Processes that end with this value.
-struct Running(Vec<Child>);
+pub struct Running(pub Vec<Child>);
 
 impl Drop for Running {
     fn drop(&mut self) {
@@ -120,19 +173,25 @@ impl Drop for Running {
     }
 }
 
-async fn get(address: &str, path: &str, headers: &str) -> Response {
+pub async fn get(address: &str, path: &str, headers: &str) -> Response {
     let request = format!("GET {path} HTTP/1.1\r\nhost: a\r\nconnection: close\r\n{headers}\r\n");
     client::raw(address, request.as_bytes()).await
 }
 
 /// The path and the port of a container's probe.
-fn probe(container: &Value, kind: &str) -> String {
+pub fn probe(container: &Value, kind: &str) -> String {
     container[kind]["httpGet"]["path"].as_str().unwrap().to_owned()
 }
 
-fn values(folder: &Path, issuer: &TestIssuer, upstream: &Upstream, ports: &[u16; 4]) -> String {
+pub fn values(
+    folder: &Path,
+    issuer: &TestIssuer,
+    upstream: &Upstream,
+    ports: &[u16; 4],
+    more: &Value,
+) -> String {
     let [port, admin, sidecar, operator] = ports;
-    let policy = json!({
+    let mut policy = json!({
         "public_url": "https://gateway.example.com",
         "listen": { "port": port, "admin_port": admin },
         "sidecar": { "port": sidecar },
@@ -140,10 +199,15 @@ fn values(folder: &Path, issuer: &TestIssuer, upstream: &Upstream, ports: &[u16;
         "upstreams": { "default": upstream.url },
         "routes": [{ "path": "/v1/tools/*", "scopes": ["tool:read"] }],
     });
-    let values = json!({
+    policy.as_object_mut().unwrap().extend(more["policy"].as_object().cloned().unwrap_or_default());
+    let mut values = json!({
         "mode": "gateway", "policy": policy,
-        "gateway": { "bind": "127.0.0.1", "operatorPort": operator, "concurrency": 1 },
+        "gateway": { "bind": "127.0.0.1", "operatorPort": operator, "concurrency": 1, "replicas": 1 },
     });
+    values["ledger"] = more["ledger"].clone();
+    // Some lack an option.
+    let (major, minor, patch) = gateway::envoy_version();
+    values["images"]["envoy"]["tag"] = json!(format!("v{major}.{minor}.{patch}"));
     let file = folder.join("values.json");
     fs::write(&file, values.to_string()).unwrap();
     file.display().to_string()
@@ -158,7 +222,7 @@ async fn the_pod_of_an_own_gateway_serves_and_shows_the_operator_what_it_needs_a
     let [gateway, operator] = [numbers[0], numbers[3]].map(|port| format!("127.0.0.1:{port}"));
     drop(ports);
     let folder = tempfile::tempdir().unwrap();
-    let values = values(folder.path(), &issuer, &upstream, &numbers);
+    let values = values(folder.path(), &issuer, &upstream, &numbers, &json!({ "ledger": {} }));
     let pod = Pod::of(&Objects(yaml(&text(&values, &[]))));
     pod.prepare();
     let (records, log) = (folder.path().join("stdout"), folder.path().join("stderr"));

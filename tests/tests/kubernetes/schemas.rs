@@ -34,7 +34,13 @@ fn complaints(objects: &[Value]) -> Vec<Vec<String>> {
 #[test]
 #[ignore = "Helm and schemas: cargo xtask test --all fetches them"]
 fn what_the_chart_renders_fits_the_schemas_of_what_reads_it() {
-    let objects: Vec<Value> = cases().iter().flat_map(|case| Objects::of(case).0).collect();
+    let mut objects: Vec<Value> = cases().iter().flat_map(|case| Objects::of(case).0).collect();
+    // What is for kubectl in the documents, too.
+    let document = std::fs::read_to_string(root().join("docs/kubernetes.md")).unwrap();
+    let blocks = document.split("```yaml\n").skip(1).map(|rest| rest.split("```").next().unwrap());
+    let before = objects.len();
+    objects.extend(blocks.filter(|block| block.starts_with("apiVersion: ")).flat_map(super::chart::yaml));
+    assert_eq!(objects.len(), before + 2, "a claim and a job");
     for (object, found) in objects.iter().zip(complaints(&objects)) {
         assert_eq!(found, [""; 0], "{object:#}");
     }
@@ -117,13 +123,15 @@ fn pods_have_no_more_rights_than_they_need_and_secrets_are_references() {
     for case in cases() {
         let objects = Objects::of(&case);
         assert_eq!(objects.all("Secret").count(), 0, "{case}");
-        for deployment in objects.all("Deployment") {
-            let pod = &deployment["spec"]["template"]["spec"];
+        let workloads = ["Deployment", "StatefulSet"].map(|kind| objects.all(kind).collect::<Vec<_>>());
+        let jobs = objects.all("CronJob").map(|job| &job["spec"]["jobTemplate"]);
+        for workload in workloads.into_iter().flatten().chain(jobs) {
+            let pod = &workload["spec"]["template"]["spec"];
             assert_eq!(pod["automountServiceAccountToken"], false, "{case}");
             assert_eq!(pod["securityContext"]["runAsNonRoot"], true, "{case}");
             assert_eq!(pod["securityContext"]["seccompProfile"]["type"], "RuntimeDefault", "{case}");
-            let containers = ["initContainers", "containers"].map(|kind| pod[kind].as_array().unwrap());
-            for container in containers.into_iter().flatten() {
+            let containers = ["initContainers", "containers"].map(|kind| pod[kind].as_array());
+            for container in containers.into_iter().flatten().flatten() {
                 let context = json!({
                     "allowPrivilegeEscalation": false, "readOnlyRootFilesystem": true, "capabilities": {"drop": ["ALL"]},
                 });

@@ -11,6 +11,7 @@ pub mod helm;
 pub mod musl;
 pub mod nextest;
 pub mod node;
+pub mod postgres;
 pub mod python;
 pub mod remap;
 pub mod wasm;

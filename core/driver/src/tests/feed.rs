@@ -50,7 +50,7 @@ impl Fleet {
         let (mut asked, mut resumed) = (Vec::new(), Vec::new());
         for command in commands {
             match command {
-                WorkerCommand::Fetch { fetch, cluster, headers, timeout_ms } => {
+                WorkerCommand::Fetch { fetch, cluster, headers, timeout_ms, .. } => {
                     self.next_token += 1;
                     let token = self.next_token;
                     self.scenes[at].happens(WorkerEvent::Sent(fetch, Some(token)));

@@ -55,6 +55,9 @@ impl View for Shown {
     fn now_ns(&self) -> Option<u64> {
         self.now_ns
     }
+    fn status(&self) -> Option<u16> {
+        Some(200)
+    }
     fn source_address(&self) -> Option<IpAddr> {
         Some(IpAddr::V4(Ipv4Addr::LOCALHOST))
     }

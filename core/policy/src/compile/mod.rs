@@ -91,6 +91,7 @@ pub fn compile(raw: &mut RawPolicy, folded: &Value, place: Place) -> (Policy, Ve
         cors: cors(raw, &mut errors),
         rate_limits,
         limit_service,
+        posts_to: memory::posts_to(raw, &mut errors),
         feed: memory::feed(raw, &mut errors),
         links: links::compile(raw, &issuers, &mut errors),
         agents: agents::compile(raw, &mut errors),

@@ -111,6 +111,10 @@ fn apart(own: &Own, errors: &mut Errors) {
     if taken(own.admin_port, own.port) || taken(own.admin_port, own.sidecar_port) {
         errors.push("listen.admin_port", "expected another port than the listener's and the sidecar's");
     }
+    let otlp_port = own.ledger.as_ref().and_then(|ledger| ledger.otlp_port).unwrap_or(0);
+    if [own.port, own.sidecar_port, own.admin_port].into_iter().any(|port| taken(otlp_port, port)) {
+        errors.push("ledger.otlp_port", "expected another port than the gateway has for anything else");
+    }
 }
 
 fn upstreams(raw: &RawPolicy, errors: &mut Errors) -> Vec<(String, crate::policy::HttpUrl)> {

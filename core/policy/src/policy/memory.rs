@@ -1,17 +1,35 @@
 //! What the sidecar remembers, proves, and tells the filter.
 
 /// The sidecar's memory of decisions.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Ledger {
+    /// Where it is.
+    pub store: Store,
     /// How long a record is kept, in milliseconds.
     pub keep_ms: u64,
     /// What it may take on the disk.
     pub max_bytes: u64,
+    /// The sidecar's port for records by OTLP.
+    pub otlp_port: Option<u16>,
+}
+
+/// Where a ledger is.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Store {
+    /// In the sidecar's folder.
+    Sqlite,
+    /// In a database whose URL is in this file.
+    Postgres {
+        /// Its path.
+        url_file: String,
+    },
 }
 
 /// The audit log.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Audit {
+    /// The file with its key; `None`: in the sidecar's folder.
+    pub key_file: Option<String>,
     /// From one checkpoint to the next, in milliseconds.
     pub checkpoint_ms: u64,
     /// How long a leaf is kept, in milliseconds.

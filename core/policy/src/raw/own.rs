@@ -37,6 +37,8 @@ raw! {
 raw! {
     /// `sidecar`
     RawSidecar at "sidecar" {
+        /// In a mesh: its Envoy cluster. The filter posts records there, and asks it who is blocked.
+        cluster: String = filter("\"outbound|8081||gatewaystack.gatewaystack.svc.cluster.local\"").text(CLUSTER),
         /// Its port, on loopback; `0`: any free one.
         port: u64 = own("9081").within(bounds::PORT).is("8081"),
         /// The folder of the records, the webhook's queue and what was rendered.

@@ -74,12 +74,16 @@ raw! {
         subject: RawSubject = filter("hash").is("plain"),
         /// The client's address in records: `full`, its `network` (/24, or /48 of IPv6), or `none`.
         address: RawAuditAddress = filter("network").is("none"),
-        /// Where the records go: a file in the sidecar's folder, Envoy's standard output, or both.
+        /// Where the records go: a file in the sidecar's folder, which a ledger reads, Envoy's standard
+        /// output, or both.
         to: Vec<RawRecords> = own("[file, stdout]").count(bounds::SOME).is("[file]"),
         /// While nothing can be added to the audit log, routes that need a token answer 503.
         required: bool = filter("true").is("false"),
         /// Whether there is an audit log next to the ledger, which a stranger can check ([how](audit.md)).
         log: bool = own("true").is("false"),
+        /// The file with the key that signs it, by default `audit.key` in the sidecar's folder; sidecars that
+        /// share a ledger share the key. It is made where it is absent.
+        key_file: String = own("/run/secrets/audit.key").text(FILE),
         /// How often it is signed.
         checkpoint: RawDuration = own("10s").within(bounds::AUDIT_CHECKPOINT_MS).is("1s"),
         /// How long a leaf is kept.

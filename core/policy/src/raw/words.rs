@@ -20,6 +20,7 @@ words!(/** `rate_limits[].scope` */ RawLimitScope { Global });
 words!(/** `rate_limits[].failure_mode` */ RawFailureMode { Allow, Deny });
 words!(/** `audit.to[]` */ RawRecords { File, Stdout });
 words!(/** `feed.on_stale` */ RawOnStale { Keep, Deny });
+words!(/** `ledger.store` */ RawStore { Sqlite, Postgres });
 words!(/** `audit.address` */ RawAuditAddress { Full, Network, None });
 words!(/** `audit.subject` */ RawSubject { Plain, Hash });
 words!(/** `mcp.challenge_mode` */ RawChallengeMode { Http, Meta, Auto });

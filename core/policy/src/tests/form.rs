@@ -42,9 +42,13 @@ fn a_member_of_another_form_says_what_it_is_and_what_was_expected() {
         (
             "/audit",
             json!({ "x": 1 }),
-            "audit.x: unknown field `x`, expected one of `subject`, `address`, `to`, `required`, `log`, `checkpoint`, `keep`, `witness`",
+            "audit.x: unknown field `x`, expected one of `subject`, `address`, `to`, `required`, `log`, `key_file`, `checkpoint`, `keep`, `witness`",
         ),
-        ("/sidecar", json!({ "x": 1 }), "sidecar.x: unknown field `x`, expected `port` or `data_dir`"),
+        (
+            "/sidecar",
+            json!({ "x": 1 }),
+            "sidecar.x: unknown field `x`, expected one of `cluster`, `port`, `data_dir`",
+        ),
         (
             "/identity/x",
             json!(1),

@@ -326,6 +326,48 @@ fn records_go_to_the_file_unless_the_policy_says_otherwise() {
 }
 
 #[test]
+fn records_are_posted_where_a_cluster_for_them_is_named() {
+    for (ledger, sidecar, feed, expect) in [
+        (json!({ "on": true }), json!({}), json!({}), (None, Some("gatewaystack_sidecar"))),
+        (json!({ "on": true }), json!({ "cluster": "a" }), json!({}), (Some("a"), Some("a"))),
+        (
+            json!({ "on": true, "cluster": "b" }),
+            json!({}),
+            json!({}),
+            (Some("b"), Some("gatewaystack_sidecar")),
+        ),
+        (json!({ "on": true, "cluster": "b" }), json!({ "cluster": "a" }), json!({}), (Some("b"), Some("a"))),
+        (json!({ "on": true }), json!({ "cluster": "a" }), json!({ "cluster": "c" }), (Some("a"), Some("c"))),
+        (json!({}), json!({}), json!({ "cluster": "c" }), (None, Some("c"))),
+    ] {
+        let mut policy = good();
+        (policy["ledger"], policy["sidecar"], policy["feed"]) = (ledger, sidecar, feed);
+        let policy = load(Some(policy.to_string().as_bytes()), None).unwrap();
+        let feed = policy.feed.as_ref().map(|feed| feed.cluster.as_str());
+        assert_eq!((policy.posts_to.as_deref(), feed), expect);
+    }
+    for (port, path) in [(json!(0), 1), (json!(65_536), 1), (json!(8081), 1), (json!(4317), 0)] {
+        let mut policy = good();
+        policy["ledger"] = json!({ "on": true, "otlp_port": port });
+        assert_eq!(loaded(&policy).err().map_or(0, |errors| errors.len()), path, "{port}");
+    }
+    refused("/ledger", json!({ "otlp_port": 4317 }), "ledger.otlp_port");
+    // Nobody needs the file then.
+    for (ledger, is_good) in [(json!({ "on": true }), false), (json!({ "on": true, "cluster": "a" }), true)] {
+        let mut policy = good();
+        (policy["ledger"], policy["audit"]) = (ledger, json!({ "to": ["stdout"] }));
+        assert_eq!(load(Some(policy.to_string().as_bytes()), None).is_ok(), is_good);
+    }
+    for (pointer, path) in [("/ledger", "ledger.cluster"), ("/sidecar", "sidecar.cluster")] {
+        refused(pointer, json!({ "cluster": "a" }), path);
+        let mut policy = good();
+        policy["ledger"] = json!({ "on": true });
+        set(&mut policy, &format!("{pointer}/cluster"), json!("a b"));
+        assert_eq!(loaded(&policy).unwrap_err(), [path]);
+    }
+}
+
+#[test]
 fn an_audit_log_is_signed_each_second_and_kept_for_400_days() {
     let mut policy = good();
     let read = |policy: &Value| load(Some(policy.to_string().as_bytes()), None).unwrap().own.audit.clone();

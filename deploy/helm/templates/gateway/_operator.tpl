@@ -1,6 +1,7 @@
 {{/*
 What Envoy merges into the bootstrap that `gatewaystack render` wrote: a listener for the kubelet and for Prometheus. The admin interface shows
-secrets and takes commands, so that it stays on loopback, and four paths of it and of the sidecar are all that can be asked here.
+secrets and takes commands, so that it stays on loopback, and four paths of it and of the sidecar, and the audit log where there is one, are all that can be
+asked here.
 */}}
 {{- define "gatewaystack.operator" -}}
 static_resources:
@@ -27,6 +28,10 @@ static_resources:
                           (dict "path" "/sidecar/metrics" "cluster" "gatewaystack_sidecar" "to" "/metrics") }}
                         - match: { path: {{ $route.path }}, headers: [{ name: ":method", string_match: { exact: GET } }] }
                           route: { cluster: {{ $route.cluster }}, prefix_rewrite: {{ $route.to }}, timeout: 10s }
+                        {{- end }}
+                        {{- if include "gatewaystack.hasAuditLog" . }}
+                        - match: { prefix: /audit/, headers: [{ name: ":method", string_match: { exact: GET } }] }
+                          route: { cluster: gatewaystack_sidecar, timeout: 10s }
                         {{- end }}
                 http_filters:
                   - name: envoy.filters.http.router

@@ -4,6 +4,7 @@ use super::super::hash::of_leaf;
 use super::super::hash::{includes, is_consistent};
 use super::super::tile::{self, Tile};
 use super::{Log, folder, key, newest};
+use crate::ledger::Home;
 use std::path::Path;
 
 const ORIGIN: &str = "gateway.example.com/audit";
@@ -39,7 +40,7 @@ fn files(folder: &Path) -> Vec<String> {
 #[test]
 fn a_log_grows_and_has_the_files_of_the_specification_alone() {
     let data = tempfile::tempdir().unwrap();
-    let mut log = Log::open(data.path(), ORIGIN, 0).unwrap();
+    let mut log = Log::open(&Home::from(data.path()), ORIGIN, 0).unwrap().unwrap();
     for size in [1, 3, 256, 300] {
         grow(&mut log, size);
     }
@@ -53,7 +54,7 @@ fn a_log_grows_and_has_the_files_of_the_specification_alone() {
         "tile/entries/001.p/44",
     ];
     assert_eq!(files(&folder(data.path())), expect);
-    let (signer, mut store, _, checkpoint) = newest(data.path()).unwrap();
+    let (signer, mut store, _, checkpoint) = newest(&Home::from(data.path())).unwrap();
     assert_eq!(
         (signer.verifier().name.as_str(), checkpoint.size, checkpoint.root),
         (ORIGIN, 300, log.root())
@@ -72,7 +73,7 @@ fn a_log_grows_and_has_the_files_of_the_specification_alone() {
         assert_eq!(data.path().join(path).metadata().unwrap().permissions().mode() & 0o777, mode, "{path}");
     }
     assert_eq!(
-        Log::open(data.path(), "another/audit", 0).unwrap().verifier().name,
+        Log::open(&Home::from(data.path()), "another/audit", 0).unwrap().unwrap().verifier().name,
         ORIGIN,
         "the key has the name"
     );
@@ -82,7 +83,7 @@ fn a_log_grows_and_has_the_files_of_the_specification_alone() {
 #[test]
 fn what_no_checkpoint_covers_is_cut_and_comes_again() {
     let data = tempfile::tempdir().unwrap();
-    let mut log = Log::open(data.path(), ORIGIN, 0).unwrap();
+    let mut log = Log::open(&Home::from(data.path()), ORIGIN, 0).unwrap().unwrap();
     let mut before = Vec::new();
     let mut rest = 7u64;
     while log.size() < 1_500 {
@@ -100,10 +101,10 @@ fn what_no_checkpoint_covers_is_cut_and_comes_again() {
         }
         let covered = log.covered().unwrap();
         drop(log);
-        log = Log::open(data.path(), ORIGIN, covered).unwrap();
+        log = Log::open(&Home::from(data.path()), ORIGIN, covered).unwrap().unwrap();
         assert_eq!((log.size(), log.root()), *before.last().unwrap());
     }
-    let mut store = log.store();
+    let mut store = log.store().unwrap();
     let (size, root) = *before.last().unwrap();
     for (old, old_root) in &before {
         let proof = tile::consistency(&mut store, *old, size).unwrap();
@@ -120,10 +121,10 @@ fn what_no_checkpoint_covers_is_cut_and_comes_again() {
 #[test]
 fn a_log_that_doesnt_fit_is_not_gone_on_with() {
     let data = tempfile::tempdir().unwrap();
-    let mut log = Log::open(data.path(), ORIGIN, 0).unwrap();
+    let mut log = Log::open(&Home::from(data.path()), ORIGIN, 0).unwrap().unwrap();
     grow(&mut log, 300);
     drop(log);
-    let open = || Log::open(data.path(), ORIGIN, 300).map(|log| log.size());
+    let open = || Log::open(&Home::from(data.path()), ORIGIN, 300).map(|log| log.unwrap().size());
     assert_eq!(open(), Ok(300));
     let audit = folder(data.path());
     for path in ["checkpoint", "tile/0/001.p/44", "tile/entries/001.p/44", "tile/1/000.p/1"] {
@@ -145,18 +146,18 @@ fn a_log_that_doesnt_fit_is_not_gone_on_with() {
     let secret = std::fs::read(data.path().join("audit.key")).unwrap();
     std::fs::remove_file(data.path().join("audit.key")).unwrap();
     assert!(open().unwrap_err().contains("put it back"));
-    assert!(key(data.path()).unwrap().is_none(), "no new key is made");
+    assert!(key(&Home::from(data.path())).unwrap().is_none(), "no new key is made");
     std::fs::write(data.path().join("audit.key"), secret).unwrap();
     std::fs::remove_dir_all(&audit).unwrap();
     assert!(open().unwrap_err().contains("put back"));
-    assert_eq!(Log::open(data.path(), ORIGIN, 0).map(|log| log.size()), Ok(0));
+    assert_eq!(Log::open(&Home::from(data.path()), ORIGIN, 0).map(|log| log.unwrap().size()), Ok(0));
 }
 
 /// What is taken away of the beginning leaves proofs of all that stays.
 #[test]
 fn a_log_without_its_beginning_still_proves_the_rest() {
     let data = tempfile::tempdir().unwrap();
-    let mut log = Log::open(data.path(), ORIGIN, 0).unwrap();
+    let mut log = Log::open(&Home::from(data.path()), ORIGIN, 0).unwrap().unwrap();
     grow(&mut log, 70_000);
     log.prune(66_048).unwrap();
     let there = files(&folder(data.path()));
@@ -168,9 +169,9 @@ fn a_log_without_its_beginning_still_proves_the_rest() {
             && there.iter().any(|path| path == "tile/2/000.p/1")
     );
     drop(log);
-    let mut log = Log::open(data.path(), ORIGIN, 70_000).unwrap();
+    let mut log = Log::open(&Home::from(data.path()), ORIGIN, 70_000).unwrap().unwrap();
     assert_eq!(log.first(), 66_048);
-    let mut store = log.store();
+    let mut store = log.store().unwrap();
     for index in [66_048, 69_999] {
         let proof = tile::inclusion(&mut store, index, 70_000).unwrap();
         assert!(includes(index, 70_000, &of_leaf(&leaf(index)), &proof, &log.root()));
@@ -187,7 +188,7 @@ fn a_log_without_its_beginning_still_proves_the_rest() {
 fn what_a_checkpoint_covers_is_not_written_again() {
     use std::os::unix::fs::MetadataExt as _;
     let data = tempfile::tempdir().unwrap();
-    let mut log = Log::open(data.path(), ORIGIN, 0).unwrap();
+    let mut log = Log::open(&Home::from(data.path()), ORIGIN, 0).unwrap().unwrap();
     grow(&mut log, 66_000);
     let audit = folder(data.path());
     let stamp = |path: &str| {
@@ -197,7 +198,7 @@ fn what_a_checkpoint_covers_is_not_written_again() {
     let all: Vec<String> = files(&audit).into_iter().filter(|path| path != "checkpoint").collect();
     let before: Vec<_> = all.iter().map(|path| stamp(path)).collect();
     drop(log);
-    let mut log = Log::open(data.path(), ORIGIN, 66_000).unwrap();
+    let mut log = Log::open(&Home::from(data.path()), ORIGIN, 66_000).unwrap().unwrap();
     for n in 66_000..66_010 {
         log.push(&leaf(n)).unwrap();
         log.publish(|_, _, _| String::new()).unwrap();

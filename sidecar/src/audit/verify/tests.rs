@@ -4,10 +4,11 @@ use super::super::log::{Log, folder, key};
 use super::super::store::Store;
 use super::super::tile::Tile;
 use super::{Also, Found, verify};
+use crate::ledger::Home;
 use std::path::{Path, PathBuf};
 
 fn grown(data: &Path, sizes: &[u64]) -> Log {
-    let mut log = Log::open(data, "gateway.example.com/audit", 0).unwrap();
+    let mut log = Log::open(&Home::from(data), "gateway.example.com/audit", 0).unwrap().unwrap();
     for size in sizes {
         let before = log.covered().unwrap_or(0);
         for n in log.size()..*size {
@@ -25,7 +26,7 @@ fn grown(data: &Path, sizes: &[u64]) -> Log {
 }
 
 fn checked(data: &Path, since: Option<&str>) -> Result<Found, String> {
-    let key = key(data).unwrap().unwrap();
+    let key = key(&Home::from(data)).unwrap().unwrap();
     let also = Also { since: since.map(str::to_owned), ..Also::default() };
     verify(&mut Store::folder(&folder(data)), key.verifier(), &also, &mut |_, _| ())
 }
@@ -147,7 +148,7 @@ fn a_log_is_the_continuation_of_its_earlier_checkpoints_and_of_no_other() {
     // Another history under the same key.
     let other = tempfile::tempdir().unwrap();
     std::fs::copy(data.path().join("audit.key"), other.path().join("audit.key")).unwrap();
-    let mut log = Log::open(other.path(), "x", 0).unwrap();
+    let mut log = Log::open(&Home::from(other.path()), "x", 0).unwrap().unwrap();
     (0..700).for_each(|n| log.push(format!("{n}").as_bytes()).unwrap());
     log.publish(|_, _, _| String::new()).unwrap();
     let theirs = std::fs::read_to_string(folder(other.path()).join("checkpoint")).unwrap();
@@ -160,7 +161,7 @@ fn a_log_is_the_continuation_of_its_earlier_checkpoints_and_of_no_other() {
 }
 
 fn grown_on(data: &Path, from: u64, to: u64) -> Log {
-    let mut log = Log::open(data, "", from).unwrap();
+    let mut log = Log::open(&Home::from(data), "", from).unwrap().unwrap();
     (from..to).for_each(|n| log.push(format!(r#"{{"kind":"record","seq":{n}}}"#).as_bytes()).unwrap());
     log.publish(|_, _, _| String::new()).unwrap();
     log

@@ -4,6 +4,7 @@ use super::Witnesses;
 use crate::audit::hash::{Hash, is_consistent, of_nothing};
 use crate::audit::log::{Log, newest};
 use crate::audit::note::{Checkpoint, Verifier};
+use crate::ledger::Home;
 use axum::Router;
 use axum::extract::State;
 use axum::http::{StatusCode, header};
@@ -101,19 +102,19 @@ fn grow(log: &mut Log, by: u64, witnesses: &mut Witnesses, now_ms: i64) {
 #[test]
 fn a_checkpoint_has_the_signature_of_a_witness_who_saw_all_before() {
     let data = tempfile::tempdir().unwrap();
-    let mut log = Log::open(data.path(), "gateway.example.com/audit", 0).unwrap();
+    let mut log = Log::open(&Home::from(data.path()), "gateway.example.com/audit", 0).unwrap().unwrap();
     let (url, known) = witness(&log);
     let mut witnesses = Witnesses::at(std::slice::from_ref(&url)).unwrap();
     for by in [1, 6, 300, 1_000] {
         grow(&mut log, by, &mut witnesses, NOW);
-        let (signer, store, ..) = newest(data.path()).unwrap();
+        let (signer, store, ..) = newest(&Home::from(data.path())).unwrap();
         let (_, checkpoint) = store.checked(signer.verifier(), &[vkey()]).unwrap();
         assert_eq!((checkpoint.size, known.lock().unwrap().size), (log.size(), log.size()));
     }
     // Who begins anew knows nothing of the witness, and is told.
     let mut witnesses = Witnesses::at(&[url]).unwrap();
     grow(&mut log, 5, &mut witnesses, NOW);
-    let (signer, store, ..) = newest(data.path()).unwrap();
+    let (signer, store, ..) = newest(&Home::from(data.path())).unwrap();
     store.checked(signer.verifier(), &[vkey()]).unwrap();
     assert_eq!(known.lock().unwrap().asked, [200, 200, 200, 200, 409, 200]);
 }
@@ -122,19 +123,19 @@ fn a_checkpoint_has_the_signature_of_a_witness_who_saw_all_before() {
 #[test]
 fn a_witness_signs_no_other_history() {
     let data = tempfile::tempdir().unwrap();
-    let mut log = Log::open(data.path(), "gateway.example.com/audit", 0).unwrap();
+    let mut log = Log::open(&Home::from(data.path()), "gateway.example.com/audit", 0).unwrap().unwrap();
     let (url, known) = witness(&log);
     let mut witnesses = Witnesses::at(std::slice::from_ref(&url)).unwrap();
     grow(&mut log, 10, &mut witnesses, NOW);
     drop(log);
     std::fs::remove_dir_all(data.path().join("audit")).unwrap();
-    let mut other = Log::open(data.path(), "x", 0).unwrap();
+    let mut other = Log::open(&Home::from(data.path()), "x", 0).unwrap().unwrap();
     for (size, status) in [(3, 409), (20, 422)] {
         let mut witnesses = Witnesses::at(std::slice::from_ref(&url)).unwrap();
         let by = size - other.size();
         grow(&mut other, by, &mut witnesses, NOW);
         assert_eq!(known.lock().unwrap().asked.last(), Some(&status));
-        let (signer, store, ..) = newest(data.path()).unwrap();
+        let (signer, store, ..) = newest(&Home::from(data.path())).unwrap();
         assert!(
             store.checked(signer.verifier(), &[vkey()]).unwrap_err().contains("no signature of w.example")
         );
@@ -144,7 +145,7 @@ fn a_witness_signs_no_other_history() {
 #[test]
 fn a_witness_who_isnt_there_is_left_out_and_asked_again_later() {
     let data = tempfile::tempdir().unwrap();
-    let mut log = Log::open(data.path(), "gateway.example.com/audit", 0).unwrap();
+    let mut log = Log::open(&Home::from(data.path()), "gateway.example.com/audit", 0).unwrap().unwrap();
     let nobody = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
     let silent = format!("http://{}/w", nobody.local_addr().unwrap());
     let (url, known) = witness(&log);
@@ -152,7 +153,7 @@ fn a_witness_who_isnt_there_is_left_out_and_asked_again_later() {
     for step in 0..3 {
         grow(&mut log, 2, &mut witnesses, NOW + step);
     }
-    let (signer, store, ..) = newest(data.path()).unwrap();
+    let (signer, store, ..) = newest(&Home::from(data.path())).unwrap();
     store.checked(signer.verifier(), &[vkey()]).unwrap();
     assert_eq!(known.lock().unwrap().asked, [200, 200, 200]);
     // Once, for three checkpoints.

@@ -1,25 +1,24 @@
 //! Blocks, and the feed that tells of them.
 
 use super::{Block, TOMBSTONE_MS, block, list, tidy, unblock};
-use crate::ledger::database::{self, Use};
+use crate::ledger::database::{Home, Use};
 use crate::ledger::feed::{Page, page};
-use rusqlite::Connection;
+use crate::ledger::sql::Db;
 use serde_json::{Value, json};
 use tempfile::TempDir;
 
 const NOW: i64 = 1_795_993_081_000;
 
 struct Desk {
-    db: Connection,
+    db: Db,
     epoch: String,
     _folder: TempDir,
 }
 
 fn desk() -> Desk {
     let folder = tempfile::tempdir().unwrap();
-    let db = database::open(folder.path(), Use::Desk).unwrap();
-    let epoch =
-        db.query_row("SELECT value FROM note WHERE name = 'ledger_id'", [], |row| row.get(0)).unwrap();
+    let db = Home::from(folder.path()).open(Use::Desk).unwrap();
+    let epoch = db.one("SELECT value FROM word WHERE name = 'ledger_id'", &[]).unwrap();
     Desk { db, epoch, _folder: folder }
 }
 
@@ -153,9 +152,9 @@ fn many_blocks_come_in_pages_and_a_reader_gets_through_them() {
 fn there_are_at_most_a_hundred_thousand() {
     let mut desk = desk();
     desk.db
-        .execute_batch(
+        .batch(
             "WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < 99999)
-             INSERT INTO block (kind, value, since_ms, until_ms, version) SELECT 'user', i, 1, iif(i = 1, 2, NULL), i FROM n;
+             INSERT INTO block (kind, value, since_ms, until_ms, version) SELECT 'user', CAST(i AS TEXT), 1, CASE i WHEN 1 THEN 2 END, i FROM n;
              UPDATE note SET value = 99999 WHERE name = 'block_version'",
         )
         .unwrap();

@@ -1,4 +1,5 @@
-//! What SQL can't ask by itself, as functions of a connection. Each: a column's value and an operand in, and
+//! What SQL can't ask by itself, as functions of a connection to SQLite; PostgreSQL has the same in its
+//! schema. Each: a column's value and an operand in, and
 //! true, false or unknown (NULL, where the value is NULL) out.
 
 use super::{glob, network};
@@ -10,12 +11,16 @@ pub const PREFIX: &str = "gateway_prefix";
 pub const SUFFIX: &str = "gateway_suffix";
 pub const GLOB: &str = "gateway_glob";
 pub const CIDR: &str = "gateway_cidr";
+pub const HEX: &str = "gateway_hex";
 
 /// Adds them to a connection.
 pub fn register(db: &Connection) -> rusqlite::Result<()> {
     text(db, PREFIX, |value, operand| value.starts_with(operand))?;
     text(db, SUFFIX, |value, operand| value.ends_with(operand))?;
     text(db, GLOB, |value, pattern| glob::fits(pattern, value))?;
+    db.create_scalar_function(HEX, 1, flags(), |context| {
+        Ok(context.get::<Option<i64>>(0)?.map(|number| format!("{:016x}", number.cast_unsigned())))
+    })?;
     db.create_scalar_function(CIDR, 2, flags(), |context| {
         let networks = context.get_or_create_aux(1, |value| value.as_str().map(network::all))?;
         Ok(value(context).and_then(|address| network::is_in(address, &networks)))

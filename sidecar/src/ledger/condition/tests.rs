@@ -1,15 +1,15 @@
 //! Conditions as operators write them, on rows as they are.
 
 use super::{prepare, read};
-use crate::ledger::database::{self, Use};
+use crate::ledger::database::{Home, Use};
 use crate::ledger::follow::Place;
 use crate::ledger::line::Line;
 use crate::ledger::member;
 use crate::ledger::names::Names;
 use crate::ledger::search::{Form, Search, counts, records};
+use crate::ledger::sql::Db;
 use crate::ledger::stored::Stored;
 use crate::ledger::writer::{Batch, Taken, Writer};
-use rusqlite::Connection;
 use tempfile::TempDir;
 
 const LINES: [&str; 4] = [
@@ -19,22 +19,23 @@ const LINES: [&str; 4] = [
     r#"{"ts":"2026-11-29T22:58:03.000000Z","request_id":"4","status":"?","tool":"purge_all","sub":"ü%_","decision":"deny","reason":"x'); DROP TABLE record; --","path":""}"#,
 ];
 
-fn ledger() -> (TempDir, Connection) {
+fn ledger() -> (TempDir, Db) {
     let folder = tempfile::tempdir().unwrap();
-    let mut writer = Writer::new(database::open(folder.path(), Use::Ingest).unwrap());
+    let mut writer =
+        Writer::new(Home::from(folder.path()).open(Use::Ingest).unwrap(), "decisions.jsonl".to_owned());
     let lines: Vec<_> = LINES.iter().map(|line| Line::parse(line.as_bytes()).unwrap()).collect();
     let taken = |line| Taken { record: Stored::of(line, 0), place: None, sealed: None };
     let records: Vec<_> = lines.iter().map(taken).collect();
     let (names, place) = (Names::default(), Place::default());
-    let batch = Batch { records: &records, ignored: 0, place: &place, names: &names, most_series: 1 };
+    let batch = Batch { records: &records, ignored: 0, place: Some(&place), names: &names, most_series: 1 };
     writer.take(&batch, 1_795_993_081_000).unwrap();
-    let db = database::open(folder.path(), Use::Search).unwrap();
+    let db = Home::from(folder.path()).open(Use::Search).unwrap();
     prepare(&db).unwrap();
     (folder, db)
 }
 
 /// The ids of those that match.
-fn matches(db: &Connection, condition: &str) -> String {
+fn matches(db: &Db, condition: &str) -> String {
     let search = Search { condition: Some(read(condition).unwrap()), ..Search::default() };
     let mut out = Vec::new();
     records(db, &search, Form::Json, &mut out).unwrap();

@@ -2,9 +2,9 @@
 
 use super::{Change, DAY_MS, MOST, MOST_SEEN, REVOKED_MS, Signal, Taken, take};
 use crate::ledger::block::{Block, block, list, tidy, unblock};
-use crate::ledger::database::{self, Use};
+use crate::ledger::database::{Home, Use};
 use crate::ledger::feed::page;
-use rusqlite::Connection;
+use crate::ledger::sql::{Cell, Db};
 use serde_json::{Value, json};
 use tempfile::TempDir;
 
@@ -12,14 +12,14 @@ const NOW: i64 = 1_795_993_081_000;
 const NOW_S: i64 = NOW / 1_000;
 
 struct Desk {
-    db: Connection,
+    db: Db,
     seen: u8,
     _folder: TempDir,
 }
 
 fn desk() -> Desk {
     let folder = tempfile::tempdir().unwrap();
-    let db = database::open(folder.path(), Use::Desk).unwrap();
+    let db = Home::from(folder.path()).open(Use::Desk).unwrap();
     Desk { db, seen: 0, _folder: folder }
 }
 
@@ -36,10 +36,7 @@ impl Desk {
         take(&mut self.db, &signal(self.seen, change, at_s), now_ms, false).unwrap()
     }
     fn changes(&mut self, after: i64) -> Value {
-        let epoch: String = self
-            .db
-            .query_row("SELECT value FROM note WHERE name = 'ledger_id'", [], |row| row.get(0))
-            .unwrap();
+        let epoch: String = self.db.one("SELECT value FROM word WHERE name = 'ledger_id'", &[]).unwrap();
         Value::Array(page(&mut self.db, after, &epoch).unwrap().changes)
     }
     fn blocked(&self) -> Vec<(String, Option<String>)> {
@@ -144,7 +141,7 @@ fn signals_have_room_and_leave_some_to_operators() {
              INSERT INTO block (kind, value, since_ms, version, said_s) SELECT 'revoked', i, 1, i, 1 FROM n;
              UPDATE note SET value = {to} WHERE name = 'block_version'"
         );
-        desk.db.execute_batch(&sql).unwrap();
+        desk.db.batch(&sql).unwrap();
     };
     fill(&desk, 1, MOST - 1);
     assert_eq!(desk.says(Change::Revoke, NOW_S, NOW), Taken::New);
@@ -166,11 +163,9 @@ fn signals_have_room_and_leave_some_to_operators() {
 #[test]
 fn ids_have_room() {
     let mut desk = desk();
-    let sql = format!(
-        "WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < {MOST_SEEN})
-         INSERT INTO signal SELECT randomblob(32), {NOW} FROM n"
-    );
-    desk.db.execute_batch(&sql).unwrap();
+    let ids: Vec<[u8; 8]> = (0..MOST_SEEN).map(u64::to_be_bytes).collect();
+    let rows: Vec<_> = ids.iter().map(|id| [Cell::Blob(id), Cell::Integer(NOW)]).collect();
+    desk.db.insert("signal", "id, seen_ms", &rows).unwrap();
     assert_eq!(desk.says(Change::Revoke, NOW_S, NOW), Taken::Full);
     assert_eq!(desk.changes(0), json!([]));
     assert_eq!(desk.says(Change::Revoke, NOW_S, NOW + 2 * DAY_MS + 1), Taken::New, "they have ended");
@@ -183,11 +178,11 @@ fn a_signal_that_counts_has_a_leaf_that_names_nobody() {
     for taken in [Taken::New, Taken::Repeated] {
         assert_eq!(take(&mut desk.db, &said, NOW, true).unwrap(), taken);
     }
-    let entries: Vec<u8> = desk.db.query_row("SELECT entries FROM leaves", [], |row| row.get(0)).unwrap();
+    let entries: Vec<u8> = desk.db.one("SELECT entries FROM leaves", &[]).unwrap();
     let leaf: Value = serde_json::from_slice(&entries[2..]).unwrap();
     assert_eq!(leaf["kind"], "signal");
     assert!(!leaf.to_string().contains("ann"));
-    let opening: String = desk.db.query_row("SELECT value FROM opening", [], |row| row.get(0)).unwrap();
+    let opening: String = desk.db.one("SELECT value FROM opening", &[]).unwrap();
     let opening: Value = serde_json::from_str(&opening).unwrap();
     assert_eq!((&opening["subject"], &opening["event"]), (&json!("ann"), &json!("session-revoked")));
     assert_eq!(desk.changes(0), revoked(NOW_S));

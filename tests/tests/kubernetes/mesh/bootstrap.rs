@@ -13,6 +13,8 @@ const WASM: &str = "type.googleapis.com/envoy.extensions.filters.http.wasm.v3.Wa
 pub struct Filter {
     pub http_filter: Value,
     clusters: Vec<String>,
+    /// The cluster of the sidecar with the ledger, and where that is.
+    pub ledger: Option<(String, String)>,
     listener: Value,
     /// Routes enable it, as Envoy Gateway does.
     per_route: bool,
@@ -46,6 +48,12 @@ fn clusters(configuration: &Value) -> Vec<String> {
         .collect()
 }
 
+/// The one that the filter asks who is blocked. Nobody is there, until a test says where.
+fn ledger(configuration: &Value) -> Option<(String, String)> {
+    let cluster = configuration["sidecar"]["cluster"].as_str()?;
+    Some((cluster.to_owned(), "http://127.0.0.1:1".to_owned()))
+}
+
 fn string_value(text: String) -> Value {
     json!({ "@type": "type.googleapis.com/google.protobuf.StringValue", "value": text })
 }
@@ -57,10 +65,11 @@ pub fn namespace(object: &Value) -> &str {
 /// As Istio's pilot makes it of a WasmPlugin.
 fn wasm_plugin(plugin: &Value, access_log: (String, Option<String>)) -> Filter {
     let spec = &plugin["spec"];
-    let environment: serde_json::Map<String, Value> = spec["vmConfig"]["env"]
-        .as_array()
-        .into_iter()
-        .flatten()
+    let variables = || spec["vmConfig"]["env"].as_array().into_iter().flatten();
+    let of_host = |variable: &&Value| variable["valueFrom"] == "HOST";
+    let hosts: Vec<&Value> = variables().filter(of_host).map(|variable| &variable["name"]).collect();
+    let environment: serde_json::Map<String, Value> = variables()
+        .filter(|variable| !of_host(variable))
         .map(|variable| (variable["name"].as_str().unwrap().to_owned(), variable["value"].clone()))
         .collect();
     let policy = match spec["failStrategy"].as_str().unwrap() {
@@ -73,12 +82,13 @@ fn wasm_plugin(plugin: &Value, access_log: (String, Option<String>)) -> Filter {
         "failure_policy": policy,
         "configuration": string_value(spec["pluginConfig"].to_string()),
         "vm_config": {
-            "runtime": "envoy.wasm.runtime.v8", "code": local_code(), "environment_variables": { "key_values": environment },
+            "runtime": "envoy.wasm.runtime.v8", "code": local_code(), "environment_variables": { "host_env_keys": hosts, "key_values": environment },
         },
     });
     Filter {
         http_filter: json!({ "name": "wasm-plugin", "typed_config": { "@type": WASM, "config": config } }),
         clusters: clusters(&spec["pluginConfig"]),
+        ledger: ledger(&spec["pluginConfig"]),
         listener: json!({}),
         per_route: false,
         access_log,
@@ -106,8 +116,10 @@ fn envoy_filter(filter: &Value, access_log: (String, Option<String>)) -> Filter 
         .unwrap()
         .retain(|name, _| !name.starts_with("ISTIO_META_"));
     let configuration = typed["config"]["configuration"]["value"].as_str().unwrap();
+    let configuration: Value = serde_json::from_str(configuration).unwrap();
     Filter {
-        clusters: clusters(&serde_json::from_str(configuration).unwrap()),
+        clusters: clusters(&configuration),
+        ledger: ledger(&configuration),
         http_filter: json!({ "name": extension["name"], "typed_config": typed }),
         listener: of("LISTENER").clone(),
         per_route: false,
@@ -120,13 +132,17 @@ fn extension_policy(objects: &Objects, name: &str) -> Filter {
     let policy = objects.named("EnvoyExtensionPolicy", name);
     let wasm = &policy["spec"]["wasm"][0];
     let id = format!("envoyextensionpolicy/{}/{name}/wasm/0", namespace(policy));
-    let config = json!({
+    let mut config = json!({
         "name": wasm["name"],
         "root_id": wasm["rootID"],
         "fail_open": wasm["failOpen"],
         "configuration": string_value(wasm["config"].to_string()),
         "vm_config": { "vm_id": id, "runtime": "envoy.wasm.runtime.v8", "code": local_code() },
     });
+    let hosts = &wasm["env"]["hostKeys"];
+    if !hosts.is_null() {
+        config["vm_config"]["environment_variables"] = json!({ "host_env_keys": hosts });
+    }
     let mut http_filter = json!({
         "name": format!("envoy.filters.http.wasm/{id}"), "disabled": true,
         "typed_config": { "@type": WASM, "config": config },
@@ -141,21 +157,23 @@ fn extension_policy(objects: &Objects, name: &str) -> Filter {
         http_filter["typed_config"]["config"][member] = operation["value"].clone();
     }
     // The routes of the HTTPRoute are named after its rules: that is where the clusters' names come from.
-    let rules = objects.one("HTTPRoute")["spec"]["rules"].as_array().unwrap().len();
+    let keys = objects.named("HTTPRoute", "gatewaystack-keys");
+    let rules = keys["spec"]["rules"].as_array().unwrap().len();
     // Where one route is guarded, that of the keys has to be guarded, too: it would lead past the filter.
     let policies = objects.all("EnvoyExtensionPolicy").filter(|p| namespace(p) == NAMESPACE);
     let targets: Vec<&Value> =
         policies.flat_map(|policy| policy["spec"]["targetRefs"].as_array().unwrap()).collect();
     let is_guarded =
         |kind: &str, name: &Value| targets.iter().any(|t| t["kind"] == kind && t["name"] == *name);
-    let keys = objects.one("HTTPRoute");
-    let gateway = &keys["spec"]["parentRefs"][0]["name"];
-    assert!(
-        is_guarded("Gateway", gateway) || is_guarded("HTTPRoute", &keys["metadata"]["name"]),
-        "{targets:?}"
-    );
+    for route in objects.all("HTTPRoute") {
+        let gateway = &route["spec"]["parentRefs"][0]["name"];
+        assert!(
+            is_guarded("Gateway", gateway) || is_guarded("HTTPRoute", &route["metadata"]["name"]),
+            "{targets:?}"
+        );
+    }
     let clusters = clusters(&wasm["config"]);
-    let route = objects.one("HTTPRoute")["metadata"]["name"].as_str().unwrap();
+    let route = keys["metadata"]["name"].as_str().unwrap();
     let expected: Vec<String> =
         (0..rules).map(|at| format!("httproute/{NAMESPACE}/{route}/rule/{at}")).collect();
     assert_eq!(clusters, expected);
@@ -163,8 +181,13 @@ fn extension_policy(objects: &Objects, name: &str) -> Filter {
     let kibibytes: u64 = limit.strip_suffix("Ki").unwrap().parse().unwrap();
     let log = &objects.one("EnvoyProxy")["spec"]["telemetry"]["accessLog"]["settings"][0];
     let text = |value: &Value| value.as_str().unwrap().to_owned();
+    if let Some((cluster, _)) = ledger(&wasm["config"]) {
+        let route = objects.named("HTTPRoute", "gatewaystack-ledger");
+        assert_eq!(cluster, format!("httproute/{}/gatewaystack-ledger/rule/0", namespace(route)));
+    }
     Filter {
         http_filter,
+        ledger: ledger(&wasm["config"]),
         clusters,
         listener: json!({ "per_connection_buffer_limit_bytes": kibibytes * 1024 }),
         per_route: true,
@@ -241,7 +264,8 @@ pub fn bootstrap(filter: Filter, (port, admin): (u16, u16), to: (&str, &str), fo
         listener[name] = value.clone();
     }
     let keys = filter.clusters.iter().map(|name| cluster(name, issuer));
-    let clusters: Vec<Value> = keys.chain([cluster("upstream", upstream)]).collect();
+    let ledger = filter.ledger.iter().map(|(name, to)| cluster(name, to));
+    let clusters: Vec<Value> = keys.chain(ledger).chain([cluster("upstream", upstream)]).collect();
     json!({
         "admin": { "address": address(&format!("127.0.0.1:{admin}")) },
         "static_resources": { "listeners": [listener], "clusters": clusters },

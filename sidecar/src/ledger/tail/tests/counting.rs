@@ -19,7 +19,7 @@ fn counting(folder: &Path, tools: &[&str], limits: Limits) -> Reading {
 
 /// What a scrape shows of these metrics.
 fn shown(folder: &Path, names: &[&str]) -> Vec<String> {
-    let text = text(&families(&database::open(folder, Use::Desk).unwrap()).unwrap());
+    let text = text(&families(&Home::from(folder).open(Use::Desk).unwrap()).unwrap());
     let is_asked = |line: &&str| names.iter().any(|name| line.starts_with(&format!("{name}{{")));
     text.lines().filter(is_asked).map(str::to_owned).collect()
 }
@@ -129,12 +129,12 @@ fn sums_stay_over_ends_and_what_is_forgotten_and_over_another_policy() {
     // The same record again doesn't count, and what was undone is counted anew.
     append(folder.path(), &(first + &numbered("read")));
     let mut reading = counting(folder.path(), &["read"], LIMITS);
-    let undone: rusqlite::Result<()> =
-        reading.ledger.writer().with(|db| db.execute_batch("ALTER TABLE aggregate RENAME TO away").map(drop));
+    let undone: sql::Result<()> =
+        reading.ledger.writer().with(|db| db.batch("ALTER TABLE aggregate RENAME TO away").map(drop));
     undone.unwrap();
     assert!(reading.step(NOW).is_err());
-    let again: rusqlite::Result<()> =
-        reading.ledger.writer().with(|db| db.execute_batch("ALTER TABLE away RENAME TO aggregate").map(drop));
+    let again: sql::Result<()> =
+        reading.ledger.writer().with(|db| db.batch("ALTER TABLE away RENAME TO aggregate").map(drop));
     again.unwrap();
     take(&mut reading, NOW);
     let expect = [

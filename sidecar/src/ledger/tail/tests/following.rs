@@ -5,7 +5,7 @@ use crate::ledger::condition;
 
 /// What is told, while `more` brings something each time that there is nothing.
 fn followed(folder: &Path, search: &Search, form: Form, mut more: Vec<String>) -> String {
-    let db = database::open(folder, Use::Search).unwrap();
+    let db = Home::from(folder).open(Use::Search).unwrap();
     condition::prepare(&db).unwrap();
     let mut reading = Reading::new(Ledger::open(folder, LIMITS).unwrap(), nobody());
     let mut out = Vec::new();
@@ -60,14 +60,14 @@ fn only_what_matches_is_told_and_only_so_many() {
 fn a_ledger_that_was_emptied_is_followed_all_the_same() {
     let folder = tempfile::tempdir().unwrap();
     before(folder.path(), &(1..6).map(|seq| record(1, seq)).collect::<String>());
-    let db = database::open(folder.path(), Use::Desk).unwrap();
+    let db = Home::from(folder.path()).open(Use::Desk).unwrap();
     let mut reading = Reading::new(Ledger::open(folder.path(), LIMITS).unwrap(), nobody());
     let mut out = Vec::new();
     let mut step = 0;
     search::follow(&db, &Search::default(), Form::Json, &mut out, &mut || {
         step += 1;
-        let other = database::open(folder.path(), Use::Desk).unwrap();
-        other.execute("DELETE FROM record", []).unwrap();
+        let other = Home::from(folder.path()).open(Use::Desk).unwrap();
+        other.execute("DELETE FROM record", &[]).unwrap();
         append(folder.path(), &record(1, 5 + step));
         take(&mut reading, NOW);
         step < 3
