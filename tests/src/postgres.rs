@@ -48,9 +48,8 @@ impl Postgres {
         let file = self.data().join("postmaster.pid");
         let text = std::fs::read_to_string(file).unwrap();
         let pid = text.lines().next().unwrap();
+        let children = std::fs::read_to_string(format!("/proc/{pid}/task/{pid}/children")).unwrap();
         // Without its first process nothing begins again.
-        let children = Command::new("pgrep").args(["-P", pid]).output().unwrap();
-        let children = String::from_utf8(children.stdout).unwrap();
         let all = std::iter::once(pid).chain(children.split_whitespace());
         Command::new("kill").arg("-KILL").args(all).stderr(Stdio::null()).status().unwrap();
     }
