@@ -127,7 +127,7 @@ impl Db {
     pub fn write(&mut self) -> Result<Tx<'_>> {
         match self {
             Self::Sqlite(db) => db.execute_batch("BEGIN IMMEDIATE")?,
-            Self::Postgres(db) => db.borrow_mut().begin()?,
+            Self::Postgres(db) => db.borrow_mut().begin_writing()?,
         }
         Ok(Tx { db: self, is_over: false })
     }
@@ -139,9 +139,16 @@ impl Db {
     pub fn snapshot(&mut self) -> Result<Tx<'_>> {
         match self {
             Self::Sqlite(db) => db.execute_batch("BEGIN")?,
-            Self::Postgres(db) => db.borrow_mut().batch("BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY")?,
+            Self::Postgres(db) => db.borrow_mut().begin_reading()?,
         }
         Ok(Tx { db: self, is_over: false })
+    }
+
+    fn end(&self, commits: bool) -> Result<()> {
+        match self {
+            Self::Sqlite(db) => Ok(db.execute_batch(if commits { "COMMIT" } else { "ROLLBACK" })?),
+            Self::Postgres(db) => db.borrow_mut().end(commits),
+        }
     }
 
     /// SQLite's, for what it alone has.
@@ -187,9 +194,10 @@ impl Tx<'_> {
     /// # Errors
     /// The database's: then nothing of it is, or all of it and the answer was lost.
     pub fn commit(mut self) -> Result<()> {
-        self.db.batch("COMMIT")?;
-        self.is_over = true;
-        Ok(())
+        let done = self.db.end(true);
+        // SQLite's goes on after a commit that failed.
+        self.is_over = done.is_ok() || self.db.postgres().is_some();
+        done
     }
 }
 
@@ -205,7 +213,10 @@ impl Drop for Tx<'_> {
     fn drop(&mut self) {
         if !self.is_over {
             // Where it can't be said, the connection is gone, and with it what was begun.
-            drop(self.db.batch("ROLLBACK"));
+            drop(self.db.end(false));
         }
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -36,6 +36,8 @@ const CONNECT: Duration = Duration::from_secs(5);
 const SESSION: &str = "SET search_path TO gatewaystack; SET lock_timeout TO '10s'; SET statement_timeout TO '60s';
     SET idle_in_transaction_session_timeout TO '60s'; SET synchronous_commit TO on; SET client_min_messages TO warning;
     SET tcp_keepalives_idle TO 5; SET tcp_keepalives_interval TO 2; SET tcp_keepalives_count TO 3";
+const LOST: &str =
+    "PostgreSQL: the connection was lost, or a part of the transaction failed: nothing of it is done";
 /// Statements that are kept prepared.
 const MOST: usize = 128;
 
@@ -53,6 +55,16 @@ pub struct Postgres {
     statements: HashMap<String, Statement>,
     /// Locks that it holds for as long as it lives.
     held: Vec<i32>,
+    transaction: Transaction,
+}
+
+/// What becomes of what was begun.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Transaction {
+    None,
+    Whole,
+    /// Something of it failed, or its connection is gone: nothing more is done for it.
+    Broken,
 }
 
 /// What a URL says, with what it doesn't say: other machines are reached over TLS only, unless it says
@@ -73,7 +85,9 @@ pub fn config(url: &str) -> std::result::Result<Config, String> {
         return Err("it names no host".to_owned());
     }
     if config.get_ssl_mode() == SslMode::Prefer {
-        let is_near = config.get_hosts().iter().all(is_here);
+        // An address stands in for what a name leads to.
+        let is_near =
+            config.get_hosts().iter().all(is_here) && config.get_hostaddrs().iter().all(IpAddr::is_loopback);
         config.ssl_mode(if is_near { SslMode::Disable } else { SslMode::Require });
     }
     if config.get_application_name().is_none() {
@@ -88,15 +102,30 @@ pub fn config(url: &str) -> std::result::Result<Config, String> {
 impl Postgres {
     /// Connects when it is first asked.
     pub fn new(config: Config, upgrade: Upgrade) -> Self {
-        Self { config, upgrade, client: None, statements: HashMap::new(), held: Vec::new() }
+        Self {
+            config,
+            upgrade,
+            client: None,
+            statements: HashMap::new(),
+            held: Vec::new(),
+            transaction: Transaction::None,
+        }
     }
 
     fn client(&mut self) -> Result<&mut Client> {
         if self.client.as_ref().is_some_and(Client::is_closed) {
+            let had_locks = !self.held.is_empty();
             self.close();
-            if !std::mem::take(&mut self.held).is_empty() {
-                return Err(Error::new("the connection to PostgreSQL was lost"));
+            if self.transaction == Transaction::Whole {
+                self.transaction = Transaction::Broken;
             }
+            if had_locks {
+                return Err(Error::new(LOST));
+            }
+        }
+        // The rest of it would be done alone, and by more than one at a time.
+        if self.transaction == Transaction::Broken {
+            return Err(Error::new(LOST));
         }
         match &mut self.client {
             Some(client) => Ok(client),
@@ -131,21 +160,76 @@ impl Postgres {
         Ok((self.client()?, statement))
     }
 
+    /// What was begun is broken where a part of it failed.
+    fn part<T>(&mut self, done: Result<T>) -> Result<T> {
+        if done.is_err() && self.transaction == Transaction::Whole {
+            self.transaction = Transaction::Broken;
+        }
+        done
+    }
+
     pub(super) fn execute(&mut self, sql: &str, values: &[Cell<'_>]) -> Result<u64> {
+        let done = self.try_execute(sql, values);
+        self.part(done)
+    }
+
+    fn try_execute(&mut self, sql: &str, values: &[Cell<'_>]) -> Result<u64> {
         let (client, statement) = self.prepared(sql)?;
         let values: Vec<&(dyn ToSql + Sync)> = values.iter().map(|value| value as _).collect();
         client.execute(&statement, &values).map_err(said)
     }
 
     pub(super) fn batch(&mut self, sql: &str) -> Result<()> {
-        self.client()?.batch_execute(sql).map_err(said)
+        let done = self.client().and_then(|client| client.batch_execute(sql).map_err(said));
+        self.part(done)
     }
 
-    pub(super) fn begin(&mut self) -> Result<()> {
-        self.batch(&format!("BEGIN; SELECT pg_advisory_xact_lock({LOCKS}, {WRITING})"))
+    /// Begins what one does at a time.
+    pub(super) fn begin_writing(&mut self) -> Result<()> {
+        self.begin(&format!("BEGIN; SELECT pg_advisory_xact_lock({LOCKS}, {WRITING})"))
+    }
+
+    pub(super) fn begin_reading(&mut self) -> Result<()> {
+        self.begin("BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY")
+    }
+
+    fn begin(&mut self, sql: &str) -> Result<()> {
+        self.client()?;
+        self.transaction = Transaction::Whole;
+        let begun = self.batch(sql);
+        if begun.is_err() {
+            // It may have been begun, and waited for its turn in vain.
+            self.end(false)?;
+        }
+        begun
+    }
+
+    /// Ends what was begun: all of it is done, or with `false` nothing.
+    pub(super) fn end(&mut self, commits: bool) -> Result<()> {
+        let is_whole = std::mem::replace(&mut self.transaction, Transaction::None) == Transaction::Whole;
+        let sql = if commits && is_whole { "COMMIT" } else { "ROLLBACK" };
+        let is_there = self.client.as_ref().is_some_and(|client| !client.is_closed());
+        let ended = match &mut self.client {
+            Some(client) if is_there => client.batch_execute(sql).map_err(said),
+            _ => Err(Error::new(LOST)),
+        };
+        if ended.is_err() {
+            // With the connection ends what nobody could end.
+            self.close();
+        }
+        match (commits, is_whole) {
+            (true, false) => Err(Error::new(LOST)),
+            (true, true) => ended,
+            (false, _) => Ok(()),
+        }
     }
 
     pub(super) fn rows(&mut self, sql: &str, values: &[Cell<'_>]) -> Result<Vec<Vec<Value>>> {
+        let done = self.try_rows(sql, values);
+        self.part(done)
+    }
+
+    fn try_rows(&mut self, sql: &str, values: &[Cell<'_>]) -> Result<Vec<Vec<Value>>> {
         let (client, statement) = self.prepared(sql)?;
         let values: Vec<&(dyn ToSql + Sync)> = values.iter().map(|value| value as _).collect();
         let rows = client.query(&statement, &values).map_err(said)?;
@@ -160,6 +244,11 @@ impl Postgres {
         columns: &str,
         rows: &[[Cell<'_>; N]],
     ) -> Result<()> {
+        let done = self.try_copy(table, columns, rows);
+        self.part(done)
+    }
+
+    fn try_copy<const N: usize>(&mut self, table: &str, columns: &str, rows: &[[Cell<'_>; N]]) -> Result<()> {
         if rows.is_empty() {
             return Ok(());
         }
@@ -198,6 +287,7 @@ impl Postgres {
     /// Says farewell, which waits: a thread that mustn't wait leaves it to another.
     fn close(&mut self) {
         self.statements.clear();
+        self.held.clear();
         let Some(client) = self.client.take() else { return };
         if tokio::runtime::Handle::try_current().is_ok() {
             drop(std::thread::Builder::new().spawn(move || drop(client)));
