@@ -19,8 +19,13 @@ pub async fn audit(State(ledger): State<Ledger>, Path(path): Path<String>) -> Re
         tile if Tile::at(tile).is_some() => ("application/octet-stream", FOR_EVER),
         _ => return StatusCode::NOT_FOUND.into_response(),
     };
-    let read = tokio::task::spawn_blocking(move || Store::of(ledger.home())?.read(&path)).await;
-    match read.map_err(|e| e.to_string()).and_then(|read| read) {
+    let read = if ledger.is_shared() {
+        ledger.tile(path).await
+    } else {
+        let read = move || Store::of(ledger.home())?.read(&path);
+        tokio::task::spawn_blocking(read).await.map_err(|e| e.to_string()).and_then(|read| read)
+    };
+    match read {
         Ok(Some(bytes)) => ([("content-type", kind), ("cache-control", caching)], bytes).into_response(),
         Ok(None) => StatusCode::NOT_FOUND.into_response(),
         Err(reason) => {

@@ -33,7 +33,8 @@ pub fn key(home: &Home) -> Result<Option<Signer>, String> {
 
 /// The log.
 pub struct Log {
-    home: Home,
+    /// What there is, for whoever reads.
+    store: Store,
     shelf: Shelf,
     signer: Signer,
     edge: Edge,
@@ -50,7 +51,15 @@ impl Log {
     /// # Errors
     /// Why it can't go on: it doesn't fit its checkpoint, for one.
     pub fn open(home: &Home, origin: &str, known: u64) -> Result<Option<Self>, String> {
-        let Some(shelf) = Shelf::of(home)? else { return Ok(None) };
+        let shelf = Shelf::of(home)?;
+        if shelf.hold()? { Self::on(shelf, home, origin, known).map(Some) } else { Ok(None) }
+    }
+
+    /// The same on a shelf that is held.
+    ///
+    /// # Errors
+    /// Why it can't go on.
+    pub fn on(shelf: Shelf, home: &Home, origin: &str, known: u64) -> Result<Self, String> {
         let store = Store::of(home)?;
         let has_checkpoint = store.read(CHECKPOINT)?.is_some();
         let signer = match key(home)? {
@@ -79,21 +88,20 @@ impl Log {
         if let Shelf::Folder { folder, .. } = &shelf {
             private::folder(folder).map_err(|e| format!("{}: {e}", folder.display()))?;
         }
-        let mut this =
-            Self { home: home.clone(), shelf, signer, edge: Edge::default(), covered: None, first: 0 };
+        let mut this = Self { store, shelf, signer, edge: Edge::default(), covered: None, first: 0 };
         if has_checkpoint {
-            this.go_on(store)?;
+            this.go_on()?;
         }
         this.cut()?;
-        Ok(Some(this))
+        Ok(this)
     }
 
     /// Goes on behind the checkpoint, where the edge of the tree fits it.
-    fn go_on(&mut self, mut store: Store) -> Result<(), String> {
-        let (_, checkpoint) = store.checked(self.signer.verifier(), &[])?;
+    fn go_on(&mut self) -> Result<(), String> {
+        let (_, checkpoint) = self.store.checked(self.signer.verifier(), &[])?;
         let size = checkpoint.size;
         let bundle = match Tile::bundle(size / WIDTH, size) {
-            Some(tile) => store.tile(tile)?.0,
+            Some(tile) => self.store.tile(tile)?.0,
             None => Vec::new(),
         };
         // Where it was full already, what is behind isn't covered.
@@ -103,7 +111,7 @@ impl Log {
             leaf::add_entry(&mut covered, entry);
         }
         let hashes: Vec<Hash> = leaf::entries(&covered).flatten().map(|(_, entry)| of_leaf(entry)).collect();
-        let edge = Edge::of(&mut store, size, covered)?;
+        let edge = Edge::of(&mut self.store, size, covered)?;
         let row = edge.partial().into_iter().find(|written| written.tile.level == Some(0));
         let fits = row.map_or(hashes.is_empty(), |row| row.bytes == hashes.concat());
         if !fits || edge.root() != checkpoint.root {
@@ -112,7 +120,7 @@ impl Log {
                     .to_owned(),
             );
         }
-        self.first = store.first(size)?;
+        self.first = self.store.first(size)?;
         (self.edge, self.covered) = (edge, Some(size));
         Ok(())
     }
@@ -161,11 +169,8 @@ impl Log {
     }
 
     /// What there is, for whoever reads.
-    ///
-    /// # Errors
-    /// It can't be reached.
-    pub fn store(&self) -> Result<Store, String> {
-        Store::of(&self.home)
+    pub fn store(&self) -> &Store {
+        &self.store
     }
 
     /// Takes a leaf. After an error the log has to be opened anew.
@@ -195,7 +200,7 @@ impl Log {
         }
         self.shelf.settle()?;
         let mut note = self.signer.checkpoint(self.size(), &self.root());
-        note.push_str(&cosign(&self.store()?, &note, self.size()));
+        note.push_str(&cosign(&self.store, &note, self.size()));
         self.shelf.replace(CHECKPOINT, &note)?;
         self.covered = Some(self.size());
         Ok(())

@@ -4,7 +4,8 @@
 use super::leaf;
 use super::log::{self, Log};
 use super::note::Checkpoint;
-use super::store::{CHECKPOINT, Store};
+use super::shelf::{self, Shelf};
+use super::store::CHECKPOINT;
 use super::tile::WIDTH;
 use super::witness::Witnesses;
 use crate::clock::{now_ms, rfc3339};
@@ -46,6 +47,7 @@ impl Publisher {
             ledger,
             db,
             log,
+            waiting: None,
             looked_ms: 0,
         };
         let thread =
@@ -69,6 +71,8 @@ struct Work {
     settings: policy::Audit,
     /// `None`: it has to be opened anew.
     log: Option<Log>,
+    /// Where it will be, while another sidecar writes it.
+    waiting: Option<Shelf>,
     witnesses: Witnesses,
     looked_ms: i64,
 }
@@ -106,12 +110,25 @@ impl Work {
         }
     }
 
+    /// Opens the log; `None`: another sidecar writes it.
+    fn open(&mut self) -> Result<Option<Log>, String> {
+        let home = self.ledger.home();
+        let shelf = match self.waiting.take() {
+            Some(shelf) => shelf,
+            None => Shelf::of(home)?,
+        };
+        if !shelf.hold()? {
+            self.waiting = Some(shelf);
+            return Ok(None);
+        }
+        let known = leaves::covered(&self.db).map_err(|e| format!("the ledger: {e}"))?;
+        Log::on(shelf, home, &self.ledger.origin(), known).map(Some)
+    }
+
     /// Another sidecar writes the log: whether this one could, and what there is.
     fn stand_by(&self) -> Result<(), String> {
-        let store = Store::of(self.ledger.home())?;
-        if store.read(CHECKPOINT)?.is_none() {
-            return Ok(());
-        }
+        let note = shelf::row(&self.db, CHECKPOINT).map_err(|e| format!("the ledger: {e}"))?;
+        let Some(note) = note else { return Ok(()) };
         let file = self.ledger.home().key_file();
         let Some(signer) = log::key(self.ledger.home())? else {
             return Err(format!(
@@ -119,8 +136,9 @@ impl Work {
                 file.display()
             ));
         };
-        let (_, checkpoint) = store.checked(signer.verifier(), &[]).map_err(|e| {
-            format!("{e}: is {} the key with which another sidecar signs it?", file.display())
+        let checkpoint = Checkpoint::read(&String::from_utf8_lossy(&note), signer.verifier(), &[]);
+        let checkpoint = checkpoint.map_err(|e| {
+            format!("{CHECKPOINT}: {e}: is {} the key with which another sidecar signs it?", file.display())
         })?;
         let Checkpoint { origin, size, root, .. } = checkpoint;
         self.ledger.stands(|standing| standing.audit = Some(Published { origin, size, root }));
@@ -131,13 +149,10 @@ impl Work {
         let text = |e: sql::Error| format!("the ledger: {e}");
         let log = match &mut self.log {
             Some(log) => log,
-            None => {
-                let known = leaves::covered(&self.db).map_err(text)?;
-                match Log::open(self.ledger.home(), &self.ledger.origin(), known)? {
-                    Some(log) => self.log.insert(log),
-                    None => return self.stand_by(),
-                }
-            }
+            None => match self.open()? {
+                Some(log) => self.log.insert(log),
+                None => return self.stand_by(),
+            },
         };
         loop {
             let rows = leaves::pending(&self.db, log.size(), ROWS).map_err(text)?;
@@ -189,7 +204,7 @@ fn retire(db: &mut Db, log: &Log, settings: &policy::Audit, now_ms: i64) -> Resu
     let keep_ms = i64::try_from(settings.keep_ms).unwrap_or(i64::MAX);
     // They compare as texts: all are of one form.
     let before = rfc3339(now_ms.saturating_sub(keep_ms));
-    let (store, size, first) = (log.store()?, log.covered().unwrap_or(0), log.first());
+    let (store, size, first) = (log.store(), log.covered().unwrap_or(0), log.first());
     let mut minimum = first;
     // The last leaf of a bundle is its youngest; and the newest bundle stays.
     while minimum + WIDTH < size && minimum - first < MOST_PRUNED * WIDTH {

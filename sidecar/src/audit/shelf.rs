@@ -1,7 +1,7 @@
 //! Where a log lies that is written: the files of a folder, or the rows of a table. In: what is put there,
 //! by the paths of the log (C2SP tlog-tiles). What was put is safe once it is settled.
 
-use crate::ledger::database::Home;
+use crate::ledger::database::{Home, Use};
 use crate::ledger::sql::postgres::AUDIT;
 use crate::ledger::sql::{self, Db, cells};
 use crate::private;
@@ -37,24 +37,40 @@ fn text(error: sql::Error) -> String {
     format!("the audit log: {error}")
 }
 
+/// What lies at a path of a table.
+///
+/// # Errors
+/// The database's.
+pub fn row(db: &Db, path: &str) -> sql::Result<Option<Vec<u8>>> {
+    db.first("SELECT bytes FROM tile WHERE path = ?1", cells![path], |row| row.get(0))
+}
+
 /// What the partial tiles of a tile have in front.
 fn partial(path: &str) -> String {
     format!("{path}.p/")
 }
 
 impl Shelf {
-    /// That of a ledger; `None`: another sidecar writes it.
+    /// That of a ledger. Before anything is put there it has to be held.
     ///
     /// # Errors
     /// The database's.
-    pub fn of(home: &Home) -> Result<Option<Self>, String> {
-        let data = home.folder.clone();
-        if !home.is_shared() {
-            return Ok(Some(Self::Folder { folder: folder(&data), data, fresh: BTreeSet::new() }));
+    pub fn of(home: &Home) -> Result<Self, String> {
+        if home.is_shared() {
+            return home.open(Use::Desk).map(Self::Table);
         }
-        let db = home.open(crate::ledger::database::Use::Desk)?;
-        let is_held = db.postgres().map_or(Ok(false), |db| db.borrow_mut().hold(AUDIT)).map_err(text)?;
-        Ok(is_held.then_some(Self::Table(db)))
+        let data = home.folder.clone();
+        Ok(Self::Folder { folder: folder(&data), data, fresh: BTreeSet::new() })
+    }
+
+    /// Whether it is this process's alone; `false`: another sidecar writes it. Whoever serves a folder has
+    /// its lock already.
+    ///
+    /// # Errors
+    /// The database's.
+    pub fn hold(&self) -> Result<bool, String> {
+        let Self::Table(db) = self else { return Ok(true) };
+        db.postgres().map_or(Ok(true), |db| db.borrow_mut().hold(AUDIT)).map_err(text)
     }
 
     /// Puts a tile there; one that is full stays as it is.

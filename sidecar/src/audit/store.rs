@@ -7,7 +7,7 @@ use super::note::{Checkpoint, LONGEST, Verifier};
 use super::tile::{TILE_BYTES, Tile, Tiles, WIDTH};
 use crate::fetch;
 use crate::ledger::database::{Home, Use};
-use crate::ledger::sql::{Db, cells};
+use crate::ledger::sql::Db;
 use std::collections::HashMap;
 use std::io::ErrorKind;
 use std::path::{Path, PathBuf};
@@ -101,9 +101,7 @@ impl Store {
                 Err(error) if error.kind() == ErrorKind::NotADirectory => Ok(None),
                 Err(error) => Err(format!("{path}: {error}")),
             },
-            Place::Table(_, db) => db
-                .first("SELECT bytes FROM tile WHERE path = ?1", cells![path], |row| row.get(0))
-                .map_err(|e| format!("{path}: {e}")),
+            Place::Table(_, db) => super::shelf::row(db, path).map_err(|e| format!("{path}: {e}")),
             Place::Url(url, runtime) => {
                 let (status, body) = runtime.block_on(fetch::send(&format!("{url}/{path}"), BUNDLE_BYTES))?;
                 match status {

@@ -152,9 +152,10 @@ fn alone(
     if others.iter().any(|(_, seen_ms)| seen_ms.saturating_add(SILENT_MS) > now_ms) {
         return Ok(None);
     }
-    // One of those who have got so far does the rest.
-    let takes = "UPDATE erasing SET taken = 1 WHERE id = ?1 AND taken IS NULL";
-    let is_first = db.execute(takes, cells![id]).map_err(text)? > 0;
+    // One of those who have got so far does the rest; another one, where that one has ended.
+    let takes = "UPDATE erasing SET taken_ms = ?2 WHERE id = ?1 AND (taken_ms IS NULL OR taken_ms < ?3)";
+    let overdue = now_ms.saturating_sub(SILENT_MS);
+    let is_first = db.execute(takes, cells![id, now_ms, overdue]).map_err(text)? > 0;
     Ok(is_first.then(|| others.into_iter().map(|(id, _)| id).collect()))
 }
 
@@ -297,7 +298,11 @@ fn contains(text: &[u8], part: &[u8]) -> bool {
 /// Works the journal into the database, and makes it empty; in PostgreSQL gives up what rows were.
 fn cut_journal(db: &Db) -> Result<(), String> {
     if db.sqlite().is_none() {
-        return db.batch("VACUUM record, opening, block, erasing").map_err(|e| format!("the ledger: {e}"));
+        // It does so by itself, later.
+        if let Err(error) = db.batch("VACUUM record, opening, block, erasing") {
+            tracing::warn!(%error, "PostgreSQL doesn't give up yet what erased rows were");
+        }
+        return Ok(());
     }
     for _ in 0..50 {
         let is_busy: i64 =

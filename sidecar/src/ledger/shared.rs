@@ -14,6 +14,7 @@ use super::writer::{Begins, Totals, Writer};
 use crate::audit::hash::Hash;
 use crate::audit::leaf;
 use crate::audit::log::Log;
+use crate::audit::shelf;
 use crate::audit::store::Store;
 use crate::audit::tile::{Tile, WIDTH};
 use crate::clock::now_ms;
@@ -261,7 +262,7 @@ impl Ledger {
             false => Log::open(self.home(), &audited.origin, known)?,
         };
         let Some(log) = opened else {
-            writer.begin_log(known, &mut |_| Ok(None), &begins, now_ms)?;
+            writer.begin_log(None, &mut |_| Ok(None), &begins, now_ms)?;
             self.inner.has_begun.store(true, Ordering::Relaxed);
             return Ok(None);
         };
@@ -272,8 +273,9 @@ impl Ledger {
                 "the audit log keeps the name under which it was begun"
             );
         }
-        let mut reader = Reader { store: log.store()?, size: log.size(), first: log.first(), bundle: None };
-        writer.begin_log(log.size(), &mut |index| reader.leaf(index), &begins, now_ms)?;
+        let store = log.store().clone_for_reading()?;
+        let mut reader = Reader { store, size: log.size(), first: log.first(), bundle: None };
+        writer.begin_log(Some(log.size()), &mut |index| reader.leaf(index), &begins, now_ms)?;
         self.inner.has_begun.store(true, Ordering::Relaxed);
         Ok(Some(log))
     }
@@ -360,6 +362,14 @@ impl Ledger {
     pub fn feed_age(&self, now_ms: i64) -> Option<f64> {
         let fed_ms = self.inner.fed_ms.load(Ordering::Relaxed);
         (fed_ms > 0).then(|| seconds(now_ms.saturating_sub(fed_ms)))
+    }
+
+    /// A file of the audit log, where that lies in the database.
+    ///
+    /// # Errors
+    /// The database's.
+    pub async fn tile(&self, path: String) -> Result<Option<Vec<u8>>, String> {
+        self.desk(move |db| shelf::row(db, &path)).await
     }
 
     /// What was counted.

@@ -195,14 +195,14 @@ impl Writer {
         })
     }
 
-    /// From now on there is an audit log with so many leaves; `there` reads one of them. A process that has
-    /// just begun says so.
+    /// From now on there is an audit log with so many leaves; `None`: with as many as the ledger knows.
+    /// `there` reads one of them. A process that has just begun says so.
     ///
     /// # Errors
     /// The disk's; what `there` says.
     pub fn begin_log(
         &mut self,
-        size: u64,
+        size: Option<u64>,
         there: &mut dyn FnMut(u64) -> Result<Option<Vec<u8>>, String>,
         begins: &Begins<'_>,
         now_ms: i64,
@@ -213,6 +213,7 @@ impl Writer {
         let tx = self.db.write().map_err(text)?;
         tell_others(&tx, self.id, &mut self.held).map_err(text)?;
         let known = covered(&tx).map_err(text)?;
+        let size = size.unwrap_or(known);
         let unknown = go_on(&tx, size, there)?;
         // Whatever the log has of a VM has come: the ledger was put back, and its file may be read again.
         for index in if unknown > 0 { known..size } else { 0..0 } {

@@ -104,7 +104,7 @@ fn what_no_checkpoint_covers_is_cut_and_comes_again() {
         log = Log::open(&Home::from(data.path()), ORIGIN, covered).unwrap().unwrap();
         assert_eq!((log.size(), log.root()), *before.last().unwrap());
     }
-    let mut store = log.store().unwrap();
+    let mut store = log.store().clone_for_reading().unwrap();
     let (size, root) = *before.last().unwrap();
     for (old, old_root) in &before {
         let proof = tile::consistency(&mut store, *old, size).unwrap();
@@ -171,7 +171,7 @@ fn a_log_without_its_beginning_still_proves_the_rest() {
     drop(log);
     let mut log = Log::open(&Home::from(data.path()), ORIGIN, 70_000).unwrap().unwrap();
     assert_eq!(log.first(), 66_048);
-    let mut store = log.store().unwrap();
+    let mut store = log.store().clone_for_reading().unwrap();
     for index in [66_048, 69_999] {
         let proof = tile::inclusion(&mut store, index, 70_000).unwrap();
         assert!(includes(index, 70_000, &of_leaf(&leaf(index)), &proof, &log.root()));

@@ -48,7 +48,7 @@ fn first() -> String {
         CREATE TABLE opening (leaf BIGINT PRIMARY KEY, salt BYTEA NOT NULL, value TEXT NOT NULL);
         CREATE TABLE erasing (
             id BIGINT GENERATED ALWAYS AS IDENTITY PRIMARY KEY, subject TEXT NOT NULL, \"by\" TEXT, asked_ms BIGINT NOT NULL, answer TEXT,
-            taken BIGINT
+            taken_ms BIGINT
         );
         -- Sidecars that write here, when each was seen last, and whose own files have nothing more of whom
         -- an operator wants to be forgotten.
