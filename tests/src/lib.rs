@@ -63,6 +63,18 @@ pub fn root() -> PathBuf {
     sources().parent().expect("the package isn't the root").to_owned()
 }
 
+/// Ports that are free now, each another; nothing else asks the system for these very ones while a test runs.
+pub fn free_ports<const N: usize>() -> [u16; N] {
+    let held = [(); N].map(|()| gatewaystack::render::ports::free("127.0.0.1").unwrap());
+    held.each_ref().map(|port| port.local_addr().unwrap().port())
+}
+
+/// One of them.
+pub fn free_port() -> u16 {
+    let [port] = free_ports();
+    port
+}
+
 /// Waits until `condition` answers something. It gives up after so many looks, not at a moment: who was
 /// stopped in between, or has half of a processor, looks as often as anybody.
 pub async fn eventually<T, F: Future<Output = Option<T>>>(what: &str, mut condition: impl FnMut() -> F) -> T {

@@ -30,7 +30,7 @@ impl Sidecar {
         let folder = tempfile::tempdir().unwrap();
         std::fs::write(folder.path().join("sidecar-secret"), SIDECAR_SECRET).unwrap();
         // Free now; nothing else asks the system for this very port while the test runs.
-        let port = gatewaystack::render::ports::free("127.0.0.1").unwrap().local_addr().unwrap().port();
+        let port = crate::free_port();
         let data = folder.path().join("data").display().to_string();
         let env = [
             ("AUTH_ISSUER", "http://127.0.0.1:9/"),

@@ -20,15 +20,13 @@ pub struct Site {
 
 impl Site {
     pub async fn start(policy: &Value) -> Self {
-        let ports: Vec<_> = (0..3).map(|_| gatewaystack::render::ports::free("127.0.0.1").unwrap()).collect();
-        let port = |at: usize| ports[at].local_addr().unwrap().port();
+        let [port, sidecar_port, admin_port] = crate::free_ports();
         let folder = tempfile::tempdir().unwrap();
         let mut policy = policy.clone();
-        policy["listen"] = json!({"port": port(0), "admin_port": port(2)});
-        policy["sidecar"] = json!({"port": port(1), "data_dir": folder.path().join("data")});
+        policy["listen"] = json!({"port": port, "admin_port": admin_port});
+        policy["sidecar"] = json!({"port": sidecar_port, "data_dir": folder.path().join("data")});
         std::fs::write(folder.path().join("gateway.yaml"), policy.to_string()).unwrap();
-        let mut site = Self { port: port(0), sidecar_port: port(1), folder, envoy: None, sidecar: None };
-        drop(ports);
+        let mut site = Self { port, sidecar_port, folder, envoy: None, sidecar: None };
         let done = site
             .gatewaystack("render")
             .arg("--wasm")

@@ -175,7 +175,7 @@ fn manager(value: &mut Value) -> Option<&mut Value> {
 async fn each_of_a_thousand_records_comes_once_by_envoys_logger_of_otlp() {
     let issuer = TestIssuer::start().await;
     let echo = gatewaystack_demo::Echo::start(0).await.unwrap();
-    let port = gatewaystack::render::ports::free("127.0.0.1").unwrap().local_addr().unwrap().port();
+    let port = free_port();
     let document = std::fs::read_to_string(root().join("docs/records.md")).unwrap();
     let logger =
         document.split("```yaml\n").find(|part| part.contains("envoy.access_loggers.open_telemetry"));

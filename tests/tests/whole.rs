@@ -45,7 +45,7 @@ fn command(folder: &Path, upstream: &str, port: u16, envoy: &Path) -> Command {
 impl Whole {
     async fn start(upstream: &str) -> Self {
         let folder = tempfile::tempdir().unwrap();
-        let port = gatewaystack::render::ports::free("127.0.0.1").unwrap().local_addr().unwrap().port();
+        let port = gatewaystack_tests::free_port();
         let mut command = command(folder.path(), upstream, port, &from_environment("ENVOY_BIN"));
         let log =
             || std::fs::OpenOptions::new().create(true).append(true).open(folder.path().join("log")).unwrap();
@@ -256,7 +256,7 @@ async fn what_it_refuses_is_on_its_standard_output() {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn the_log_level_is_envoys_too() {
     let folder = tempfile::tempdir().unwrap();
-    let port = gatewaystack::render::ports::free("127.0.0.1").unwrap().local_addr().unwrap().port();
+    let port = gatewaystack_tests::free_port();
     for (level, expect) in [(None, "warn"), (Some("error"), "error")] {
         let mut command = command(folder.path(), "http://127.0.0.1:9", port, Path::new("/bin/echo"));
         command.envs(level.map(|level| ("LOG_LEVEL", level)));

@@ -8,28 +8,29 @@ use crate::command::Statistic;
 use crate::copies::Copies;
 use crate::event::Arrived;
 use crate::feed::{Followed, Follower};
-use crate::fetches::{Fetched, Fetches, get, post, status_and_age};
+use crate::fetches::{Fetched, Fetches, get, status_and_age};
 use crate::gateway::Gateway;
 use crate::guests::Guests;
-use crate::outbox::{self, Outbox, Posted};
+use crate::outbox::{self, Outbox};
 use crate::statistics::{MAX_TOOLS, Statistics};
 use crate::waiters::Waiters;
 use gatewaystack_core::config::policy::IssuerId;
 use gatewaystack_core::feed::Barred;
 use gatewaystack_core::feed::control::TIMEOUT_MS as FEED_TIMEOUT_MS;
+use gatewaystack_core::jwks::KeyRing;
 pub use gatewaystack_core::jwks::MAX_DOCUMENT;
-use gatewaystack_core::jwks::control::{self, Control, FETCH_TIMEOUT_MS};
-use gatewaystack_core::jwks::discovery::{Fetch, Next, Request};
-use gatewaystack_core::jwks::{self, KeyRing};
+use gatewaystack_core::jwks::discovery::Next;
 use gatewaystack_core::rate_limit::Counters;
 use gatewaystack_core::rate_limit::service::RateLimitResponse;
 use gatewaystack_core::request::Headers;
-use gatewaystack_core::shared::swap;
 use gatewaystack_core::token_cache::TokenCache;
 use gatewaystack_core::world::World;
 use std::cell::RefCell;
 use std::net::{IpAddr, Ipv4Addr};
 use std::sync::Arc;
+
+mod keys;
+mod records;
 
 /// Ticks in milliseconds: while keys are missing, and later.
 const TICKS: (u32, u32) = (100, 1_000);
@@ -192,11 +193,6 @@ impl Worker {
         (self.holder, self.records)
     }
 
-    /// Takes a record for the ledger; answers whether the worker should look at once.
-    pub(crate) fn keep_record(&mut self, status: u16, members: &str) -> bool {
-        self.outbox.push(format!("{{\"status\":{status}{members}}}"))
-    }
-
     #[cfg(test)]
     pub(crate) fn is_fetching(&self) -> bool {
         !self.fetches.is_empty()
@@ -309,10 +305,7 @@ impl Worker {
     /// It is over: what others are to know, they find.
     pub fn end(&mut self, out: &mut Vec<WorkerCommand>) {
         self.flush(out);
-        if self.gateway.policy.posts_to.is_some() {
-            self.outbox.leave(&*self.gateway.table);
-            self.count_dropped(out);
-        }
+        self.leave_records(out);
     }
 
     /// What holds from the start is told once.
@@ -340,58 +333,6 @@ impl Worker {
         }
     }
 
-    fn control(&self, issuer: IssuerId) -> Option<Control> {
-        let cell = control::control_cell(self.gateway.policy.issuers.get(issuer.0)?);
-        control::read(&*self.gateway.table, &cell).ok()
-    }
-
-    /// Takes over what another worker published.
-    fn sync(&mut self, issuer: IssuerId, control: &Control) {
-        let known = self.keys.held(issuer).map_or(0, |held| held.generation);
-        if control.generation != known {
-            self.load(issuer, control);
-        }
-        let Some(held) = self.keys.held_mut(issuer) else { return };
-        held.failures = u32::try_from(control.failures).unwrap_or(u32::MAX);
-        held.next_at = control.next_at;
-    }
-
-    fn load(&mut self, issuer: IssuerId, control: &Control) {
-        let Some(cell) = self.gateway.policy.issuers.get(issuer.0).map(control::document_cell) else {
-            return;
-        };
-        let document = self.gateway.table.read(&cell).ok().flatten();
-        // Other plugins can write where we write: what is read is parsed and judged like any document.
-        let Some(set) = document.and_then(|(bytes, _)| jwks::parse(&bytes).ok()) else { return };
-        self.tokens.borrow_mut().retain_keys(issuer, |key| set.contains(key));
-        if let Some(held) = self.keys.held_mut(issuer) {
-            held.set = Some(set);
-            held.fetched_at = control.fetched_at;
-            held.generation = control.generation;
-        }
-    }
-
-    fn fetch_if_due(&mut self, id: IssuerId, seen: &Control, now_ms: u64, out: &mut Vec<WorkerCommand>) {
-        let gateway = Arc::clone(&self.gateway);
-        let Some(issuer) = gateway.policy.issuers.get(id.0) else { return };
-        // Look before taking: a write on every tick of every worker would be wasted.
-        if !seen.clone().take_lease(self.holder, now_ms) {
-            return;
-        }
-        let take = |control: &mut Control| control.take_lease(self.holder, now_ms);
-        if control::update(&*gateway.table, &control::control_cell(issuer), take) == Ok(true) {
-            let (fetch, request) = Fetch::start(&issuer.issuer, &issuer.jwks);
-            self.send(id, fetch, request, out);
-        }
-    }
-
-    fn send(&mut self, id: IssuerId, fetch: Fetch, request: Request, out: &mut Vec<WorkerCommand>) {
-        let Some(issuer) = self.gateway.policy.issuers.get(id.0) else { return };
-        let cluster = issuer.jwks_cluster.clone();
-        let headers = get(request.tls, request.authority, request.path);
-        self.fetch(Fetched::Keys(id, fetch), (cluster, headers, Vec::new()), FETCH_TIMEOUT_MS, out);
-    }
-
     /// Asks the sidecar who is blocked, where it is this worker's turn.
     fn follow(&mut self, now_ms: u64, out: &mut Vec<WorkerCommand>) {
         let gateway = Arc::clone(&self.gateway);
@@ -404,37 +345,6 @@ impl Worker {
         let mut headers = get(false, "sidecar".to_owned(), path);
         headers.push(("x-gatewaystack-secret", gateway.sidecar_secret.clone()));
         self.fetch(Fetched::Feed, (feed.cluster.clone(), headers, Vec::new()), FEED_TIMEOUT_MS, out);
-    }
-
-    /// Sends records to the ledger, where they are due and none are on their way.
-    fn post(&mut self, now_ms: u64, out: &mut Vec<WorkerCommand>) {
-        let gateway = Arc::clone(&self.gateway);
-        let Some(cluster) = &gateway.policy.posts_to else { return };
-        self.outbox.take_left(&*gateway.table);
-        self.count_dropped(out);
-        let Some(body) = self.outbox.batch(now_ms) else { return };
-        let mut headers = post("sidecar".to_owned(), outbox::PATH.to_owned(), body.len());
-        headers.push(("x-gatewaystack-secret", gateway.sidecar_secret.clone()));
-        self.fetch(Fetched::Records, (cluster.clone(), headers, body), outbox::TIMEOUT_MS, out);
-    }
-
-    /// The sidecar has taken records, or not.
-    fn posted(&mut self, status: Option<u16>, now_ms: u64, out: &mut Vec<WorkerCommand>) {
-        let Some([posted, _, failures]) = self.statistics.records() else { return };
-        match self.outbox.answered(status, now_ms) {
-            Posted::Taken(records) => out.push(WorkerCommand::Count(posted, records)),
-            Posted::Failed(why) => {
-                out.push(WorkerCommand::Count(failures, 1));
-                out.extend(why.map(|why| WorkerCommand::Warn(format!("records wait for the ledger: {why}"))));
-            }
-        }
-    }
-
-    fn count_dropped(&mut self, out: &mut Vec<WorkerCommand>) {
-        let more = self.outbox.dropped();
-        if let Some([_, dropped, _]) = self.statistics.records().filter(|_| more > 0) {
-            out.push(WorkerCommand::Count(dropped, more));
-        }
     }
 
     fn fetch(
@@ -488,38 +398,6 @@ impl Worker {
             Fetched::Records => self.posted(status, now_ms, out),
         }
         self.poll(now_ms, out);
-    }
-
-    fn finish(
-        &mut self,
-        id: IssuerId,
-        next: Next,
-        max_age: Option<u64>,
-        now_ms: u64,
-        out: &mut Vec<WorkerCommand>,
-    ) {
-        let gateway = Arc::clone(&self.gateway);
-        let Some(issuer) = gateway.policy.issuers.get(id.0) else { return };
-        let table = &*gateway.table;
-        let failure = match next {
-            Next::Request(fetch, request) => return self.send(id, fetch, request, out),
-            Next::Keys(_, document) => {
-                let written = swap(table, &control::document_cell(issuer), |_| (Some(document.clone()), ()));
-                written.err().map(|_| "shared data can't be written")
-            }
-            Next::Failed(why) => Some(why),
-        };
-        let cell = control::control_cell(issuer);
-        let _ = control::update(table, &cell, |control| match failure {
-            None => control.succeed(self.holder, now_ms, (issuer.refresh_ms, issuer.max_stale_ms), max_age),
-            Some(_) => control.fail(self.holder, now_ms),
-        });
-        if let Some(why) = failure {
-            out.extend(self.statistics.fetch_failures(id).map(|failures| WorkerCommand::Count(failures, 1)));
-            // An issuer is a URL: visible ASCII, without double quotes.
-            out.push(WorkerCommand::Warn(format!("keys of {} not fetched: {why}", issuer.issuer)));
-        }
-        out.push(WorkerCommand::Wake(claims::claimed(table, MAILBOXES, now_ms)));
     }
 
     /// A request is gone: nothing waits for it any more.

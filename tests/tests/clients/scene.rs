@@ -21,7 +21,7 @@ pub async fn scene() -> Scene {
     std::fs::write(&file, text.replace("http://127.0.0.1:5051", issuer.url.trim_end_matches('/'))).unwrap();
     let policy = Source::read(Some(&file), None, false).unwrap().policy.unwrap();
     // The port is in the public address, and that in the metadata: it must be known before.
-    let port = gatewaystack::render::ports::free("127.0.0.1").unwrap().local_addr().unwrap().port();
+    let port = gatewaystack_tests::free_port();
     let public = format!("http://127.0.0.1:{port}");
     let started = gateway().policy(policy).env("PORT", &port.to_string()).env("PUBLIC_URL", &public).start();
     Scene { _gateway: started.await, _issuer: issuer, url: format!("{public}/mcp") }

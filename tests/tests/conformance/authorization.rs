@@ -25,7 +25,7 @@ async fn registered(issuer: &str, port: u16) -> String {
 
 /// The suite prints where a person has to go, and waits for the browser.
 async fn run(issuer: &str, era: &str) -> Checks {
-    let port = gatewaystack::render::ports::free("127.0.0.1").unwrap().local_addr().unwrap().port();
+    let port = gatewaystack_tests::free_port();
     let client_id = registered(issuer, port).await;
     let folder = tempfile::tempdir().unwrap();
     let mut command = suite::command();

@@ -85,7 +85,7 @@ impl Behind {
             }}],
             "rate_limits": [{"by": "user", "max": 1_000_000, "window": "60s"}],
         });
-        let port = gatewaystack::render::ports::free("127.0.0.1").unwrap().local_addr().unwrap().port();
+        let port = gatewaystack_tests::free_port();
         let public = format!("http://127.0.0.1:{port}");
         let builder = gateway().policy(policy).issuer(&issuer).env("PUBLIC_URL", &public);
         let builder = builder.upstream(&format!("http://{}", server.address()));

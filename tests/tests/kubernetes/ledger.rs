@@ -25,10 +25,8 @@ struct Scene {
 impl Scene {
     async fn new() -> Self {
         let (issuer, upstream) = (TestIssuer::start().await, Upstream::start().await);
-        let ports = [(); 4].map(|()| gatewaystack::render::ports::free("127.0.0.1").unwrap());
-        let numbers = ports.each_ref().map(|held| held.local_addr().unwrap().port());
+        let numbers: [u16; 4] = free_ports();
         let [gateway, operator] = [numbers[0], numbers[3]].map(|port| format!("127.0.0.1:{port}"));
-        drop(ports);
         let folder = tempfile::tempdir().unwrap();
         let more = json!({
             "policy": { "ledger": { "on": true }, "audit": { "log": true, "checkpoint": "100ms" } },

@@ -79,9 +79,7 @@ impl Proxy {
         let (issuer, upstream) = (TestIssuer::start().await, Upstream::start().await);
         // Its name in the policy; the cluster leads to the tests' issuer.
         issuer.set_configuration(json!({ "issuer": ISSUER, "jwks_uri": format!("{ISSUER}jwks") }));
-        let ports = [(); 2].map(|()| gatewaystack::render::ports::free("127.0.0.1").unwrap());
-        let [port, admin] = ports.each_ref().map(|held| held.local_addr().unwrap().port());
-        drop(ports);
+        let [port, admin] = free_ports();
         let folder = tempfile::tempdir().unwrap();
         let to = (issuer.url.as_str(), upstream.url.as_str());
         let bootstrap = bootstrap(filter, (port, admin), to, folder.path());

@@ -217,10 +217,8 @@ pub fn values(
 #[ignore = "Helm and schemas: cargo xtask test --all fetches them"]
 async fn the_pod_of_an_own_gateway_serves_and_shows_the_operator_what_it_needs_and_no_more() {
     let (issuer, upstream) = (TestIssuer::start().await, Upstream::start().await);
-    let ports = [(); 4].map(|()| gatewaystack::render::ports::free("127.0.0.1").unwrap());
-    let numbers = ports.each_ref().map(|held| held.local_addr().unwrap().port());
+    let numbers: [u16; 4] = free_ports();
     let [gateway, operator] = [numbers[0], numbers[3]].map(|port| format!("127.0.0.1:{port}"));
-    drop(ports);
     let folder = tempfile::tempdir().unwrap();
     let values = values(folder.path(), &issuer, &upstream, &numbers, &json!({ "ledger": {} }));
     let pod = Pod::of(&Objects(yaml(&text(&values, &[]))));

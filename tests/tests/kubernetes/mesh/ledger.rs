@@ -13,7 +13,7 @@ async fn refuses_whom_the_sidecar_blocks(case: &str) {
     let pod = Pod::of(&objects);
     let sidecar = pod.container("containers", "sidecar");
     // It listens where the policy says, which is one port for all tests: here it gets one of its own.
-    let port = gatewaystack::render::ports::free("127.0.0.1").unwrap().local_addr().unwrap().port();
+    let port = gatewaystack_tests::free_port();
     let mut command = pod.command(sidecar, &[]);
     command.env("SIDECAR_PORT", port.to_string()).env("SIDECAR_HOST", "127.0.0.1");
     let child = command.stdout(Stdio::null()).stderr(Stdio::inherit()).spawn().unwrap();
@@ -79,7 +79,7 @@ async fn proxies_of_envoy_gateway_refuse_whom_their_sidecar_blocks() {
 async fn a_mesh_has_one_ledger_that_takes_each_record_once() {
     let case = "istio-ledger";
     let objects = Objects::of(case);
-    let port = gatewaystack::render::ports::free("127.0.0.1").unwrap().local_addr().unwrap().port();
+    let port = gatewaystack_tests::free_port();
     let (address, data) = (format!("127.0.0.1:{port}"), tempfile::tempdir().unwrap());
     let serve =
         async || LedgerProcess::start(&crate::chart::policy(case), SECRET, &address, data.path()).await;
