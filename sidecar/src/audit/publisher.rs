@@ -22,6 +22,8 @@ use std::time::Duration;
 const ROWS: usize = 8;
 const BACKOFF: Duration = Duration::from_millis(500);
 const LONGEST_BACKOFF: Duration = Duration::from_secs(5);
+/// How long another sidecar may sign nothing, besides the time from one checkpoint to the next.
+const STUCK_MS: i64 = 60_000;
 /// How often it is looked for what isn't kept any more.
 const LOOK_MS: i64 = 60_000;
 /// Bundles that are given up at one look.
@@ -48,6 +50,7 @@ impl Publisher {
             db,
             log,
             waiting: None,
+            seen: Seen::default(),
             looked_ms: 0,
         };
         let thread =
@@ -73,8 +76,28 @@ struct Work {
     log: Option<Log>,
     /// Where it will be, while another sidecar writes it.
     waiting: Option<Shelf>,
+    seen: Seen,
     witnesses: Witnesses,
     looked_ms: i64,
+}
+
+/// How far the one who writes had come, and since when it has come no farther.
+#[derive(Debug, Default)]
+struct Seen {
+    covered: u64,
+    since_ms: i64,
+}
+
+impl Seen {
+    /// Since when leaves wait and none of them was covered.
+    fn stuck_since(&mut self, next: u64, covered: u64, now_ms: i64) -> Option<i64> {
+        let goes_on = next <= covered || covered != self.covered;
+        // A clock that was set back begins again.
+        if goes_on || self.since_ms == 0 || self.since_ms > now_ms {
+            *self = Self { covered, since_ms: now_ms };
+        }
+        (next > covered).then_some(self.since_ms)
+    }
 }
 
 impl Work {
@@ -126,7 +149,8 @@ impl Work {
     }
 
     /// Another sidecar writes the log: whether this one could, and what there is.
-    fn stand_by(&self) -> Result<(), String> {
+    fn stand_by(&mut self, now_ms: i64) -> Result<(), String> {
+        self.watch(now_ms)?;
         let note = shelf::row(&self.db, CHECKPOINT).map_err(|e| format!("the ledger: {e}"))?;
         let Some(note) = note else { return Ok(()) };
         let file = self.ledger.home().key_file();
@@ -145,13 +169,28 @@ impl Work {
         Ok(())
     }
 
+    /// Whether the one who writes goes on.
+    fn watch(&mut self, now_ms: i64) -> Result<(), String> {
+        let text = |e: sql::Error| format!("the ledger: {e}");
+        let (next, covered) =
+            (leaves::next(&self.db).map_err(text)?, leaves::covered(&self.db).map_err(text)?);
+        let patience_ms = STUCK_MS + 2 * i64::try_from(self.settings.checkpoint_ms).unwrap_or(i64::MAX / 4);
+        match self.seen.stuck_since(next, covered, now_ms) {
+            Some(since_ms) if now_ms - since_ms > patience_ms => Err(format!(
+                "another sidecar has the lock of the audit log, and has signed nothing since {}: end that one",
+                rfc3339(since_ms)
+            )),
+            _ => Ok(()),
+        }
+    }
+
     fn step(&mut self, now_ms: i64) -> Result<(), String> {
         let text = |e: sql::Error| format!("the ledger: {e}");
         let log = match &mut self.log {
             Some(log) => log,
             None => match self.open()? {
                 Some(log) => self.log.insert(log),
-                None => return self.stand_by(),
+                None => return self.stand_by(now_ms),
             },
         };
         loop {
@@ -220,4 +259,23 @@ fn retire(db: &mut Db, log: &Log, settings: &policy::Audit, now_ms: i64) -> Resu
         leaves::retain(db, first, minimum, &before, now_ms).map_err(|e| format!("the ledger: {e}"))?;
     }
     Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::Seen;
+
+    #[test]
+    fn who_signs_nothing_while_leaves_wait_is_stuck_since_the_first_of_them() {
+        let mut seen = Seen::default();
+        assert_eq!(seen.stuck_since(5, 5, 1_000), None, "nothing waits");
+        assert_eq!(seen.stuck_since(6, 5, 2_000), Some(1_000));
+        assert_eq!(seen.stuck_since(9, 5, 60_000), Some(1_000));
+        assert_eq!(seen.stuck_since(9, 7, 61_000), Some(61_000), "it goes on");
+        assert_eq!(seen.stuck_since(12, 7, 62_000), Some(61_000));
+        assert_eq!(seen.stuck_since(12, 7, 3_000), Some(3_000), "a clock that was set back");
+        assert_eq!(seen.stuck_since(12, 12, 4_000), None);
+        assert_eq!(seen.stuck_since(13, 12, 5_000), Some(4_000));
+        assert_eq!(Seen::default().stuck_since(9, 3, 8_000), Some(8_000), "one that has just begun");
+    }
 }
