@@ -1,4 +1,4 @@
-//! What a worker does with records that go to a ledger by post: when a batch leaves, and what of it is counted.
+//! What a worker does with records that go to a ledger by post: when a batch leaves, and what is counted.
 
 use super::{Worker, WorkerCommand};
 use crate::fetches::{Fetched, post};
