@@ -9,13 +9,36 @@ use tempfile::TempDir;
 pub struct Postgres {
     folder: TempDir,
     port: u16,
+    /// More than each has.
+    options: String,
+    _tls: Option<TempDir>,
 }
 
 impl Postgres {
     pub fn start() -> Self {
+        Self::made(String::new(), None)
+    }
+
+    /// One that also speaks TLS, with this certificate and its key.
+    pub fn with_tls(certificate: &str, key: &str) -> Self {
+        let folder = tempfile::tempdir().unwrap();
+        let [certificate, key] = [("tls.crt", certificate), ("tls.key", key)].map(|(name, text)| {
+            let file = folder.path().join(name);
+            std::fs::write(&file, text).unwrap();
+            file
+        });
+        let own = Command::new("chown").arg("-R").arg("postgres").arg(folder.path()).status();
+        let hide = Command::new("chmod").arg("600").arg(&key).status();
+        assert!(own.unwrap().success() && hide.unwrap().success());
+        let options =
+            format!("-c ssl=on -c ssl_cert_file={} -c ssl_key_file={}", certificate.display(), key.display());
+        Self::made(options, Some(folder))
+    }
+
+    fn made(options: String, tls: Option<TempDir>) -> Self {
         // Free a moment ago; another may take it, and then the server says so.
         let port = std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
-        let server = Self { folder: tempfile::tempdir().unwrap(), port };
+        let server = Self { folder: tempfile::tempdir().unwrap(), port, options, _tls: tls };
         let owner = Command::new("chown").arg("postgres").arg(server.folder.path()).status();
         assert!(owner.unwrap().success(), "run as root, as `cargo xtask test --all` is");
         assert!(server.status("initdb", &["-A", "trust", "-U", "postgres", "-E", "UTF8"]));
@@ -25,8 +48,12 @@ impl Postgres {
 
     /// Starts it again, with what it had.
     pub fn again(&self) {
-        let options =
-            format!("-p {} -c listen_addresses=127.0.0.1 -k {}", self.port, self.folder.path().display());
+        let options = format!(
+            "-p {} -c listen_addresses=127.0.0.1 -k {} {}",
+            self.port,
+            self.folder.path().display(),
+            self.options
+        );
         // What was killed isn't gone at once.
         for _ in 0..50 {
             let start = &["-o", &options, "-l", "/dev/null", "-w", "start"];
@@ -40,7 +67,12 @@ impl Postgres {
 
     /// The URL of its database.
     pub fn url(&self) -> String {
-        format!("postgres://postgres@127.0.0.1:{}/postgres", self.port)
+        self.url_at("127.0.0.1")
+    }
+
+    /// The same by another name of this machine.
+    pub fn url_at(&self, host: &str) -> String {
+        format!("postgres://postgres:s3cret@{host}:{}/postgres", self.port)
     }
 
     /// Without a word: SIGKILL to all of it.

@@ -113,7 +113,6 @@ async fn no_record_is_lost_or_doubled_by_a_sidecar_that_is_killed_again_and_agai
     has_each_once(&gateway, 600).await;
     assert_eq!(gateway.stat(&["gatewaystack_records_dropped_total"]).await, 0);
     assert_eq!(sidecar.total("gatewaystack_ledger_records_total").await, 600);
-    assert_eq!(sidecar.total("gatewaystack_ledger_gaps_total").await, 0);
     assert_eq!(sidecar.total("gatewaystack_ledger_ignored_lines_total").await, 0);
 }
 
@@ -134,7 +133,7 @@ async fn what_was_decided_while_the_sidecar_was_away_comes_when_it_is_back() {
     assert!(!gateway.log().contains(&gateway.rendered.secret));
     // A new policy meanwhile, and with it another VM, whose first record is 1.
     gateway.reload(|policy| policy["realm"] = json!("another")).unwrap();
-    let sidecar = serving(&gateway).await;
+    let _sidecar = serving(&gateway).await;
     let records = eventually("records of two VMs", || async {
         let at = ledger(&gateway).len();
         ask(&gateway, &format!("after-{at}-{}", Instant::now().elapsed().as_nanos()), 1).await;
@@ -154,7 +153,6 @@ async fn what_was_decided_while_the_sidecar_was_away_comes_when_it_is_back() {
     for vm in records.iter().map(|record| &record["vm"]) {
         assert!(ledger(&gateway).iter().any(|record| record["vm"] == *vm && record["seq"] == 1), "{vm}");
     }
-    assert_eq!(sidecar.total("gatewaystack_ledger_gaps_total").await, 0);
     assert_eq!(gateway.stat(&["gatewaystack_records_dropped_total"]).await, 0);
 }
 

@@ -160,6 +160,11 @@ impl Outbox {
         }
     }
 
+    /// Whether nothing waits.
+    pub fn is_empty(&self) -> bool {
+        self.waiting.is_empty()
+    }
+
     fn is_full(&self) -> bool {
         self.waiting.len() >= BATCH_RECORDS || self.bytes >= BATCH_BYTES
     }

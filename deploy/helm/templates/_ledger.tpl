@@ -94,6 +94,9 @@ Where it is kept, as JSON: `claim` (one that is there), `emptyDir`, or neither: 
 {{- fail "ledger.secret: expected the name of a Secret and its key, with what the proxies show the sidecar: without it anybody could say who is blocked" -}}
 {{- end -}}
 {{- $policy := include "gatewaystack.sidecarPolicy" . | fromJson -}}
+{{- if eq (dig "ledger" "store" "sqlite" $policy) "postgres" -}}
+{{- fail "policy.ledger.store: the chart has no place yet for the URL of PostgreSQL and the key of all pods: expected sqlite" -}}
+{{- end -}}
 {{- with dig "audit" "to" nil $policy -}}
 {{- if not (has "file" .) -}}
 {{- fail "policy.audit.to: the ledger reads the file of records: expected `file` among it (`[file, stdout]` writes both, and is what the chart writes where nothing is said)" -}}

@@ -157,7 +157,7 @@ async fn over_http(State(records): State<Arc<Records>>, request: Request) -> Res
         );
     };
     match records.write(lines(request), BY).await {
-        Ok(_) if is_json => Reply::ok(serde_json::json!({})).into_response(),
+        Ok(posted) if is_json => Reply::ok(as_json(answer(posted))).into_response(),
         Ok(posted) => ([(header::CONTENT_TYPE, "application/x-protobuf")], answer(posted).encode_to_vec())
             .into_response(),
         Err(reason) => unavailable(&reason),
@@ -189,6 +189,17 @@ fn answer(posted: Posted) -> ExportLogsServiceResponse {
         error_message: "not all were decision records with a number".to_owned(),
     });
     ExportLogsServiceResponse { partial_success }
+}
+
+/// Without the members that aren't set, and 64-bit integers as text, as Protocol Buffers' JSON has them.
+fn as_json(answer: ExportLogsServiceResponse) -> serde_json::Value {
+    match answer.partial_success {
+        None => serde_json::json!({}),
+        Some(partial) => serde_json::json!({ "partialSuccess": {
+            "rejectedLogRecords": partial.rejected_log_records.to_string(),
+            "errorMessage": partial.error_message,
+        } }),
+    }
 }
 
 /// A line for each log record: its body.

@@ -316,6 +316,11 @@ pub fn erase(policy: &Policy, subject: &str) -> Result<(), Trouble> {
             }
         }
     };
+    for sidecar in &erased.absent {
+        eprintln!(
+            "sidecar {sidecar} wasn't there: its file of records may have the name; ask again when it is back"
+        );
+    }
     if erased.records == 0 {
         return Err(Trouble::Other(format!("no record is of {subject:?}")));
     }
@@ -323,11 +328,6 @@ pub fn erase(policy: &Policy, subject: &str) -> Result<(), Trouble> {
     drop(db);
     let elsewhere = what_is_left(Path::new(&policy.own.data_dir), subject).map_err(Trouble::Other)?;
     say(&format!("{} records erased\n", erased.records))?;
-    for sidecar in erased.absent {
-        eprintln!(
-            "sidecar {sidecar} wasn't there: its file of records may have the name; ask again when it is back"
-        );
-    }
     for (file, why) in elsewhere {
         eprintln!("{file}: {why}");
     }

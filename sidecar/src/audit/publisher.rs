@@ -22,6 +22,8 @@ use std::time::Duration;
 const ROWS: usize = 8;
 const BACKOFF: Duration = Duration::from_millis(500);
 const LONGEST_BACKOFF: Duration = Duration::from_secs(5);
+/// How often a sidecar looks whether the one that writes has ended.
+const STAND_BY: Duration = Duration::from_secs(1);
 /// How long another sidecar may sign nothing, besides the time from one checkpoint to the next.
 const STUCK_MS: i64 = 60_000;
 /// How often it is looked for what isn't kept any more.
@@ -113,7 +115,8 @@ impl Work {
                     }
                     self.ledger.stands(|standing| standing.audit_trouble = None);
                     backoff = BACKOFF;
-                    period
+                    // Whoever waits for its turn looks more often than it would sign.
+                    if self.log.is_some() { period } else { period.min(STAND_BY) }
                 }
                 Err(error) => {
                     if backoff == BACKOFF {

@@ -100,9 +100,12 @@ pub fn work_off(ledger: &Ledger, follower: &mut Follower, now_ms: i64) -> Result
             if subject.is_empty() {
                 continue;
             }
-            match alone(ledger, follower, &db, id, &subject, now_ms)? {
-                Some(others) => absent = others,
-                None => continue,
+            // Whom the ledger can't forget no file forgets.
+            if !is_blocked(&db, &subject).map_err(text)? {
+                match alone(ledger, follower, &db, id, &subject, now_ms)? {
+                    Some(others) => absent = others,
+                    None => continue,
+                }
             }
         }
         let done = match subject.is_empty() {
@@ -159,6 +162,12 @@ fn alone(
     Ok(is_first.then(|| others.into_iter().map(|(id, _)| id).collect()))
 }
 
+fn is_blocked(db: &Db, subject: &str) -> sql::Result<bool> {
+    let holds = "SELECT EXISTS (
+        SELECT 1 FROM block WHERE kind IN ('user', 'disabled') AND value = ?1 AND lifted IS NULL)";
+    db.one(holds, cells![subject])
+}
+
 /// Out of the file and the ledger; the inner error is why that can't be asked for.
 fn erase(
     ledger: &Ledger,
@@ -169,10 +178,7 @@ fn erase(
 ) -> Result<Result<u64, String>, String> {
     let text = |e: sql::Error| format!("the ledger: {e}");
     let mut writer = ledger.writer();
-    let holds = "SELECT EXISTS (
-        SELECT 1 FROM block WHERE kind IN ('user', 'disabled') AND value = ?1 AND lifted IS NULL)";
-    let is_blocked: bool = writer.with(|db| db.one(holds, cells![subject])).map_err(text)?;
-    if is_blocked {
+    if writer.with(|db| is_blocked(db, subject)).map_err(text)? {
         return Ok(Err("this user is blocked, and a block has the name: unblock the user first".to_owned()));
     }
     let count = "SELECT count(*) FROM record WHERE sub = ?1 OR actor = ?1";

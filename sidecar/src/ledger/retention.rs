@@ -42,19 +42,25 @@ impl Limits {
 /// The disk's.
 pub fn step(db: &mut Db, folder: &Path, limits: Limits, now_ms: i64) -> sql::Result<bool> {
     let oldest_us = limits.oldest_ms(now_ms).saturating_mul(1_000);
-    let aged = "DELETE FROM record WHERE id IN (SELECT id FROM record WHERE ts < ?1 ORDER BY ts LIMIT ?2)";
-    let aged = db.execute(aged, cells![oldest_us, STEP])?;
+    let is_aged: bool = db.one("SELECT EXISTS (SELECT 1 FROM record WHERE ts < ?1)", cells![oldest_us])?;
+    if is_aged {
+        let aged =
+            "DELETE FROM record WHERE id IN (SELECT id FROM record WHERE ts < ?1 ORDER BY ts LIMIT ?2)";
+        let tx = db.write()?;
+        tx.execute(aged, cells![oldest_us, STEP])?;
+        tx.commit()?;
+    }
     let more = match db {
         Db::Sqlite(_) => bounded_file(db, folder, limits)?,
         Db::Postgres(_) => bounded_table(db, limits)?,
     };
-    Ok(aged > 0 || more)
+    Ok(is_aged || more)
 }
 
 /// Deletes some of the oldest where database and journal are too large; answers whether there is more to do.
-fn bounded_file(db: &Db, folder: &Path, limits: Limits) -> sql::Result<bool> {
-    let pragma = |name: &str| db.one::<u64>(&format!("PRAGMA {name}"), &[]);
-    let (pages, free) = (pragma("page_count")?, pragma("freelist_count")?);
+fn bounded_file(db: &mut Db, folder: &Path, limits: Limits) -> sql::Result<bool> {
+    let pragma = |db: &Db, name: &str| db.one::<u64>(&format!("PRAGMA {name}"), &[]);
+    let (pages, free) = (pragma(db, "page_count")?, pragma(db, "freelist_count")?);
     // What is longer waits for somebody who reads: deleting makes it longer still.
     let journal = journal_bytes(folder).min(journal_limit(limits.max_bytes));
     // Some room for what comes until the next step, and for the journal.
@@ -67,14 +73,14 @@ fn bounded_file(db: &Db, folder: &Path, limits: Limits) -> sql::Result<bool> {
     if pages * PAGE + journal > limits.max_bytes - room / 2 && free > 0 {
         // A row for each page that is given back.
         db.execute(&format!("PRAGMA incremental_vacuum({})", free.min(PAGES)), &[])?;
-        more |= pragma("page_count")? < pages;
+        more |= pragma(db, "page_count")? < pages;
     }
     Ok(more)
 }
 
 /// The same where the records' table with its indexes is too large: by what its last records take, for what
 /// was deleted leaves its room to others.
-fn bounded_table(db: &Db, limits: Limits) -> sql::Result<bool> {
+fn bounded_table(db: &mut Db, limits: Limits) -> sql::Result<bool> {
     let each = "SELECT coalesce(max(id) - min(id) + 1, 0), (SELECT coalesce(ceil(avg(pg_column_size(r.*))), 0)::bigint
          FROM (SELECT * FROM record ORDER BY id DESC LIMIT 500) r) FROM record";
     let sizes = db.first(each, &[], |row| Ok((row.get::<u64>(0)?, row.get::<u64>(1)?)))?;
@@ -86,12 +92,15 @@ fn bounded_table(db: &Db, limits: Limits) -> sql::Result<bool> {
     delete_oldest(db, limits)
 }
 
-fn delete_oldest(db: &Db, limits: Limits) -> sql::Result<bool> {
+fn delete_oldest(db: &mut Db, limits: Limits) -> sql::Result<bool> {
     let most = STEP.min(rows_in(limits.max_bytes / 8));
     let first_kept: Option<i64> =
         db.first("SELECT id FROM record ORDER BY id LIMIT 1 OFFSET ?1", cells![most], |row| row.get(0))?;
     let Some(id) = first_kept else { return Ok(false) };
-    Ok(db.execute("DELETE FROM record WHERE id < ?1", cells![id])? > 0)
+    let tx = db.write()?;
+    let gone = tx.execute("DELETE FROM record WHERE id < ?1", cells![id])?;
+    tx.commit()?;
+    Ok(gone > 0)
 }
 
 /// What a VM sent isn't known any more once it is silent for as long as records are kept, nor is a gap.

@@ -101,12 +101,23 @@ struct Reading {
     follower: Option<Follower>,
     tidied_ms: i64,
     forgot_ms: i64,
+    /// There is still something old to be taken out.
+    has_more: bool,
 }
 
 impl Reading {
     fn new(ledger: Ledger, reopen: Reopen) -> Self {
         let turn = Turn::new(records_file(ledger.folder()), reopen);
-        Self { ledger, turn, publisher: None, is_plain: false, follower: None, tidied_ms: 0, forgot_ms: 0 }
+        Self {
+            ledger,
+            turn,
+            publisher: None,
+            is_plain: false,
+            follower: None,
+            tidied_ms: 0,
+            forgot_ms: 0,
+            has_more: false,
+        }
     }
 
     fn until_told(&mut self, told: &Receiver<()>) {
@@ -194,8 +205,15 @@ impl Reading {
         // A clock that was set back waits for nothing.
         let is_due = |last: i64, every: i64| !(last..last + every).contains(&now_ms);
         let mut writer = self.ledger.writer();
-        let more = writer.with(|db| retention::step(db, folder, limits, now_ms))?;
-        if is_due(self.tidied_ms, HOUSEKEEPING_MS) {
+        let is_time = is_due(self.tidied_ms, HOUSEKEEPING_MS);
+        // A file may fill up in between; of a table it is a question over a network.
+        let more = if is_time || self.has_more || !self.ledger.is_shared() {
+            writer.with(|db| retention::step(db, folder, limits, now_ms))?
+        } else {
+            false
+        };
+        self.has_more = more;
+        if is_time {
             writer.with(|db| block::tidy(db, now_ms))?;
             if self.ledger.is_shared() {
                 let seen = "INSERT INTO sidecar VALUES (?1, ?2) ON CONFLICT (id) DO UPDATE SET seen_ms = ?2";

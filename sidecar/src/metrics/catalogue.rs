@@ -63,7 +63,7 @@ metrics! {
         "The same for MCP requests, in seconds. error_type is the reason of a refusal, else the status of an error.";
     LEDGER_RECORDS: Kind::Counter, "gatewaystack_ledger_records_total", [], "Records that the ledger took in.";
     LEDGER_IGNORED: Kind::Counter, "gatewaystack_ledger_ignored_lines_total", [],
-        "Lines of the file of records that were none.";
+        "Lines that were no records, of the file or posted.";
     LEDGER_GAPS: Kind::Counter, "gatewaystack_ledger_gaps_total", [],
         "Ranges of records that are missing: they were lost.";
     LEDGER_LAG: Kind::Gauge, "gatewaystack_ledger_lag_seconds", [],
@@ -80,7 +80,7 @@ metrics! {
     WEBHOOK_EVENTS: Kind::Counter, "gatewaystack_webhook_events_total", [RESULT], "Events of Auth0's log stream.";
     WEBHOOK_BODIES: Kind::Counter, "gatewaystack_webhook_bodies_total", [RESULT], "Bodies that the webhook got.";
     RECORD_POSTS: Kind::Counter, "gatewaystack_record_posts_total", [RESULT],
-        "Batches of records that filters posted: taken, refused, or to be sent again.";
+        "Batches of records, posted or by OTLP: taken, refused (posted ones), or to be sent again.";
     SIGNALS: Kind::Counter, "gatewaystack_signals_total", [RESULT], "Security events that issuers sent.";
     PROMOTIONS: Kind::Counter, "gatewaystack_promotions_total", [RESULT], "Promotions of clients, and tries.";
     AUTH0_CALLS: Kind::Counter, "gatewaystack_auth0_calls_total", [("status", "status")],

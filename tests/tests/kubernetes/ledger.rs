@@ -287,7 +287,7 @@ fn a_gateway_is_a_stateful_set_where_it_has_something_to_keep() {
 #[ignore = "Helm and schemas: cargo xtask test --all fetches them"]
 fn what_cannot_be_kept_is_told_before_anything_is_rendered() {
     let on = r#"policy.ledger={"on":true}"#;
-    let rows: [(&str, &[&str], &str); 15] = [
+    let rows: [(&str, &[&str], &str); 16] = [
         ("gateway", &[on, r#"policy.audit={"to":["stdout"]}"#], "policy.audit.to: the ledger reads the file"),
         (
             "gateway",
@@ -302,6 +302,11 @@ fn what_cannot_be_kept_is_told_before_anything_is_rendered() {
             "ledger.storage.size: 10Gi has no room",
         ),
         ("gateway", &[on, r#"ledger.storage.size="10 Gi""#], "at '/ledger/storage/size'"),
+        (
+            "gateway",
+            &[on, "policy.ledger.store=\"postgres\""],
+            "policy.ledger.store: the chart has no place yet",
+        ),
         ("gateway", &[on, "ledger.store=\"postgres\""], "additional properties 'store' not allowed"),
         (
             "gateway",

@@ -288,14 +288,19 @@ fn what_is_left_is_bounded_and_what_is_no_record_is_not_sent() {
         }
     }
     assert!(kept > MAX_BYTES / 1_000 && kept < MAX_RECORDS, "{kept}");
-    let other: Arc<MemoryTable> = Arc::default();
-    let cell = "gatewaystack.records.left";
-    gatewaystack_core::shared::swap(&*other, cell, |_| {
-        (Some(b"rubbish\n\xff\xfe\n{\"status\":1}\n".to_vec()), ())
-    })
-    .unwrap();
-    let mut posting = Posting::new(&other, 4);
-    assert_eq!(posting.poll().batches, []);
+    // Other plugins can write there: what isn't text, and lines that are no records.
+    let texts: [(&[u8], &[u64]); 2] = [
+        (b"{\"status\":200,\"decision\":\"allow\",\"seq\":7}\n\xff\xfe\n", &[]),
+        (b"rubbish\n{\"seq\":8}\n{\"status\":200,\"decision\":\"allow\",\"seq\":7}\n", &[7]),
+    ];
+    for (text, expect) in texts {
+        let other: Arc<MemoryTable> = Arc::default();
+        let cell = "gatewaystack.records.left";
+        gatewaystack_core::shared::swap(&*other, cell, |_| (Some(text.to_vec()), ())).unwrap();
+        let mut posting = Posting::new(&other, 4);
+        let sent: Vec<u64> = posting.poll().batches.into_iter().flat_map(|batch| batch.numbers).collect();
+        assert_eq!(sent, expect);
+    }
 }
 
 #[test]
@@ -330,4 +335,5 @@ fn without_a_ledger_elsewhere_nothing_is_kept() {
     let sends =
         |command: &WorkerCommand| matches!(command, WorkerCommand::Fetch { body, .. } if !body.is_empty());
     assert!(!commands.iter().any(sends));
+    assert!(scene.worker.has_no_records());
 }

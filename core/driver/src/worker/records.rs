@@ -42,6 +42,11 @@ impl Worker {
         }
     }
 
+    #[cfg(test)]
+    pub(crate) fn has_no_records(&self) -> bool {
+        self.outbox.is_empty()
+    }
+
     /// It is over: who comes next finds what waits.
     pub(super) fn leave_records(&mut self, out: &mut Vec<WorkerCommand>) {
         if self.gateway.policy.posts_to.is_some() {

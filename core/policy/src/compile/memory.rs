@@ -124,7 +124,7 @@ pub fn audit(raw: &RawPolicy, errors: &mut Errors) -> Option<Audit> {
     if section.required == Some(true) && !is_on && !has_feed {
         errors.push(
             "audit.required",
-            "needs `audit.log`, or in a mesh `feed.cluster`: else nothing would pass",
+            "needs `audit.log`, or in a mesh `sidecar.cluster` or `feed.cluster`: else nothing would pass",
         );
     }
     is_on.then(|| Audit {

@@ -97,7 +97,7 @@ impl Around<'_> {
         if own == Some(true) && !has_feed {
             errors.push(
                 format!("{path}.audit.required"),
-                "needs `ledger.on`, or in a mesh `feed.cluster`: the ledger says whether its log can be written",
+                "needs `ledger.on`, or in a mesh `sidecar.cluster` or `feed.cluster`: the ledger says whether its log can be written",
             );
         }
         is_required

@@ -67,10 +67,10 @@ raw! {
         subject: RawSubject = filter("hash").is("plain"),
         /// The client's address in records: `full`, its `network` (/24, or /48 of IPv6), or `none`.
         address: RawAuditAddress = filter("network").is("none"),
-        /// Where the records go: a file in the sidecar's folder, which a ledger reads, Envoy's standard
-        /// output, or both.
+        /// Where the records go: a file in the sidecar's folder, which a ledger reads unless they are posted,
+        /// Envoy's standard output, or both.
         to: Vec<RawRecords> = own("[file, stdout]").count(bounds::SOME).is("[file]"),
-        /// While nothing can be added to the audit log, routes that need a token answer 503.
+        /// While nothing can be added to the audit log, routes that aren't public answer 503.
         required: bool = filter("true").is("false"),
         /// Whether there is an audit log next to the ledger, which a stranger can check ([how](audit.md)).
         log: bool = own("true").is("false"),

@@ -78,6 +78,11 @@ async fn records_come_over_http_in_both_forms_and_count_once() {
     ]}]}]});
     let (status, said) = post_to(&records, SHOWN, "application/json; charset=utf-8", json.to_string()).await;
     assert_eq!((status, said.as_slice()), (StatusCode::OK, &b"{}"[..]));
+    let none =
+        json!({"resourceLogs": [{"scopeLogs": [{"logRecords": [{"body": {"stringValue": "none"}}]}]}]});
+    let (status, said) = post_to(&records, SHOWN, "application/json", none.to_string()).await;
+    let said: serde_json::Value = serde_json::from_slice(&said).unwrap();
+    assert_eq!((status, &said["partialSuccess"]["rejectedLogRecords"]), (StatusCode::OK, &json!("1")));
     assert_eq!(ledger.standing().totals.records, 3);
     for (secret, kind, body, expect) in [
         ("5ecre8", PROTOBUF, body.clone(), StatusCode::FORBIDDEN),

@@ -36,3 +36,10 @@ pub fn server(folder: &Path) -> Option<String> {
     made.insert(folder.to_owned(), url.clone());
     Some(url)
 }
+
+/// The ledger of a folder is another one's, too.
+pub fn share(folder: &Path, other: &Path) {
+    let url = server(folder).expect("tests are done in PostgreSQL");
+    let mut made = MADE.lock().unwrap_or_else(PoisonError::into_inner);
+    made.get_or_insert_default().insert(other.to_owned(), url);
+}

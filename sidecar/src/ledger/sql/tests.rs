@@ -1,5 +1,6 @@
 //! What holds of a transaction, whatever becomes of it; in PostgreSQL also where its connection is lost.
 
+use super::postgres::config;
 use super::{Cell, Db, cells};
 use crate::ledger::database::{Home, Use, testing};
 
@@ -111,4 +112,32 @@ fn a_text_comes_back_as_it_was() {
     }
     let count: u64 = db.one("SELECT count(*) FROM word WHERE name <> 'ledger_id'", &[]).unwrap();
     assert_eq!(count, texts.len() as u64, "no two are the same");
+}
+
+#[test]
+fn other_machines_are_reached_over_tls_unless_the_url_says_otherwise() {
+    use postgres::config::SslMode::{Disable, Require};
+    for (url, expect) in [
+        ("postgres://u@localhost/d", Disable),
+        ("postgres://u@127.0.0.1:1/d", Disable),
+        ("postgres://u@[::1]/d", Disable),
+        ("postgres://u@%2Frun%2Fpostgresql/d", Disable),
+        ("host=/run/postgresql user=u", Disable),
+        ("postgres://u@db.example.com/d", Require),
+        ("postgres://u@10.0.0.1/d", Require),
+        ("postgres://u@localhost,db.example.com/d", Require),
+        ("postgres://u@localhost.example.com/d", Require),
+        ("host=localhost hostaddr=10.0.0.1 user=u", Require),
+        ("postgres://u@db.example.com/d?sslmode=prefer", Require),
+        ("postgres://u@db.example.com/d?sslmode=disable", Disable),
+        ("postgres://u@localhost/d?sslmode=require", Require),
+    ] {
+        assert_eq!(config(url).unwrap().get_ssl_mode(), expect, "{url}");
+    }
+    for url in
+        ["", "db.example.com", "postgres://u:s3cret@db:port/d", "http://u:s3cret@db/d", "dbname=s3cret"]
+    {
+        let why = config(url).unwrap_err();
+        assert!(!why.contains("s3cret"), "{url}: {why}");
+    }
 }

@@ -269,3 +269,41 @@ fn the_files_are_their_owners_alone() {
         assert_eq!(mode(&inner.join(file)), 0o600, "{file}");
     }
 }
+
+/// A record that its filter posts, and that Envoy writes to the file, too.
+#[test]
+fn a_record_counts_once_by_whichever_way_it_comes() {
+    let folder = tempfile::tempdir().unwrap();
+    let mut reading = reading(folder.path());
+    take(&mut reading, NOW);
+    let runtime = tokio::runtime::Runtime::new().unwrap();
+    let post = |reading: &Reading, text: String| {
+        runtime.block_on(reading.ledger.post(text.into_bytes(), "posted")).unwrap().records
+    };
+    append(folder.path(), &(record(1, 1) + &record(1, 2)));
+    take(&mut reading, NOW);
+    assert_eq!(post(&reading, record(1, 2) + &record(1, 3)), 2);
+    append(folder.path(), &(record(1, 3) + &record(1, 4)));
+    assert_eq!(take(&mut reading, NOW).records, 4);
+    assert_eq!((records(folder.path()).len(), missing(folder.path())), (4, Vec::new()));
+}
+
+/// A data folder that was copied, its sidecar running.
+#[test]
+fn two_sidecars_of_one_name_do_not_write_one_ledger() {
+    if !testing::is_on() {
+        // Each folder has a ledger of its own.
+        return;
+    }
+    let (folder, copy) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
+    testing::share(folder.path(), copy.path());
+    let mut first = reading(folder.path());
+    append(folder.path(), &record(1, 1));
+    take(&mut first, NOW);
+    std::fs::copy(folder.path().join("sidecar.id"), copy.path().join("sidecar.id")).unwrap();
+    append(copy.path(), &record(2, 1));
+    let refused = reading(copy.path()).step(NOW).unwrap_err();
+    assert!(refused.contains("two data folders have the same sidecar.id"), "{refused}");
+    std::fs::remove_file(copy.path().join("sidecar.id")).unwrap();
+    assert_eq!(take(&mut reading(copy.path()), NOW).records, 2);
+}

@@ -402,3 +402,62 @@ fn a_copy_for_an_auditor_fits_by_itself() {
     take(&mut reading(folder.path()));
     assert_eq!(checked(folder.path()).kinds["export"], 1);
 }
+
+/// Whether the trouble of who waits for its turn becomes this: the next look is at most five seconds away.
+fn says(reading: &mut Reading, expected: &dyn Fn(Option<&str>) -> bool) -> bool {
+    let until = Instant::now() + Duration::from_secs(20);
+    loop {
+        reading.step(NOW).unwrap();
+        if expected(reading.ledger.standing().audit_trouble.as_deref()) {
+            return true;
+        }
+        if Instant::now() > until {
+            return false;
+        }
+        std::thread::sleep(Duration::from_millis(20));
+    }
+}
+
+/// One sidecar at a time signs a log that several share; another could, and says so where it couldn't.
+#[test]
+fn another_sidecar_goes_on_with_the_log_where_it_has_the_key() {
+    if !testing::is_on() {
+        return;
+    }
+    let (folder, second) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
+    testing::share(folder.path(), second.path());
+    append(folder.path(), &record(1, 1));
+    let mut signs = reading(folder.path());
+    take(&mut signs);
+    let until = Instant::now() + Duration::from_secs(20);
+    while newest(&Home::from(folder.path())).is_err() && Instant::now() < until {
+        std::thread::sleep(Duration::from_millis(20));
+    }
+    append(second.path(), &record(2, 1));
+    let mut waits = reading(second.path());
+    assert!(says(&mut waits, &|why| why.is_some_and(|why| why.contains("has to be the key"))));
+    assert!(!second.path().join("audit.key").exists(), "it makes no key of its own");
+    // Another log's key.
+    let other = tempfile::tempdir().unwrap();
+    let signer = crate::audit::note::Signer::of("a/audit", [7; 32]).unwrap();
+    log::put_key(&Home::from(other.path()), &signer).unwrap();
+    std::fs::copy(other.path().join("audit.key"), second.path().join("audit.key")).unwrap();
+    assert!(
+        says(&mut waits, &|why| why.is_some_and(|why| why.contains("the key with which another sidecar")))
+    );
+    std::fs::copy(folder.path().join("audit.key"), second.path().join("audit.key")).unwrap();
+    assert!(says(&mut waits, &|why| why.is_none()));
+    let before = newest(&Home::from(folder.path())).unwrap().3.size;
+    // Whoever signs publishes what there is when it ends; what comes later is signed by the other one.
+    drop(signs);
+    append(second.path(), &(record(2, 2) + &record(2, 3)));
+    let until = Instant::now() + Duration::from_secs(20);
+    while newest(&Home::from(second.path())).unwrap().3.size < before + 3 && Instant::now() < until {
+        waits.step(NOW).unwrap();
+        std::thread::sleep(Duration::from_millis(20));
+    }
+    let leaves = leaves(second.path());
+    let vms: Vec<&str> = of_kind(&leaves, "record").iter().map(|leaf| leaf["vm"].as_str().unwrap()).collect();
+    assert_eq!(vms.iter().filter(|vm| vm.ends_with('2')).count(), 3, "{vms:?}");
+    assert_eq!(checked(second.path()).kinds["record"], 4);
+}
