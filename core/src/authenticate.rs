@@ -164,8 +164,12 @@ fn verify(
     let kid = header.kid.as_deref();
     let unverified = claims::parse(&parts.payload, world.policy, world.now_ms).map_err(Refusal::Token)?;
     let id = unverified.issuer();
-    check_audience(world.policy, id, route, unverified.audiences())?;
     let issuer = world.policy.issuers.get(id.0).ok_or(Refusal::Token(TokenFault::Issuer))?;
+    // RFC 8725 §3.1: the issuer's algorithms are the policy's, and not the token's choice.
+    if !issuer.algorithms.contains(&header.algorithm) {
+        return Err(Refusal::Token(TokenFault::Algorithm));
+    }
+    check_audience(world.policy, id, route, unverified.audiences())?;
     let keys = match world.keys.find(id, (header.algorithm, kid), issuer.max_stale_ms, world.now_ms) {
         Lookup::Keys(keys) => keys,
         Lookup::NeedsKid => return Err(Refusal::Token(TokenFault::KeyId)),

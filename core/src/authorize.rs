@@ -2,7 +2,7 @@
 //! §1.6, §1.8 to §1.10). The only place that makes permits.
 
 use crate::challenge;
-use crate::config::policy::{Builtin, Mcp, Policy, RateLimit, Route, ScopeRule};
+use crate::config::policy::{Builtin, Fact, Mcp, Policy, RateLimit, Route, ScopeRule};
 use crate::cors::ResponseHeaders;
 use crate::decision::{Edits, Permit};
 use crate::evaluation::{Evaluation, Reason, Unknown};
@@ -252,6 +252,14 @@ pub fn inject_headers(policy: &Policy, edits: &mut Edits, principal: &Principal)
     if let Some(tenant) = principal.tenant() {
         edits.set.push((policy.identity.tenant_header.clone(), identity::header_value(tenant)));
     }
+    for (fact, name) in &policy.identity.facts {
+        let value = match fact {
+            Fact::Agent => principal.agent().map(identity::header_value),
+            Fact::Client => principal.client().map(identity::header_value),
+            Fact::Groups => identity::groups_value(principal.groups()),
+        };
+        edits.set.extend(value.map(|value| (name.clone(), value)));
+    }
 }
 
 /// Writes the normalised path, and the identity query.
@@ -338,6 +346,9 @@ fn check_caller(
     }
     if route.users_only && principal.is_machine() {
         return Err(Refusal::Denied(Denied::Machine));
+    }
+    if principal.agent().is_none() && policy.agents.as_ref().is_some_and(|agents| !agents.allows_unlisted) {
+        return Err(Refusal::Denied(Denied::Agent));
     }
     Ok(())
 }

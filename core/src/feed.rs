@@ -179,12 +179,13 @@ fn names(secret: Secret, principal: &Principal) -> &[(Kind, Key)] {
             some(Kind::User, Some(principal.user())),
             some(Kind::Disabled, principal.subject()),
             some(Kind::Tenant, principal.tenant()),
+            some(Kind::Agent, principal.agent()),
             some(Kind::Client, principal.client()),
             some(Kind::Token, principal.token_id()),
-            some(Kind::Token, principal.token_digest()),
             some(Kind::Revoked, principal.subject()),
         ];
-        all.into_iter().flatten().collect()
+        let digests = principal.token_digests().map(|digest| name(Kind::Token, digest));
+        all.into_iter().flatten().chain(digests).collect()
     })
 }
 

@@ -1,6 +1,7 @@
 //! The verified identity as the upstream gets it (contract §7).
 
 use crate::bytes;
+use crate::groups::Groups;
 use crate::path::push_escape;
 
 /// What is in a header as it is.
@@ -22,6 +23,19 @@ pub fn header_value(name: &str) -> String {
         }
     }
     out
+}
+
+/// Groups as one header value, with commas between them and none in them; `None`: nobody knows them.
+pub fn groups_value(groups: &Groups) -> Option<String> {
+    let Groups::Known(names) = groups else { return None };
+    let mut out = String::new();
+    for name in names.iter() {
+        if !out.is_empty() {
+            out.push(',');
+        }
+        out.push_str(&header_value(name).replace(',', "%2C"));
+    }
+    Some(out)
 }
 
 #[cfg(test)]

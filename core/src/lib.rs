@@ -24,6 +24,7 @@ pub mod shadow;
 pub mod cors;
 pub mod authenticate;
 pub mod credential;
+pub mod groups;
 pub mod principal;
 pub mod token_cache;
 pub mod jwt;

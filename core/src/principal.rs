@@ -4,10 +4,14 @@
 
 use crate::config::policy::IssuerId;
 use crate::feed::blocks::{Key, Kind};
+use crate::groups::Groups;
+use crate::jwks;
 use crate::jwt::signature::Proof;
+use base64::Engine as _;
+use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use gatewaystack_text::scopes::Scopes;
 use sha2::{Digest as _, Sha256};
-use std::sync::OnceLock;
+use std::sync::{Arc, OnceLock};
 
 /// What a token says of its holder, in the policy's terms. By itself it proves nothing.
 #[derive(Debug)]
@@ -16,6 +20,8 @@ pub struct Attributes {
     pub issuer: IssuerId,
     /// The user, with the issuer's prefix.
     pub user: String,
+    /// Whether other issuers name the same user so, too: whose limits and sessions are theirs, too.
+    pub is_shared: bool,
     /// What the issuer itself calls the user (`sub`), with the prefix.
     pub subject: Subject,
     /// The tenant, with the issuer's prefix.
@@ -26,12 +32,20 @@ pub struct Attributes {
     pub scopes: Scopes,
     /// What was consented to, where that is less than all that the user may.
     pub consented: Option<Scopes>,
+    /// Groups that the user is in.
+    pub groups: Groups,
     /// Whether it is a machine.
     pub is_machine: bool,
     /// The client that the token was issued to.
     pub client: Option<String>,
+    /// The agent that the client is, by its name in the policy.
+    pub agent: Option<Arc<str>>,
     /// Who acts for the user: `sub` of the outermost `act` (RFC 8693 §4.1).
     pub actor: Option<String>,
+    /// How the user signed in (`acr`, OpenID Connect Core §2).
+    pub acr: Option<String>,
+    /// When the user signed in (`auth_time`), in Unix seconds.
+    pub signed_in: Option<f64>,
     /// The token's own id (`jti`, RFC 7519 §4.1.7).
     pub token_id: Option<String>,
     /// When the token was issued (`iat`), in Unix seconds; 0: it doesn't say.
@@ -53,8 +67,9 @@ pub enum Subject {
 #[derive(Debug)]
 pub struct Principal {
     attributes: Attributes,
-    /// What a block of the token itself names, once somebody has asked.
-    token_digest: OnceLock<String>,
+    /// What a block of the token itself names, once somebody has asked: more than one, where the token
+    /// has more than one spelling.
+    token_digests: OnceLock<Vec<String>>,
     /// What it may be blocked by, once somebody has asked.
     names: OnceLock<Box<[(Kind, Key)]>>,
 }
@@ -62,7 +77,7 @@ pub struct Principal {
 impl Principal {
     /// The only way to have one: a [`Proof`] comes out of a signature's verification alone.
     pub fn proven(attributes: Attributes, _proof: Proof) -> Self {
-        Self { attributes, token_digest: OnceLock::new(), names: OnceLock::new() }
+        Self { attributes, token_digests: OnceLock::new(), names: OnceLock::new() }
     }
 
     /// What it may be blocked by, as `make` says when it is first asked for.
@@ -78,6 +93,11 @@ impl Principal {
     /// The user, with the issuer's prefix.
     pub fn user(&self) -> &str {
         &self.attributes.user
+    }
+
+    /// The issuer whose user it is; `None`: several name the same one.
+    pub fn user_issuer(&self) -> Option<IssuerId> {
+        (!self.attributes.is_shared).then_some(self.attributes.issuer)
     }
 
     /// What the issuer itself calls the user, with its prefix; `None`: the token doesn't say.
@@ -109,6 +129,21 @@ impl Principal {
         self.attributes.consented.as_ref().unwrap_or(&self.attributes.scopes)
     }
 
+    /// Groups that the user is in.
+    pub fn groups(&self) -> &Groups {
+        &self.attributes.groups
+    }
+
+    /// How the user signed in; `None`: the token doesn't say.
+    pub fn acr(&self) -> Option<&str> {
+        self.attributes.acr.as_deref()
+    }
+
+    /// When the user signed in, in Unix seconds; `None`: the token doesn't say.
+    pub fn signed_in(&self) -> Option<f64> {
+        self.attributes.signed_in
+    }
+
     /// Whether it is a machine.
     pub fn is_machine(&self) -> bool {
         self.attributes.is_machine
@@ -117,6 +152,11 @@ impl Principal {
     /// The client that the token was issued to.
     pub fn client(&self) -> Option<&str> {
         self.attributes.client.as_deref()
+    }
+
+    /// The agent that the client is, by its name in the policy.
+    pub fn agent(&self) -> Option<&str> {
+        self.attributes.agent.as_deref()
     }
 
     /// Who acts for the user.
@@ -135,21 +175,16 @@ impl Principal {
     }
 
     /// What a block of the token itself names (`sha256:` and its digest), where [`Self::digest`] was asked.
-    pub fn token_digest(&self) -> Option<&str> {
-        self.token_digest.get().map(String::as_str)
+    pub fn token_digests(&self) -> impl Iterator<Item = &str> {
+        self.token_digests.get().into_iter().flatten().map(String::as_str)
     }
 
-    /// Finds out what a block of the token itself would name: once.
+    /// Finds out what a block of the token itself would name: once. Whoever holds a token of ES256 can make
+    /// another signature of it that verifies as well, so that a block of either names both.
     pub fn digest(&self, token: &[u8]) {
-        let _ = self.token_digest.get_or_init(|| {
-            let digest = Sha256::digest(token);
-            let mut name = String::with_capacity(7 + 2 * digest.len());
-            name.push_str("sha256:");
-            for byte in digest {
-                let digit = |half: u8| char::from_digit(u32::from(half), 16).unwrap_or('0');
-                name.extend([digit(byte >> 4), digit(byte & 15)]);
-            }
-            name
+        let _ = self.token_digests.get_or_init(|| {
+            let twin = other_spelling(token);
+            [Some(token), twin.as_deref()].into_iter().flatten().map(digest).collect()
         });
     }
 
@@ -163,4 +198,25 @@ impl Principal {
 #[allow(clippy::cast_precision_loss)]
 pub(crate) fn seconds(ms: u64) -> f64 {
     ms as f64 / 1000.0
+}
+
+fn digest(token: &[u8]) -> String {
+    let digest = Sha256::digest(token);
+    let mut name = String::with_capacity(7 + 2 * digest.len());
+    name.push_str("sha256:");
+    for byte in digest {
+        let digit = |half: u8| char::from_digit(u32::from(half), 16).unwrap_or('0');
+        name.extend([digit(byte >> 4), digit(byte & 15)]);
+    }
+    name
+}
+
+/// The token with its signature's twin; `None`: it has one spelling. No RSA signature is as short.
+fn other_spelling(token: &[u8]) -> Option<Vec<u8>> {
+    let dot = token.iter().rposition(|byte| *byte == b'.')?;
+    let (signed, signature) = token.split_at_checked(dot + 1)?;
+    // 64 bytes in base64url.
+    let signature = URL_SAFE_NO_PAD.decode(Some(signature).filter(|text| text.len() == 86)?).ok()?;
+    let twin = URL_SAFE_NO_PAD.encode(jwks::twin_signature(&signature)?);
+    Some([signed, twin.as_bytes()].concat())
 }

@@ -269,7 +269,7 @@ impl DecisionRecord {
         hex(&mut out, vm);
         number(&mut out, "\",\"seq\":", seq);
         optional!(out, "client", caller.and_then(Principal::client).map(cut));
-        out.push_str(",\"agent\":null");
+        optional!(out, "agent", caller.and_then(Principal::agent).map(cut));
         optional!(out, "actor", caller.and_then(Principal::actor).map(cut));
         match self.session {
             Some(session) => {

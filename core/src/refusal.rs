@@ -142,6 +142,7 @@ fn of_token(fault: TokenFault) -> Kind {
         TokenFault::NotYetValid => Kind::TokenNotYetValid,
         TokenFault::Claim => Kind::TokenClaim,
         TokenFault::Subject => Kind::TokenSubject,
+        TokenFault::Unverified => Kind::TokenUnverified,
         TokenFault::ReservedUser => Kind::TokenReservedUser,
         TokenFault::UnknownKey => Kind::TokenUnknownKey,
         TokenFault::Signature => Kind::TokenSignature,
@@ -157,6 +158,7 @@ fn of_denied(denied: Denied) -> Kind {
         Denied::Issuer => Kind::Issuer,
         Denied::Tenant => Kind::Tenant,
         Denied::Machine => Kind::Machine,
+        Denied::Agent => Kind::Agent,
         Denied::Blocked => Kind::Blocked,
     }
 }

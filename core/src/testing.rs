@@ -49,6 +49,29 @@ pub fn key_b() -> Key {
     Key::read("b", include_str!("testing/key_b.txt"))
 }
 
+/// Signs as ES256.
+#[derive(Clone)]
+pub struct EcSigner(p256::ecdsa::SigningKey);
+
+/// A key of the curve P-256 for each number.
+pub fn ec_key(seed: u8) -> EcSigner {
+    EcSigner(p256::ecdsa::SigningKey::from_slice(&[seed; 32]).unwrap())
+}
+
+impl EcSigner {
+    pub fn jwk(&self, kid: &str) -> Value {
+        let point = self.0.verifying_key().to_sec1_point(false);
+        let point = point.as_bytes();
+        json!({"kty": "EC", "crv": "P-256", "use": "sig", "alg": "ES256", "kid": kid, "x": base64url(&point[1..33]), "y": base64url(&point[33..])})
+    }
+
+    pub fn sign(&self, signed: &str) -> Vec<u8> {
+        use p256::ecdsa::signature::Signer as _;
+        let signature: p256::ecdsa::Signature = self.0.sign(signed.as_bytes());
+        signature.to_bytes().to_vec()
+    }
+}
+
 pub fn base64url(bytes: impl AsRef<[u8]>) -> String {
     URL_SAFE_NO_PAD.encode(bytes)
 }
@@ -110,6 +133,10 @@ impl Token {
         self.claims[name] = value.into();
         self
     }
+    pub fn claims(mut self, more: &Value) -> Self {
+        self.claims.as_object_mut().unwrap().extend(more.as_object().unwrap().clone());
+        self
+    }
     pub fn without(mut self, name: &str) -> Self {
         self.claims.as_object_mut().unwrap().remove(name);
         self
@@ -143,6 +170,12 @@ impl Token {
     }
     pub fn second_issuer(self) -> Self {
         self.claim("iss", SECOND).signed_by(key_b())
+    }
+    /// A token of the same header and claims with another signature.
+    pub fn mint_by(&self, sign: impl FnOnce(&str) -> Vec<u8>) -> String {
+        let good = self.mint();
+        let (signed, _) = good.rsplit_once('.').unwrap();
+        format!("{signed}.{}", base64url(sign(signed)))
     }
     pub fn mint(&self) -> String {
         let header = self.raw_header.clone().unwrap_or_else(|| self.header.to_string());
@@ -220,7 +253,10 @@ pub fn cold_gate(value: Value) -> Gate {
 
 impl Gate {
     pub fn publish(&mut self, issuer: usize, keys: &[&Key]) {
-        let jwks: Vec<Value> = keys.iter().map(|k| k.jwk()).collect();
+        self.publish_set(issuer, &keys.iter().map(|k| k.jwk()).collect::<Vec<_>>());
+    }
+
+    pub fn publish_set(&mut self, issuer: usize, jwks: &[Value]) {
         let set = jwks::parse(json!({"keys": jwks}).to_string().as_bytes()).unwrap();
         self.tokens.borrow_mut().retain_keys(IssuerId(issuer), |key| set.contains(key));
         let held = self.keys.held_mut(IssuerId(issuer)).unwrap();

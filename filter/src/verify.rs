@@ -2,7 +2,7 @@
 //! result are protobuf messages of four and two fields.
 
 use crate::host;
-use gatewaystack_core::jwks::Key;
+use gatewaystack_core::jwks::{self, Key};
 use gatewaystack_core::jwt::signature::{SignatureVerifier, VerifierFault};
 use gatewaystack_core::protobuf::{self, Field};
 
@@ -12,10 +12,18 @@ pub struct Native;
 
 impl SignatureVerifier for Native {
     fn verify(&self, key: &Key, signed: &[u8], signature: &[u8]) -> Result<bool, VerifierFault> {
-        let Key::Rs256(key) = key;
-        let mut arguments = Vec::with_capacity(signed.len() + signature.len() + key.spki.len() + 32);
+        let der = match key {
+            Key::Rs256(_) => None,
+            // What is no signature needs no question.
+            Key::Es256(_) => match jwks::der_signature(signature) {
+                None => return Ok(false),
+                der => der,
+            },
+        };
+        let (spki, signature) = (key.spki(), der.as_deref().unwrap_or(signature));
+        let mut arguments = Vec::with_capacity(signed.len() + signature.len() + spki.len() + 32);
         // VerifySignatureArguments: hash_function = 1, public_key = 2, signature = 3, text = 4.
-        for (tag, bytes) in [(1, b"sha256".as_slice()), (2, &key.spki), (3, signature), (4, signed)] {
+        for (tag, bytes) in [(1, b"sha256".as_slice()), (2, spki), (3, signature), (4, signed)] {
             protobuf::bytes(&mut arguments, tag, bytes);
         }
         let result =

@@ -39,7 +39,7 @@ pub use redis::Redis;
 pub use root::Root;
 pub use scripted::Scripted;
 pub use sidecar::Sidecar;
-pub use token::{Key, key_a, key_b, token};
+pub use token::{Key, ec_key, key_a, key_b, token};
 pub use upstream::Upstream;
 
 use std::future::Future;

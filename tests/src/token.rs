@@ -14,8 +14,17 @@ use std::time::{SystemTime, UNIX_EPOCH};
 #[derive(Clone)]
 pub struct Key {
     pub kid: String,
-    modulus: Vec<u8>,
-    private: rsa::PrivateKey,
+    private: Private,
+}
+
+#[derive(Clone)]
+enum Private {
+    Rsa {
+        key: rsa::PrivateKey,
+        modulus: Vec<u8>,
+    },
+    /// Of the curve P-256.
+    Ec(p256::ecdsa::SigningKey),
 }
 
 pub fn key_a() -> Key {
@@ -27,6 +36,12 @@ pub fn key_a() -> Key {
 pub fn key_b() -> Key {
     static KEY: OnceLock<Key> = OnceLock::new();
     KEY.get_or_init(|| Key::read("b", include_str!("../../core/src/testing/key_b.txt"))).clone()
+}
+
+/// A key of ES256, another one for each seed.
+pub fn ec_key(kid: &str, seed: u8) -> Key {
+    let key = p256::ecdsa::SigningKey::from_slice(&[seed; 32]).unwrap();
+    Key { kid: kid.to_owned(), private: Private::Ec(key) }
 }
 
 pub fn base64url(bytes: impl AsRef<[u8]>) -> String {
@@ -45,9 +60,9 @@ impl Key {
         let parts: Vec<Vec<u8>> = text.lines().map(hex).collect();
         let number = |at: usize| BoxedUint::from_be_slice_vartime(&parts[at]);
         let e = BoxedUint::from(65_537u64);
-        let private =
+        let key =
             rsa::PrivateKey::from_components(number(0), e, number(1), vec![number(2), number(3)]).unwrap();
-        Self { kid: kid.to_owned(), modulus: parts[0].clone(), private }
+        Self { kid: kid.to_owned(), private: Private::Rsa { key, modulus: parts[0].clone() } }
     }
 
     /// The same key under another id.
@@ -57,11 +72,29 @@ impl Key {
     }
 
     pub fn jwk(&self) -> Value {
-        json!({"kty": "RSA", "use": "sig", "alg": "RS256", "kid": self.kid, "n": base64url(&self.modulus), "e": "AQAB"})
+        match &self.private {
+            Private::Rsa { modulus, .. } => {
+                json!({"kty": "RSA", "use": "sig", "alg": "RS256", "kid": self.kid, "n": base64url(modulus), "e": "AQAB"})
+            }
+            Private::Ec(key) => {
+                let point = key.verifying_key().to_sec1_point(false);
+                let [x, y] = [point.x(), point.y()].map(|number| base64url(number.unwrap()));
+                json!({"kty": "EC", "crv": "P-256", "use": "sig", "alg": "ES256", "kid": self.kid, "x": x, "y": y})
+            }
+        }
     }
 
     fn sign(&self, signed: &str) -> Vec<u8> {
-        self.private.sign(Pkcs1v15Sign::new::<Sha256>(), &Sha256::digest(signed)).unwrap()
+        match &self.private {
+            Private::Rsa { key, .. } => {
+                key.sign(Pkcs1v15Sign::new::<Sha256>(), &Sha256::digest(signed)).unwrap()
+            }
+            Private::Ec(key) => {
+                use p256::ecdsa::signature::Signer as _;
+                let signature: p256::ecdsa::Signature = key.sign(signed.as_bytes());
+                signature.to_bytes().to_vec()
+            }
+        }
     }
 }
 
@@ -124,6 +157,9 @@ impl Token {
     pub fn mint_as(&self, url: &str, key: &Key) -> String {
         let key = self.key.as_ref().unwrap_or(key);
         let mut header = self.header.clone();
+        if matches!(key.private, Private::Ec(_)) && header["alg"] == "RS256" {
+            header["alg"] = "ES256".into();
+        }
         if header.get("kid").is_none() {
             header["kid"] = key.kid.clone().into();
         }

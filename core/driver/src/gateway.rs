@@ -60,7 +60,7 @@ impl Gateway {
             }
             all
         })?;
-        let is_native = chooses_native(policy.verifier, &*native)?;
+        let is_native = chooses_native(&policy, &*native)?;
         let secret = secret(&*table, fresh).map_err(|_| "shared data can't be used".to_owned())?;
         let session_secret = if sidecar_secret.is_empty() { secret } else { derived(&sidecar_secret) };
         let caps = policy.routes.iter().filter_map(|route| route.reads.request);
@@ -81,16 +81,19 @@ impl Gateway {
 }
 
 /// Whether to use the host's verifier, by a known answer.
-fn chooses_native(choice: policy::Verifier, native: &dyn SignatureVerifier) -> Result<bool, String> {
-    let passes = || signature::passes_known_answer(native);
-    match choice {
+fn chooses_native(policy: &Policy, native: &dyn SignatureVerifier) -> Result<bool, String> {
+    let asked = |verifier: &dyn SignatureVerifier| {
+        policy.issuers.iter().all(|issuer| signature::passes_known_answer(verifier, &issuer.algorithms))
+    };
+    let passes = || asked(native);
+    match policy.verifier {
         policy::Verifier::Native if !passes() => {
             Err("verifier: this host has no verify_signature that passes the known-answer test; use auto or portable".into())
         }
         policy::Verifier::Native => Ok(true),
         policy::Verifier::Auto if passes() => Ok(true),
-        policy::Verifier::Auto | policy::Verifier::Portable if signature::passes_known_answer(&Portable) => Ok(false),
-        policy::Verifier::Auto | policy::Verifier::Portable => Err("verifier: no verifier passes the known-answer test".into()),
+        policy::Verifier::Auto | policy::Verifier::Portable if asked(&Portable) => Ok(false),
+        policy::Verifier::Auto | policy::Verifier::Portable => Err("verifier: no verifier passes the known-answer test (ES256 needs a host with verify_signature)".into()),
     }
 }
 

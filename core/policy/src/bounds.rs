@@ -87,6 +87,10 @@ pub const ISSUERS: Span<usize> = Span { least: 1, most: 100 };
 pub const ROUTES: Span<usize> = up_to(10_000);
 /// Rules by tool, by prompt or by resource.
 pub const RULES: Span<usize> = up_to(10_000);
+/// People with more than one account.
+pub const LINKS: Span<usize> = up_to(10_000);
+/// Agents.
+pub const AGENTS: Span<usize> = up_to(10_000);
 /// Witnesses of the audit log.
 pub const WITNESSES: Span<usize> = up_to(8);
 /// Limits.

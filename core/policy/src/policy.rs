@@ -1,12 +1,18 @@
 //! The compiled policy: what the core works with. It is only built by `compile`, from a
 //! policy without errors, so nothing here needs checking again.
 
+mod agents;
+mod links;
 pub mod limits;
 mod mcp;
 mod memory;
 pub(crate) mod parts;
 
+pub use crate::values::claim::Claim;
+pub use agents::Agents;
 pub use limits::{AddressRange, LimitKey, LimitService, RateLimit, SharedLimit};
+pub(crate) use links::account_key;
+pub use links::{Linked, Links};
 pub use mcp::{ChallengeMode, Keys, Mcp, McpRule, McpRules, Sessions, Tasks};
 pub use memory::{Audit, Feed, Ledger, OnStale, Store};
 pub use parts::{HttpUrl, Pattern, ScopeRule};
@@ -63,6 +69,10 @@ pub struct Policy {
     pub rate_limits: Vec<RateLimit>,
     /// Who counts those over machines.
     pub limit_service: Option<LimitService>,
+    /// People who have an account at more than one issuer.
+    pub links: Links,
+    /// Which clients are agents; `None`: nobody asks.
+    pub agents: Option<Agents>,
     /// The cluster of the sidecar to which the filter posts records; `None`: they come to it by a file, or
     /// not at all.
     pub posts_to: Option<String>,
@@ -168,20 +178,90 @@ pub struct Issuer {
     pub refresh_ms: u64,
     /// How long keys stay in use without a successful fetch, in milliseconds.
     pub max_stale_ms: u64,
+    /// How its tokens may be signed.
+    pub algorithms: Vec<Algorithm>,
     /// Clock leeway in seconds, 0 to 300.
     pub leeway_s: u64,
     /// Claim that names the user.
-    pub user_claim: String,
+    pub user_claim: Claim,
     /// Claim that names the tenant.
-    pub tenant_claim: String,
+    pub tenant_claim: Claim,
     /// Claims that carry scopes.
-    pub scope_claims: Vec<String>,
+    pub scope_claims: Vec<Claim>,
+    /// Claims that carry groups.
+    pub group_claims: Vec<Claim>,
     /// Scopes that this issuer may grant; `None`: any.
     pub scopes: Option<Vec<String>>,
     /// Tenants that may act; `None`: any.
     pub tenants: Option<Vec<String>>,
+    /// Who it is by a claim that means the same at every issuer; `None`: by `user_claim`.
+    pub user: Option<UserRule>,
+    /// What marks a machine's token, besides what every issuer's does.
+    pub machine: Vec<Mark>,
     /// Put before user and tenant; empty for the first issuer only.
     pub user_prefix: String,
+}
+
+/// Which claim names a user for every issuer alike.
+#[derive(Debug, Clone)]
+pub struct UserRule {
+    /// The claim.
+    pub claim: Claim,
+    /// What the token has to say besides.
+    pub requires: Vec<Mark>,
+    /// Whether names are folded.
+    pub folds: bool,
+}
+
+/// How a token may be signed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Algorithm {
+    /// RSASSA-PKCS1-v1_5 with SHA-256 (RFC 7518 §3.3).
+    Rs256,
+    /// ECDSA on the curve P-256 with SHA-256 (RFC 7518 §3.4).
+    Es256,
+}
+
+impl Algorithm {
+    /// All that there are: a token of one that is missing here is refused.
+    pub const ALL: [Self; 2] = [Self::Rs256, Self::Es256];
+
+    /// The name of RFC 7518.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Rs256 => "RS256",
+            Self::Es256 => "ES256",
+        }
+    }
+
+    /// By its name; `None`: it isn't supported.
+    pub fn named(name: &str) -> Option<Self> {
+        Self::ALL.into_iter().find(|algorithm| algorithm.name() == name)
+    }
+}
+
+/// Something that a claim may say.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Mark {
+    /// Which claim.
+    pub claim: Claim,
+    /// What of it.
+    pub sign: Sign,
+}
+
+/// What is asked of a claim.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Sign {
+    /// It is this text.
+    Text(String),
+    /// It is this number.
+    Number(i64),
+    /// It is `true` or `false`.
+    Flag(bool),
+    /// It is a text that begins like this.
+    Prefix(String),
+    /// Whether it is there.
+    Exists(bool),
 }
 
 /// Where an issuer's keys are.
@@ -317,6 +397,8 @@ pub struct Identity {
     pub user_header: String,
     /// Header of the tenant, lower case.
     pub tenant_header: String,
+    /// Headers of what else is known, lower case.
+    pub facts: Vec<(Fact, String)>,
     /// Query parameter of the user.
     pub user_query: Option<String>,
 }
@@ -325,9 +407,20 @@ impl Identity {
     /// All headers that name a caller.
     pub fn headers(&self) -> impl Iterator<Item = &str> {
         // By its members, so that a new one isn't forgotten.
-        let Self { user_header, tenant_header, user_query: _ } = self;
-        [user_header.as_str(), tenant_header].into_iter()
+        let Self { user_header, tenant_header, facts, user_query: _ } = self;
+        [user_header.as_str(), tenant_header].into_iter().chain(facts.iter().map(|(_, name)| name.as_str()))
     }
+}
+
+/// What an upstream may be told of a caller besides user and tenant.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Fact {
+    /// The agent's name in the policy.
+    Agent,
+    /// The client's id.
+    Client,
+    /// The user's groups.
+    Groups,
 }
 
 /// How the decision record shows the subject.

@@ -10,11 +10,13 @@ mod words;
 mod sections;
 mod own;
 mod issuer;
+mod agents;
 mod route;
 mod limits;
 mod memory;
 
-pub use issuer::RawIssuer;
+pub use agents::{RawAgent, RawAgents};
+pub use issuer::{RawAccount, RawIssuer, RawLink, RawMark, RawUser};
 pub use limits::{RawRateLimit, RawRateLimitService};
 pub use memory::{RawFeed, RawLedger, RawTelemetry};
 pub use own::{RawListen, RawSidecar, RawTls, RawWebhook};
@@ -78,6 +80,11 @@ raw! {
         /// Who is trusted.
         issuers: Vec<RawIssuer> = both("[{ issuer: \"https://tenant.eu.auth0.com/\", audiences: [api] }]")
             .count(bounds::ISSUERS).required_or("AUTH_ISSUER").locked(),
+        /// People who have an account at more than one issuer.
+        links: Vec<RawLink> = filter("[{ user: ann, is: [{ issuer: \"https://tenant.eu.auth0.com/\", sub: \"auth0|1\" }] }]")
+            .count(bounds::LINKS).is("[]").locked(),
+        /// Which clients are agents, by name.
+        agents: RawAgents = filter("{ unlisted: allow }").means("nobody is").locked(),
         /// Whether keys may come over `http` from hosts inside a cluster.
         allow_insecure_jwks: bool = both("true").is("false").locked(),
         /// Servers by name; a route that names none goes to `default`.

@@ -44,6 +44,8 @@ pub enum Shape {
     Duration,
     /// A number of bytes.
     Size,
+    /// A text, a whole number, or `true` or `false`.
+    Scalar,
     /// A text.
     Text,
     /// One of these, in lower case.
@@ -233,7 +235,13 @@ impl Shape {
         match self {
             Self::Object(section) | Self::Rule(section) => Some(section),
             Self::List(inner) | Self::Map(inner) => inner.section(),
-            Self::Flag | Self::Number | Self::Duration | Self::Size | Self::Text | Self::Words(_) => None,
+            Self::Flag
+            | Self::Number
+            | Self::Duration
+            | Self::Size
+            | Self::Scalar
+            | Self::Text
+            | Self::Words(_) => None,
         }
     }
 }

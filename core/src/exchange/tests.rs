@@ -10,6 +10,7 @@ mod again;
 mod aliases;
 mod answers;
 mod blocked;
+mod identity;
 mod keys;
 mod locations;
 mod records;

@@ -6,7 +6,7 @@ pub mod ring;
 pub mod control;
 pub mod discovery;
 
-pub use key::{Algorithm, Key, RsaKey};
+pub use key::{Algorithm, EcKey, Key, RsaKey, der_signature, twin_signature};
 pub use parse::{Jwk, KeySet, MAX_DOCUMENT, Skipped, parse, skipped};
 pub use ring::{KeyRing, Lookup};
 

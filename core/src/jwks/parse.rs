@@ -1,7 +1,7 @@
 //! A JWK Set (RFC 7517 §5): bytes in, the keys that can verify a token out. What can't is skipped and
 //! counted, never fatal.
 
-use super::key::{Algorithm, Key, KeyFault, RsaKey};
+use super::key::{Algorithm, EcKey, Key, KeyFault, RsaKey};
 use crate::json;
 use serde_json::Value;
 
@@ -36,7 +36,7 @@ pub enum DocumentFault {
     TooLarge,
     /// Not a JSON object with an array `keys`.
     NotKeySet,
-    /// No member can verify RS256.
+    /// No member can verify RS256 or ES256.
     NoUsableKey,
 }
 
@@ -46,7 +46,7 @@ impl DocumentFault {
         match self {
             Self::TooLarge => "the document is over 256 KiB",
             Self::NotKeySet => "the document is not a JWK Set",
-            Self::NoUsableKey => "no key in the set can verify RS256",
+            Self::NoUsableKey => "no key in the set can verify RS256 or ES256",
         }
     }
 }
@@ -121,14 +121,19 @@ fn jwk(member: &Value) -> Result<Jwk, &'static str> {
     let verifies = given("key_ops").is_none_or(|ops| {
         ops.as_array().is_some_and(|ops| ops.iter().any(|op| op.as_str() == Some("verify")))
     });
-    if text("kty") != Some("RSA") {
-        return Err("its kty isn't RSA");
-    }
+    let algorithm = match text("kty") {
+        Some("RSA") => Algorithm::Rs256,
+        Some("EC") => Algorithm::Es256,
+        _ => return Err("its kty is neither RSA nor EC"),
+    };
     if !absent_or("use", "sig") {
         return Err("its use isn't sig");
     }
-    if !absent_or("alg", "RS256") {
-        return Err("its alg isn't RS256");
+    if !absent_or("alg", algorithm.name()) {
+        return Err(match algorithm {
+            Algorithm::Rs256 => "its alg isn't RS256",
+            Algorithm::Es256 => "its alg isn't ES256",
+        });
     }
     if !verifies {
         return Err("its key_ops don't have verify");
@@ -138,9 +143,19 @@ fn jwk(member: &Value) -> Result<Jwk, &'static str> {
         Some(Value::String(kid)) => Some(kid.clone()),
         Some(_) => return Err("its kid isn't a text"),
     };
-    let (n, e) = text("n").zip(text("e")).ok_or("it has no n or no e")?;
     // RFC 7518 §2 has no padding; jose reads it all the same, and it changes nothing.
     let bare = |text: &str| text.trim_end_matches('=').to_owned();
-    let key = RsaKey::from_base64url(&bare(n), &bare(e), kid.as_deref()).map_err(|KeyFault(why)| why)?;
-    Ok(Jwk { kid, key: Key::Rs256(key) })
+    let why = |KeyFault(why): KeyFault| why;
+    let key = match algorithm {
+        Algorithm::Rs256 => {
+            let (n, e) = text("n").zip(text("e")).ok_or("it has no n or no e")?;
+            Key::Rs256(RsaKey::from_base64url(&bare(n), &bare(e), kid.as_deref()).map_err(why)?)
+        }
+        Algorithm::Es256 if text("crv") != Some("P-256") => return Err("its crv isn't P-256"),
+        Algorithm::Es256 => {
+            let (x, y) = text("x").zip(text("y")).ok_or("it has no x or no y")?;
+            Key::Es256(EcKey::from_base64url(&bare(x), &bare(y), kid.as_deref()).map_err(why)?)
+        }
+    };
+    Ok(Jwk { kid, key })
 }

@@ -66,7 +66,7 @@ fn a_key_is_used_only_where_all_its_members_allow_rs256() {
 #[test]
 fn what_is_skipped_has_a_reason() {
     for (jwk, kid, why) in [
-        (with("kty", json!("EC")), Some("a"), "its kty isn't RSA"),
+        (with("kty", json!("EC")), Some("a"), "its alg isn't ES256"),
         (with("use", json!("enc")), Some("a"), "its use isn't sig"),
         (with("alg", json!("RS512")), Some("a"), "its alg isn't RS256"),
         (with("key_ops", json!(["sign"])), Some("a"), "its key_ops don't have verify"),

@@ -5,10 +5,12 @@ use super::fault::TokenFault;
 use super::header::MAX_DEPTH;
 use super::machine;
 use super::signature::Proof;
-use crate::config::policy::{Issuer, IssuerId, Policy};
+use crate::config::policy::{Claim, Issuer, IssuerId, Linked, Policy, UserRule};
 use crate::config::whole_scope;
+use crate::groups::{Groups, MAX_GROUPS, Names, Unknown};
 use crate::json::{self, Members, View};
 use crate::principal::{Attributes, Principal, Subject, seconds};
+use gatewaystack_text::fold::fold;
 use gatewaystack_text::scopes::Scopes;
 use std::borrow::Cow;
 
@@ -17,6 +19,8 @@ const CLIENTS: [&str; 4] = ["client_id", "azp", "cid", "appid"];
 
 /// Longest user or tenant in bytes.
 pub const MAX_SUBJECT: usize = 512;
+/// Longest client: it may be a URL (a client id metadata document's).
+const MAX_CLIENT: usize = 2_048;
 
 /// Claims whose signature isn't checked yet. They can refuse a request, never allow one.
 #[derive(Debug)]
@@ -55,36 +59,74 @@ pub fn parse(payload: &[u8], policy: &Policy, now_ms: u64) -> Result<UnverifiedC
     let (id, issuer) = find_issuer(&claims, policy)?;
     let times = check_times(&claims, issuer, now_ms)?;
     let audiences = strings(claims.get("aud")).ok_or(TokenFault::Audience)?;
-    let user = subject(claims.get(&issuer.user_claim)).ok_or(TokenFault::Subject)?;
-    let tenant = match claims.get(&issuer.tenant_claim) {
+    let sub = subject(claims.get("sub"));
+    let tenant = match claims.at(issuer.tenant_claim.path()) {
         None | Some(View::Null) => None,
         some => Some(subject(some).ok_or(TokenFault::Claim)?),
     };
     let reserved =
         |name: &str| id.0 == 0 && policy.issuers.iter().skip(1).any(|i| name.starts_with(&i.user_prefix));
-    if reserved(user) || tenant.is_some_and(reserved) {
+    if tenant.is_some_and(reserved) {
         return Err(TokenFault::ReservedUser);
     }
+    let client = CLIENTS.iter().find_map(|name| text(claims.get(name), MAX_CLIENT)).map(str::to_owned);
     let prefixed = |name: &str| format!("{}{name}", issuer.user_prefix);
+    let own = match &issuer.user {
+        Some(rule) => shared_user(&claims, rule)?,
+        None => {
+            let user = subject(claims.at(issuer.user_claim.path())).ok_or(TokenFault::Subject)?;
+            if reserved(user) {
+                return Err(TokenFault::ReservedUser);
+            }
+            prefixed(user)
+        }
+    };
+    let linked = match policy.links.find(id.0, sub, &own) {
+        Linked::Taken => return Err(TokenFault::ReservedUser),
+        Linked::To(user) => Some(user.to_owned()),
+        Linked::Not => None,
+    };
+    let is_shared = linked.is_some() || issuer.user.is_some();
     Ok(UnverifiedClaims(Attributes {
         issuer: id,
-        user: prefixed(user),
-        subject: match issuer.user_claim.as_str() {
-            "sub" => Subject::User,
+        user: linked.unwrap_or(own),
+        is_shared,
+        subject: if issuer.user_claim.is("sub") && !is_shared {
+            Subject::User
+        } else {
             // A name that another issuer's users have names nobody here.
-            _ => Subject::Other(subject(claims.get("sub")).filter(|name| !reserved(name)).map(prefixed)),
+            Subject::Other(sub.filter(|name| !reserved(name)).map(prefixed))
         },
         tenant: tenant.map(prefixed),
         audiences,
         scopes: scopes(&claims, issuer, &policy.scope_prefix, |_| true),
         consented: consented(&claims, issuer, &policy.scope_prefix),
-        is_machine: machine::is_machine(&claims),
-        client: CLIENTS.iter().find_map(|name| named(claims.get(name))),
+        groups: groups(&claims, issuer),
+        is_machine: machine::is_machine(&claims, &issuer.machine),
+        agent: policy.agents.as_ref().zip(client.as_deref()).and_then(|(all, id)| all.of_client(id)).cloned(),
+        client,
         actor: claims.get("act").and_then(|act| named(act.get("sub"))),
+        acr: named(claims.get("acr")),
+        // Of another form it says nothing: it allows nothing either.
+        signed_in: date(claims.get("auth_time")).ok().flatten(),
         token_id: named(claims.get("jti")),
         issued: times.issued,
         ends: times.ends,
     }))
+}
+
+/// The user by a claim that means the same at every issuer.
+fn shared_user(claims: &Members<'_>, rule: &UserRule) -> Result<String, TokenFault> {
+    if !rule.requires.iter().all(|mark| machine::is(claims.at(mark.claim.path()), &mark.sign)) {
+        return Err(TokenFault::Unverified);
+    }
+    let user = subject(claims.at(rule.claim.path())).ok_or(TokenFault::Subject)?;
+    if !rule.folds {
+        return Ok(user.to_owned());
+    }
+    // What grows has grown to a name all the same.
+    let folded = fold(user);
+    if folded.len() <= MAX_SUBJECT { Ok(folded) } else { Err(TokenFault::Subject) }
 }
 
 fn find_issuer<'p>(claims: &Members<'_>, policy: &'p Policy) -> Result<(IssuerId, &'p Issuer), TokenFault> {
@@ -127,8 +169,13 @@ fn date(value: Option<&View<'_>>) -> Result<Option<f64>, TokenFault> {
 }
 
 fn subject<'v>(value: Option<&'v View<'_>>) -> Option<&'v str> {
+    text(value, MAX_SUBJECT)
+}
+
+/// A text that can be shown.
+fn text<'v>(value: Option<&'v View<'_>>, most: usize) -> Option<&'v str> {
     let text = value?.as_str()?;
-    let good = !text.is_empty() && text.len() <= MAX_SUBJECT && !text.chars().any(char::is_control);
+    let good = !text.is_empty() && text.len() <= most && !text.chars().any(char::is_control);
     good.then_some(text)
 }
 
@@ -147,18 +194,19 @@ fn named(value: Option<&View<'_>>) -> Option<String> {
 }
 
 fn consented(claims: &Members<'_>, issuer: &Issuer, prefix: &str) -> Option<Scopes> {
-    let is_other = |name: &str| name != "permissions";
-    let other = issuer.scope_claims.iter().any(|name| is_other(name) && claims.contains_key(name));
+    let is_other = |claim: &Claim| !claim.is("permissions");
+    let is_there = |claim: &Claim| claims.at(claim.path()).is_some();
+    let other = issuer.scope_claims.iter().any(|claim| is_other(claim) && is_there(claim));
     (other && claims.contains_key("permissions")).then(|| scopes(claims, issuer, prefix, is_other))
 }
 
 /// Whole names, as rules have them.
-fn scopes(claims: &Members<'_>, issuer: &Issuer, prefix: &str, counts: impl Fn(&str) -> bool) -> Scopes {
+fn scopes(claims: &Members<'_>, issuer: &Issuer, prefix: &str, counts: impl Fn(&Claim) -> bool) -> Scopes {
     let mut found: Vec<Cow<'_, str>> = Vec::new();
-    for name in issuer.scope_claims.iter().filter(|name| counts(name)) {
-        let named: Vec<&str> = match claims.get(name) {
+    for claim in issuer.scope_claims.iter().filter(|claim| counts(claim)) {
+        let named: Vec<&str> = match claims.at(claim.path()) {
             // `permissions` is an array; the others may be space-separated strings, too (RFC 8693 §4.2).
-            Some(View::String(text)) if name != "permissions" => text.split(' ').collect(),
+            Some(View::String(text)) if !claim.is("permissions") => text.split(' ').collect(),
             Some(View::Array(items)) => items.iter().filter_map(View::as_str).collect(),
             _ => Vec::new(),
         };
@@ -171,4 +219,42 @@ fn scopes(claims: &Members<'_>, issuer: &Issuer, prefix: &str, counts: impl Fn(&
         }
     }
     Scopes::of(found.iter().map(AsRef::as_ref).collect())
+}
+
+/// The union of all claims that have some. What is there and can't be read, and what is left out because it
+/// is too much, leaves them unknown: a rule against a group must not pass over it.
+fn groups(claims: &Members<'_>, issuer: &Issuer) -> Groups {
+    let mut found: Vec<&str> = Vec::new();
+    for claim in &issuer.group_claims {
+        if is_elsewhere(claims, claim) {
+            return Groups::Unknown(Unknown::Elsewhere);
+        }
+        match claims.at(claim.path()) {
+            None => {}
+            Some(View::String(one)) => found.push(one),
+            Some(View::Array(many)) => {
+                for group in many {
+                    let View::String(group) = group else { return Groups::Unknown(Unknown::Form) };
+                    found.push(group);
+                }
+            }
+            Some(_) => return Groups::Unknown(Unknown::Form),
+        }
+    }
+    // An empty text names no group.
+    found.retain(|group| !group.is_empty());
+    Names::of(found, MAX_GROUPS).map_or(Groups::Unknown(Unknown::TooMany), Groups::Known)
+}
+
+/// Whether a claim was left out and can be asked for elsewhere: `_claim_names` says so of any (OpenID Connect
+/// Core §5.6.2), and `hasgroups` is what Entra says of `groups` where there is no room for that.
+fn is_elsewhere(claims: &Members<'_>, claim: &Claim) -> bool {
+    let named = match (claims.get("_claim_names"), claim.path()) {
+        (Some(View::Object(names)), [first, ..]) => names.contains_key(first),
+        (Some(View::Null) | None, _) => false,
+        // Nobody can tell what it says.
+        (Some(_), _) => true,
+    };
+    let has_more = || !matches!(claims.get("hasgroups"), None | Some(View::Bool(false) | View::Null));
+    named || (claim.is("groups") && has_more())
 }

@@ -5,7 +5,7 @@
 pub enum TokenFault {
     /// A part isn't canonical base64url or not the JSON that RFC 7519 wants.
     Malformed,
-    /// `alg` isn't RS256.
+    /// `alg` isn't one that the issuer may sign with.
     Algorithm,
     /// `typ` isn't an access token's.
     Type,
@@ -25,7 +25,9 @@ pub enum TokenFault {
     Claim,
     /// The user claim is absent or can't name a user.
     Subject,
-    /// A user or tenant that another issuer's prefix reserves.
+    /// Its issuer hasn't verified what names the user.
+    Unverified,
+    /// A user or tenant that another issuer's prefix reserves, or a link.
     ReservedUser,
     /// No key of the issuer has this `kid`, even after a fetch.
     UnknownKey,

@@ -1,6 +1,7 @@
 //! The protected header: JSON bytes in, algorithm and key id out (RFC 7515 §4, RFC 9068 §2.1).
 //!
-//! `{"alg":"RS256","typ":"at+jwt","kid":"a"}` is accepted; `alg` of any other value, `crit` and a `typ` such
+//! `{"alg":"RS256","typ":"at+jwt","kid":"a"}` is accepted; `alg` of another value than those of
+//! [`Algorithm`] (which of them, the issuer's policy says), `crit` and a `typ` such
 //! as `dpop+jwt` are not. `jwk`, `jku`, `x5u` and `x5c` are ignored: keys come from the issuer alone.
 
 use super::fault::TokenFault;

@@ -1,5 +1,6 @@
-//! Whether a token belongs to a machine: its claims in, yes or no out. No specification has a claim for it,
-//! so these are the identity providers' own marks. Asked once, when a token is verified.
+//! Whether a token belongs to a machine: its claims and the issuer's marks in, yes or no out. No
+//! specification has a claim for it, so these are the identity providers' own marks; a policy may add to
+//! them. Asked once, when a token is verified.
 //!
 //! | provider | mark |
 //! |---|---|
@@ -10,13 +11,41 @@
 //! | Keycloak | `preferred_username: service-account-…` |
 //! | FusionAuth and others | `gty` with `client_credentials` in it |
 
+use crate::config::policy::{Mark, Sign};
 use crate::json::{Members, View};
 
 /// Names of the client, of which a machine's `sub` is one.
 const CLIENTS: [&str; 5] = ["azp", "client_id", "cid", "appid", "clientId"];
 
-/// Whether the claims have any of the marks.
-pub fn is_machine(claims: &Members<'_>) -> bool {
+/// Whether the claims have any of the marks, those of every issuer or `own` ones.
+pub fn is_machine(claims: &Members<'_>, own: &[Mark]) -> bool {
+    has_known_mark(claims) || own.iter().any(|mark| says(claims.at(mark.claim.path()), &mark.sign))
+}
+
+/// Whether a claim says what is asked of it. By type and value: `"true"` isn't `true`. Of a list one element
+/// is enough.
+fn says(value: Option<&View<'_>>, sign: &Sign) -> bool {
+    match value {
+        Some(View::Array(items)) if !matches!(sign, Sign::Exists(_)) => {
+            items.iter().any(|item| is(Some(item), sign))
+        }
+        value => is(value, sign),
+    }
+}
+
+/// The same, where a list says nothing.
+pub fn is(value: Option<&View<'_>>, sign: &Sign) -> bool {
+    match (sign, value) {
+        (Sign::Exists(exists), value) => value.is_some() == *exists,
+        (Sign::Text(text), Some(View::String(value))) => value == text,
+        (Sign::Number(number), Some(View::Number(value))) => value.as_i64() == Some(*number),
+        (Sign::Flag(flag), Some(View::Bool(value))) => value == flag,
+        (Sign::Prefix(prefix), Some(View::String(value))) => value.starts_with(prefix.as_str()),
+        _ => false,
+    }
+}
+
+fn has_known_mark(claims: &Members<'_>) -> bool {
     let text = |name: &str| claims.get(name).and_then(View::as_str);
     let same = |a: &str, b: &str| a.eq_ignore_ascii_case(b);
     let is_client =

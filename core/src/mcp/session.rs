@@ -52,7 +52,7 @@ impl Holder<'_> {
     /// The caller's hash: issuer, user and tenant, or nobody. One user may belong to more than one tenant.
     pub(super) fn caller(&self, world: &World<'_>) -> u64 {
         let Some(principal) = self.principal else { return hash::keyed(world.counters.secret, &[b"nobody"]) };
-        let issuer = world.policy.issuers.get(principal.issuer().0);
+        let issuer = principal.user_issuer().and_then(|id| world.policy.issuers.get(id.0));
         let issuer = issuer.map(|issuer| issuer.issuer.as_bytes()).unwrap_or_default();
         let (user, tenant) = (principal.user().as_bytes(), principal.tenant().map(str::as_bytes));
         let parts = [b"caller".as_slice(), issuer, user].into_iter().chain(tenant);

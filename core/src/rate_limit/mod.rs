@@ -6,7 +6,7 @@ pub mod address;
 pub mod service;
 
 use crate::config::overlap;
-use crate::config::policy::{LimitKey, Policy, RateLimit, Route};
+use crate::config::policy::{IssuerId, LimitKey, Policy, RateLimit, Route};
 use crate::hash::{self, Secret};
 use crate::principal::Principal;
 use crate::shared::{SharedTable, TableFault};
@@ -70,13 +70,14 @@ impl Counters<'_> {
         now: u64,
         tally: &mut Tally,
     ) -> Result<Outcome, TableFault> {
-        let issuer = caller.issuer().0.to_le_bytes();
+        let place = |id: Option<IssuerId>| id.map_or(usize::MAX, |id| id.0).to_le_bytes();
+        let (of_user, of_tenant) = (place(caller.user_issuer()), place(Some(caller.issuer())));
         let mut outcome = Outcome::Unlimited;
         for by_tenant in [false, true] {
             for rule in policy.rate_limits.iter().filter(|r| r.shared.is_none() && applies(r, route)) {
-                let (tag, key) = match (&rule.by, by_tenant, caller.tenant()) {
-                    (LimitKey::User, false, _) => (b"u", caller.user()),
-                    (LimitKey::Tenant, true, Some(tenant)) => (b"t", tenant),
+                let (tag, issuer, key) = match (&rule.by, by_tenant, caller.tenant()) {
+                    (LimitKey::User, false, _) => (b"u", &of_user, caller.user()),
+                    (LimitKey::Tenant, true, Some(tenant)) => (b"t", &of_tenant, tenant),
                     (LimitKey::User, true, _)
                     | (LimitKey::Tenant, false, _)
                     | (LimitKey::Tenant, true, None) => {
@@ -89,7 +90,7 @@ impl Counters<'_> {
                 if weight == 0 {
                     continue;
                 }
-                let key = hash::keyed(self.secret, &[&rule.id.to_le_bytes(), tag, &issuer, key.as_bytes()]);
+                let key = hash::keyed(self.secret, &[&rule.id.to_le_bytes(), tag, issuer, key.as_bytes()]);
                 outcome = tighter(outcome, self.count(Kind::Callers, rule, key, weight, now, tally)?);
                 if matches!(outcome, Outcome::Over(_)) {
                     return Ok(outcome);

@@ -84,7 +84,8 @@ pub enum Verdict {
 struct Applied<'a> {
     rule: &'a RateLimit,
     shared: &'a SharedLimit,
-    issuer: &'a Issuer,
+    /// `None`: several issuers name the same user.
+    issuer: Option<&'a Issuer>,
     /// The user or tenant, as the issuer names it.
     subject: &'a str,
     hits: u32,
@@ -144,16 +145,21 @@ fn apply<'a>(
         LimitKey::Address { .. } => return None,
     };
     let hits = weight(rule).min(MAX_HITS);
-    let issuer = policy.issuers.get(caller.issuer().0)?;
+    let id = if matches!(rule.by, LimitKey::User) { caller.user_issuer() } else { Some(caller.issuer()) };
+    let issuer = match id {
+        Some(id) => Some(policy.issuers.get(id.0)?),
+        None => None,
+    };
     // Another gateway may prefix the issuer's users otherwise.
-    let subject = subject.strip_prefix(issuer.user_prefix.as_str()).unwrap_or(subject);
+    let prefix = issuer.map(|issuer| issuer.user_prefix.as_str()).unwrap_or_default();
+    let subject = subject.strip_prefix(prefix).unwrap_or(subject);
     (hits > 0).then_some(Applied { rule, shared, issuer, subject, hits })
 }
 
 /// The same for every gateway that trusts the issuer, and for no other user.
 fn key(limit: &Applied<'_>) -> String {
     let mut hash = Sha256::new();
-    hash.update(limit.issuer.issuer.trim_end_matches('/'));
+    hash.update(limit.issuer.map(|issuer| issuer.issuer.trim_end_matches('/')).unwrap_or_default());
     hash.update([0]);
     hash.update(limit.subject);
     let digest = hash.finalize();

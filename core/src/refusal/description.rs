@@ -40,6 +40,7 @@ pub(super) fn of(refusal: &Refusal) -> String {
         R::Denied(Denied::Issuer) => "Tokens of this issuer are not accepted on this route; sign in with another one".into(),
         R::Denied(Denied::Tenant) => "This organization may not use the gateway; sign in with another one".into(),
         R::Denied(Denied::Machine) => "This route is for users; sign in as one instead of using client credentials".into(),
+        R::Denied(Denied::Agent) => "This client is not one that may act here; the operator has to list it".into(),
         R::Denied(Denied::Blocked) => "The operator of this gateway has blocked this caller; ask them why".into(),
         R::Upgrade => "This route does not take upgrades; use plain HTTP".into(),
         R::Limited(s) | R::AddressLimited(s) => format!("Too many requests; retry in {} s", s.reset_s.max(1)),
@@ -121,7 +122,7 @@ fn token_description(fault: TokenFault) -> &'static str {
     match fault {
         TokenFault::Malformed => "The access token is not a well-formed JWS; get a new one",
         TokenFault::Algorithm => {
-            "The access token must be signed with RS256; set that at the identity provider"
+            "The access token must be signed as its issuer is allowed to here (RS256 where the policy says nothing); set that at the identity provider"
         }
         TokenFault::Type => "The token is not an access token (typ must be JWT or at+jwt)",
         TokenFault::Critical => "The access token has critical extensions, which are not supported",
@@ -132,6 +133,9 @@ fn token_description(fault: TokenFault) -> &'static str {
         TokenFault::NotYetValid => "The access token is not valid yet; check the clocks",
         TokenFault::Claim => "The access token lacks a claim that is needed, or one has the wrong form",
         TokenFault::Subject => "The access token does not name a user",
+        TokenFault::Unverified => {
+            "The token's issuer has not verified what names the user; verify it there, and sign in again"
+        }
         TokenFault::ReservedUser => "The access token names a user that belongs to another issuer",
         TokenFault::UnknownKey => {
             "The access token is signed with a key that its issuer does not publish; sign in again"

@@ -98,6 +98,8 @@ pub enum Denied {
     Tenant,
     /// A machine token on a route for users.
     Machine,
+    /// The client is none of the policy's agents, and no other may act.
+    Agent,
     /// An operator has blocked the caller, or the issuer has disabled the account.
     Blocked,
 }

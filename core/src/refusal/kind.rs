@@ -98,6 +98,7 @@ kinds! {
     TokenNotYetValid: 401 deny "token_not_yet_valid", "invalid_token" -32001, Error;
     TokenClaim: 401 deny "token_claim", "invalid_token" -32001, Error;
     TokenSubject: 401 deny "token_subject", "invalid_token" -32001, Error;
+    TokenUnverified: 401 deny "token_user_unverified", "invalid_token" -32001, Error;
     TokenReservedUser: 401 deny "token_reserved_user", "invalid_token" -32001, Error;
     TokenUnknownKey: 401 deny "token_unknown_key", "invalid_token" -32001, Error counts;
     TokenSignature: 401 deny "token_signature", "invalid_token" -32001, Error counts;
@@ -109,6 +110,7 @@ kinds! {
     Issuer: 403 deny "issuer_not_on_route", "access_denied" -32001, None;
     Tenant: 403 deny "tenant_not_allowed", "access_denied" -32001, None;
     Machine: 403 deny "machine_not_allowed", "access_denied" -32001, None;
+    Agent: 403 deny "agent_unlisted", "agent_unlisted" -32001, None;
     Blocked: 403 deny "blocked", "blocked" -32001, None;
     Upgrade: 403 deny "upgrade_not_allowed", "upgrade_not_allowed" -32001, None;
     Origin: 403 deny "origin_not_allowed", "origin_not_allowed" -32001, None;

@@ -6,8 +6,12 @@ use wasm_bindgen_test::wasm_bindgen_test as test;
 
 #[test]
 fn identity_and_overrides_are_known_in_every_spelling_and_nothing_else_is() {
-    let identity =
-        Identity { user_header: "remote-user".into(), tenant_header: "x_org-id".into(), user_query: None };
+    let identity = Identity {
+        user_header: "remote-user".into(),
+        tenant_header: "x_org-id".into(),
+        facts: Vec::new(),
+        user_query: None,
+    };
     let cases: &[(&str, bool)] = &[
         ("x-user-id", true),
         ("X-USER_id", true),
@@ -69,8 +73,12 @@ fn a_connection_may_name_only_what_stays_with_the_connection() {
 /// `ſ` is an `s` to anyone who ignores the case of all letters, as Envoy's routes do.
 #[test]
 fn a_host_is_ascii() {
-    let identity =
-        Identity { user_header: "x-user-id".into(), tenant_header: "x-tenant-id".into(), user_query: None };
+    let identity = Identity {
+        user_header: "x-user-id".into(),
+        tenant_header: "x-tenant-id".into(),
+        facts: Vec::new(),
+        user_query: None,
+    };
     for (host, good) in
         [(&b"notes.example"[..], true), ("note\u{17f}.example".as_bytes(), false), (b"\xff", false)]
     {

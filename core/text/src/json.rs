@@ -59,12 +59,32 @@ impl<'a> View<'a> {
     pub fn get(&self, name: &str) -> Option<&View<'a>> {
         self.as_object()?.get(name)
     }
+
+    /// What a JSON pointer leads to, by its unescaped tokens (RFC 6901 §4).
+    pub fn at(&self, path: &[String]) -> Option<&View<'a>> {
+        path.iter().try_fold(self, |around, token| match around {
+            Self::Array(items) => items.get(place(token)?),
+            _ => around.get(token),
+        })
+    }
+}
+
+/// The place in an array that a token names: digits without a leading zero.
+fn place(token: &str) -> Option<usize> {
+    let is_plain = token == "0" || (!token.starts_with('0') && token.bytes().all(|b| b.is_ascii_digit()));
+    token.parse().ok().filter(|_| is_plain)
 }
 
 impl<'a> Members<'a> {
     /// The value of a member.
     pub fn get(&self, name: &str) -> Option<&View<'a>> {
         self.0.iter().find(|(given, _)| given == name).map(|(_, value)| value)
+    }
+
+    /// What a JSON pointer into the object leads to, by its unescaped tokens.
+    pub fn at(&self, path: &[String]) -> Option<&View<'a>> {
+        let (first, rest) = path.split_first()?;
+        self.get(first)?.at(rest)
     }
 
     /// Whether there is such a member.

@@ -10,6 +10,7 @@ pub mod uri;
 pub mod names;
 pub mod host;
 pub mod scopes;
+pub mod fold;
 pub mod hash;
 pub mod sorted;
 pub mod bytes;

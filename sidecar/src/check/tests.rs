@@ -51,6 +51,34 @@ fn a_claims_name_that_looks_like_a_way_is_told() {
         told(json!({ "user_claim": "act.sub", "scope_claims": ["scope", "realm_access.roles"] })),
         ["issuers[0].user_claim", "issuers[0].scope_claims[1]"]
     );
+    assert_eq!(
+        told(json!({ "group_claims": ["/a.b/c", "cognito:groups", "a.b"] })),
+        ["issuers[0].group_claims[2]"]
+    );
+}
+
+#[test]
+fn an_issuer_whose_machines_nobody_could_tell_is_told() {
+    let told = |issuers: Value, routes: Value| {
+        let policy = json!({ "issuers": issuers, "routes": routes });
+        let policy = config::load(Some(policy.to_string().as_bytes()), None).unwrap();
+        warnings(&policy).into_iter().map(|w| w.path).collect::<Vec<_>>()
+    };
+    let (one, known) = ("https://idp.example", "https://tenant.eu.auth0.com/");
+    let issuer = |id: &str| json!({ "issuer": id, "audiences": ["a"] });
+    let mut marked = issuer(one);
+    marked["machine"] = json!([{ "claim": "kind", "is": "service" }]);
+    let mut second = issuer(one);
+    second["user_prefix"] = json!("b|");
+    let users = json!([{ "path": "/a", "users_only": true }]);
+    assert_eq!(told(json!([issuer(one)]), users.clone()), ["issuers[0]"]);
+    assert_eq!(told(json!([issuer(one)]), json!([{ "path": "/a" }])), [""; 0]);
+    assert_eq!(told(json!([marked]), users.clone()), [""; 0]);
+    assert_eq!(told(json!([issuer("https://kc.example/realms/x")]), users.clone()), [""; 0]);
+    assert_eq!(told(json!([issuer("https://auth0.com.evil.example/")]), users.clone()), ["issuers[0]"]);
+    assert_eq!(told(json!([issuer(known), second]), users), ["issuers[1]"]);
+    let narrowed = json!([{ "path": "/a", "users_only": true, "issuers": [known] }]);
+    assert_eq!(told(json!([issuer(known), second]), narrowed), [""; 0]);
 }
 
 #[test]

@@ -2,7 +2,7 @@
 
 use gatewaystack_core::config::error::ConfigError;
 use gatewaystack_core::config::overlap::{covers, overlaps};
-use gatewaystack_core::config::policy::{Access, Issuer, Pattern, Policy, Route};
+use gatewaystack_core::config::policy::{Access, Claim, Issuer, IssuerId, Pattern, Policy, Route};
 
 /// Warnings with the path of the route that they are about.
 pub fn warnings(policy: &Policy) -> Vec<ConfigError> {
@@ -35,22 +35,77 @@ pub fn warnings(policy: &Policy) -> Vec<ConfigError> {
         }
     }
     all.extend(policy.issuers.iter().enumerate().flat_map(dotted));
+    all.extend(unmarked(policy, &routes));
     all
 }
 
-/// Names of claims that look like the way to one inside another: none is read as such.
+/// Names of claims that look like the way to one inside another: only a pointer is read as that.
 fn dotted((at, issuer): (usize, &Issuer)) -> Vec<ConfigError> {
-    let one =
-        [("user_claim".to_owned(), &issuer.user_claim), ("tenant_claim".to_owned(), &issuer.tenant_claim)];
-    let scopes = issuer.scope_claims.iter().enumerate().map(|(n, name)| (format!("scope_claims[{n}]"), name));
-    let looks = |(_, name): &(String, &String)| name.contains('.') && !name.contains('/');
-    let warning = |(member, name): (String, &String)| {
+    let listed = |member: &'static str, claims: &[Claim]| -> Vec<(String, Claim)> {
+        claims.iter().enumerate().map(|(n, claim)| (format!("{member}[{n}]"), claim.clone())).collect()
+    };
+    let mut all = vec![
+        ("user_claim".to_owned(), issuer.user_claim.clone()),
+        ("tenant_claim".to_owned(), issuer.tenant_claim.clone()),
+    ];
+    all.extend(listed("scope_claims", &issuer.scope_claims));
+    all.extend(listed("group_claims", &issuer.group_claims));
+    if let Some(rule) = &issuer.user {
+        all.push(("user.claim".to_owned(), rule.claim.clone()));
+        let required = rule.requires.iter().map(|mark| &mark.claim);
+        all.extend(required.map(|claim| (format!("user.requires.{}", claim.as_str()), claim.clone())));
+    }
+    let marks = issuer.machine.iter().enumerate();
+    all.extend(marks.map(|(n, mark)| (format!("machine[{n}].claim"), mark.claim.clone())));
+    let looks = |name: &str| name.contains('.') && !name.contains('/') && !name.contains(':');
+    let warning = |(member, claim): (String, Claim)| {
+        let name = claim.as_str();
+        let pointer: String = name.split('.').map(|part| format!("/{}", part.replace('~', "~0"))).collect();
         let text = format!(
-            "is read as the one claim \"{name}\", not as a claim inside another: have the provider put it at the top"
+            "is read as the one claim \"{name}\" at the top of a token, dot and all, which no token has as such: for the claim inside another write {pointer}"
         );
         ConfigError::new(format!("issuers[{at}].{member}"), text)
     };
-    one.into_iter().chain(scopes).filter(looks).map(warning).collect()
+    all.into_iter().filter(|(_, claim)| looks(claim.as_str())).map(warning).collect()
+}
+
+/// Issuers whose machines `users_only` might not tell from users. Of some providers it is known that their
+/// tokens say it.
+fn unmarked(policy: &Policy, routes: &[&Route]) -> Vec<ConfigError> {
+    let mut all = Vec::new();
+    for (at, issuer) in policy.issuers.iter().enumerate() {
+        let takes = |route: &&&Route| {
+            route.users_only && route.issuers.as_ref().is_none_or(|list| list.contains(&IssuerId(at)))
+        };
+        let Some(route) = routes.iter().find(takes) else { continue };
+        if issuer.machine.is_empty() && !marks_machines(&issuer.issuer) {
+            let text = format!(
+                "{} is for users only, and nothing says how this issuer marks the tokens of machines: where it has none of the marks of docs/contract.md §2, they pass as users; name one in `machine`",
+                route.name
+            );
+            all.push(ConfigError::new(format!("issuers[{at}]"), text));
+        }
+    }
+    all
+}
+
+/// Whether an issuer is of a provider whose marks are known (`jwt/machine.rs`), by its host, or by the path
+/// that Keycloak's have.
+fn marks_machines(issuer: &str) -> bool {
+    const HOSTS: [&str; 8] = [
+        ".auth0.com",
+        ".okta.com",
+        ".oktapreview.com",
+        ".okta-emea.com",
+        "login.microsoftonline.com",
+        "login.microsoftonline.us",
+        "sts.windows.net",
+        ".amazonaws.com",
+    ];
+    let Some((_, rest)) = issuer.split_once("://") else { return false };
+    let (host, path) = rest.split_once('/').unwrap_or((rest, ""));
+    HOSTS.iter().any(|known| if known.starts_with('.') { host.ends_with(known) } else { host == *known })
+        || format!("/{path}").contains("/realms/")
 }
 
 fn hides(earlier: &Route, later: &Route) -> bool {

@@ -35,6 +35,7 @@ pub fn advice(reason: &str, auth0: bool) -> &'static str {
         "token_not_yet_valid" => "the clocks; leeway allows up to 300 s",
         "token_claim" => "the claims exp, nbf, iat and the tenant's, which must have their form",
         "token_subject" => "user_claim in the policy, or the claim at the identity provider",
+        "token_user_unverified" => "what issuers[].user requires: the claim at the identity provider",
         "token_reserved_user" => "user_prefix of the other issuer",
         "token_unknown_key" => "get a new token; if that doesn't help, AUTH_JWKS_URI points to other keys",
         "token_signature" => "how the token was copied; if it is whole, it is not the issuer's",
@@ -58,6 +59,7 @@ pub fn advice(reason: &str, auth0: bool) -> &'static str {
         "ambiguous_case" => "the path's case, or case: sensitive in the policy",
         "issuer_not_on_route" => "issuers of the route, or where the client signs in",
         "tenant_not_allowed" => "tenants of the issuer, or the organization that the user signs in with",
+        "agent_unlisted" => "agents in the policy: the client is none of theirs",
         "machine_not_allowed" => "how the client signs in: as a user, not by client credentials",
         "upgrade_not_allowed" => "upgrade: [websocket] of the route",
         "keys_unavailable" | "key_pending" => {

@@ -2,7 +2,7 @@
 //! and cut; the token and its signature are never among them.
 
 use super::lines::{self, list, shown};
-use gatewaystack_core::config::policy::{Issuer, IssuerId, Policy};
+use gatewaystack_core::config::policy::{Claim, Issuer, IssuerId, Policy};
 use gatewaystack_core::{json, jwt};
 use serde_json::Value;
 use std::time::Duration;
@@ -82,32 +82,41 @@ impl UnverifiedToken {
                 line(name, when(date, now_ms));
             }
         }
-        let user_claim = issuer.map_or("sub", |(_, i)| i.user_claim.as_str());
+        let user_claim = issuer.map_or(Claim::named("sub"), |(_, i)| i.user_claim.clone());
         line(
             "user",
-            if claim(user_claim).is_some_and(Value::is_string) { "named" } else { "none" }.to_owned(),
+            if self.at(&user_claim).is_some_and(Value::is_string) { "named" } else { "none" }.to_owned(),
         );
-        let scope_claims = ["scope", "scp", "scopes", "permissions"].map(str::to_owned);
+        let scope_claims = ["scope", "scp", "scopes", "permissions"].map(Claim::named);
         for name in issuer.map_or(scope_claims.as_slice(), |(_, i)| i.scope_claims.as_slice()) {
-            if let Some(scopes) = claim(name) {
-                line(name, value(scopes));
+            if let Some(scopes) = self.at(name) {
+                line(name.as_str(), value(scopes));
             }
         }
-        let tenant_claim = issuer.map_or("org_id", |(_, i)| i.tenant_claim.as_str());
-        line("tenant", claim(tenant_claim).map_or("none".to_owned(), value));
+        let tenant_claim = issuer.map_or(Claim::named("org_id"), |(_, i)| i.tenant_claim.clone());
+        line("tenant", self.at(&tenant_claim).map_or("none".to_owned(), value));
         if let Some(gty) = claim("gty") {
             line("gty", value(gty));
         }
         for name in issuer.into_iter().flat_map(|(_, issuer)| named(issuer)) {
             if self.is_below(name) {
                 let text = format!(
-                    "{} stands inside another claim; the policy's names are whole names, so have the provider put it at the top",
-                    shown(name)
+                    "{} stands inside another claim; the policy's names are whole names, so point to it: /{}",
+                    shown(name),
+                    shown(&name.replace('.', "/"))
                 );
                 line("note", text);
             }
         }
         out
+    }
+
+    /// What the policy means by a claim.
+    fn at(&self, claim: &Claim) -> Option<&Value> {
+        claim.path().iter().try_fold(&self.claims, |around, token| match around {
+            Value::Array(items) => items.get(token.parse::<usize>().ok()?),
+            _ => around.get(token),
+        })
     }
 
     /// Whether a name with dots is no claim, but the way to one.
@@ -132,7 +141,7 @@ impl UnverifiedToken {
 /// The claims that the policy names.
 fn named(issuer: &Issuer) -> impl Iterator<Item = &str> {
     let one = [&issuer.user_claim, &issuer.tenant_claim];
-    one.into_iter().chain(&issuer.scope_claims).map(String::as_str)
+    one.into_iter().chain(&issuer.scope_claims).chain(&issuer.group_claims).map(Claim::as_str)
 }
 
 /// A date and how far it is from now.

@@ -25,6 +25,7 @@ const MAX_ID: usize = 256;
 pub struct Unverified {
     pub issuer: IssuerId,
     pub kid: Option<String>,
+    algorithm: Algorithm,
     signed: String,
     signature: Vec<u8>,
     /// `None`: it says nothing that is known here.
@@ -38,18 +39,22 @@ pub struct Unverified {
 pub fn read(text: &str, policy: &Policy, now_s: f64) -> Result<Unverified, Fault> {
     let parts =
         jwt::decode(text).map_err(|_| Fault::request("the body must be a JWS in its compact form"))?;
-    let kid = header(&parts.header)?;
+    let (algorithm, kid) = header(&parts.header)?;
     let Ok(View::Object(claims)) = json::view(&parts.payload, MAX_DEPTH) else {
         return Err(Fault::request("the claims must be a JSON object without doubled members"));
     };
     let (id, issuer) = issuer(&claims, policy)?;
+    if !issuer.algorithms.contains(&algorithm) {
+        return Err(Fault::key("`alg` must be one that the issuer may sign with"));
+    }
     check_audience(&claims, &policy.public_url)?;
     let issued = check_form(&claims, now_s)?;
     let signal = match events::read(&claims)? {
         None => None,
         Some(said) => Some(signal(&claims, (id, issuer), policy, said, issued)?),
     };
-    Ok(Unverified { issuer: id, kid, signed: parts.signed.to_owned(), signature: parts.signature, signal })
+    let (signed, signature) = (parts.signed.to_owned(), parts.signature);
+    Ok(Unverified { issuer: id, kid, algorithm, signed, signature, signal })
 }
 
 impl Unverified {
@@ -58,7 +63,9 @@ impl Unverified {
     /// # Errors
     /// None has.
     pub fn verified(self, keys: &[&Key]) -> Result<Option<Signal>, Fault> {
-        match signature::verify(&Portable, keys, &self.signed, &self.signature) {
+        // A key of another kind hasn't signed what says this.
+        let keys: Vec<&Key> = keys.iter().copied().filter(|key| key.algorithm() == self.algorithm).collect();
+        match signature::verify(&Portable, &keys, &self.signed, &self.signature) {
             Ok(Some(_)) => Ok(self.signal),
             Ok(None) | Err(_) => Err(Fault::key("the signature isn't valid")),
         }
@@ -66,7 +73,7 @@ impl Unverified {
 }
 
 /// RFC 7515 §4; `typ` is what keeps other tokens out (RFC 8417 §2.3).
-fn header(header: &[u8]) -> Result<Option<String>, Fault> {
+fn header(header: &[u8]) -> Result<(Algorithm, Option<String>), Fault> {
     let Ok(View::Object(header)) = json::view(header, MAX_DEPTH) else {
         return Err(Fault::request("the header must be a JSON object without doubled members"));
     };
@@ -74,15 +81,14 @@ fn header(header: &[u8]) -> Result<Option<String>, Fault> {
     if !["secevent+jwt", "application/secevent+jwt"].iter().any(|known| known.eq_ignore_ascii_case(typ)) {
         return Err(Fault::request("`typ` must be secevent+jwt"));
     }
-    if header.get("alg").and_then(View::as_str).and_then(Algorithm::named).is_none() {
-        return Err(Fault::key("`alg` must be RS256"));
-    }
+    let algorithm = header.get("alg").and_then(View::as_str).and_then(Algorithm::named);
+    let algorithm = algorithm.ok_or_else(|| Fault::key("`alg` must be RS256 or ES256"))?;
     if header.contains_key("crit") {
         return Err(Fault::request("critical extensions aren't supported"));
     }
     match header.get("kid") {
-        None => Ok(None),
-        Some(View::String(kid)) if kid.len() <= MAX_KID => Ok(Some(kid.clone().into_owned())),
+        None => Ok((algorithm, None)),
+        Some(View::String(kid)) if kid.len() <= MAX_KID => Ok((algorithm, Some(kid.clone().into_owned()))),
         Some(_) => Err(Fault::key("`kid` must be a text of at most 256 bytes")),
     }
 }

@@ -103,6 +103,7 @@ fn kind(shape: &Shape, facts: &Facts) -> String {
         Shape::Flag => "`true` or `false`".to_owned(),
         Shape::Number => facts.span.map_or_else(|| "number".to_owned(), numbers),
         Shape::Duration => facts.span.map_or_else(|| "duration".to_owned(), durations),
+        Shape::Scalar => "text, number, `true` or `false`".to_owned(),
         Shape::Size => facts.span.map_or_else(|| "bytes".to_owned(), sizes),
         Shape::Text if !facts.words.is_empty() => one_of(facts.words),
         Shape::Text => facts.text.map_or_else(|| "text".to_owned(), text),

@@ -130,6 +130,7 @@ impl Writer {
             Shape::Number => number(facts),
             Shape::Duration => duration(facts),
             Shape::Size => size(facts),
+            Shape::Scalar => object(json!({ "type": ["string", "integer", "boolean"] })),
             Shape::Text if !facts.words.is_empty() => object(json!({ "enum": facts.words })),
             Shape::Text => text(facts.text),
             Shape::Words(words) => {

@@ -2,8 +2,8 @@
 
 use super::common::{self, Errors};
 use crate::bounds::{self, Span};
-use crate::policy::{HttpUrl, Issuer, JwksSource};
-use crate::raw::{RawDuration, RawIssuer, RawPolicy};
+use crate::policy::{Algorithm, Claim, HttpUrl, Issuer, JwksSource, Mark, Sign, UserRule};
+use crate::raw::{RawDuration, RawIssuer, RawMark, RawPolicy, RawScalar, RawUser};
 use crate::values::{duration, name, url};
 use gatewaystack_text::hash;
 
@@ -21,7 +21,13 @@ pub fn compile(raw: &RawPolicy, errors: &mut Errors) -> Vec<Issuer> {
     let compiled: Vec<Issuer> =
         list.iter().enumerate().map(|(at, issuer)| one(at, issuer, insecure, errors)).collect();
     duplicates(&compiled, errors);
-    prefixes(list, errors);
+    for at in rules_of_some(list) {
+        errors.push(
+            format!("issuers[{at}].user"),
+            "expected it at every issuer or at none: else one could name the users of another",
+        );
+    }
+    prefixes(&compiled, list, errors);
     compiled
 }
 
@@ -47,15 +53,31 @@ fn one(at: usize, raw: &RawIssuer, insecure: bool, errors: &mut Errors) -> Issue
         refresh_ms,
         max_stale_ms,
         leeway_s,
+        algorithms: algorithms(raw.algorithms.as_deref(), &format!("{path}.algorithms"), errors),
         user_claim: claim(raw.user_claim.as_ref(), "sub", &path, "user_claim", errors),
         tenant_claim: claim(raw.tenant_claim.as_ref(), "org_id", &path, "tenant_claim", errors),
-        scope_claims: scope_claims(raw, &path, errors),
+        scope_claims: claims(
+            raw.scope_claims.as_ref(),
+            &["scope", "scp", "scopes", "permissions"],
+            &format!("{path}.scope_claims"),
+            "else no token would have a scope",
+            errors,
+        ),
+        group_claims: claims(
+            raw.group_claims.as_ref(),
+            &["groups", "roles", "cognito:groups"],
+            &format!("{path}.group_claims"),
+            "else no token would have a group",
+            errors,
+        ),
         scopes: raw
             .scopes
             .as_deref()
             .map(|list| common::scopes(Some(list), &format!("{path}.scopes"), errors)),
         tenants: tenants(raw, &path, errors),
-        user_prefix: raw.user_prefix.clone().unwrap_or_default(),
+        machine: marks(raw.machine.as_deref(), &format!("{path}.machine"), errors),
+        user: raw.user.as_ref().and_then(|user| user_rule(user, &format!("{path}.user"), errors)),
+        user_prefix: raw.user_prefix.clone().unwrap_or_else(|| own_prefix(at, raw)),
     }
 }
 
@@ -135,26 +157,111 @@ fn jwks_cluster(raw: &RawIssuer, jwks: &JwksSource, path: &str, errors: &mut Err
     }
 }
 
-fn claim(raw: Option<&String>, default: &str, path: &str, member: &str, errors: &mut Errors) -> String {
-    let claim = raw.cloned().unwrap_or_else(|| default.to_owned());
-    errors.keep(format!("{path}.{member}"), name::check_text(&claim, 256));
-    claim
+/// The claim that a member names, or its default.
+fn claim(raw: Option<&String>, default: &str, path: &str, member: &str, errors: &mut Errors) -> Claim {
+    let given = raw.and_then(|text| errors.keep(format!("{path}.{member}"), Claim::parse(text)));
+    given.unwrap_or_else(|| Claim::named(default))
 }
 
-fn scope_claims(raw: &RawIssuer, path: &str, errors: &mut Errors) -> Vec<String> {
-    let Some(list) = &raw.scope_claims else {
-        return ["scope", "scp", "scopes", "permissions"].map(str::to_owned).to_vec();
-    };
+/// The claims that a list names, or its default.
+fn claims(
+    raw: Option<&Vec<String>>,
+    default: &[&str],
+    path: &str,
+    without: &str,
+    errors: &mut Errors,
+) -> Vec<Claim> {
+    let Some(list) = raw else { return default.iter().map(|name| Claim::named(name)).collect() };
     if list.is_empty() {
-        errors.push(
-            format!("{path}.scope_claims"),
-            "expected at least one claim, else no token would have a scope",
-        );
+        errors.push(path, format!("expected at least one claim, {without}"));
     }
-    for (at, claim) in list.iter().enumerate() {
-        errors.keep(format!("{path}.scope_claims[{at}]"), name::check_text(claim, 256));
+    let mut found = Vec::new();
+    for (at, text) in list.iter().enumerate() {
+        found.extend(errors.keep(format!("{path}[{at}]"), Claim::parse(text)));
     }
-    list.clone()
+    found
+}
+
+/// The issuers that have a rule for users which another one hasn't.
+fn rules_of_some(list: &[RawIssuer]) -> Vec<usize> {
+    let have = || list.iter().enumerate().filter(|(_, raw)| raw.user.is_some()).map(|(at, _)| at);
+    if have().count() < list.len() { have().collect() } else { Vec::new() }
+}
+
+/// Where every issuer names users alike no prefix is asked for, but tenants and subjects are each
+/// issuer's own.
+fn own_prefix(at: usize, raw: &RawIssuer) -> String {
+    let name = raw.issuer.as_deref().filter(|_| at > 0 && raw.user.is_some());
+    name.map(|name| format!("{name}|")).unwrap_or_default()
+}
+
+fn user_rule(raw: &RawUser, path: &str, errors: &mut Errors) -> Option<UserRule> {
+    let mut requires = Vec::new();
+    for (name, value) in raw.requires.iter().flatten() {
+        let claim = errors.keep(format!("{path}.requires.{name}"), Claim::parse(name));
+        requires.extend(claim.map(|claim| Mark { claim, sign: sign(value) }));
+    }
+    let Some(claim) = &raw.claim else {
+        errors.push(format!("{path}.claim"), "required: the claim that names the user, such as email");
+        return None;
+    };
+    let claim = errors.keep(format!("{path}.claim"), Claim::parse(claim))?;
+    Some(UserRule { claim, requires, folds: raw.fold.is_some() })
+}
+
+fn algorithms(raw: Option<&[String]>, path: &str, errors: &mut Errors) -> Vec<Algorithm> {
+    let Some(list) = raw else { return vec![Algorithm::Rs256] };
+    if list.is_empty() {
+        errors.push(path, "expected at least one algorithm, RS256 or ES256");
+    }
+    let mut algorithms = Vec::new();
+    for (at, name) in list.iter().enumerate() {
+        match Algorithm::named(name) {
+            Some(algorithm) => algorithms.push(algorithm),
+            None => errors.push(format!("{path}[{at}]"), "expected RS256 or ES256"),
+        }
+    }
+    algorithms
+}
+
+fn marks(raw: Option<&[RawMark]>, path: &str, errors: &mut Errors) -> Vec<Mark> {
+    let Some(list) = raw else { return Vec::new() };
+    if list.is_empty() {
+        errors.push(path, "expected at least one mark; leave it out for none");
+    }
+    let mut marks = Vec::new();
+    for (at, mark) in list.iter().enumerate() {
+        let path = format!("{path}[{at}]");
+        let Some(claim) = &mark.claim else {
+            errors.push(format!("{path}.claim"), "required: the claim that marks a machine's token");
+            continue;
+        };
+        let claim = errors.keep(format!("{path}.claim"), Claim::parse(claim));
+        let signs = [
+            mark.is.as_ref().map(sign),
+            mark.prefix.clone().map(Sign::Prefix),
+            mark.exists.map(Sign::Exists),
+        ];
+        let mut signs = signs.into_iter().flatten();
+        let (Some(sign), None) = (signs.next(), signs.next()) else {
+            errors.push(path, "expected one of `is`, `prefix` and `exists` with the claim");
+            continue;
+        };
+        if let Sign::Text(text) | Sign::Prefix(text) = &sign {
+            let member = if matches!(sign, Sign::Text(_)) { "is" } else { "prefix" };
+            errors.keep(format!("{path}.{member}"), name::check_text(text, 256));
+        }
+        marks.extend(claim.map(|claim| Mark { claim, sign }));
+    }
+    marks
+}
+
+fn sign(value: &RawScalar) -> Sign {
+    match value {
+        RawScalar::Text(text) => Sign::Text(text.clone()),
+        RawScalar::Number(number) => Sign::Number(*number),
+        RawScalar::Flag(flag) => Sign::Flag(*flag),
+    }
 }
 
 fn tenants(raw: &RawIssuer, path: &str, errors: &mut Errors) -> Option<Vec<String>> {
@@ -183,9 +290,9 @@ fn duplicates(list: &[Issuer], errors: &mut Errors) {
 
 /// No issuer may mint another's users: every one but the first has a prefix, and none is the beginning of
 /// another.
-fn prefixes(list: &[RawIssuer], errors: &mut Errors) {
-    let prefix = |raw: &RawIssuer| raw.user_prefix.clone().unwrap_or_default();
-    for (at, issuer) in list.iter().enumerate() {
+fn prefixes(compiled: &[Issuer], list: &[RawIssuer], errors: &mut Errors) {
+    let prefix = |issuer: &Issuer| issuer.user_prefix.clone();
+    for (at, issuer) in compiled.iter().enumerate() {
         let path = format!("issuers[{at}].user_prefix");
         let own = prefix(issuer);
         if at == 0 {
@@ -201,8 +308,10 @@ fn prefixes(list: &[RawIssuer], errors: &mut Errors) {
             );
             continue;
         }
-        errors.keep(path.clone(), name::check_text(&own, 64));
-        let other = list.iter().enumerate().skip(1).take(at.saturating_sub(1)).find(|(_, other)| {
+        if list.get(at).is_some_and(|raw| raw.user_prefix.is_some()) {
+            errors.keep(path.clone(), name::check_text(&own, 64));
+        }
+        let other = compiled.iter().enumerate().skip(1).take(at.saturating_sub(1)).find(|(_, other)| {
             let other = prefix(other);
             !other.is_empty() && (own.starts_with(&other) || other.starts_with(&own))
         });

@@ -1,11 +1,13 @@
 //! Meaning: the raw policy in, the compiled one and every error of meaning out. Where a part is wrong, the
 //! rest is compiled with a stand-in; a policy with any error is never used.
 
+mod agents;
 mod aliases;
 mod builtins;
 mod common;
 mod issuers;
 mod limits;
+mod links;
 mod limit_service;
 mod mcp;
 mod memory;
@@ -18,7 +20,8 @@ use super::Place;
 use super::bounds;
 use super::error::ConfigError;
 use super::policy::{
-    AuditAddress, AuditSubject, ChallengeScope, Cors, HttpUrl, Identity, Metadata, Policy, Route, Verifier,
+    AuditAddress, AuditSubject, ChallengeScope, Cors, Fact, HttpUrl, Identity, Metadata, Policy, Route,
+    Verifier,
 };
 use super::raw::{RawAuditAddress, RawCase, RawChallengeScope, RawPolicy, RawServe, RawSubject, RawVerifier};
 use super::values::{duration, name, url};
@@ -90,6 +93,8 @@ pub fn compile(raw: &mut RawPolicy, folded: &Value, place: Place) -> (Policy, Ve
         limit_service,
         posts_to: memory::posts_to(raw, &mut errors),
         feed: memory::feed(raw, &mut errors),
+        links: links::compile(raw, &issuers, &mut errors),
+        agents: agents::compile(raw, &mut errors),
         issuers,
         scope_prefix,
         identity: identity(raw, &mut errors),
@@ -200,10 +205,25 @@ fn identity(raw: &RawPolicy, errors: &mut Errors) -> Identity {
             if names_tenant { ("tenant_header", "user") } else { ("user_header", "tenant") };
         errors.push(format!("identity.{member}"), format!("expected another header than the {other}'s"));
     }
+    let mut facts: Vec<(Fact, String)> = Vec::new();
+    for (fact, member, text) in [
+        (Fact::Agent, "agent_header", section.agent_header),
+        (Fact::Client, "client_header", section.client_header),
+        (Fact::Groups, "groups_header", section.groups_header),
+    ] {
+        let Some(text) = text else { continue };
+        let path = format!("identity.{member}");
+        let Some(name) = errors.keep(&path, name::identity_header(&text)) else { continue };
+        let same = |other: &str| other.replace('_', "-") == name.replace('_', "-");
+        if same(&user_header) || same(&tenant_header) || facts.iter().any(|(_, other)| same(other)) {
+            errors.push(&path, "expected a header that nothing else has");
+        }
+        facts.push((fact, name));
+    }
     if let Some(query) = &section.user_query {
         errors.keep("identity.user_query", name::check_query_name(query));
     }
-    Identity { user_header, tenant_header, user_query: section.user_query }
+    Identity { user_header, tenant_header, facts, user_query: section.user_query }
 }
 
 /// FNV-1a over the value with its members in order, so that one policy has one revision wherever it is

@@ -9,7 +9,7 @@ use crate::policy::{
     Access, BodyCaps, Issuer, IssuerId, Mcp, Mode, Pattern, ResponseFilter, Route, ScopeRule,
 };
 use crate::raw::{RawAccess, RawAudience, RawOnMissing, RawPolicy, RawRoute, RawUpgrade};
-use crate::values::{duration, name, pattern, url};
+use crate::values::{claim, duration, name, pattern, url};
 use gatewaystack_text::sorted;
 
 /// Time to response headers where neither route nor policy says one (contract §7).
@@ -238,6 +238,8 @@ fn scopes(raw: &RawRoute, path: &str, errors: &mut Errors) -> ScopeRule {
     }
 }
 
+const POINTER: &str = "expected a JSON pointer such as /notes, or \"\" for the whole answer";
+
 fn response_filter(
     raw: &RawRoute,
     path: &str,
@@ -250,7 +252,7 @@ fn response_filter(
         errors.push(format!("{path}.upgrade"), "can't be together with response_filter");
     }
     let mut tokens = |member: &str, text: Option<&String>| match text {
-        Some(text) => errors.keep(at(member), pointer(text)).unwrap_or_default(),
+        Some(text) => errors.keep(at(member), claim::pointer(text, POINTER)).unwrap_or_default(),
         None => {
             errors.push(at(member), "required: a JSON pointer such as /owner");
             Vec::new()
@@ -262,30 +264,6 @@ fn response_filter(
     }
     reads.answer = Some(mcp::cap(section.max_bytes, &at("max_bytes"), errors));
     Some(ResponseFilter { items, owner, keep_missing: section.on_missing == Some(RawOnMissing::Keep) })
-}
-
-/// RFC 6901 §3: the tokens, unescaped.
-fn pointer(text: &str) -> Result<Vec<String>, String> {
-    let expected = || "expected a JSON pointer such as /notes, or \"\" for the whole answer".to_owned();
-    if text.is_empty() {
-        return Ok(Vec::new());
-    }
-    let rest = text.strip_prefix('/').filter(|_| text.len() <= 1_024).ok_or_else(expected)?;
-    rest.split('/').map(|token| unescaped(token).ok_or_else(expected)).collect()
-}
-
-fn unescaped(token: &str) -> Option<String> {
-    let mut rest = token.chars();
-    let mut out = String::with_capacity(token.len());
-    while let Some(c) = rest.next() {
-        out.push(match (c, if c == '~' { rest.next()? } else { c }) {
-            ('~', '0') => '~',
-            ('~', '1') => '/',
-            ('~', _) => return None,
-            (c, _) => c,
-        });
-    }
-    Some(out)
 }
 
 fn upgrade(raw: &RawRoute, path: &str, errors: &mut Errors) -> bool {

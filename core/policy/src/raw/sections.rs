@@ -55,6 +55,13 @@ raw! {
         user_header: String = both("X-Acme-User").text(HEADER).is("X-User-Id"),
         /// Where it finds the tenant.
         tenant_header: String = filter("X-Acme-Tenant").text(HEADER).is("X-Tenant-Id"),
+        /// Where it finds the agent, by its name in this policy.
+        agent_header: String = filter("X-Acme-Agent").text(HEADER),
+        /// Where it finds the client, by its id.
+        client_header: String = filter("X-Acme-Client").text(HEADER),
+        /// Where it finds the user's groups: percent-encoded, with commas between; absent where nobody knows
+        /// them.
+        groups_header: String = filter("X-Acme-Groups").text(HEADER),
         /// A query parameter for the user, too.
         user_query: String = filter("userId").text(QUERY),
     }

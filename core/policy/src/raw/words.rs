@@ -24,6 +24,8 @@ words!(/** `ledger.store` */ RawStore { Sqlite, Postgres });
 words!(/** `audit.address` */ RawAuditAddress { Full, Network, None });
 words!(/** `audit.subject` */ RawSubject { Plain, Hash });
 words!(/** `mcp.challenge_mode` */ RawChallengeMode { Http, Meta, Auto });
+words!(/** `agents.unlisted` */ RawUnlisted { Allow, Deny });
+words!(/** `issuers[].user.fold` */ RawFold { Lower });
 words!(/** `mcp.sessions` */ RawSessions { Bind, Pass });
 words!(/** `mcp.tasks` */ RawTasks { Allow, Deny });
 words!(/** `response_filter.on_missing` */ RawOnMissing { Refuse, Keep });
@@ -66,4 +68,34 @@ impl Form for RawSize {
 
 impl Described for RawSize {
     const SHAPE: Shape = Shape::Size;
+}
+
+/// A text, a whole number, or `true` or `false`.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum RawScalar {
+    /// A text.
+    Text(String),
+    /// A whole number.
+    Number(i64),
+    /// `true` or `false`.
+    Flag(bool),
+}
+
+impl Form for RawScalar {
+    fn read(value: &Value, reading: &mut Reading) -> Option<Self> {
+        let read = match value {
+            Value::String(text) => Some(Self::Text(text.clone())),
+            Value::Bool(flag) => Some(Self::Flag(*flag)),
+            Value::Number(number) => number.as_i64().map(Self::Number),
+            _ => None,
+        };
+        if read.is_none() {
+            reading.mismatch(value, "a text, a whole number, true or false");
+        }
+        read
+    }
+}
+
+impl Described for RawScalar {
+    const SHAPE: Shape = Shape::Scalar;
 }

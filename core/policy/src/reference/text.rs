@@ -76,8 +76,13 @@ pub const PATTERN: Text = form("path pattern", r"^/[^?;\\]*$").up_to(1_024).from
 pub const PREFIX: Text = form("path", r"^/[^?;\\*]+$");
 /// A JSON pointer (RFC 6901).
 pub const POINTER: Text = form("JSON pointer", r"^(/([^~]|~[01])*)?$").up_to(1_024).from("/");
+/// The name of a claim, or a JSON pointer to it.
+pub const CLAIM: Text =
+    form("claim", r"^([^/\x00-\x1f\x7f][^\x00-\x1f\x7f]*|/([^~\x00-\x1f\x7f]|~[01])*)$").up_to(256);
 /// The name of a client; a `*` may stand at its end.
 pub const CLIENT: Text = form("client name", r"^[^*\x00-\x1f\x7f]*\*?$").up_to(256);
+/// A client's id; a `*` may stand at its end.
+pub const AGENT_CLIENT: Text = form("client id", r"^[^*\x00-\x1f\x7f]*\*?$").up_to(2_048);
 /// Where a client is sent back; a `*` may stand for the last segment.
 pub const REDIRECT: Text =
     form("URI", r"^[A-Za-z][A-Za-z0-9+.-]*://[\x21\x24-\x29\x2b-\x3b\x3d\x3f-\x5b\x5d-\x7e]+(/\*)?$")

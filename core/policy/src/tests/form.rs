@@ -52,7 +52,7 @@ fn a_member_of_another_form_says_what_it_is_and_what_was_expected() {
         (
             "/identity/x",
             json!(1),
-            "identity.x: unknown field `x`, expected one of `user_header`, `tenant_header`, `user_query`",
+            "identity.x: unknown field `x`, expected one of `user_header`, `tenant_header`, `agent_header`, `client_header`, `groups_header`, `user_query`",
         ),
         (
             "/timeout",

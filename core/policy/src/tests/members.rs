@@ -127,7 +127,24 @@ fn a_malformed_issuer_names_its_member() {
         ("max_stale", "issuers[0].max_stale", json!("1m")),
         ("leeway", "issuers[0].leeway", json!("301s")),
         ("user_claim", "issuers[0].user_claim", json!("")),
+        ("user_claim", "issuers[0].user_claim", json!("/a~2")),
+        ("user_claim", "issuers[0].user_claim", json!("/a~")),
+        ("tenant_claim", "issuers[0].tenant_claim", json!("/~")),
         ("scope_claims", "issuers[0].scope_claims", json!([])),
+        ("scope_claims", "issuers[0].scope_claims[1]", json!(["scope", "/~x"])),
+        ("group_claims", "issuers[0].group_claims", json!([])),
+        ("group_claims", "issuers[0].group_claims", json!("groups")),
+        ("group_claims", "issuers[0].group_claims[0]", json!(["a\nb"])),
+        ("algorithms", "issuers[0].algorithms", json!([])),
+        ("algorithms", "issuers[0].algorithms[1]", json!(["RS256", "HS256"])),
+        ("algorithms", "issuers[0].algorithms[0]", json!(["es256"])),
+        ("machine", "issuers[0].machine", json!([])),
+        ("machine", "issuers[0].machine[0].claim", json!([{ "is": "x" }])),
+        ("machine", "issuers[0].machine[0].claim", json!([{ "claim": "/~", "is": "x" }])),
+        ("machine", "issuers[0].machine[0]", json!([{ "claim": "a" }])),
+        ("machine", "issuers[0].machine[0]", json!([{ "claim": "a", "is": "x", "exists": true }])),
+        ("machine", "issuers[0].machine[0].is", json!([{ "claim": "a", "is": "" }])),
+        ("machine", "issuers[0].machine[0].prefix", json!([{ "claim": "a", "prefix": "" }])),
         ("scopes", "issuers[0].scopes[0]", json!(["a b"])),
         ("tenants", "issuers[0].tenants", json!([])),
         ("tenants", "issuers[0].tenants", json!(null)),
@@ -137,6 +154,7 @@ fn a_malformed_issuer_names_its_member() {
     }
     accepted("/issuers/0/issuer", json!("http://127.0.0.1:5051/"));
     accepted("/issuers/0/leeway", json!("0"));
+    accepted("/issuers/0/user_claim", json!("/a~0b~1c/0//~01"));
     accepted("/issuers/0/jwks_uri", json!("http://[::1]:5051/keys"));
 }
 
@@ -451,6 +469,104 @@ fn a_malformed_limit_names_its_member() {
     let same = json!({ "by": "user", "max": 60, "window": "60s" });
     policy["rate_limits"] = json!([same, same]);
     assert_eq!(loaded(&policy).unwrap_err(), ["rate_limits[1]"]);
+}
+
+#[test]
+fn who_is_one_person_at_several_issuers_is_said_without_a_doubt() {
+    let issuer = good()["issuers"][0]["issuer"].clone();
+    let account = |sub: &str| json!({ "issuer": issuer, "sub": sub });
+    for (links, path) in [
+        (json!({}), "links"),
+        (json!([{ "is": [account("a")] }]), "links[0].user"),
+        (json!([{ "user": "", "is": [account("a")] }]), "links[0].user"),
+        (json!([{ "user": "u", "is": [] }]), "links[0].is"),
+        (json!([{ "user": "u" }]), "links[0].is"),
+        (
+            json!([{ "user": "u", "is": [{ "issuer": "https://other.example", "sub": "a" }] }]),
+            "links[0].is[0].issuer",
+        ),
+        (json!([{ "user": "u", "is": [{ "issuer": issuer }] }]), "links[0].is[0].sub"),
+        (
+            json!([{ "user": "u", "is": [account("a")] }, { "user": "u", "is": [account("b")] }]),
+            "links[1].user",
+        ),
+        (
+            json!([{ "user": "u", "is": [account("a")] }, { "user": "v", "is": [account("a")] }]),
+            "links[1].is",
+        ),
+        (json!([{ "user": "u", "is": [account("a"), account("a")] }]), "links[0].is"),
+    ] {
+        let mut policy = good();
+        policy["links"] = links.clone();
+        assert_eq!(loaded(&policy).unwrap_err(), [path], "{links}");
+    }
+    let rule = json!({ "claim": "email", "requires": { "email_verified": true }, "fold": "lower" });
+    let second = json!({ "issuer": "https://second.example", "audiences": ["a"], "jwks_cluster": "b" });
+    let both = |first: Option<&Value>, last: Option<&Value>| {
+        let mut policy = good();
+        policy["issuers"] = json!([policy["issuers"][0], second]);
+        for (at, rule) in [first, last].into_iter().enumerate() {
+            if let Some(rule) = rule {
+                policy["issuers"][at]["user"] = rule.clone();
+            }
+        }
+        loaded(&policy)
+    };
+    assert_eq!(both(Some(&rule), Some(&rule)).unwrap().issuers[1].user_prefix, "https://second.example|");
+    assert_eq!(both(Some(&rule), None).unwrap_err(), ["issuers[0].user", "issuers[1].user_prefix"]);
+    assert_eq!(both(None, Some(&rule)).unwrap_err(), ["issuers[1].user"]);
+    for (member, value, path) in [
+        ("claim", json!("/~"), "issuers[0].user.claim"),
+        ("requires", json!({ "a": [true] }), "issuers[0].user.requires.a"),
+        ("requires", json!({ "a": null }), "issuers[0].user.requires.a"),
+        ("fold", json!("upper"), "issuers[0].user.fold"),
+        ("requires", json!({ "a": 1.5 }), "issuers[0].user.requires.a"),
+    ] {
+        let mut bad = rule.clone();
+        bad[member] = value.clone();
+        assert_eq!(both(Some(&bad), Some(&rule)).unwrap_err(), [path], "{member} {value}");
+    }
+    for (headers, path) in [
+        (json!({ "agent_header": "Authorization" }), "identity.agent_header"),
+        (json!({ "client_header": "X-Forwarded-Client" }), "identity.client_header"),
+        (json!({ "agent_header": "X-A", "groups_header": "x_a" }), "identity.groups_header"),
+        (json!({ "client_header": "x-user_id" }), "identity.client_header"),
+    ] {
+        let mut policy = good();
+        policy["identity"] = headers.clone();
+        assert_eq!(loaded(&policy).unwrap_err(), [path], "{headers}");
+    }
+}
+
+#[test]
+fn a_malformed_agent_names_its_member() {
+    let list = json!([{ "name": "a", "clients": ["x", "y*"] }, { "name": "b", "clients": ["z"] }]);
+    for (pointer, path, value) in [
+        ("/agents", "agents", json!([])),
+        ("/agents/unlisted", "agents.unlisted", json!("maybe")),
+        ("/agents/list/0/clients", "agents.list[0].clients", json!([])),
+        ("/agents/list/0/clients", "agents.list[0].clients[0]", json!([""])),
+        ("/agents/list/0/clients", "agents.list[0].clients[1]", json!(["x", "a*b"])),
+        ("/agents/list/0/clients", "agents.list[0].clients[0]", json!(["a**"])),
+        ("/agents/list/1/clients", "agents.list[1].clients", json!(["x"])),
+        ("/agents/list/1/clients", "agents.list[1].clients", json!(["z", "y*"])),
+        ("/agents/list/1/name", "agents.list[1].name", json!("a")),
+        ("/agents/list/1/name", "agents.list[1].name", json!("")),
+        ("/agents/list/1/owner", "agents.list[1].owner", json!("a\nb")),
+        ("/agents/list/1/client", "agents.list[1].client", json!("a")),
+    ] {
+        let mut policy = good();
+        policy["agents"] = json!({ "list": list });
+        set(&mut policy, pointer, value.clone());
+        assert_eq!(loaded(&policy).unwrap_err(), [path], "{pointer} = {value}");
+    }
+    let mut policy = good();
+    policy["agents"] = json!({ "list": [{ "clients": ["x"] }, { "name": "b" }] });
+    assert_eq!(loaded(&policy).unwrap_err(), ["agents.list[0].name", "agents.list[1].clients"]);
+    // Ids that differ by the star alone are two, and one agent may name one twice.
+    policy["agents"] =
+        json!({ "list": [{ "name": "a", "clients": ["x", "x"] }, { "name": "b", "clients": ["x*", "*"] }] });
+    assert!(loaded(&policy).is_ok());
 }
 
 #[test]
