@@ -10,7 +10,7 @@ mod functions;
 mod glob;
 mod network;
 
-use super::member::{self, Kind, MEMBERS, NO_TS, TS};
+use super::member::{DEEPER, Kind, MEMBERS, Member, NO_TS, TS};
 use super::sql::{self, Db, Value};
 use super::{line, time};
 use crate::settings::yaml;
@@ -60,7 +60,7 @@ impl Condition {
                     self.sql.push_str("NOT ");
                     self.all(&place, value)?;
                 }
-                name => self.field(&place, member::named(&place, name)?, value)?,
+                name => self.field(&place, named(&place, name)?, value)?,
             }
         }
         self.sql.push(')');
@@ -77,8 +77,7 @@ impl Condition {
     }
 
     /// Operators of one member are *and*.
-    fn field(&mut self, place: &str, at: usize, value: &Json) -> Result<(), String> {
-        let Some(member) = MEMBERS.get(at) else { return Ok(()) };
+    fn field(&mut self, place: &str, member: Member, value: &Json) -> Result<(), String> {
         let operators = value.as_object().filter(|operators| !operators.is_empty());
         let kind = member.kind;
         let Some(operators) = operators else {
@@ -87,6 +86,14 @@ impl Condition {
         let column = match kind {
             // It has a time where the record has none.
             Kind::Time => format!("CASE WHEN nulls & {} = 0 THEN ts END", NO_TS | 1 << TS),
+            _ if DEEPER.contains(&member) => {
+                let function = match kind {
+                    Kind::Number => functions::NUMBER,
+                    Kind::Texts => functions::TEXTS,
+                    _ => functions::TEXT,
+                };
+                format!("{function}(more, '{}')", member.name)
+            }
             _ => format!("\"{}\"", member.name),
         };
         for (number, (operator, operand)) in operators.iter().enumerate() {
@@ -133,6 +140,19 @@ impl Condition {
                 self.sql.push_str(" AND ");
                 self.value(one(high)?);
             }
+            "contains" | "subset_of" => {
+                let wanted = match operand {
+                    Json::String(_) if operator == "contains" => std::slice::from_ref(operand),
+                    _ => list(place, operand)?,
+                };
+                if !wanted.iter().all(Json::is_string) {
+                    return Err(format!("{place}: expected strings"));
+                }
+                let function =
+                    if operator == "contains" { functions::CONTAINS } else { functions::SUBSET_OF };
+                self.sql.push_str(&format!("{function}({column}, ?)"));
+                self.values.push(Value::Text(Json::from(wanted).to_string()));
+            }
             "cidr" => {
                 let nets = list(place, operand)?.iter().map(|value| network::read(place, value));
                 let nets = nets.collect::<Result<Vec<_>, _>>()?.join(" ");
@@ -176,12 +196,22 @@ impl Condition {
     }
 }
 
+/// The member that a condition asks of.
+fn named(place: &str, name: &str) -> Result<Member, String> {
+    let mut all = MEMBERS.iter().chain(&DEEPER);
+    let names = || MEMBERS.iter().chain(&DEEPER).map(|member| member.name).collect::<Vec<_>>().join(", ");
+    all.find(|member| member.name == name)
+        .copied()
+        .ok_or_else(|| format!("{place}: {name:?} is no member of a record: expected one of {}", names()))
+}
+
 fn operators_of(name: &str, kind: Kind) -> &'static [&'static str] {
     match (kind, name) {
         (Kind::Text, "address") => &["is", "in", "prefix", "suffix", "glob", "cidr", "exists"],
         (Kind::Text | Kind::Vm, _) => &["is", "in", "prefix", "suffix", "glob", "exists"],
         (Kind::Number, _) => &["is", "in", "min", "max", "between", "exists"],
         (Kind::Flag, _) => &["is", "exists"],
+        (Kind::Texts, _) => &["contains", "subset_of", "exists"],
         (Kind::Time, _) => &["is", "min", "max", "between", "exists"],
     }
 }
@@ -209,6 +239,8 @@ fn scalar(place: &str, kind: Kind, value: &Json) -> Result<Value, String> {
         Kind::Time => {
             (value.as_str().and_then(time::parse).map(Value::Integer), "a time such as 2026-11-29T22:58:01Z")
         }
+        // Nothing is compared with a whole list.
+        Kind::Texts => (None, "strings"),
         Kind::Vm => (value.as_str().and_then(line::vm).map(Value::Integer), "16 hex digits in lower case"),
     };
     read.ok_or_else(|| format!("{place}: expected {expected}"))

@@ -14,6 +14,8 @@ pub enum Kind {
     Time,
     /// 16 hex digits, as the number that they are.
     Vm,
+    /// A list of strings.
+    Texts,
 }
 
 /// A member and its column, which have one name.
@@ -74,6 +76,15 @@ pub const MEMBERS: [Member; COUNT] = [
     of("trace_id", Kind::Text),
     of("user_agent", Kind::Text),
     of("address", Kind::Text),
+];
+
+/// Members without a column that conditions know: what is deeper in an object has its way with dots.
+pub const DEEPER: [Member; 5] = [
+    of("needed", Kind::Texts),
+    of("have", Kind::Texts),
+    of("shadow.decision", Kind::Text),
+    of("shadow.reason", Kind::Text),
+    of("shadow.status", Kind::Number),
 ];
 
 const fn of(name: &'static str, kind: Kind) -> Member {

@@ -13,9 +13,9 @@ use crate::ledger::writer::{Batch, Taken, Writer};
 use tempfile::TempDir;
 
 const LINES: [&str; 4] = [
-    r#"{"ts":"2026-11-29T22:58:01.000000Z","request_id":"1","status":403,"tool":"purge","sub":"ann","decision":"deny","reason":"blocked","machine":false,"vm":"00000000000000ff","seq":1,"address":"10.1.2.3","path":"/mcp"}"#,
-    r#"{"ts":"2026-11-29T22:58:02.500000Z","request_id":"2","status":200,"tool":null,"sub":"bob","decision":"allow","reason":"authorized","machine":true,"vm":null,"address":"2001:db8::1","path":"/v1/a/b"}"#,
-    r#"{"request_id":"3","status":502,"tool":"read","decision":"error","reason":"upstream","path":"/v1/a"}"#,
+    r#"{"ts":"2026-11-29T22:58:01.000000Z","request_id":"1","status":403,"needed":["w","ü"],"have":[],"tool":"purge","sub":"ann","decision":"deny","reason":"blocked","machine":false,"vm":"00000000000000ff","seq":1,"address":"10.1.2.3","path":"/mcp"}"#,
+    r#"{"ts":"2026-11-29T22:58:02.500000Z","request_id":"2","status":200,"tool":null,"sub":"bob","decision":"allow","reason":"authorized","machine":true,"shadow":{"decision":"deny","reason":"scope","status":403},"vm":null,"address":"2001:db8::1","path":"/v1/a/b"}"#,
+    r#"{"request_id":"3","status":502,"tool":"read","have":["a",1],"needed":["a","b","c"],"shadow":{"decision":1,"status":"403"},"decision":"error","reason":"upstream","path":"/v1/a"}"#,
     r#"{"ts":"2026-11-29T22:58:03.000000Z","request_id":"4","status":"?","tool":"purge_all","sub":"ü%_","decision":"deny","reason":"x'); DROP TABLE record; --","path":""}"#,
 ];
 
@@ -89,6 +89,22 @@ fn only_what_is_true_matches_and_what_is_missing_is_unknown() {
         ("{address: {cidr: [10.0.0.0/8, 192.0.2.1]}}", "1"),
         ("{not: {address: {cidr: ['2001:db8::/32']}}}", "1"),
         ("{reason: {is: \"x'); DROP TABLE record; --\"}}", "4"),
+        ("{needed: {contains: w}}", "1"),
+        ("{needed: {contains: [w, ü]}}", "1"),
+        ("{needed: {contains: [w, x]}}", ""),
+        ("{not: {needed: {contains: w}}}", "3"),
+        ("{needed: {subset_of: [a, b, c, d]}}", "3"),
+        ("{not: {needed: {subset_of: [a, b]}}}", "13"),
+        ("{needed: {exists: false}}", "24"),
+        ("{have: {exists: true}}", "1"),
+        ("{have: {subset_of: [a]}}", "1"),
+        ("{not: {have: {contains: a}}}", "1"),
+        ("{shadow.decision: {is: deny}}", "2"),
+        ("{shadow.decision: {exists: false}}", "134"),
+        ("{not: {shadow.reason: {prefix: x}}}", "2"),
+        ("{shadow.status: {between: [400, 499]}}", "2"),
+        ("{shadow.status: {in: [403.0, 1]}}", "2"),
+        ("{not: {shadow.status: {is: 200}}}", "2"),
         ("{rule: {is: x}}", ""),
         ("{not: {rule: {is: x}}}", ""),
     ] {
@@ -128,6 +144,11 @@ fn what_is_no_condition_is_told_with_its_place() {
         ("{address: {cidr: [10.0.0.0/33]}}", "where.address.cidr: expected networks"),
         ("{not: {any: [{status: {min: x}}]}}", "where.not.any[0].status.min: expected a number"),
         ("{shadow: {exists: true}}", "where.shadow: \"shadow\" is no member"),
+        ("{needed: {is: a}}", "where.needed.is: this member has no such operator: expected one of contains"),
+        ("{needed: {subset_of: a}}", "where.needed.subset_of: expected a list"),
+        ("{needed: {contains: 1}}", "where.needed.contains: expected a list"),
+        ("{needed: {contains: [a, 1]}}", "where.needed.contains: expected strings"),
+        ("{shadow.status: {is: x}}", "where.shadow.status.is: expected a number"),
     ] {
         let error = read(condition).unwrap_err();
         assert!(error.starts_with(expect), "{condition}: {error}");

@@ -7,7 +7,7 @@ use super::is_newer;
 use ::postgres::{Client, Error};
 
 /// The steps.
-const STEPS: [fn() -> String; 1] = [first];
+pub(super) const STEPS: [fn() -> String; 2] = [first, deeper];
 /// Held while the form is changed.
 const LOCK: &str = "SELECT pg_advisory_xact_lock(26483, 0)";
 
@@ -95,6 +95,46 @@ fn first() -> String {
             $$;
         ";
     text.replace("COLUMNS", &columns).replace(" TEXT", " TEXT COLLATE \"C\"")
+}
+
+/// Conditions on members without a column. A text with a NUL in it can't be had in PostgreSQL: then
+/// nobody knows.
+fn deeper() -> String {
+    "
+    CREATE FUNCTION gateway_at(text, text) RETURNS json LANGUAGE plpgsql IMMUTABLE STRICT AS $$
+        BEGIN
+            RETURN $1::json #> string_to_array($2, '.');
+        EXCEPTION WHEN others THEN
+            RETURN NULL;
+        END $$;
+    CREATE FUNCTION gateway_text(text, text) RETURNS text LANGUAGE plpgsql IMMUTABLE STRICT AS $$
+        BEGIN
+            RETURN (SELECT CASE WHEN json_typeof(at) = 'string' THEN at #>> '{}' END FROM gateway_at($1, $2) AS at);
+        EXCEPTION WHEN others THEN
+            RETURN NULL;
+        END $$;
+    CREATE FUNCTION gateway_number(text, text) RETURNS bigint LANGUAGE plpgsql IMMUTABLE STRICT AS $$
+        BEGIN
+            RETURN (SELECT CASE WHEN json_typeof(at) = 'number' THEN (at #>> '{}')::bigint END FROM gateway_at($1, $2) AS at);
+        EXCEPTION WHEN others THEN
+            RETURN NULL;
+        END $$;
+    CREATE FUNCTION gateway_texts(text, text) RETURNS jsonb LANGUAGE plpgsql IMMUTABLE STRICT AS $$
+        DECLARE
+            list jsonb := gateway_at($1, $2)::jsonb;
+        BEGIN
+            IF jsonb_typeof(list) <> 'array' THEN
+                RETURN NULL;
+            END IF;
+            RETURN (SELECT CASE WHEN coalesce(bool_and(jsonb_typeof(item) = 'string'), true) THEN list END
+                FROM jsonb_array_elements(list) AS item);
+        EXCEPTION WHEN others THEN
+            RETURN NULL;
+        END $$;
+    CREATE FUNCTION gateway_contains(jsonb, text) RETURNS boolean LANGUAGE sql IMMUTABLE STRICT AS $$ SELECT $1 @> $2::jsonb $$;
+    CREATE FUNCTION gateway_subset_of(jsonb, text) RETURNS boolean LANGUAGE sql IMMUTABLE STRICT AS $$ SELECT $1 <@ $2::jsonb $$;
+    "
+    .to_owned()
 }
 
 /// Brings the tables to the newest form, and makes them where there are none.

@@ -1,6 +1,7 @@
 //! However old a ledger is, it gets the newest form, and keeps what is in it.
 
-use super::{STEPS, upgrade};
+use super::{STEPS, postgres, upgrade};
+use crate::ledger::database::testing;
 use crate::ledger::sql::Db;
 use rusqlite::Connection;
 
@@ -27,5 +28,31 @@ fn a_ledger_of_each_older_form_gets_the_newest() {
         assert_eq!(blocks, 1);
         let after: String = db.one(&named.replace("note", "word"), &[]).unwrap();
         assert_eq!((before, db.first(named, &[], |_| Ok(())).unwrap()), (after, None));
+    }
+}
+
+/// The same in PostgreSQL.
+#[test]
+fn a_shared_ledger_of_each_older_form_gets_the_newest() {
+    let folder = tempfile::tempdir().unwrap();
+    let Some(url) = testing::server(folder.path()) else { return };
+    let mut client = ::postgres::Client::connect(&url, ::postgres::NoTls).unwrap();
+    let form = |client: &mut ::postgres::Client| -> Vec<String> {
+        let sql = "SELECT oid::regprocedure::text || prosrc FROM pg_proc WHERE pronamespace = 'gatewaystack'::regnamespace
+            UNION SELECT table_name || column_name || data_type FROM information_schema.columns
+            WHERE table_schema = 'gatewaystack' ORDER BY 1";
+        client.query(sql, &[]).unwrap().iter().map(|row| row.get(0)).collect()
+    };
+    client.batch_execute("SET search_path = gatewaystack").unwrap();
+    postgres::upgrade(&mut client).unwrap().unwrap();
+    let newest = form(&mut client);
+    for done in 1..postgres::STEPS.len() {
+        client.batch_execute("DROP SCHEMA gatewaystack CASCADE; CREATE SCHEMA gatewaystack").unwrap();
+        client.batch_execute("CREATE TABLE form (version BIGINT NOT NULL)").unwrap();
+        client.batch_execute(&format!("INSERT INTO form VALUES ({done})")).unwrap();
+        postgres::STEPS.iter().take(done).for_each(|step| client.batch_execute(&step()).unwrap());
+        assert_ne!(form(&mut client), newest, "{done}");
+        postgres::upgrade(&mut client).unwrap().unwrap();
+        assert_eq!(form(&mut client), newest, "{done}");
     }
 }
