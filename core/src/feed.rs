@@ -152,20 +152,21 @@ impl Feed {
 
     /// Tokens are, up to the second in which the last of them may have been issued.
     fn is_revoked(&self, secret: Secret, principal: &Principal) -> bool {
-        if !self.blocks.has_any(Kind::Revoked) {
+        if ![Kind::Revoked, Kind::Issuer].into_iter().any(|kind| self.blocks.has_any(kind)) {
             return false;
         }
-        let revoked = |(kind, key): &(Kind, Key)| {
-            if *kind == Kind::Revoked { self.blocks.revoked_until(*key) } else { None }
-        };
-        let until = names(secret, principal).iter().find_map(revoked);
-        until.is_some_and(|until_s| principal.issued() < f64::from(until_s) + 1.0)
+        let is_until = |until_s: u32| principal.issued() < f64::from(until_s) + 1.0;
+        names(secret, principal).iter().any(|(kind, key)| {
+            kind.revokes()
+                && self.blocks.has_any(*kind)
+                && self.blocks.revoked_until(*key).is_some_and(is_until)
+        })
     }
 
     fn is_blocked(&self, secret: Secret, now_ms: u64, principal: &Principal) -> bool {
-        names(secret, principal).iter().any(|(kind, key)| {
-            *kind != Kind::Revoked && self.blocks.has_any(*kind) && self.blocks.has(*key, now_ms)
-        })
+        names(secret, principal)
+            .iter()
+            .any(|(kind, key)| !kind.revokes() && self.blocks.has_any(*kind) && self.blocks.has(*key, now_ms))
     }
 }
 
@@ -183,6 +184,7 @@ fn names(secret: Secret, principal: &Principal) -> &[(Kind, Key)] {
             some(Kind::Client, principal.client()),
             some(Kind::Token, principal.token_id()),
             some(Kind::Revoked, principal.subject()),
+            some(Kind::Issuer, Some(principal.issuer_name())),
         ];
         let digests = principal.token_digests().map(|digest| name(Kind::Token, digest));
         all.into_iter().flatten().chain(digests).collect()

@@ -32,7 +32,7 @@ fn write(policy: &Policy, resource: &str, scopes: &[String]) -> String {
     let mut out = String::from("{\"resource\":");
     write_string(&mut out, resource, usize::MAX);
     out.push_str(",\"authorization_servers\":");
-    list(&mut out, policy.issuers.iter().map(|i| i.issuer.as_str()));
+    list(&mut out, policy.issuers.iter().map(|i| i.issuer.as_ref()));
     out.push_str(",\"scopes_supported\":");
     list(&mut out, scopes.iter().map(String::as_str));
     out.push_str(",\"bearer_methods_supported\":[\"header\"]}");

@@ -18,6 +18,8 @@ use std::sync::{Arc, OnceLock};
 pub struct Attributes {
     /// Who issued the token.
     pub issuer: IssuerId,
+    /// Its identifier, as the policy has it.
+    pub issuer_name: Arc<str>,
     /// The user, with the issuer's prefix.
     pub user: String,
     /// Whether other issuers name the same user so, too: whose limits and sessions are theirs, too.
@@ -93,6 +95,11 @@ impl Principal {
     /// The user, with the issuer's prefix.
     pub fn user(&self) -> &str {
         &self.attributes.user
+    }
+
+    /// The issuer's identifier, as the policy has it.
+    pub fn issuer_name(&self) -> &str {
+        &self.attributes.issuer_name
     }
 
     /// The issuer whose user it is; `None`: several name the same one.

@@ -251,7 +251,7 @@ impl DecisionRecord {
         let subject = hashed.as_deref().or_else(|| caller.map(|principal| cut(principal.user())));
         optional!(out, "sub", subject);
         optional!(out, "tenant", caller.and_then(Principal::tenant).map(cut));
-        optional!(out, "issuer", issuer.map(|issuer| issuer.issuer.as_str()));
+        optional!(out, "issuer", issuer.map(|issuer| issuer.issuer.as_ref()));
         let is_machine = caller.is_some_and(Principal::is_machine);
         out.push_str(if is_machine { ",\"machine\":true" } else { ",\"machine\":false" });
         text(&mut out, ",\"method\":", &self.method);

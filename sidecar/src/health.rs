@@ -128,7 +128,7 @@ fn members(issuer: &Issuer, found: &IssuerKeys) -> (bool, Map<String, Value>) {
     let reachable = keys.is_some_and(|keys| keys.reachable);
     let mut members = Map::new();
     let mut put = |name: &str, value: Value| members.insert(name.to_owned(), value);
-    put("issuer", json!(issuer.issuer));
+    put("issuer", json!(issuer.issuer.as_ref()));
     put("audience", json!(issuer.audiences.first()));
     put("jwksUri", json!(keys.map_or_else(|| jwks::configured(issuer), |keys| keys.url.clone())));
     put("jwksReachable", json!(reachable));

@@ -145,7 +145,7 @@ pub async fn check_discovery(issuer: &Issuer) -> Result<Option<String>, String> 
     let bare = |text: &str| text.strip_suffix('/').unwrap_or(text).to_owned();
     let Some(named) = named(&bare(&issuer.issuer)).await else { return Ok(None) };
     if bare(&named) == bare(&issuer.issuer) {
-        return Ok(Some(named).filter(|named| *named != issuer.issuer));
+        return Ok(Some(named).filter(|named| **named != *issuer.issuer));
     }
     let mut shown = String::new();
     json::write_string(&mut shown, &named, 256);

@@ -167,7 +167,7 @@ pub struct Cors {
 #[derive(Debug, Clone)]
 pub struct Issuer {
     /// The configured issuer identifier, byte for byte.
-    pub issuer: String,
+    pub issuer: Arc<str>,
     /// Accepted audiences.
     pub audiences: Vec<String>,
     /// Where the keys are.

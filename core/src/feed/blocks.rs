@@ -31,14 +31,19 @@ macro_rules! kinds {
     };
 }
 
-// The last two name the subject of a token, which its issuer has signalled: an account that is disabled, and
-// tokens that count no more.
+// The last three are what issuers have signalled: an account that is disabled, by the subject of its tokens;
+// tokens that count no more, by their subject, or all of an issuer's, by its name.
 kinds!(
     User "user", Tenant "tenant", Agent "agent", Client "client", Token "token", Session "session",
-    Disabled "disabled", Revoked "revoked"
+    Disabled "disabled", Revoked "revoked", Issuer "issuer"
 );
 
 impl Kind {
+    /// Whether it says until when tokens were issued that count no more.
+    pub fn revokes(self) -> bool {
+        matches!(self, Self::Revoked | Self::Issuer)
+    }
+
     /// By its word.
     pub fn of(name: &str) -> Option<Self> {
         Self::ALL.into_iter().find(|kind| kind.name() == name)
@@ -130,7 +135,7 @@ impl Blocks {
 
     /// Until when tokens were issued that are revoked, in Unix seconds.
     pub fn revoked_until(&self, key: Key) -> Option<u32> {
-        self.all.get(&key).filter(|block| block.kind == Kind::Revoked).map(|block| block.until_s)
+        self.all.get(&key).filter(|block| block.kind.revokes()).map(|block| block.until_s)
     }
 
     /// Whether there are blocks of a kind.

@@ -241,7 +241,8 @@ fn cell_id(issuer: &Issuer) -> u64 {
         JwksSource::Uri(url) => (0, url),
         JwksSource::Discover(url) => (1, url),
     };
-    let parts = [&issuer.issuer, &url.authority, &url.path, &issuer.jwks_cluster].map(|text| text.as_bytes());
+    let parts =
+        [issuer.issuer.as_ref(), &url.authority, &url.path, &issuer.jwks_cluster].map(|text| text.as_bytes());
     let [issuer, authority, path, cluster] = parts;
     hash::fnv1a(&[issuer, &[kind, u8::from(url.tls)], authority, path, cluster])
 }

@@ -13,6 +13,7 @@ use crate::principal::{Attributes, Principal, Subject, seconds};
 use gatewaystack_text::fold::fold;
 use gatewaystack_text::scopes::Scopes;
 use std::borrow::Cow;
+use std::sync::Arc;
 
 /// Claims that name the client: RFC 9068's, then OpenID Connect's, Okta's and Entra's.
 const CLIENTS: [&str; 4] = ["client_id", "azp", "cid", "appid"];
@@ -89,6 +90,7 @@ pub fn parse(payload: &[u8], policy: &Policy, now_ms: u64) -> Result<UnverifiedC
     let is_shared = linked.is_some() || issuer.user.is_some();
     Ok(UnverifiedClaims(Attributes {
         issuer: id,
+        issuer_name: Arc::clone(&issuer.issuer),
         user: linked.unwrap_or(own),
         is_shared,
         subject: if issuer.user_claim.is("sub") && !is_shared {

@@ -38,7 +38,7 @@ type Document = Option<Vec<u8>>;
 impl Relay {
     /// Nothing is fetched yet.
     pub fn new(policy: &Policy) -> Self {
-        let issuer = policy.issuers.first().map(|i| i.issuer.clone()).unwrap_or_default();
+        let issuer = policy.issuers.first().map(|i| i.issuer.to_string()).unwrap_or_default();
         Self { issuer, authorization_server: Probe::default(), openid_configuration: Probe::default() }
     }
 

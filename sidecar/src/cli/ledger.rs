@@ -32,7 +32,7 @@ pub enum Command {
     /// Lets a caller in again
     Unblock {
         #[command(flatten)]
-        whom: Whom,
+        whom: Lifted,
     },
     /// Copies the ledger and its audit log while they are written, or puts a copy back
     #[command(subcommand)]
@@ -41,6 +41,9 @@ pub enum Command {
     Blocks {
         #[command(flatten)]
         configuration: Configuration,
+        /// Prints whose tokens are revoked instead, and until when those were issued
+        #[arg(long)]
+        revoked: bool,
         /// One JSON array
         #[arg(long)]
         json: bool,
@@ -131,6 +134,46 @@ enum Kind {
     Session,
 }
 
+#[derive(Debug, Args)]
+pub struct Lifted {
+    #[command(flatten)]
+    configuration: Configuration,
+    /// What it is
+    kind: Held,
+    /// As `gatewaystack blocks` shows it; a token itself or its `jti`; `-` reads it from standard input
+    value: String,
+}
+
+/// What can be lifted.
+#[derive(Debug, Clone, Copy, ValueEnum)]
+enum Held {
+    User,
+    Tenant,
+    Agent,
+    Client,
+    Token,
+    Session,
+    /// Revoked tokens of a user
+    Revoked,
+    /// Revoked tokens of an issuer
+    Issuer,
+}
+
+impl Held {
+    fn name(self) -> &'static str {
+        match self {
+            Self::User => Kind::User.name(),
+            Self::Tenant => Kind::Tenant.name(),
+            Self::Agent => Kind::Agent.name(),
+            Self::Client => Kind::Client.name(),
+            Self::Token => Kind::Token.name(),
+            Self::Session => Kind::Session.name(),
+            Self::Revoked => "revoked",
+            Self::Issuer => "issuer",
+        }
+    }
+}
+
 impl Kind {
     fn name(self) -> &'static str {
         match self {
@@ -159,7 +202,7 @@ pub fn run(command: Command) -> ExitCode {
         Command::Block { whom: Whom { configuration, kind, value }, span, why } => {
             done(&configuration, |policy| operate::block(policy, kind.name(), &value, span, why.as_deref()))
         }
-        Command::Unblock { whom: Whom { configuration, kind, value } } => {
+        Command::Unblock { whom: Lifted { configuration, kind, value } } => {
             done(&configuration, |policy| operate::unblock(policy, kind.name(), &value))
         }
         Command::Ledger(Copying::Backup { configuration, folder }) => {
@@ -168,8 +211,8 @@ pub fn run(command: Command) -> ExitCode {
         Command::Ledger(Copying::Restore { configuration, folder }) => {
             done(&configuration, |policy| backup::restore(policy, &folder))
         }
-        Command::Blocks { configuration, json } => {
-            done(&configuration, |policy| operate::blocks(policy, json))
+        Command::Blocks { configuration, revoked, json } => {
+            done(&configuration, |policy| operate::blocks(policy, revoked, json))
         }
     }
 }

@@ -68,7 +68,7 @@ impl UnverifiedToken {
         let claim = |name: &str| self.claims.get(name);
         let known = issuer.map_or_else(
             || {
-                let trusted: Vec<String> = policy.issuers.iter().map(|i| i.issuer.clone()).collect();
+                let trusted: Vec<String> = policy.issuers.iter().map(|i| i.issuer.to_string()).collect();
                 format!(" (not trusted; trusted: {})", list(&trusted))
             },
             |(id, _)| format!(" (issuers[{}])", id.0),

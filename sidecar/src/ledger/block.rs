@@ -103,22 +103,40 @@ pub fn unblock(
 /// # Errors
 /// The disk's.
 pub fn list(db: &Db, now_ms: i64) -> sql::Result<Vec<Block>> {
-    db.all(
+    read(
+        db,
         "SELECT CASE kind WHEN 'disabled' THEN 'user' ELSE kind END, value, why, since_ms, until_ms, \"by\" FROM block
-         WHERE lifted IS NULL AND (until_ms IS NULL OR until_ms > ?1) AND kind <> 'revoked'
+         WHERE lifted IS NULL AND (until_ms IS NULL OR until_ms > ?1) AND kind NOT IN ('revoked', 'issuer')
          ORDER BY since_ms, kind, value",
-        cells![now_ms],
-        |row| {
-            Ok(Block {
-                kind: row.get(0)?,
-                value: row.get(1)?,
-                why: row.get(2)?,
-                since_ms: row.get(3)?,
-                until_ms: row.get(4)?,
-                by: row.get(5)?,
-            })
-        },
+        now_ms,
     )
+}
+
+/// What issuers have revoked, in the same form: `until_ms` is until when the tokens were issued.
+///
+/// # Errors
+/// The disk's.
+pub fn revoked(db: &Db, now_ms: i64) -> sql::Result<Vec<Block>> {
+    read(
+        db,
+        "SELECT kind, value, why, since_ms, said_s * 1000, \"by\" FROM block
+         WHERE lifted IS NULL AND (until_ms IS NULL OR until_ms > ?1) AND kind IN ('revoked', 'issuer')
+         ORDER BY since_ms, kind, value",
+        now_ms,
+    )
+}
+
+fn read(db: &Db, sql: &str, now_ms: i64) -> sql::Result<Vec<Block>> {
+    db.all(sql, cells![now_ms], |row| {
+        Ok(Block {
+            kind: row.get(0)?,
+            value: row.get(1)?,
+            why: row.get(2)?,
+            since_ms: row.get(3)?,
+            until_ms: row.get(4)?,
+            by: row.get(5)?,
+        })
+    })
 }
 
 /// Lifts what has come to its end, and forgets what was lifted long ago.

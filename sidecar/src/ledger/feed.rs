@@ -1,6 +1,6 @@
 //! What the filter is told of the ledger: the changes after a version that it has. In: that version, and the
-//! epoch that it is of. Out: JSON, a page of bounded size. Revoked tokens are a block of kind `revoked`,
-//! whose time is that until which they were issued.
+//! epoch that it is of. Out: JSON, a page of bounded size. Revoked tokens are a block of kind `revoked`
+//! or `issuer`, whose time is that until which they were issued.
 
 use super::sql::{self, Db, cells};
 use serde_json::{Value, json};
@@ -50,7 +50,7 @@ pub fn page(db: &mut Db, after: i64, epoch: &str) -> sql::Result<Page> {
     if after == newest {
         return Ok(page);
     }
-    let sql = "SELECT kind, value, CASE kind WHEN 'revoked' THEN said_s * 1000 ELSE until_ms END, version, lifted IS NOT NULL FROM block
+    let sql = "SELECT kind, value, CASE WHEN kind IN ('revoked', 'issuer') THEN said_s * 1000 ELSE until_ms END, version, lifted IS NOT NULL FROM block
                WHERE version > ?1 AND (lifted IS NULL OR NOT ?2) ORDER BY version LIMIT ?3";
     let mut bytes = 0;
     tx.each(sql, cells![after, reset, MOST + 1], &mut |row| {

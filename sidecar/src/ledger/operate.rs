@@ -158,6 +158,7 @@ pub fn unblock(policy: &Policy, kind: &str, value: &str) -> Result<(), Trouble> 
     let mut db = existing(policy, Use::Desk)?;
     let by = has_log(policy).then(system_user);
     match block::unblock(&mut db, kind, &value, now_ms(), by).map_err(disk)? {
+        true if matches!(kind, "revoked" | "issuer") => say("tokens aren't revoked any more\n"),
         true => say(&format!("{kind} isn't blocked any more\n")),
         false => Err(Trouble::Other(format!("no block holds for this {kind}"))),
     }
@@ -167,9 +168,10 @@ pub fn unblock(policy: &Policy, kind: &str, value: &str) -> Result<(), Trouble> 
 ///
 /// # Errors
 /// No ledger; the disk's.
-pub fn blocks(policy: &Policy, json: bool) -> Result<(), Trouble> {
+pub fn blocks(policy: &Policy, revoked: bool, json: bool) -> Result<(), Trouble> {
     let db = existing(policy, Use::Desk)?;
-    let blocks = block::list(&db, now_ms()).map_err(disk)?;
+    let list = if revoked { block::revoked } else { block::list };
+    let blocks = list(&db, now_ms()).map_err(disk)?;
     if json {
         let all: Vec<_> = blocks
             .iter()
@@ -184,7 +186,10 @@ pub fn blocks(policy: &Policy, json: bool) -> Result<(), Trouble> {
     let line = |block: &Block| {
         let mut text = format!("{:<8}  ", block.kind);
         crate::plain::plain(&mut text, &block.value);
-        text.push_str(&until(block.until_ms));
+        match block.until_ms.filter(|_| revoked) {
+            Some(ms) => text.push_str(&format!("  issued until {}", rfc3339(ms))),
+            None => text.push_str(&until(block.until_ms)),
+        }
         for (name, value) in [("by", &block.by), ("for", &block.why)] {
             if let Some(value) = value {
                 text.push_str(&format!("  {name} {}", value.escape_debug()));
@@ -192,7 +197,8 @@ pub fn blocks(policy: &Policy, json: bool) -> Result<(), Trouble> {
         }
         text + "\n"
     };
-    say(&if blocks.is_empty() { "nobody is blocked\n".to_owned() } else { blocks.iter().map(line).collect() })
+    let none = if revoked { "no token is revoked\n" } else { "nobody is blocked\n" };
+    say(&if blocks.is_empty() { none.to_owned() } else { blocks.iter().map(line).collect() })
 }
 
 /// Whether what is done has a leaf in the audit log.

@@ -5,7 +5,7 @@ use super::member::{Kind, MEMBERS};
 use super::sql::{self, Db};
 
 /// The steps. The columns of the first are those of `member.rs`.
-const STEPS: [fn() -> String; 5] = [first, audit, telemetry_step, signals, words];
+const STEPS: [fn() -> String; 6] = [first, audit, telemetry_step, signals, words, shares];
 
 fn first() -> String {
     let column = |kind| if matches!(kind, Kind::Text) { "TEXT" } else { "INTEGER" };
@@ -97,6 +97,15 @@ fn words() -> String {
     CREATE TABLE word (name TEXT PRIMARY KEY, value TEXT NOT NULL) WITHOUT ROWID;
     INSERT INTO word SELECT name, value FROM note WHERE name IN ('ledger_id', 'policy');
     DELETE FROM note WHERE name IN ('ledger_id', 'policy');
+    "
+    .to_owned()
+}
+
+fn shares() -> String {
+    "
+    -- Which issuer has sent it.
+    ALTER TABLE signal ADD COLUMN \"by\" TEXT;
+    CREATE INDEX signal_by ON signal (\"by\");
     "
     .to_owned()
 }

@@ -3,6 +3,10 @@
 //!
 //! A signal is kept or forgotten as a whole, with its id: what was answered with 202 is on the disk, and what
 //! wasn't may come again. Signals overtake each other; of an account the later event counts.
+//!
+//! Issuers share the room. Where one's share is full, its oldest revocations become one: all tokens of that
+//! issuer that are as old as the newest of them count no more. That fails closed, and most of those have
+//! ended anyway.
 
 use super::block::{expire, lift, next};
 use super::leaves::{Event, append};
@@ -34,6 +38,8 @@ pub struct Signal {
     pub why: String,
     /// The issuer.
     pub by: String,
+    /// How many issuers share the room.
+    pub issuers: u64,
 }
 
 /// What it says.
@@ -70,7 +76,8 @@ pub fn take(db: &mut Db, signal: &Signal, now_ms: i64, has_log: bool) -> sql::Re
     if tx.one("SELECT EXISTS (SELECT 1 FROM signal WHERE id = ?1)", cells![signal.id])? {
         return Ok(Taken::Repeated);
     }
-    if count("SELECT count(*) FROM signal")? >= MOST_SEEN {
+    let own: u64 = tx.one("SELECT count(*) FROM signal WHERE \"by\" = ?1", cells![signal.by])?;
+    if count("SELECT count(*) FROM signal")? >= MOST_SEEN || own >= MOST_SEEN / signal.issuers.max(1) {
         return Ok(Taken::Full);
     }
     for change in &signal.changes {
@@ -81,11 +88,12 @@ pub fn take(db: &mut Db, signal: &Signal, now_ms: i64, has_log: bool) -> sql::Re
         }
     }
     let adds = signal.changes.iter().any(|change| *change != Change::Enable);
-    if adds && count("SELECT count(*) FROM block WHERE lifted IS NULL")? > MOST {
+    if adds && !has_room(&tx, signal, now_ms)? {
         // What was changed is dropped with the transaction.
         return Ok(Taken::Full);
     }
-    tx.execute("INSERT INTO signal (id, seen_ms) VALUES (?1, ?2)", cells![signal.id, now_ms])?;
+    let seen = "INSERT INTO signal (id, seen_ms, \"by\") VALUES (?1, ?2, ?3)";
+    tx.execute(seen, cells![signal.id, now_ms, signal.by])?;
     if has_log {
         let Signal { subject, at_s, why, by, .. } = signal;
         let sealed = json!({ "subject": subject, "event": why, "time": at_s, "by": by });
@@ -94,6 +102,58 @@ pub fn take(db: &mut Db, signal: &Signal, now_ms: i64, has_log: bool) -> sql::Re
     }
     tx.commit()?;
     Ok(Taken::New)
+}
+
+/// Whether all that holds has its room, after making some where there was too little.
+fn has_room(tx: &Tx<'_>, signal: &Signal, now_ms: i64) -> sql::Result<bool> {
+    let share = MOST / signal.issuers.max(1);
+    let own =
+        "SELECT count(*) FROM block WHERE lifted IS NULL AND kind IN ('revoked', 'disabled') AND \"by\" = ?1";
+    if tx.one::<u64>(own, cells![signal.by])? > share {
+        fold(tx, &signal.by, now_ms)?;
+        if tx.one::<u64>(own, cells![signal.by])? > share {
+            return Ok(false);
+        }
+    }
+    let all = "SELECT count(*) FROM block WHERE lifted IS NULL";
+    if tx.one::<u64>(all, &[])? <= MOST {
+        return Ok(true);
+    }
+    // Issuers that the policy doesn't have any more have rows, too, and so have operators.
+    let largest = "SELECT \"by\" FROM block WHERE lifted IS NULL AND kind = 'revoked' AND \"by\" IS NOT NULL
+        GROUP BY \"by\" ORDER BY count(*) DESC LIMIT 1";
+    if let Some(largest) = tx.first::<String>(largest, &[], |row| row.get(0))? {
+        fold(tx, &largest, now_ms)?;
+    }
+    Ok(tx.one::<u64>(all, &[])? <= MOST)
+}
+
+/// The older half of an issuer's revocations as one, which whoever reads the feed learns of first.
+fn fold(tx: &Tx<'_>, issuer: &str, now_ms: i64) -> sql::Result<()> {
+    let holds = "lifted IS NULL AND kind = 'revoked' AND \"by\" = ?1";
+    let middle = format!(
+        "SELECT said_s FROM block WHERE {holds} ORDER BY said_s LIMIT 1
+         OFFSET (SELECT count(*) / 2 FROM block WHERE {holds})"
+    );
+    let Some(until_s) = tx.first::<i64>(&middle, cells![issuer], |row| row.get(0))? else { return Ok(()) };
+    let all = Signal {
+        id: [0; 32],
+        subject: issuer.to_owned(),
+        changes: Vec::new(),
+        at_s: until_s,
+        why: "too many revocations: these are as old or older".to_owned(),
+        by: issuer.to_owned(),
+        issuers: 0,
+    };
+    put(tx, "issuer", &all, now_ms, Some(now_ms.saturating_add(REVOKED_MS)))?;
+    let first = next(tx)?;
+    let lifted = format!(
+        "UPDATE block SET lifted = ?3, version = numbered.new FROM
+         (SELECT version AS old, ?4 + row_number() OVER (ORDER BY version) AS new FROM block WHERE {holds} AND said_s <= ?2)
+         AS numbered WHERE block.version = numbered.old"
+    );
+    let count = tx.execute(&lifted, cells![issuer, until_s, now_ms, first])?;
+    tx.execute("UPDATE note SET value = value + ?1 WHERE name = 'block_version'", cells![count]).map(drop)
 }
 
 /// A row as it stands: its version, the time of the last event, and whether it holds.

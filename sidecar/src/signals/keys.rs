@@ -111,7 +111,7 @@ impl Held {
                 true
             }
             Err(trouble) => {
-                tracing::warn!(issuer = issuer.issuer, why = trouble.message(), "no keys for signals");
+                tracing::warn!(issuer = %issuer.issuer, why = trouble.message(), "no keys for signals");
                 self.paused_ms = now_ms.saturating_add(PAUSE_MS);
                 false
             }

@@ -184,7 +184,8 @@ fn signal(
         // Nothing is told before it happened; some tell the time in milliseconds.
         at_s: whole(at.min(issued)),
         why: said.why.to_owned(),
-        by: issuer.issuer.clone(),
+        by: issuer.issuer.to_string(),
+        issuers: u64::try_from(policy.issuers.len()).unwrap_or(u64::MAX),
     })
 }
 

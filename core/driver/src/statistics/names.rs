@@ -44,7 +44,7 @@ pub(super) fn issuers(policy: &Policy) -> Vec<String> {
     let is_kept = |c: char| c.is_ascii_alphanumeric() || matches!(c, '/' | '-' | '.');
     let mut labels: Vec<String> = Vec::with_capacity(policy.issuers.len());
     for (at, issuer) in policy.issuers.iter().enumerate() {
-        let name = issuer.issuer.split_once("://").map_or(issuer.issuer.as_str(), |(_, rest)| rest);
+        let name = issuer.issuer.split_once("://").map_or(issuer.issuer.as_ref(), |(_, rest)| rest);
         let name = name.strip_suffix('/').unwrap_or(name);
         let label: String = name.chars().map(|c| if is_kept(c) { c } else { '_' }).collect();
         labels.push(if labels.contains(&label) { format!("{label}_{at}") } else { label });

@@ -46,7 +46,7 @@ fn one(at: usize, raw: &RawIssuer, insecure: bool, errors: &mut Errors) -> Issue
         None => JwksSource::Discover(base),
     };
     Issuer {
-        issuer,
+        issuer: issuer.into(),
         audiences: audiences(raw, &path, errors),
         jwks_cluster: jwks_cluster(raw, &jwks, &path, errors),
         jwks,

@@ -143,7 +143,7 @@ fn every_alias_is_accepted_and_the_first_name_wins() {
         ("AUTH_ISSUER", "https://a.example/"),
         ("AUTH_AUDIENCE", "x"),
     ]);
-    assert_eq!(load(None, Some(&both)).unwrap().issuers[0].issuer, "https://a.example/");
+    assert_eq!(load(None, Some(&both)).unwrap().issuers[0].issuer.as_ref(), "https://a.example/");
 }
 
 #[test]
@@ -157,7 +157,7 @@ fn demo_mode_takes_the_demo_issuer_and_allows_example_secrets() {
         ("HEALTH_ADMIN_SECRET", "changeme"),
     ];
     let policy = load(None, Some(&variables(&demo))).unwrap();
-    assert_eq!(policy.issuers[0].issuer, "http://localhost:5051/");
+    assert_eq!(policy.issuers[0].issuer.as_ref(), "http://localhost:5051/");
     let seen = [&demo[..], &[("PUBLIC_URL", "https://gateway.example.com")]].concat();
     assert_eq!(errors(&seen), ["PUBLIC_URL"]);
     for (more, expected) in [

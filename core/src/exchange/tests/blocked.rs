@@ -266,6 +266,35 @@ fn revoked_tokens_are_refused_and_a_newer_one_is_not() {
     }
 }
 
+/// Where a table of revocations is full, its oldest become one for all of an issuer's tokens.
+#[test]
+fn all_old_tokens_of_an_issuer_may_be_revoked_and_no_others() {
+    let more = json!({"issuers": [
+        {"issuer": ISSUER, "audiences": [AUDIENCE], "jwks_cluster": "a"},
+        {"issuer": SECOND, "audiences": [AUDIENCE], "jwks_cluster": "b", "user_prefix": "b|"},
+    ]});
+    let mut gate = fed(more);
+    let now_s = gate.now_ms / 1_000;
+    let issued = |seconds_ago: u64| token().claim("iat", now_s - seconds_ago);
+    change(&mut gate, "issuer", ISSUER, Some(u32::try_from(now_s - 60).unwrap()));
+    for (text, expect) in [
+        (issued(60).mint(), 401),
+        (issued(100).sub("bob").mint(), 401),
+        (token().without("iat").mint(), 401),
+        (issued(59).mint(), 200),
+        (issued(100).second_issuer().mint(), 200),
+    ] {
+        assert_eq!(gate.status("GET", "/x", &text), expect, "{text}");
+    }
+    // What is said of one user counts besides.
+    revoke(&mut gate, "auth0|ann", now_s - 10);
+    assert_eq!(gate.status("GET", "/x", &issued(59).mint()), 401);
+    assert_eq!(gate.status("GET", "/x", &issued(59).sub("bob").mint()), 200);
+    change(&mut gate, "revoked", "auth0|ann", None);
+    change(&mut gate, "issuer", ISSUER, None);
+    assert_eq!(gate.status("GET", "/x", &issued(100).mint()), 200);
+}
+
 /// A subject is what the issuer calls it, whatever the policy does.
 #[test]
 fn signals_name_users_as_their_issuer_does() {

@@ -7,7 +7,7 @@ use super::is_newer;
 use ::postgres::{Client, Error};
 
 /// The steps.
-pub(super) const STEPS: [fn() -> String; 2] = [first, deeper];
+pub(super) const STEPS: [fn() -> String; 3] = [first, deeper, shares];
 /// Held while the form is changed.
 const LOCK: &str = "SELECT pg_advisory_xact_lock(26483, 0)";
 
@@ -135,6 +135,11 @@ fn deeper() -> String {
     CREATE FUNCTION gateway_subset_of(jsonb, text) RETURNS boolean LANGUAGE sql IMMUTABLE STRICT AS $$ SELECT $1 <@ $2::jsonb $$;
     "
     .to_owned()
+}
+
+fn shares() -> String {
+    "ALTER TABLE signal ADD COLUMN \"by\" TEXT COLLATE \"C\"; CREATE INDEX signal_by ON signal (\"by\");"
+        .to_owned()
 }
 
 /// Brings the tables to the newest form, and makes them where there are none.

@@ -1,10 +1,10 @@
 //! What issuers say of their users, among the blocks, and the feed that tells of it.
 
 use super::{Change, DAY_MS, MOST, MOST_SEEN, REVOKED_MS, Signal, Taken, take};
-use crate::ledger::block::{Block, block, list, tidy, unblock};
+use crate::ledger::block::{Block, block, list, revoked as all_revoked, tidy, unblock};
 use crate::ledger::database::{Home, Use};
 use crate::ledger::feed::page;
-use crate::ledger::sql::{Cell, Db};
+use crate::ledger::sql::{Cell, Db, cells};
 use serde_json::{Value, json};
 use tempfile::TempDir;
 
@@ -26,7 +26,7 @@ fn desk() -> Desk {
 fn signal(id: u8, change: Change, at_s: i64) -> Signal {
     let (subject, why, by) =
         ("ann".to_owned(), "session-revoked".to_owned(), "https://idp.example/".to_owned());
-    Signal { id: [id; 32], subject, changes: vec![change], at_s, why, by }
+    Signal { id: [id; 32], subject, changes: vec![change], at_s, why, by, issuers: 1 }
 }
 
 impl Desk {
@@ -38,6 +38,9 @@ impl Desk {
     fn changes(&mut self, after: i64) -> Value {
         let epoch: String = self.db.one("SELECT value FROM word WHERE name = 'ledger_id'", &[]).unwrap();
         Value::Array(page(&mut self.db, after, &epoch).unwrap().changes)
+    }
+    fn version(&self) -> i64 {
+        self.db.one("SELECT value FROM note WHERE name = 'block_version'", &[]).unwrap()
     }
     fn blocked(&self) -> Vec<(String, Option<String>)> {
         list(&self.db, NOW).unwrap().into_iter().map(|b| (format!("{} {}", b.kind, b.value), b.by)).collect()
@@ -160,6 +163,77 @@ fn signals_have_room_and_leave_some_to_operators() {
     assert!(block(&mut desk.db, &own, false).unwrap());
 }
 
+/// Revocations of users of an issuer's, of the seconds from 1 on.
+fn fill(desk: &Desk, by: &str, count: u64) {
+    let sql = format!(
+        "WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < {count})
+         INSERT INTO block (kind, value, since_ms, version, said_s, \"by\")
+         SELECT 'revoked', '{by}' || i, 1, (SELECT value FROM note WHERE name = 'block_version') + i, i, '{by}' FROM n;
+         UPDATE note SET value = value + {count} WHERE name = 'block_version'"
+    );
+    desk.db.batch(&sql).unwrap();
+}
+
+#[test]
+fn an_issuer_whose_share_is_full_has_its_oldest_revocations_as_one() {
+    let mut desk = desk();
+    let (ours, other) = ("https://idp.example/", "https://other.example/");
+    let share = MOST / 2;
+    fill(&desk, ours, share);
+    fill(&desk, other, share - 1);
+    let says = |desk: &mut Desk, by: &str, change, at_s| {
+        desk.seen += 1;
+        let said = Signal { by: by.to_owned(), issuers: 2, ..signal(desk.seen, change, at_s) };
+        take(&mut desk.db, &said, NOW, false).unwrap()
+    };
+    let before = desk.version();
+    assert_eq!(says(&mut desk, ours, Change::Revoke, NOW_S), Taken::New);
+    let middle = i64::try_from(share / 2).unwrap() + 1;
+    let changes = desk.changes(before);
+    assert_eq!(changes[0], json!({ "block": ["revoked", "ann", NOW_S] }));
+    assert_eq!(
+        changes[1],
+        json!({ "block": ["issuer", ours, middle] }),
+        "before what it stands for is lifted"
+    );
+    assert_eq!(changes[2], json!({ "lift": ["revoked", format!("{ours}1")] }));
+    let left = |desk: &Desk, by: &str| {
+        let sql = "SELECT count(*), min(said_s), max(version) FROM block WHERE kind = 'revoked' AND lifted IS NULL AND \"by\" = ?1";
+        desk.db.first(sql, cells![by], |row| Ok((row.get(0)?, row.get(1)?, row.get(2)?))).unwrap().unwrap()
+    };
+    let (count, oldest, _): (i64, i64, i64) = left(&desk, ours);
+    assert_eq!((count, oldest), (i64::try_from(share).unwrap() + 1 - middle, middle + 1));
+    let (others, ..): (i64, i64, i64) = left(&desk, other);
+    assert_eq!(others, i64::try_from(share).unwrap() - 1, "the other's stay");
+    let (highest, doubled): (i64, i64) = desk
+        .db
+        .first("SELECT max(version), count(*) - count(DISTINCT version) FROM block", &[], |row| {
+            Ok((row.get(0)?, row.get(1)?))
+        })
+        .unwrap()
+        .unwrap();
+    assert_eq!((highest, doubled), (desk.version(), 0));
+    // Operators see it, and can lift it.
+    let shown: Vec<_> =
+        all_revoked(&desk.db, NOW).unwrap().into_iter().filter(|row| row.kind == "issuer").collect();
+    assert_eq!((shown.len(), shown[0].value.as_str(), shown[0].until_ms), (1, ours, Some(middle * 1_000)));
+    assert!(unblock(&mut desk.db, "issuer", ours, NOW, None).unwrap());
+    assert!(unblock(&mut desk.db, "revoked", "ann", NOW, None).unwrap());
+    // Accounts that are disabled can't be one: an issuer has its share of them.
+    desk.db.batch("UPDATE block SET kind = 'disabled' WHERE kind = 'revoked' AND lifted IS NULL").unwrap();
+    fill(&desk, &format!("{ours}more"), 1);
+    assert_eq!(says(&mut desk, other, Change::Disable, NOW_S), Taken::New);
+    assert_eq!(says(&mut desk, other, Change::Disable, NOW_S + 1), Taken::New, "the same user");
+    let next = |desk: &mut Desk, by: &str| {
+        desk.seen += 1;
+        let subject = format!("user {}", desk.seen);
+        let said =
+            Signal { subject, by: by.to_owned(), issuers: 2, ..signal(desk.seen, Change::Disable, NOW_S) };
+        take(&mut desk.db, &said, NOW, false).unwrap()
+    };
+    assert_eq!([next(&mut desk, other), next(&mut desk, ours)], [Taken::Full, Taken::New]);
+}
+
 #[test]
 fn ids_have_room() {
     let mut desk = desk();
@@ -169,6 +243,18 @@ fn ids_have_room() {
     assert_eq!(desk.says(Change::Revoke, NOW_S, NOW), Taken::Full);
     assert_eq!(desk.changes(0), json!([]));
     assert_eq!(desk.says(Change::Revoke, NOW_S, NOW + 2 * DAY_MS + 1), Taken::New, "they have ended");
+    // Each issuer has its share of them.
+    let rows: Vec<_> = ids
+        .iter()
+        .take(ids.len() / 2)
+        .map(|id| [Cell::Blob(id), Cell::Integer(NOW + 2 * DAY_MS), Cell::Text("https://other.example/")])
+        .collect();
+    desk.db.insert("signal", "id, seen_ms, \"by\"", &rows).unwrap();
+    for (by, expect) in [("https://other.example/", Taken::Full), ("https://idp.example/", Taken::New)] {
+        desk.seen += 1;
+        let said = Signal { by: by.to_owned(), issuers: 2, ..signal(desk.seen, Change::Revoke, NOW_S) };
+        assert_eq!(take(&mut desk.db, &said, NOW + 2 * DAY_MS, false).unwrap(), expect, "{by}");
+    }
 }
 
 #[test]

@@ -9,7 +9,7 @@ fn count(db: &Db) -> u64 {
 }
 
 fn add(db: &Db, id: u8) -> bool {
-    db.execute("INSERT INTO signal VALUES (?1, 1)", cells![&[id][..]]).is_ok()
+    db.execute("INSERT INTO signal (id, seen_ms) VALUES (?1, 1)", cells![&[id][..]]).is_ok()
 }
 
 #[test]
