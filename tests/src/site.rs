@@ -138,6 +138,11 @@ async fn answers(port: u16) {
     .await;
 }
 
+/// How many ask at once while parts are killed; `GATEWAYSTACK_CLIENTS` says another number.
+pub fn clients() -> usize {
+    std::env::var("GATEWAYSTACK_CLIENTS").map_or(8, |text| text.parse().unwrap())
+}
+
 /// Asks on one connection until it ends: how often it was answered.
 pub async fn keeps_asking(address: &str, token: &str, stop: &AtomicBool) -> u64 {
     use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};

@@ -322,7 +322,8 @@ async fn kills_at_any_moment_lose_nothing_and_double_nothing() {
     let token = token().mint(&issuer);
     let (of_sidecar, of_envoy) = kills();
     let stop = std::sync::Arc::new(std::sync::atomic::AtomicBool::new(false));
-    let clients: Vec<_> = (0..8)
+    let began = std::time::Instant::now();
+    let clients: Vec<_> = (0..site::clients())
         .map(|_| {
             let (stop, token, address) = (stop.clone(), token.clone(), format!("127.0.0.1:{}", site.port));
             tokio::spawn(async move {
@@ -351,6 +352,7 @@ async fn kills_at_any_moment_lose_nothing_and_double_nothing() {
     for client in clients {
         answered += client.await.unwrap();
     }
+    let rate = answered / began.elapsed().as_secs().max(1);
     // The file doesn't grow any more.
     kill(&mut site.envoy);
     gatewaystack::ledger::end_torn_line(&site.data().join("decisions.jsonl")).unwrap();
@@ -399,7 +401,7 @@ async fn kills_at_any_moment_lose_nothing_and_double_nothing() {
         assert!(is_consistent(old.size, &old.root, root.size, &root.root, &proof), "{} leaves", old.size);
     }
     println!(
-        "{answered} requests, {} records, {} leaves, {of_sidecar} and {of_envoy} kills",
+        "{answered} requests, {rate} a second, {} records, {} leaves, {of_sidecar} and {of_envoy} kills",
         lines.len(),
         leaves.len()
     );

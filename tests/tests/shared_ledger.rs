@@ -8,7 +8,7 @@ use gatewaystack::audit::tile;
 use gatewaystack_tests::gateway::from_environment;
 use gatewaystack_tests::postgres::Postgres;
 use gatewaystack_tests::root::Root;
-use gatewaystack_tests::site::{Site, keeps_asking, kill};
+use gatewaystack_tests::site::{Site, clients, keeps_asking, kill};
 use gatewaystack_tests::*;
 use serde_json::{Value, json};
 use std::collections::BTreeSet;
@@ -89,7 +89,7 @@ async fn what_two_gateways_did_is_once_in_one_ledger_whoever_is_killed() {
     assert_eq!(sites[1].run(&["blocks", "--json"]).matches("mallory").count(), 1);
 
     let stop = Arc::new(AtomicBool::new(false));
-    let clients: Vec<_> = (0..6)
+    let clients: Vec<_> = (0..clients())
         .map(|at| {
             let (stop, token) = (stop.clone(), ann.clone());
             let address = format!("127.0.0.1:{}", sites[at % 2].port);

@@ -12,6 +12,8 @@ const STEP: i64 = 4_000;
 const PAGES: u64 = 256;
 /// What a row of PostgreSQL's takes besides its values: its head, and what two indexes have of it.
 const ROW_BYTES: u64 = 90;
+/// Of so many bytes of the table it is taken what a record takes.
+const SAMPLED: i64 = 4 * 1024 * 1024;
 /// Left empty, where there is so much.
 const ROOM: u64 = 64 * 1024 * 1024;
 /// What a VM sent is known for at least so long: one that says nothing for a while has lost nothing.
@@ -78,14 +80,23 @@ fn bounded_file(db: &mut Db, folder: &Path, limits: Limits) -> sql::Result<bool>
     Ok(more)
 }
 
-/// The same where the records' table with its indexes is too large: by what its last records take, for what
-/// was deleted leaves its room to others.
+/// The same where the records' table with its indexes is too large, by what its records take: what was deleted
+/// leaves its room to others, and none to the disk.
 fn bounded_table(db: &mut Db, limits: Limits) -> sql::Result<bool> {
-    let each = "SELECT coalesce(max(id) - min(id) + 1, 0), (SELECT coalesce(ceil(avg(pg_column_size(r.*))), 0)::bigint
-         FROM (SELECT * FROM record ORDER BY id DESC LIMIT 500) r) FROM record";
-    let sizes = db.first(each, &[], |row| Ok((row.get::<u64>(0)?, row.get::<u64>(1)?)))?;
-    let (count, each) = sizes.unwrap_or((0, 0));
     let room = (limits.max_bytes / 4).min(ROOM);
+    if db.one::<u64>("SELECT pg_total_relation_size('record')", &[])? <= limits.max_bytes - room {
+        return Ok(false);
+    }
+    let count: u64 = db.one(
+        "SELECT (SELECT value FROM note WHERE name = 'records') - (SELECT value FROM note WHERE name = 'deleted')",
+        &[],
+    )?;
+    // Of pages from all over it: whoever fills the newest ones with long records doesn't say what the old ones are.
+    let each: u64 = db.one(
+        "SELECT coalesce(ceil(avg(pg_column_size(r.*))), 0)::bigint FROM record r
+         TABLESAMPLE SYSTEM (least(100, ?1::bigint * 100.0 / greatest(pg_relation_size('record'), 1)))",
+        cells![SAMPLED],
+    )?;
     if count.saturating_mul(each + ROW_BYTES) <= limits.max_bytes - room {
         return Ok(false);
     }

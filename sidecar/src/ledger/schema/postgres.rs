@@ -7,7 +7,7 @@ use super::is_newer;
 use ::postgres::{Client, Error};
 
 /// The steps.
-pub(super) const STEPS: [fn() -> String; 3] = [first, deeper, shares];
+pub(super) const STEPS: [fn() -> String; 4] = [first, deeper, shares, deleted];
 /// Held while the form is changed.
 const LOCK: &str = "SELECT pg_advisory_xact_lock(26483, 0)";
 
@@ -142,11 +142,40 @@ fn shares() -> String {
         .to_owned()
 }
 
+/// How many records are gone again, whoever deletes them: ids don't tell how many there are, for what is tried
+/// in vain takes some, too.
+fn deleted() -> String {
+    "
+    INSERT INTO note SELECT 'deleted', value - (SELECT count(*) FROM record) FROM note WHERE name = 'records';
+    CREATE FUNCTION gateway_deleted() RETURNS trigger LANGUAGE plpgsql AS $$
+        BEGIN
+            UPDATE gatewaystack.note SET value = value + (SELECT count(*) FROM gone) WHERE name = 'deleted';
+            RETURN NULL;
+        END $$;
+    CREATE TRIGGER record_deleted AFTER DELETE ON record REFERENCING OLD TABLE AS gone
+        FOR EACH STATEMENT EXECUTE FUNCTION gateway_deleted();
+    CREATE FUNCTION gateway_emptied() RETURNS trigger LANGUAGE plpgsql AS $$
+        BEGIN
+            UPDATE gatewaystack.note SET value = (SELECT value FROM gatewaystack.note WHERE name = 'records') WHERE name = 'deleted';
+            RETURN NULL;
+        END $$;
+    CREATE TRIGGER record_emptied AFTER TRUNCATE ON record FOR EACH STATEMENT EXECUTE FUNCTION gateway_emptied();
+    "
+    .to_owned()
+}
+
 /// Brings the tables to the newest form, and makes them where there are none.
 ///
 /// # Errors
-/// The database's; or they are of a form that a later version has made.
+/// The database's; or they are of a form that a later version has made, or can't have every character.
 pub fn upgrade(client: &mut Client) -> Result<Result<(), String>, Error> {
+    let encoding: String = client.query_one("SHOW server_encoding", &[])?.get(0);
+    if encoding != "UTF8" {
+        return Ok(Err(format!(
+            "the database's encoding is {encoding}, in which not every character can be stored: make one with \
+             CREATE DATABASE ... ENCODING 'UTF8' TEMPLATE template0"
+        )));
+    }
     let newest = i64::try_from(STEPS.len()).unwrap_or(i64::MAX);
     if version(client)? == Some(newest) {
         return Ok(Ok(()));

@@ -60,3 +60,21 @@ fn a_shared_ledger_of_each_older_form_gets_the_newest() {
         assert_eq!(form(&mut client), newest, "{done}");
     }
 }
+
+/// In others some characters can't be stored: one record would hold up all of those after it.
+#[test]
+fn a_database_of_another_encoding_is_not_used() {
+    let folder = tempfile::tempdir().unwrap();
+    let Some(url) = testing::server(folder.path()) else { return };
+    for encoding in ["LATIN1", "SQL_ASCII"] {
+        let mut client = ::postgres::Client::connect(&url, ::postgres::NoTls).unwrap();
+        let name = format!("{}_{}", url.rsplit('/').next().unwrap(), encoding.to_lowercase());
+        client.batch_execute(&format!("DROP DATABASE IF EXISTS {name}")).unwrap();
+        let made = format!("CREATE DATABASE {name} ENCODING '{encoding}' LOCALE 'C' TEMPLATE template0");
+        client.batch_execute(&made).unwrap();
+        let other = format!("{}/{name}", url.rsplit_once('/').unwrap().0);
+        let mut client = ::postgres::Client::connect(&other, ::postgres::NoTls).unwrap();
+        let why = postgres::upgrade(&mut client).unwrap().unwrap_err();
+        assert!(why.contains(encoding) && why.contains("ENCODING 'UTF8'"), "{why}");
+    }
+}

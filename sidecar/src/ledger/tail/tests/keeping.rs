@@ -69,6 +69,42 @@ fn a_database_shrinks_when_less_may_be_kept() {
     assert!(records(folder.path()).len() > 1_000);
 }
 
+/// What PostgreSQL counts for ids goes on where nothing was written, as each time that a database with a full
+/// disk is asked again.
+#[test]
+fn tries_in_vain_cost_no_records() {
+    if !testing::is_on() {
+        return;
+    }
+    let folder = tempfile::tempdir().unwrap();
+    let limits = Limits { max_bytes: 4 << 20, ..LIMITS };
+    let mut reading = Reading::new(Ledger::open(folder.path(), limits).unwrap(), nobody());
+    append(folder.path(), &(1..=5_000).map(|seq| record(1, seq)).collect::<String>());
+    take(&mut reading, NOW);
+    let db = Home::from(folder.path()).open(Use::Desk).unwrap();
+    db.batch("SELECT setval(pg_get_serial_sequence('record', 'id'), 10000000)").unwrap();
+    append(folder.path(), &(5_001..=6_000).map(|seq| record(1, seq)).collect::<String>());
+    (1..5).for_each(|at| drop(take(&mut reading, NOW + 1_000 * at)));
+    let count = || db.one::<i64>("SELECT count(*) FROM record", &[]).unwrap();
+    assert_eq!(count(), 6_000);
+    // Nor do long records at the end: what is too much goes, and no more than that.
+    append(folder.path(), &(6_001..=20_000).map(|seq| record(1, seq)).collect::<String>());
+    let long = |seq| record(1, seq).replace("\"sub\":null", &format!("\"path\":\"/{}\"", "x".repeat(1_500)));
+    append(folder.path(), &(20_001..=21_000).map(long).collect::<String>());
+    // It is looked at each second.
+    for at in 1..20 {
+        take(&mut reading, NOW + 10_000 * at);
+    }
+    assert!((6_000..15_000).contains(&count()), "{}", count());
+    // What is gone by hand isn't counted.
+    let counted = "SELECT (SELECT value FROM note WHERE name = 'records') - (SELECT value FROM note WHERE name = 'deleted')";
+    assert_eq!(db.one::<i64>(counted, &[]).unwrap(), count());
+    db.batch("DELETE FROM record WHERE id % 2 = 0").unwrap();
+    assert_eq!(db.one::<i64>(counted, &[]).unwrap(), count());
+    db.batch("TRUNCATE record").unwrap();
+    assert_eq!(db.one::<i64>(counted, &[]).unwrap(), 0);
+}
+
 /// While somebody reads, the journal can't be worked in: deleting more would make it longer still.
 #[test]
 fn whoever_reads_costs_no_records() {
