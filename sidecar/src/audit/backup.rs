@@ -2,7 +2,7 @@
 //! into a data folder that has nothing. In: a folder. Out: the database, the log and its key.
 
 use super::log;
-use super::operate::copy;
+use super::operate::{Copied, copy, tell};
 use super::store::Store;
 use super::verify::{self, Also};
 use crate::ledger::operate::{Trouble, existing, say};
@@ -31,7 +31,7 @@ pub fn backup(policy: &Policy, to: &Path) -> Result<(), Trouble> {
             to.display()
         )));
     }
-    let db = existing(policy, Use::Desk)?;
+    let mut db = existing(policy, Use::Desk)?;
     let home = Home::of(policy).map_err(other)?;
     if home.is_shared() {
         return Err(other(
@@ -39,6 +39,10 @@ pub fn backup(policy: &Policy, to: &Path) -> Result<(), Trouble> {
         ));
     }
     crate::private::folder(to).map_err(other)?;
+    if policy.own.audit.is_some() && log::key(&home).map_err(other)?.is_some() {
+        let (.., checkpoint) = log::newest(&home).map_err(other)?;
+        tell(&mut db, to, Copied::Ledger, checkpoint.size)?;
+    }
     let file = database::file(to);
     drop(crate::private::file(&file).map_err(other)?);
     // What is written meanwhile isn't in it.
@@ -141,6 +145,15 @@ mod tests {
         (0..300).for_each(|n| log.push(format!("{{\"kind\":\"record\",\"n\":{n}}}").as_bytes()).unwrap());
         log.publish(|_, _, _| String::new()).unwrap();
         backup(&policy, copy.path()).unwrap();
+        let said = "SELECT count(*) FROM opening WHERE value LIKE ?1";
+        let copied = rusqlite::Connection::open(copy.path().join("ledger.db")).unwrap();
+        let to = format!("%\"to\":\"{}\"%", copy.path().display());
+        assert_eq!(
+            copied.query_row(said, [to], |row| row.get::<_, i64>(0)).unwrap(),
+            1,
+            "the log says who took a copy"
+        );
+        drop(copied);
         assert!(matches!(backup(&policy, copy.path()), Err(Trouble::Use(_))), "it isn't written over");
         restore(&there, copy.path()).unwrap();
         assert!(matches!(restore(&there, copy.path()), Err(Trouble::Other(why)) if why.contains("already")));

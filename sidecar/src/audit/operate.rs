@@ -13,12 +13,12 @@ use crate::clock::{now_ms, rfc3339};
 use crate::ledger::erase::{Erasing, what_is_left};
 use crate::ledger::leaves::{self, Event};
 use crate::ledger::operate::{Trouble, existing, look, say, system_user};
-use crate::ledger::sql;
+use crate::ledger::sql::{self, Db};
 use crate::ledger::{Home, Use, sealed};
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use gatewaystack_core::config::policy::Policy;
-use serde_json::json;
+use serde_json::{Value, json};
 use std::io::{IsTerminal as _, Read as _, Write as _};
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
@@ -192,8 +192,8 @@ pub fn prove(policy: &Policy, request_id: &str, opens: bool) -> Result<(), Troub
 
 /// Whether a leaf is what the ledger says that it is.
 fn is_of(leaf: &[u8], request_id: &str, found: Option<&sealed::Sealed>) -> Result<(), Trouble> {
-    let leaf: serde_json::Value = serde_json::from_slice(leaf).unwrap_or_default();
-    let text = |name: &str| leaf.get(name).and_then(serde_json::Value::as_str).unwrap_or_default().to_owned();
+    let leaf: Value = serde_json::from_slice(leaf).unwrap_or_default();
+    let text = |name: &str| leaf.get(name).and_then(Value::as_str).unwrap_or_default().to_owned();
     let is_its = request_id.starts_with(&text("request_id")) && text("kind") == "record";
     let is_sealed =
         found.is_none_or(|found| text("commitment") == hex(&commitment(&found.salt, &found.text)));
@@ -215,10 +215,9 @@ fn leaf_of(store: &Store, request_id: &str, size: u64) -> Result<Option<u64>, Tr
         let (bytes, _) = store.tile(tile).map_err(Trouble::Other)?;
         progress.tell(size - index * WIDTH, size);
         let is_it = |entry: &[u8]| {
-            let leaf: Option<serde_json::Value> = serde_json::from_slice(entry).ok();
-            let has = |leaf: &serde_json::Value, name: &str, text: &str| {
-                leaf.get(name).and_then(serde_json::Value::as_str) == Some(text)
-            };
+            let leaf: Option<Value> = serde_json::from_slice(entry).ok();
+            let has =
+                |leaf: &Value, name: &str, text: &str| leaf.get(name).and_then(Value::as_str) == Some(text);
             leaf.is_some_and(|leaf| has(&leaf, "kind", "record") && has(&leaf, "request_id", request_id))
         };
         let entries: Vec<_> = leaf::entries(&bytes).take(tile.width as usize).flatten().collect();
@@ -272,7 +271,7 @@ pub fn gaps(policy: &Policy, json: bool) -> Result<(), Trouble> {
     let rows: Vec<_> = rows.map_err(disk)?;
     if json {
         let all = rows.iter().map(|(vm, from, to, at)| json!({ "vm": vm, "from": from, "to": to, "at": at }));
-        return say(&format!("{}\n", serde_json::Value::Array(all.collect())));
+        return say(&format!("{}\n", Value::Array(all.collect())));
     }
     let line = |(vm, from, to, at): &(String, u64, u64, String)| {
         format!("{at}  VM {vm}  {from} to {to}: {} records never came\n", to - from + 1)
@@ -351,14 +350,7 @@ pub fn export(policy: &Policy, to: &Path, opens: bool) -> Result<(), Trouble> {
     }
     let (signer, store, note, checkpoint) = log::newest(&home(policy)?).map_err(other)?;
     if policy.own.audit.is_some() {
-        let text = |e: sql::Error| Trouble::Other(format!("the ledger: {e}"));
-        let tx = db.write().map_err(text)?;
-        let sealed = json!({ "by": system_user(), "to": to.display().to_string(), "opens": opens });
-        let shown = json!({ "size": checkpoint.size, "opens": opens });
-        let offset = i64::try_from(checkpoint.size).unwrap_or(i64::MAX);
-        leaves::append(&tx, Event { kind: Kind::Export, offset, shown, sealed: Some(&sealed) }, now_ms())
-            .map_err(text)?;
-        tx.commit().map_err(text)?;
+        tell(&mut db, to, Copied::Log { opens }, checkpoint.size)?;
     }
     let log = to.join("audit");
     copy(&store, &note, checkpoint.size, &log)?;
@@ -377,6 +369,32 @@ pub fn export(policy: &Policy, to: &Path, opens: bool) -> Result<(), Trouble> {
     verify::verify(&mut copied, signer.verifier(), &Also::default(), &mut |_, _| ()).map_err(other)?;
     let size = checkpoint.size;
     say(&format!("{size} leaves are in {}, and all fits\n", log.display()))
+}
+
+/// What a copy has.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Copied {
+    Log { opens: bool },
+    Ledger,
+}
+
+/// Says in the log, of this size now, that something is copied into a folder.
+///
+/// # Errors
+/// The ledger's.
+pub fn tell(db: &mut Db, to: &Path, copied: Copied, size: u64) -> Result<(), Trouble> {
+    let text = |e: sql::Error| Trouble::Other(format!("the ledger: {e}"));
+    let (opens, backup) = match copied {
+        Copied::Log { opens } => (opens, false),
+        Copied::Ledger => (true, true),
+    };
+    let sealed = json!({ "by": system_user(), "to": to.display().to_string(), "opens": opens });
+    let shown = json!({ "size": size, "opens": opens, "backup": backup });
+    let offset = i64::try_from(size).unwrap_or(i64::MAX);
+    let tx = db.write().map_err(text)?;
+    let event = Event { kind: Kind::Export, offset, shown, sealed: Some(&sealed) };
+    leaves::append(&tx, event, now_ms()).map_err(text)?;
+    tx.commit().map_err(text)
 }
 
 /// Copies the tiles of a tree of this size, and its checkpoint last.

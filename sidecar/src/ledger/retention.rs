@@ -80,8 +80,8 @@ fn bounded_file(db: &mut Db, folder: &Path, limits: Limits) -> sql::Result<bool>
     Ok(more)
 }
 
-/// The same where the records' table with its indexes is too large, by what its records take: what was deleted
-/// leaves its room to others, and none to the disk.
+/// The same where the records' table with its indexes is too large, by what its records take: what was
+/// deleted leaves its room to others, and none to the disk.
 fn bounded_table(db: &mut Db, limits: Limits) -> sql::Result<bool> {
     let room = (limits.max_bytes / 4).min(ROOM);
     if db.one::<u64>("SELECT pg_total_relation_size('record')", &[])? <= limits.max_bytes - room {
@@ -91,7 +91,8 @@ fn bounded_table(db: &mut Db, limits: Limits) -> sql::Result<bool> {
         "SELECT (SELECT value FROM note WHERE name = 'records') - (SELECT value FROM note WHERE name = 'deleted')",
         &[],
     )?;
-    // Of pages from all over it: whoever fills the newest ones with long records doesn't say what the old ones are.
+    // Of pages from all over it: whoever fills the newest ones with long records doesn't say what the old
+    // ones are.
     let each: u64 = db.one(
         "SELECT coalesce(ceil(avg(pg_column_size(r.*))), 0)::bigint FROM record r
          TABLESAMPLE SYSTEM (least(100, ?1::bigint * 100.0 / greatest(pg_relation_size('record'), 1)))",

@@ -142,8 +142,8 @@ fn shares() -> String {
         .to_owned()
 }
 
-/// How many records are gone again, whoever deletes them: ids don't tell how many there are, for what is tried
-/// in vain takes some, too.
+/// How many records are gone again, whoever deletes them: ids don't tell how many there are, for what is
+/// tried in vain takes some, too.
 fn deleted() -> String {
     "
     INSERT INTO note SELECT 'deleted', value - (SELECT count(*) FROM record) FROM note WHERE name = 'records';
