@@ -262,10 +262,18 @@ impl Log {
     }
 }
 
-fn make_key(home: &Home, origin: &str) -> Result<Signer, String> {
+/// A new key for a log of this name.
+///
+/// # Errors
+/// It can't be a log's name.
+pub fn new_key(origin: &str) -> Result<Signer, String> {
     let mut seed = [0; 32];
     getrandom::fill(&mut seed).map_err(|e| format!("the system has no random numbers: {e}"))?;
-    let signer = Signer::of(origin, seed)?;
+    Signer::of(origin, seed)
+}
+
+fn make_key(home: &Home, origin: &str) -> Result<Signer, String> {
+    let signer = new_key(origin)?;
     put_key(home, &signer)?;
     Ok(signer)
 }

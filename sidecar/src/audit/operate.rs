@@ -76,6 +76,15 @@ pub fn key(policy: &Policy) -> Result<(), Trouble> {
     say(&format!("{}\n", own_key(policy)?.text()))
 }
 
+/// Prints a new private key, for sidecars that can't each make the file of one they share.
+///
+/// # Errors
+/// The name can't be a log's.
+pub fn new_key(name: &str) -> Result<(), Trouble> {
+    let signer = log::new_key(name).map_err(Trouble::Use)?;
+    say(&format!("{}\n", signer.secret()))
+}
+
 /// The log of a policy's ledger.
 ///
 /// # Errors

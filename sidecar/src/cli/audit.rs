@@ -69,6 +69,12 @@ pub enum Command {
         #[command(flatten)]
         configuration: Configuration,
     },
+    /// Makes a key for sidecars that will share a log, and prints it: a secret
+    #[command(after_help = NEW_KEY)]
+    NewKey {
+        /// What the log will be called: the public URL without its scheme, and `/audit`
+        name: String,
+    },
 }
 
 const VERIFY: &str = "\
@@ -76,6 +82,10 @@ Examples:
   gatewaystack audit verify --policy gateway.yaml
   gatewaystack audit verify ./audit --key 'gateway.example.com/audit+2f1c…'
   gatewaystack audit verify http://127.0.0.1:8081/audit --key audit.vkey --since checkpoint.yesterday";
+
+const NEW_KEY: &str = "\
+Example:
+  (umask 077; gatewaystack audit new-key gateway.example.com/audit > audit.key)";
 
 /// Whose signatures count.
 #[derive(Debug, Args)]
@@ -160,5 +170,6 @@ pub fn run(command: Command) -> ExitCode {
             with(configuration, &|policy| operate::export(policy, &folder, open))
         }
         Command::Key { configuration } => with(configuration, &operate::key),
+        Command::NewKey { name } => Ok(operate::new_key(&name)),
     })
 }

@@ -3,7 +3,7 @@
 //! knows how far the file of records has been read.
 
 use super::database::{self, Use};
-use super::follow::{Follower, LONGEST, records_file};
+use super::follow::{Follower, LONGEST, records_file, turned};
 use super::leaves::{self, Event};
 use super::member::{Kind, MEMBERS};
 use super::shared::Ledger;
@@ -227,10 +227,9 @@ fn erase(
 fn scrub(folder: &Path, follower: &mut Follower, subject: &str) -> std::io::Result<Vec<u8>> {
     let path = records_file(folder);
     let names = spellings(subject);
-    let mut old = path.clone().into_os_string();
-    old.push(".read");
+    let old = turned(&path);
     let read = follower.place().clone();
-    for path in [path, old.into()] {
+    for path in [path, old] {
         let Ok(file) = OpenOptions::new().read(true).write(true).open(&path) else { continue };
         let is_read = super::follow::identity_of(&path)? == Some((read.device, read.inode));
         // What is there besides the one that is read now has been read before, or will be.

@@ -30,6 +30,22 @@ pub fn records_file(folder: &Path) -> PathBuf {
     folder.join(FILE)
 }
 
+/// What it is called while the rest of it is read, and Envoy writes another.
+pub fn turned(file: &Path) -> PathBuf {
+    let mut name = file.as_os_str().to_owned();
+    name.push(".read");
+    PathBuf::from(name)
+}
+
+/// Whether a folder has one of them.
+///
+/// # Errors
+/// The disk's.
+pub fn has_file(folder: &Path) -> std::io::Result<bool> {
+    let file = records_file(folder);
+    Ok(file.try_exists()? || turned(&file).try_exists()?)
+}
+
 /// Whole lines, each with the byte of the file at which it begins.
 #[derive(Debug)]
 pub struct Piece<'a> {

@@ -3,7 +3,7 @@
 //! skipped for it.
 
 use super::database::Home;
-use super::follow::{Follower, Piece, Place, records_file};
+use super::follow::{Follower, Piece, Place, has_file, records_file};
 use super::line::Line;
 use super::member::REQUEST_ID;
 use super::retention::Limits;
@@ -101,6 +101,8 @@ struct Reading {
     follower: Option<Follower>,
     tidied_ms: i64,
     forgot_ms: i64,
+    /// When the others were told of its file.
+    seen_ms: i64,
     /// There is still something old to be taken out.
     has_more: bool,
 }
@@ -116,6 +118,7 @@ impl Reading {
             follower: None,
             tidied_ms: 0,
             forgot_ms: 0,
+            seen_ms: 0,
             has_more: false,
         }
     }
@@ -177,6 +180,8 @@ impl Reading {
             Some(follower) => follower,
             None => self.follower.insert(following(&self.ledger)?),
         };
+        // Before anything of its file is in the ledger.
+        announce(&self.ledger, &mut self.seen_ms, now_ms)?;
         let more_to_read = read(&self.ledger, follower, now_ms)?;
         if let Some(follower) = &self.follower {
             let ledger = &self.ledger;
@@ -202,8 +207,7 @@ impl Reading {
 
     fn housekeep(&mut self, now_ms: i64, has_read_all: bool) -> sql::Result<bool> {
         let (limits, folder) = (self.ledger.limits(), self.ledger.folder());
-        // A clock that was set back waits for nothing.
-        let is_due = |last: i64, every: i64| !(last..last + every).contains(&now_ms);
+        let is_due = |last, every| is_due(last, every, now_ms);
         let mut writer = self.ledger.writer();
         let is_time = is_due(self.tidied_ms, HOUSEKEEPING_MS);
         // A file may fill up in between; of a table it is a question over a network.
@@ -215,10 +219,6 @@ impl Reading {
         self.has_more = more;
         if is_time {
             writer.with(|db| block::tidy(db, now_ms))?;
-            if self.ledger.is_shared() {
-                let seen = "INSERT INTO sidecar VALUES (?1, ?2) ON CONFLICT (id) DO UPDATE SET seen_ms = ?2";
-                writer.with(|db| db.execute(seen, cells![self.ledger.id(), now_ms]))?;
-            }
             if has_read_all {
                 let totals = writer.tell_gaps(now_ms)?;
                 self.ledger.stands(|standing| standing.totals = totals);
@@ -231,6 +231,25 @@ impl Reading {
         }
         Ok(more)
     }
+}
+
+/// A clock that was set back waits for nothing.
+fn is_due(last_ms: i64, every: i64, now_ms: i64) -> bool {
+    !(last_ms..last_ms + every).contains(&now_ms)
+}
+
+/// Says to those that share a ledger that there is a file of records here: who erases a person waits for
+/// it, or says that it wasn't there. A sidecar to which records are posted has none, and may end for good.
+fn announce(ledger: &Ledger, seen_ms: &mut i64, now_ms: i64) -> Result<(), String> {
+    let is_time = ledger.is_shared() && is_due(*seen_ms, HOUSEKEEPING_MS, now_ms);
+    if !is_time || !has_file(ledger.folder()).map_err(|e| format!("the file of records: {e}"))? {
+        return Ok(());
+    }
+    let seen = "INSERT INTO sidecar VALUES (?1, ?2) ON CONFLICT (id) DO UPDATE SET seen_ms = ?2";
+    let said = ledger.writer().with(|db| db.execute(seen, cells![ledger.id(), now_ms]));
+    said.map_err(|e| e.to_string())?;
+    *seen_ms = now_ms;
+    Ok(())
 }
 
 /// Leaves that can't be signed wait, and are bounded: then records wait where they are.

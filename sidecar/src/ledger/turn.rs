@@ -3,7 +3,7 @@
 //! begun the next one and all of it has been read, and is then deleted. Where Envoy can't be told, what has
 //! been read is given back to the disk, and the file stays.
 
-use super::follow::{Place, identity_of};
+use super::follow::{Place, identity_of, turned};
 use std::fs::OpenOptions;
 use std::path::{Path, PathBuf};
 
@@ -51,7 +51,7 @@ impl Turn {
         now_ms: i64,
         settle: Settle<'_>,
     ) -> std::io::Result<()> {
-        let old = old(&self.path);
+        let old = turned(&self.path);
         let is_read_from =
             |path: &Path| Ok::<_, std::io::Error>(identity_of(path)? == Some((place.device, place.inode)));
         let there = identity_of(&old)?;
@@ -145,11 +145,4 @@ fn rename_back(old: &Path, path: &Path) -> std::io::Result<()> {
 /// A clock that was set back waits for nothing.
 fn is_over(since_ms: i64, pause_ms: i64, now_ms: i64) -> bool {
     !(since_ms..since_ms + pause_ms).contains(&now_ms)
-}
-
-/// What the file is called until all of it has been read.
-fn old(path: &Path) -> PathBuf {
-    let mut name = path.as_os_str().to_owned();
-    name.push(".read");
-    PathBuf::from(name)
 }

@@ -3,7 +3,7 @@
 use super::super::hash::of_leaf;
 use super::super::hash::{includes, is_consistent};
 use super::super::tile::{self, Tile};
-use super::{Log, folder, key, newest};
+use super::{Log, folder, key, new_key, newest, put_key};
 use crate::ledger::Home;
 use std::path::Path;
 
@@ -35,6 +35,19 @@ fn files(folder: &Path) -> Vec<String> {
     }
     found.sort();
     found
+}
+
+#[test]
+fn a_key_that_was_made_for_several_gives_a_log_its_name() {
+    let data = tempfile::tempdir().unwrap();
+    let made = new_key("gateway.example.com/ours").unwrap();
+    put_key(&Home::from(data.path()), &made).unwrap();
+    let log = Log::open(&Home::from(data.path()), ORIGIN, 0).unwrap().unwrap();
+    assert_eq!(log.verifier(), made.verifier());
+    assert_ne!(new_key(ORIGIN).unwrap().secret(), new_key(ORIGIN).unwrap().secret());
+    for name in ["", "two words", "a+b"] {
+        assert!(new_key(name).is_err_and(|why| why.contains("can't be a key's name")), "{name}");
+    }
 }
 
 #[test]

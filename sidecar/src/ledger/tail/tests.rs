@@ -184,6 +184,25 @@ fn trouble_with_the_disk_skips_nothing() {
     assert_eq!(reading.ledger.lag(NOW + HOUR_MS), 0.0);
 }
 
+#[test]
+fn only_who_has_a_file_of_records_is_waited_for_where_a_person_is_erased() {
+    // Nobody else is asked of a ledger in SQLite.
+    if !testing::is_on() {
+        return;
+    }
+    let folder = tempfile::tempdir().unwrap();
+    let known = |folder: &Path| -> u64 {
+        let db = Home::from(folder).open(Use::Desk).unwrap();
+        db.one("SELECT count(*) FROM sidecar", &[]).unwrap()
+    };
+    let mut reading = reading(folder.path());
+    take(&mut reading, NOW);
+    assert_eq!(known(folder.path()), 0, "records are posted to it, and it may end for good");
+    append(folder.path(), &record(1, 1));
+    take(&mut reading, NOW);
+    assert_eq!(known(folder.path()), 1);
+}
+
 /// Whoever started Envoy again didn't end the line that it was ended in.
 #[test]
 fn a_record_behind_a_torn_line_counts() {
