@@ -37,8 +37,10 @@ seccompProfile: { type: RuntimeDefault }
 {{/* The variables of a sidecar that serves a mesh: those of its proxies count where theirs do. */}}
 {{- define "gatewaystack.ledgerEnv" -}}
 - { name: DATA_DIR, value: /data }
+{{- if not (include "gatewaystack.isShared" .) }}
 # What SQLite sorts and doesn't fit into memory: nothing else can be written.
 - { name: SQLITE_TMPDIR, value: /data }
+{{- end }}
 {{- if and (eq .Values.mode "istio") .Values.policy.environment }}
 {{- range $name, $value := .Values.istio.env }}
 - { name: {{ $name }}, value: {{ $value | quote }} }

@@ -34,6 +34,14 @@
     {{- range $ports | uniq | sortAlpha }}
     - { port: {{ . }}, protocol: TCP }
     {{- end }}
+{{- if include "gatewaystack.isShared" $root }}
+# PostgreSQL, with the ledger.
+- ports: [{ port: {{ $root.Values.ledger.postgres.port }}, protocol: TCP }]
+  {{- with $root.Values.ledger.postgres.to }}
+  to:
+    {{- toYaml . | nindent 4 }}
+  {{- end }}
+{{- end }}
 {{- with $root.Values.networkPolicy.extraEgress }}
 {{ toYaml . }}
 {{- end }}

@@ -13,26 +13,31 @@ use std::process::{Child, Output, Stdio};
 use std::time::SystemTime;
 
 /// Where a pod answers, and where what it says goes.
-struct Scene {
-    issuer: TestIssuer,
+pub struct Scene {
+    pub issuer: TestIssuer,
     upstream: Upstream,
-    objects: Objects,
-    gateway: String,
-    operator: String,
+    pub objects: Objects,
+    pub gateway: String,
+    pub operator: String,
     folder: tempfile::TempDir,
 }
 
 impl Scene {
     async fn new() -> Self {
+        Self::with(&json!({
+            "policy": { "ledger": { "on": true }, "audit": { "log": true, "checkpoint": "100ms" } },
+            "ledger": { "backup": { "enabled": true, "claimName": "copies" } },
+        }))
+        .await
+    }
+
+    /// With these values besides.
+    pub async fn with(more: &Value) -> Self {
         let (issuer, upstream) = (TestIssuer::start().await, Upstream::start().await);
         let numbers: [u16; 4] = free_ports();
         let [gateway, operator] = [numbers[0], numbers[3]].map(|port| format!("127.0.0.1:{port}"));
         let folder = tempfile::tempdir().unwrap();
-        let more = json!({
-            "policy": { "ledger": { "on": true }, "audit": { "log": true, "checkpoint": "100ms" } },
-            "ledger": { "backup": { "enabled": true, "claimName": "copies" } },
-        });
-        let values = values(folder.path(), &issuer, &upstream, &numbers, &more);
+        let values = values(folder.path(), &issuer, &upstream, &numbers, more);
         let objects = Objects(yaml(&text(&values, &[])));
         Self { issuer, upstream, objects, gateway, operator, folder }
     }
@@ -46,7 +51,7 @@ impl Scene {
     }
 
     /// Starts a pod, and waits until all of it is ready.
-    async fn start(&self, pod: &Pod) -> Running {
+    pub async fn start(&self, pod: &Pod) -> Running {
         pod.prepare();
         let append = |name: &str| File::options().create(true).append(true).open(name).unwrap();
         let [envoy, sidecar] = ["envoy", "sidecar"].map(|name| pod.container("containers", name));
@@ -57,8 +62,12 @@ impl Scene {
         running.0.push(command.spawn().unwrap());
         let mut command = pod.command(sidecar, &[]);
         running.0.push(command.stdout(Stdio::null()).stderr(append(log.to_str().unwrap())).spawn().unwrap());
-        for container in [envoy, sidecar] {
-            let path = probe(container, "readinessProbe");
+        let kinds = ["startupProbe", "readinessProbe"].map(|kind| [(envoy, kind), (sidecar, kind)]);
+        for (container, kind) in kinds.into_iter().flatten() {
+            if container[kind].is_null() {
+                continue;
+            }
+            let path = probe(container, kind);
             eventually(&format!("{path}: {}", self.log()), || async {
                 tokio::net::TcpStream::connect(&self.operator).await.ok()?;
                 (get(&self.operator, &path, "").await.status == 200).then_some(())
@@ -68,14 +77,14 @@ impl Scene {
         running
     }
 
-    async fn asks(&self, path: &str, status: u16) {
+    pub async fn asks(&self, path: &str, status: u16) {
         let authorization = format!("authorization: Bearer {}\r\n", token().mint(&self.issuer));
         let answer = get(&self.gateway, path, &authorization).await;
         assert_eq!(answer.status, status, "{answer:?}");
     }
 
     /// The paths of the records in a pod's ledger, as an operator finds them.
-    async fn recorded(&self, pod: &Pod, count: usize) -> Vec<String> {
+    pub async fn recorded(&self, pod: &Pod, count: usize) -> Vec<String> {
         eventually("records", || async {
             let records: Value = serde_json::from_slice(&said(pod, &["records", "--json"]).stdout).unwrap();
             let paths = records.as_array().unwrap().iter().map(|r| r["path"].as_str().unwrap().to_owned());
@@ -98,7 +107,7 @@ impl Scene {
 }
 
 /// `kubectl exec … --container sidecar -- /gatewaystack …`, as docs/kubernetes.md has it.
-fn said(pod: &Pod, words: &[&str]) -> Output {
+pub fn said(pod: &Pod, words: &[&str]) -> Output {
     let sidecar = pod.container("containers", "sidecar");
     let (command, options): (Vec<&str>, Vec<&str>) = words.iter().partition(|word| !word.starts_with("--"));
     let words = [&["/gatewaystack"], &command[..], &["--policy", "/config/policy.json"], &options].concat();
@@ -287,7 +296,7 @@ fn a_gateway_is_a_stateful_set_where_it_has_something_to_keep() {
 #[ignore = "Helm and schemas: cargo xtask test --all fetches them"]
 fn what_cannot_be_kept_is_told_before_anything_is_rendered() {
     let on = r#"policy.ledger={"on":true}"#;
-    let rows: [(&str, &[&str], &str); 16] = [
+    let rows: [(&str, &[&str], &str); 28] = [
         ("gateway", &[on, r#"policy.audit={"to":["stdout"]}"#], "policy.audit.to: the ledger reads the file"),
         (
             "gateway",
@@ -305,8 +314,48 @@ fn what_cannot_be_kept_is_told_before_anything_is_rendered() {
         (
             "gateway",
             &[on, "policy.ledger.store=\"postgres\""],
-            "policy.ledger.store: the chart has no place yet",
+            "ledger.postgres.secret: expected the name of a Secret and its key, with the URL",
         ),
+        (
+            "gateway",
+            &[on, r#"ledger.postgres.secret.name="p""#],
+            "ledger.postgres.secret: the policy has its ledger in SQLite",
+        ),
+        ("gateway", &[on, r#"ledger.auditKey.name="k""#], "one key may sign one history alone"),
+        ("gateway-postgres", &[r#"ledger.auditKey.name="""#], "ledger.auditKey: all pods sign one audit log"),
+        (
+            "gateway-postgres",
+            &[r#"policy.ledger.url_file="/run/secrets/url""#],
+            "policy.ledger.url_file: /run/secrets/url isn't in the pod: the chart puts the Secret of ledger.postgres.secret at /ledger/url",
+        ),
+        (
+            "gateway-postgres",
+            &[r#"policy.audit.key_file="/a""#],
+            "policy.audit.key_file: /a isn't in the pod: the chart puts the Secret of ledger.auditKey at /ledger/audit.key",
+        ),
+        (
+            "gateway-postgres",
+            &[r#"ledger.backup={"enabled":true,"claimName":"c"}"#],
+            "ledger.backup.enabled: a ledger in PostgreSQL is copied as its database is",
+        ),
+        (
+            "gateway-postgres",
+            &[r#"ledger.storage.existingClaim="c""#],
+            "is one volume, and each pod keeps a file of records of its own",
+        ),
+        ("gateway-postgres", &[r#"ledger.ca.configMapName="c""#], "ledger.ca: in an own gateway gateway.ca"),
+        ("gateway-postgres", &["ledger.postgres.port=0"], "at '/ledger/postgres/port': minimum"),
+        (
+            "gateway-postgres",
+            &[r#"policy.audit={"log":true,"to":["stdout"]}"#],
+            "policy.audit.to: the ledger reads the file",
+        ),
+        (
+            "istio-postgres",
+            &[r#"ledger.storage.existingClaim="c""#],
+            "ledger.storage.existingClaim: records are posted, and PostgreSQL has them",
+        ),
+        ("istio-postgres", &[r#"ledger.secret={"name":"","key":""}"#], "ledger.secret: expected the name"),
         ("gateway", &[on, "ledger.store=\"postgres\""], "additional properties 'store' not allowed"),
         (
             "gateway",
@@ -393,6 +442,19 @@ fn networks_are_as_narrow_as_the_policy() {
     let gateways = proxies("gatewaystack", json!({ "istio": "ingressgateway" }));
     assert_eq!(rules(policy, "ingress"), [(vec![8081], gateways)]);
     assert_eq!(rules(policy, "egress"), [(vec![53, 53], Value::Null), (vec![443], Value::Null)]);
+    // PostgreSQL, where it is; anywhere, where nobody says.
+    let within = json!([{ "ipBlock": { "cidr": "10.0.8.0/24" } }]);
+    for (set, port, to) in
+        [(&["ledger.postgres.port=6432"][..], 6432, within), (&["ledger.postgres.to=[]"], 5432, Value::Null)]
+    {
+        let istio = rendered("istio-postgres", set);
+        let policy = istio.named("NetworkPolicy", "gatewaystack-ledger");
+        let out = [(vec![53, 53], Value::Null), (vec![443], Value::Null), (vec![port], to)];
+        assert_eq!(rules(policy, "egress"), out);
+    }
+    let gateway = rendered("gateway-postgres", &[]);
+    let out = rules(gateway.named("NetworkPolicy", "gatewaystack"), "egress");
+    assert_eq!((out.len(), &out[2].0, out[2].1.is_array()), (3, &vec![5432], true), "{out:?}");
     let eg = rendered("envoy-gateway-ledger", &[]);
     let of_gateway = json!({
         "gateway.envoyproxy.io/owning-gateway-name": "agents",
@@ -401,7 +463,9 @@ fn networks_are_as_narrow_as_the_policy() {
     let policy = eg.named("NetworkPolicy", "gatewaystack-ledger");
     assert_eq!(rules(policy, "ingress"), [(vec![8081], proxies("envoy-gateway-system", of_gateway))]);
     // Who wants none has none.
-    for case in ["gateway-ledger", "istio-ledger", "envoy-gateway-ledger"] {
+    for case in
+        ["gateway-ledger", "istio-ledger", "envoy-gateway-ledger", "gateway-postgres", "istio-postgres"]
+    {
         assert_eq!(
             rendered(case, &["networkPolicy.enabled=false"]).all("NetworkPolicy").count(),
             0,

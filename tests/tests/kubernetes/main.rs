@@ -11,4 +11,5 @@ mod mesh;
 mod overrides;
 mod pod;
 mod schemas;
+mod sharing;
 mod values;

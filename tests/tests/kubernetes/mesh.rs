@@ -53,6 +53,10 @@ fn is_handed_on(case: &str, objects: &Objects, name: &str, policy: &Value) {
         let sidecar = got.as_object_mut().unwrap().remove("sidecar").unwrap();
         assert!(sidecar["cluster"].as_str().unwrap().contains("gatewaystack-ledger"), "{case}: {sidecar}");
     }
+    if policy["ledger"]["store"] == "postgres" {
+        let url = got["ledger"].as_object_mut().unwrap().remove("url_file").unwrap();
+        assert_eq!(url, "/ledger/url", "{case}: a place, and no secret");
+    }
     assert_eq!(got, *policy, "{case} {name}");
 }
 

@@ -105,6 +105,10 @@ fn the_policies_of_the_examples_are_good_where_they_go() {
                 policy["sidecar"] =
                     json!({ "cluster": "outbound|8081||gatewaystack-ledger.gatewaystack.svc" });
             }
+            // Nor does anybody say where the chart puts secrets.
+            if policy["ledger"]["store"] == "postgres" {
+                policy["ledger"]["url_file"] = json!("/ledger/url");
+            }
             let output = check(&policy, host);
             let said = String::from_utf8_lossy(&output.stdout);
             let told = String::from_utf8_lossy(&output.stderr);

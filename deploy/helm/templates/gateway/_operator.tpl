@@ -1,6 +1,6 @@
 {{/*
 What Envoy merges into the bootstrap that `gatewaystack render` wrote: a listener for the kubelet and for Prometheus. The admin interface shows
-secrets and takes commands, so that it stays on loopback, and four paths of it and of the sidecar, and the audit log where there is one, are all that can be
+secrets and takes commands, so that it stays on loopback, and a few paths of it and of the sidecar, and the audit log where there is one, are all that can be
 asked here.
 */}}
 {{- define "gatewaystack.operator" -}}
@@ -21,11 +21,15 @@ static_resources:
                     - name: gatewaystack_operator
                       domains: ["*"]
                       routes:
-                        {{- range $route := list
+                        {{- $routes := list
                           (dict "path" "/ready" "cluster" "gatewaystack_admin" "to" "/ready")
                           (dict "path" "/stats/prometheus" "cluster" "gatewaystack_admin" "to" "/stats/prometheus")
                           (dict "path" "/sidecar/ready" "cluster" "gatewaystack_sidecar" "to" "/ready")
                           (dict "path" "/sidecar/metrics" "cluster" "gatewaystack_sidecar" "to" "/metrics") }}
+                        {{- if include "gatewaystack.isShared" . }}
+                        {{- $routes = append $routes (dict "path" "/sidecar/health" "cluster" "gatewaystack_sidecar" "to" "/health") }}
+                        {{- end }}
+                        {{- range $route := $routes }}
                         - match: { path: {{ $route.path }}, headers: [{ name: ":method", string_match: { exact: GET } }] }
                           route: { cluster: {{ $route.cluster }}, prefix_rewrite: {{ $route.to }}, timeout: 10s }
                         {{- end }}
