@@ -42,6 +42,7 @@ pub fn compose_config(arguments: &[&str]) -> Value {
         "demo/demo.env",
         "deploy/compose/ledger.yml",
         "deploy/compose/own.yml",
+        "deploy/compose/postgres.yml",
         "deploy/compose/secrets.yml",
     ] {
         let copy = folder.path().join(file);

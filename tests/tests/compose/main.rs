@@ -12,6 +12,7 @@ mod ledger;
 mod limits;
 mod observe;
 mod one;
+mod postgres;
 mod asking;
 
 use asking::{Asking, Watch};
