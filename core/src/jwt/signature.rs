@@ -80,7 +80,7 @@ fn verify_rs256(key: &RsaKey, signed: &[u8], signature: &[u8]) -> Result<bool, V
 }
 
 /// A point that isn't on the curve verifies nothing.
-#[cfg(not(target_arch = "wasm32"))]
+#[cfg(not(target_os = "wasi"))]
 fn verify_es256(key: &EcKey, signed: &[u8], signature: &[u8]) -> Result<bool, VerifierFault> {
     use p256::ecdsa::signature::Verifier as _;
     let (Ok(public), Ok(signature)) = (
@@ -94,7 +94,7 @@ fn verify_es256(key: &EcKey, signed: &[u8], signature: &[u8]) -> Result<bool, Ve
 
 /// The module has no room for a second arithmetic: there Envoy verifies ES256, or nobody
 /// ([`passes_known_answer`] tells at the start).
-#[cfg(target_arch = "wasm32")]
+#[cfg(target_os = "wasi")]
 fn verify_es256(_: &EcKey, _: &[u8], _: &[u8]) -> Result<bool, VerifierFault> {
     Err(VerifierFault)
 }

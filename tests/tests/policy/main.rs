@@ -22,6 +22,16 @@ pub struct Example {
     pub policy: Value,
 }
 
+/// As the chart completes a policy: where it puts what a ledger in PostgreSQL needs.
+fn placed(policy: &mut Value) {
+    if policy["ledger"]["store"] == "postgres" {
+        policy["ledger"]["url_file"] = "/ledger/url".into();
+        if policy["audit"]["log"] == true {
+            policy["audit"]["key_file"] = "/ledger/audit.key".into();
+        }
+    }
+}
+
 /// Those of `envoy/examples`, of the places in `deploy`, and of the chart's values.
 pub fn examples() -> Vec<Example> {
     let mut all = Vec::new();
@@ -44,6 +54,7 @@ pub fn examples() -> Vec<Example> {
             let mut policy: Value = serde_saphyr::from_str(&text).unwrap_or_else(|e| panic!("{file}: {e}"));
             if folder.ends_with("ci") {
                 policy = policy["policy"].take();
+                placed(&mut policy);
             }
             all.push(Example { file, policy });
         }
