@@ -10,7 +10,7 @@ use crate::feed::{Barred, Subject};
 use crate::identity;
 use crate::jwt::TokenFault;
 use crate::mcp::json_rpc::Call;
-use crate::mcp::needs::Needs;
+use crate::mcp::needs::{self, Needs};
 use crate::mcp::operation::Operation;
 use crate::mcp::target::Target;
 use crate::names;
@@ -21,9 +21,12 @@ use crate::rate_limit::{LimitState, Outcome};
 use crate::refusal::{Denied, Fault, Refusal};
 use crate::reply;
 use crate::request::Request;
+use crate::rules::facts::{Asked, Facts};
+use crate::rules::{self, Against};
 use crate::tally::Tally;
 use crate::world::World;
 use std::borrow::Cow;
+use std::cell::RefCell;
 
 /// A permit, or what has to be found out before there can be one.
 #[derive(Debug)]
@@ -73,6 +76,7 @@ pub fn caller(
 ) -> Result<Permitted, Refusal> {
     check_caller(world, request, route, principal)?;
     check_scopes(request, route, principal)?;
+    check_rules(world, Some(request), route, principal, &mut [Asked::Nothing].into_iter(), tally)?;
     check_upgrade(request, route)?;
     permit(world, request, route, Some(principal), None, around, tally)
 }
@@ -91,7 +95,7 @@ pub fn operation(
     tally: &mut Tally,
 ) -> Result<Permitted, Refusal> {
     let (route, mcp) = mcp;
-    check_operation(world, request, (route, mcp), principal, operation)?;
+    check_operation(world, request, (route, mcp), principal, operation, tally)?;
     check_upgrade(request, route)?;
     permit(world, request, route, principal, Some(operation), around, tally)
 }
@@ -170,6 +174,7 @@ pub fn check_operation(
     mcp: (&Route, &Mcp),
     principal: Option<&Principal>,
     operation: &Operation,
+    tally: &mut Tally,
 ) -> Result<(), Refusal> {
     let (route, mcp) = mcp;
     if let Some(principal) = principal {
@@ -177,13 +182,76 @@ pub fn check_operation(
     }
     let (needs, have) = (Needs::of(operation, route, mcp), principal.map(Principal::consented_scopes));
     match (needs.evaluate(have), have) {
-        (Evaluation::Allow, _) => Ok(()),
+        (Evaluation::Allow, None) => Ok(()),
+        (Evaluation::Allow, Some(_)) => {
+            check_calls(world, request, (route, mcp), principal, operation, tally)
+        }
         // What nobody may do is told after signing in.
         (Evaluation::Depends(Unknown::Caller), _) | (Evaluation::Deny(_), None) => Err(Refusal::NoToken),
         (Evaluation::Deny(Reason::Unlisted), Some(_)) => Err(Refusal::Denied(Denied::Unlisted)),
         (Evaluation::Deny(Reason::Scopes), Some(have)) => {
             Err(Refusal::Scope { needed: needs.scopes(), have: have.names().to_vec() })
         }
+    }
+}
+
+/// Judges each call by the rules, but what is open to all.
+fn check_calls(
+    world: &World<'_>,
+    request: &Request<'_>,
+    mcp: (&Route, &Mcp),
+    principal: Option<&Principal>,
+    operation: &Operation,
+    tally: &mut Tally,
+) -> Result<(), Refusal> {
+    let (route, mcp) = mcp;
+    let Some(principal) = principal.filter(|_| !world.policy.rules.list.is_empty()) else { return Ok(()) };
+    let judged = operation.calls.iter().filter(|call| !needs::is_open(mcp, call));
+    let calls = judged.map(|call| Asked::of(call, mcp));
+    let is_bare = operation.calls.is_empty() || operation.is_answer;
+    let bare = is_bare.then_some(Asked::Nothing);
+    check_rules(world, Some(request), route, principal, &mut calls.chain(bare), tally)
+}
+
+/// Judges what is asked by the rules.
+///
+/// # Errors
+/// A rule refuses something of it.
+pub fn check_rules(
+    world: &World<'_>,
+    request: Option<&Request<'_>>,
+    route: &Route,
+    principal: &Principal,
+    asked: &mut dyn Iterator<Item = Asked<'_>>,
+    tally: &mut Tally,
+) -> Result<(), Refusal> {
+    let rules = &world.policy.rules;
+    if rules.list.is_empty() || route.builtin.is_some() {
+        return Ok(());
+    }
+    let address = || Some((world.address)()).filter(|address| !address.is_unspecified());
+    let mut against = None;
+    for asked in asked {
+        let (address, now_ms, caller) = (&address, world.now_ms, principal.attributes());
+        let verdict = rules::judge(&Facts {
+            rules,
+            request,
+            route,
+            caller,
+            asked,
+            address,
+            now_ms,
+            found: RefCell::default(),
+        });
+        tally.watched.extend(verdict.watched);
+        against = against.or(verdict.against);
+    }
+    tally.watched.sort_unstable();
+    tally.watched.dedup();
+    match against {
+        None => Ok(()),
+        Some(Against::Rule(id, message)) => Err(Refusal::Rule(id, message)),
+        Some(Against::StepUp(id, step_up)) => Err(Refusal::StepUp(id, step_up)),
     }
 }
 

@@ -39,6 +39,14 @@ pub fn write(
         add("error", error);
         add("error_description", &refusal.description());
     }
+    if let Refusal::StepUp(_, step_up) = refusal {
+        if !step_up.acr.is_empty() {
+            add("acr_values", &step_up.acr.join(" "));
+        }
+        if let Some(seconds) = step_up.max_age_s {
+            add("max_age", &seconds.to_string());
+        }
+    }
     let scopes = scopes(policy, route, operation, refusal);
     if !scopes.is_empty() {
         add("scope", &scopes.join(" "));

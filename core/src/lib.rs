@@ -32,6 +32,7 @@ pub mod jwks;
 pub mod mcp;
 pub mod authorize;
 pub mod evaluation;
+pub mod rules;
 pub mod feed;
 pub mod rate_limit;
 pub mod connections;

@@ -3,8 +3,9 @@
 //! of [`Attributes`], read in `jwt/claims.rs`.
 
 use crate::config::policy::IssuerId;
+use crate::config::policy::condition::Number;
 use crate::feed::blocks::{Key, Kind};
-use crate::groups::Groups;
+use crate::groups::{Groups, Names};
 use crate::jwks;
 use crate::jwt::signature::Proof;
 use base64::Engine as _;
@@ -48,12 +49,44 @@ pub struct Attributes {
     pub acr: Option<String>,
     /// When the user signed in (`auth_time`), in Unix seconds.
     pub signed_in: Option<f64>,
+    /// Claims that conditions ask for, by their places there; empty: none is asked for.
+    pub claims: Box<[ClaimValue]>,
     /// The token's own id (`jti`, RFC 7519 §4.1.7).
     pub token_id: Option<String>,
     /// When the token was issued (`iat`), in Unix seconds; 0: it doesn't say.
     pub issued: f64,
     /// First second at which the token is refused, leeway included.
     pub ends: f64,
+}
+
+impl Attributes {
+    /// Scopes that count on MCP routes: `permissions` lists all that the user may, not what was consented to,
+    /// and counts there only where no other claim is present.
+    pub fn consented_scopes(&self) -> &Scopes {
+        self.consented.as_ref().unwrap_or(&self.scopes)
+    }
+
+    /// A claim that conditions ask for, by its place there; `None`: there is none.
+    pub fn claim(&self, at: usize) -> Option<&ClaimValue> {
+        self.claims.get(at).filter(|value| **value != ClaimValue::Missing)
+    }
+}
+
+/// What a claim says that conditions ask for.
+#[derive(Debug, Clone, PartialEq)]
+pub enum ClaimValue {
+    /// There is none.
+    Missing,
+    /// A text.
+    Text(Box<str>),
+    /// A number.
+    Number(Number),
+    /// `true` or `false`.
+    Flag(bool),
+    /// A list of texts, as a set.
+    Texts(Names),
+    /// Something else, or too much of it.
+    Other,
 }
 
 /// What the issuer itself calls the user.
@@ -130,10 +163,14 @@ impl Principal {
         &self.attributes.scopes
     }
 
-    /// Scopes that count on MCP routes: `permissions` lists all that the user may, not what was consented to,
-    /// and counts there only where no other claim is present.
+    /// Scopes that count on MCP routes.
     pub fn consented_scopes(&self) -> &Scopes {
-        self.attributes.consented.as_ref().unwrap_or(&self.attributes.scopes)
+        self.attributes.consented_scopes()
+    }
+
+    /// All that its token says.
+    pub fn attributes(&self) -> &Attributes {
+        &self.attributes
     }
 
     /// Groups that the user is in.

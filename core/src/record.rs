@@ -40,6 +40,10 @@ pub struct DecisionRecord {
     /// A hash of the MCP session that the request names.
     session: Option<u64>,
     trace_id: Option<TraceId>,
+    /// The rule that refused it.
+    rule: Option<Arc<str>>,
+    /// Rules that are only watched, and would have.
+    watched: Vec<Arc<str>>,
     /// What a refusal for scopes needed, and what the token had.
     scopes: Option<Box<[Vec<String>; 2]>>,
     outcome: Outcome,
@@ -127,7 +131,8 @@ impl DecisionRecord {
     /// What the first judgement came to is found out anew.
     pub(crate) fn judge_again(&mut self) {
         (self.caller, self.tool, self.operation, self.shadow) = (None, None, None, None);
-        self.scopes = None;
+        (self.scopes, self.rule) = (None, None);
+        self.watched.clear();
         self.tools = Tools::None;
         self.outcome = Outcome::default();
     }
@@ -183,8 +188,13 @@ impl DecisionRecord {
             let some = |names: &[String]| names.iter().take(MAX_SCOPES).cloned().collect();
             self.scopes = Some(Box::new([some(needed), some(have)]));
         }
+        self.rule = refusal.rule().cloned();
         self.outcome =
             Outcome { decision: refusal.decision(), reason: refusal.reason(), status: refusal.status() };
+    }
+
+    pub(crate) fn watch(&mut self, rules: Vec<Arc<str>>) {
+        self.watched = rules;
     }
 
     pub(crate) fn unknown(&mut self, reason: &'static str) {
@@ -271,13 +281,14 @@ impl DecisionRecord {
         optional!(out, "client", caller.and_then(Principal::client).map(cut));
         optional!(out, "agent", caller.and_then(Principal::agent).map(cut));
         optional!(out, "actor", caller.and_then(Principal::actor).map(cut));
+        optional!(out, "rule", self.rule.as_deref());
         match self.session {
             Some(session) => {
-                out.push_str(",\"rule\":null,\"session\":\"");
+                out.push_str(",\"session\":\"");
                 hex(&mut out, session);
                 out.push('"');
             }
-            None => out.push_str(",\"rule\":null,\"session\":null"),
+            None => out.push_str(",\"session\":null"),
         }
         let trace_id = self.trace_id.as_ref().and_then(|id| std::str::from_utf8(id).ok());
         optional!(out, "trace_id", trace_id);
@@ -288,6 +299,10 @@ impl DecisionRecord {
             let [needed, have] = &**scopes;
             names(&mut out, ",\"needed\":[", needed);
             names(&mut out, "],\"have\":[", have);
+            out.push(']');
+        }
+        if !self.watched.is_empty() {
+            names(&mut out, ",\"watched\":[", &self.watched);
             out.push(']');
         }
         if let Some(shadow) = &self.shadow {
@@ -349,10 +364,10 @@ fn hex(out: &mut String, number: u64) {
     }
 }
 
-fn names(out: &mut String, before: &str, names: &[String]) {
+fn names(out: &mut String, before: &str, names: &[impl AsRef<str>]) {
     out.push_str(before);
     for (at, name) in names.iter().enumerate() {
-        text(out, if at > 0 { "," } else { "" }, cut(name));
+        text(out, if at > 0 { "," } else { "" }, cut(name.as_ref()));
     }
 }
 

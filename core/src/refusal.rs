@@ -11,6 +11,7 @@ use crate::mcp::strict::BodyFault;
 use crate::request::RequestFault;
 pub use fault::{Denied, Fault, Refusal};
 use kind::{Challenge, Kind};
+use std::sync::Arc;
 
 impl Refusal {
     /// Which row it has.
@@ -34,6 +35,8 @@ impl Refusal {
             Self::Token(fault) => of_token(*fault),
             Self::Scope { .. } => Kind::Scope,
             Self::Denied(denied) => of_denied(*denied),
+            Self::Rule(..) => Kind::Rule,
+            Self::StepUp(..) => Kind::StepUp,
             Self::Upgrade => Kind::Upgrade,
             Self::Origin => Kind::Origin,
             Self::NotOwner => Kind::NotOwner,
@@ -103,6 +106,14 @@ impl Refusal {
     /// `reason` of the record and the statistics.
     pub fn reason(&self) -> &'static str {
         self.kind().row().reason
+    }
+
+    /// The rule that refuses it, by its id.
+    pub fn rule(&self) -> Option<&Arc<str>> {
+        match self {
+            Self::Rule(id, _) | Self::StepUp(id, _) => Some(id),
+            _ => None,
+        }
     }
 
     /// `error_description`: what to do about it, in one sentence, without any byte of the client's.

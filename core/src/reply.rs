@@ -199,6 +199,10 @@ fn body(refusal: &Refusal, request_id: &str) -> String {
 }
 
 fn write_needs(out: &mut String, refusal: &Refusal) {
+    if let Some(rule) = refusal.rule() {
+        out.push_str(",\"rule\":");
+        write_string(out, rule, 256);
+    }
     if let Refusal::Scope { needed, have } = refusal {
         out.push_str(",\"needed\":");
         write_list(out, needed);

@@ -93,6 +93,16 @@ pub struct Request<'a> {
     pub spoofed: Vec<&'a [u8]>,
     /// Headers that ask for less than the whole answer, or for an encoded one.
     pub partial: Vec<&'a [u8]>,
+    /// All headers, for conditions.
+    pub pairs: Pairs<'a>,
+}
+
+impl<'a> Request<'a> {
+    /// The values of a header, under each name that a server may take for it.
+    pub fn all(&self, name: &str) -> impl Iterator<Item = &'a [u8]> {
+        let is = move |other: &[u8]| same_name(other, name.as_bytes());
+        self.pairs.iter().filter(move |(other, _)| is(other)).map(|(_, value)| *value)
+    }
 }
 
 /// Why a request can't be judged (400).
@@ -168,6 +178,7 @@ pub fn parse<'a>(pairs: Pairs<'a>, identity: &Identity) -> Result<Request<'a>, R
         traceparent: seen.traceparent,
         spoofed: seen.spoofed,
         partial: seen.partial,
+        pairs,
     })
 }
 

@@ -77,6 +77,9 @@ pub const FEED_INTERVAL_MS: Span = span(100, 60 * SECOND);
 /// Of a feed that has no newer answer.
 pub const FEED_MAX_STALE_MS: Span = span(5 * SECOND, 30 * DAY);
 
+/// Since a caller has signed in.
+pub const STEP_UP_MS: Span = span(SECOND, 400 * DAY);
+
 // Lengths of lists.
 
 /// Without any it says nothing, or that nothing is good.
@@ -87,6 +90,8 @@ pub const ISSUERS: Span<usize> = Span { least: 1, most: 100 };
 pub const ROUTES: Span<usize> = up_to(10_000);
 /// Rules by tool, by prompt or by resource.
 pub const RULES: Span<usize> = up_to(10_000);
+/// Rules with conditions.
+pub const POLICY_RULES: Span<usize> = up_to(2_000);
 /// People with more than one account.
 pub const LINKS: Span<usize> = up_to(10_000);
 /// Agents.

@@ -2,11 +2,13 @@
 //! policy without errors, so nothing here needs checking again.
 
 mod agents;
+pub mod condition;
 mod links;
 pub mod limits;
 mod mcp;
 mod memory;
 pub(crate) mod parts;
+mod rules;
 
 pub use crate::values::claim::Claim;
 pub use agents::Agents;
@@ -16,6 +18,7 @@ pub use links::{Linked, Links};
 pub use mcp::{ChallengeMode, Keys, Mcp, McpRule, McpRules, Sessions, Tasks};
 pub use memory::{Audit, Feed, Ledger, OnStale, Store};
 pub use parts::{HttpUrl, Pattern, ScopeRule};
+pub use rules::{Rule, Rules, StepUp};
 use std::sync::Arc;
 
 /// Everything that one gateway enforces.
@@ -73,6 +76,8 @@ pub struct Policy {
     pub links: Links,
     /// Which clients are agents; `None`: nobody asks.
     pub agents: Option<Agents>,
+    /// What is forbidden, and what alone is allowed, besides scopes.
+    pub rules: Rules,
     /// The cluster of the sidecar to which the filter posts records; `None`: they come to it by a file, or
     /// not at all.
     pub posts_to: Option<String>,

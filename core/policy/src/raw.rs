@@ -14,6 +14,7 @@ mod agents;
 mod route;
 mod limits;
 mod memory;
+mod rules;
 
 pub use agents::{RawAgent, RawAgents};
 pub use issuer::{RawAccount, RawIssuer, RawLink, RawMark, RawUser};
@@ -21,6 +22,7 @@ pub use limits::{RawRateLimit, RawRateLimitService};
 pub use memory::{RawFeed, RawLedger, RawTelemetry};
 pub use own::{RawListen, RawSidecar, RawTls, RawWebhook};
 pub use route::{RawMcp, RawResponseFilter, RawRoute, RawRouteAudit};
+pub use rules::{RawCondition, RawRule, RawStepUp};
 pub use sections::{RawAudit, RawBuiltin, RawCors, RawIdentity, RawMetadata};
 pub use words::*;
 
@@ -97,6 +99,11 @@ raw! {
             .count(bounds::ROUTES).is("[]"),
         /// Where upstreams find who calls.
         identity: RawIdentity = both("{ user_query: userId }").is("{}").locked(),
+        /// What is forbidden, and what alone is allowed, besides scopes ([how](rules.md)).
+        rules: Vec<RawRule> = filter("[{ id: no-robots, deny: { machine: { is: true } } }]")
+            .count(bounds::POLICY_RULES).is("[]").locked(),
+        /// Headers that conditions may ask for.
+        rule_headers: Vec<String> = filter("[x-department]").count(bounds::SOME).text(HEADER).is("[]").locked(),
         /// How many requests may come; all of them hold.
         rate_limits: Vec<RawRateLimit> = filter("[{ by: user, max: 60, window: 60s }]")
             .count(bounds::RATE_LIMITS)

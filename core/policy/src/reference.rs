@@ -56,6 +56,8 @@ pub enum Shape {
     Map(&'static Shape),
     /// An object.
     Object(&'static Section),
+    /// A condition (`docs/rules.md`).
+    Condition,
     /// A rule of an MCP route: `public`, a list of scopes, or this object.
     Rule(&'static Section),
 }
@@ -241,6 +243,7 @@ impl Shape {
             | Self::Size
             | Self::Scalar
             | Self::Text
+            | Self::Condition
             | Self::Words(_) => None,
         }
     }

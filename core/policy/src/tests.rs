@@ -13,6 +13,7 @@ mod form;
 mod identity;
 mod members;
 mod paths;
+mod rules;
 mod spellings;
 
 /// A policy that is good and small.

@@ -88,6 +88,7 @@ pub(super) fn go_on(world: &World<'_>, held: HeldRequest, entry: Entry<'_>) -> J
     let case = Case { request: &request, found, route, waited, cors: &cors, mode };
     let mut tally = Tally::default();
     let verdict = judge(world, &case, entry, &mut known, &mut facts, &mut tally);
+    facts.watch(std::mem::take(&mut tally.watched));
     if mode == Mode::Shadow {
         let (edits, watch) = observe::observe(world, &case, verdict, &mut facts);
         let exchange = match watch {

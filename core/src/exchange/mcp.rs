@@ -336,7 +336,7 @@ fn before_body(
                     let principal = Some(principal.as_ref());
                     route.find_tasks(world, principal, &mut operation, facts)?;
                     let rules = (route.route, route.mcp);
-                    authorize::check_operation(world, request, rules, principal, &operation)?;
+                    authorize::check_operation(world, request, rules, principal, &operation, tally)?;
                 }
                 sender_is = Some(principal);
             }

@@ -28,7 +28,7 @@ pub(super) fn read(mcp: &Mcp, request: &Request<'_>, body: Option<&[u8]>) -> Res
         };
     }
     let body = body.ok_or_else(|| Unread::unseen(BodyFault::TooLarge))?;
-    let operation = Operation::of_body(request, era, body)?;
+    let operation = Operation::of_body(request, era, body, mcp.keeps_arguments)?;
     match needs::check_uris(mcp, &operation) {
         Ok(()) => Ok(operation),
         Err(fault) => Err(Unread { fault, id: operation.id().to_owned(), version: None }),

@@ -15,6 +15,7 @@ mod keys;
 mod locations;
 mod records;
 mod room;
+mod rules;
 mod shared_limits;
 mod shadow;
 mod spellings;

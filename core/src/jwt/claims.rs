@@ -5,11 +5,12 @@ use super::fault::TokenFault;
 use super::header::MAX_DEPTH;
 use super::machine;
 use super::signature::Proof;
+use crate::config::policy::condition::Number;
 use crate::config::policy::{Claim, Issuer, IssuerId, Linked, Policy, UserRule};
 use crate::config::whole_scope;
 use crate::groups::{Groups, MAX_GROUPS, Names, Unknown};
 use crate::json::{self, Members, View};
-use crate::principal::{Attributes, Principal, Subject, seconds};
+use crate::principal::{Attributes, ClaimValue, Principal, Subject, seconds};
 use gatewaystack_text::fold::fold;
 use gatewaystack_text::scopes::Scopes;
 use std::borrow::Cow;
@@ -111,6 +112,7 @@ pub fn parse(payload: &[u8], policy: &Policy, now_ms: u64) -> Result<UnverifiedC
         acr: named(claims.get("acr")),
         // Of another form it says nothing: it allows nothing either.
         signed_in: date(claims.get("auth_time")).ok().flatten(),
+        claims: policy.rules.claims.iter().map(|claim| claim_value(&claims, claim)).collect(),
         token_id: named(claims.get("jti")),
         issued: times.issued,
         ends: times.ends,
@@ -246,6 +248,26 @@ fn groups(claims: &Members<'_>, issuer: &Issuer) -> Groups {
     // An empty text names no group.
     found.retain(|group| !group.is_empty());
     Names::of(found, MAX_GROUPS).map_or(Groups::Unknown(Unknown::TooMany), Groups::Known)
+}
+
+/// What a claim says, for conditions. One that was left out says nothing that could be read.
+fn claim_value(claims: &Members<'_>, claim: &Claim) -> ClaimValue {
+    match claims.at(claim.path()) {
+        None if is_elsewhere(claims, claim) => ClaimValue::Other,
+        None => ClaimValue::Missing,
+        Some(View::String(text)) => ClaimValue::Text(text.as_ref().into()),
+        Some(View::Bool(flag)) => ClaimValue::Flag(*flag),
+        Some(View::Number(number)) => match (number.as_i64(), number.as_f64()) {
+            (Some(whole), _) => ClaimValue::Number(Number::Whole(whole)),
+            (None, Some(real)) => ClaimValue::Number(Number::Real(real)),
+            (None, None) => ClaimValue::Other,
+        },
+        Some(View::Array(items)) => {
+            let texts = items.iter().map(View::as_str).collect::<Option<Vec<_>>>();
+            texts.and_then(|texts| Names::of(texts, MAX_GROUPS)).map_or(ClaimValue::Other, ClaimValue::Texts)
+        }
+        Some(View::Null | View::Object(_)) => ClaimValue::Other,
+    }
 }
 
 /// Whether a claim was left out and can be asked for elsewhere: `_claim_names` says so of any (OpenID Connect

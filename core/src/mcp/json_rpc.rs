@@ -4,7 +4,7 @@
 
 use super::era::Era;
 use super::related::{self, Besides};
-use super::strict::{BodyFault, MAX_DEPTH, is_lookalike, string};
+use super::strict::{BodyFault, MAX_DEPTH, is_lookalike, string, unmistakable};
 use super::target::{self, Target};
 use super::task::Task;
 use super::{id, method};
@@ -49,13 +49,34 @@ pub struct Call {
     pub besides: Vec<Task>,
     /// Whether it has the server make a task.
     pub asks_for_task: bool,
+    /// Its arguments.
+    pub arguments: Arguments,
+}
+
+/// The arguments of a call.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Arguments {
+    /// They weren't read.
+    Unread,
+    /// There are none.
+    None,
+    /// As the body has them.
+    Given(Box<str>),
 }
 
 impl Call {
     /// A call that says nothing else.
     pub fn of(method: &str, target: Target) -> Self {
         let (id, method) = (id::NONE.to_owned(), method.to_owned());
-        Self { id, method, target, version: None, besides: Vec::new(), asks_for_task: false }
+        Self {
+            id,
+            method,
+            target,
+            version: None,
+            besides: Vec::new(),
+            asks_for_task: false,
+            arguments: Arguments::Unread,
+        }
     }
 
     /// All tasks that it names.
@@ -69,20 +90,20 @@ impl Call {
     }
 }
 
-/// Reads a body.
+/// Reads a body; `keeps`: with arguments.
 ///
 /// # Errors
 /// The first fault.
-pub fn parse(bytes: &[u8], era: Era) -> Result<Body, BodyFault> {
+pub fn parse(bytes: &[u8], era: Era, keeps: bool) -> Result<Body, BodyFault> {
     let text = json::check(bytes, BOUNDS).map_err(fault)?;
     if !text.is_array() {
-        return Ok(Body { messages: vec![message(text, era)?], is_batch: false });
+        return Ok(Body { messages: vec![message(text, era, keeps)?], is_batch: false });
     }
     let count = text.items().take(MAX_BATCH + 1).count();
     if !era.has_batches() || count == 0 || count > MAX_BATCH {
         return Err(BodyFault::Batch);
     }
-    let messages = text.items().map(|item| message(item, era)).collect::<Result<_, _>>()?;
+    let messages = text.items().map(|item| message(item, era, keeps)).collect::<Result<_, _>>()?;
     Ok(Body { messages, is_batch: true })
 }
 
@@ -97,7 +118,7 @@ fn fault(fault: Fault) -> BodyFault {
 /// What decides in a message.
 const MEMBERS: [&str; 7] = ["jsonrpc", "id", "method", "params", "result", "error", "_meta"];
 
-fn message(text: Text<'_>, era: Era) -> Result<Message, BodyFault> {
+fn message(text: Text<'_>, era: Era, keeps: bool) -> Result<Message, BodyFault> {
     if !text.is_object() {
         return Err(BodyFault::Message);
     }
@@ -133,9 +154,20 @@ fn message(text: Text<'_>, era: Era) -> Result<Message, BodyFault> {
         version: besides.version()?,
         besides: besides.tasks(&method, &id, get("_meta"))?,
         asks_for_task: besides.asks_for_task(&method),
+        arguments: if keeps { arguments(&method, params)? } else { Arguments::Unread },
         id,
         method: method.into_owned(),
     }))
+}
+
+/// The arguments of a tool or a prompt, where no reader can take others for them.
+fn arguments(method: &str, params: Option<Text<'_>>) -> Result<Arguments, BodyFault> {
+    let Some(params) = params.filter(|_| matches!(method, "tools/call" | "prompts/get")) else {
+        return Ok(Arguments::None);
+    };
+    unmistakable(params, &["arguments"])?;
+    let given = params.get("arguments").filter(|arguments| !arguments.is_null());
+    Ok(given.map_or(Arguments::None, |arguments| Arguments::Given(arguments.raw().into())))
 }
 
 /// Some clients write null, or PHP's empty array, where they have none.

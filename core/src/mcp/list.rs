@@ -2,6 +2,7 @@
 //! tool with its `securitySchemes`. Everything else stays byte for byte.
 
 use super::era::Era;
+use super::json_rpc::Arguments;
 use super::kind::{KINDS, Kind};
 use super::needs::{self, Need};
 use super::splice::{Part, Splices};
@@ -12,6 +13,7 @@ use crate::config::policy::{Mcp, Route, ScopeRule};
 use crate::evaluation::{Evaluation, Reason, Unknown};
 use crate::json::{self, Bounds, write_string};
 use crate::jwt::Scopes;
+use crate::rules::facts::{Asked, Name};
 use crate::uri::{self, Form};
 
 /// A list that can't be filtered: it isn't shown at all.
@@ -35,6 +37,8 @@ pub struct ListFilter<'a> {
     pub asked: &'a [(String, Kind)],
     /// Whose tasks are.
     pub finder: Finder<'a>,
+    /// Whether rules may allow it to the caller.
+    pub may: &'a dyn Fn(Asked<'_>) -> bool,
 }
 
 impl ListFilter<'_> {
@@ -125,19 +129,38 @@ impl ListFilter<'_> {
     /// Whether this caller may use what has this name or URI. What couldn't be asked for isn't shown.
     fn shows(&self, kind: Kind, name: &str) -> Result<bool, Unfilterable> {
         Ok(match kind {
-            Kind::Tools => self.meets(needs::of_name(&self.mcp.tools, name)),
-            Kind::Prompts => self.meets(needs::of_name(&self.mcp.prompts, name)),
+            Kind::Tools => {
+                let rules = &self.mcp.tools;
+                self.shows_by_rules(needs::of_name(rules, name), || {
+                    Asked::Tool(Name::of(name, rules), &Arguments::Unread)
+                })
+            }
+            Kind::Prompts => {
+                let rules = &self.mcp.prompts;
+                self.shows_by_rules(needs::of_name(rules, name), || {
+                    Asked::Prompt(Name::of(name, rules), &Arguments::Unread)
+                })
+            }
             Kind::Resources => self.shows_uri(name, Form::Uri),
             Kind::Templates => self.shows_uri(name, Form::Template),
             Kind::Tasks => self.shows_task(name)?,
         })
     }
 
+    /// What nobody has to sign in for is there for all, whatever the rules say.
+    fn shows_by_rules<'n>(&self, need: Need<'_>, asked: impl FnOnce() -> Asked<'n>) -> bool {
+        self.meets(need) && (need == Need::Open || (self.may)(asked()))
+    }
+
     fn shows_uri(&self, uri: &str, form: Form) -> bool {
         let rules = &self.mcp.resources;
+        let is_open = || needs::of_uri(rules, uri).all(|need| need == Need::Open);
+        let asked = [uri.to_owned()];
+        let asked = if form == Form::Uri { Asked::Resources(&asked) } else { Asked::Template };
         uri::check(uri, form).is_ok()
             && !needs::is_mistakable(rules, uri)
             && needs::of_uri(rules, uri).all(|need| self.meets(need))
+            && (is_open() || (self.may)(asked))
     }
 
     fn shows_task(&self, id: &str) -> Result<bool, Unfilterable> {

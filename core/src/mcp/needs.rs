@@ -121,6 +121,11 @@ fn of_call<'a>(mcp: &'a Mcp, call: &'a Call) -> impl Iterator<Item = Need<'a>> {
     itself.into_iter().chain(uris).chain(tasks).chain(made)
 }
 
+/// Whether nobody has to sign in for a call.
+pub fn is_open(mcp: &Mcp, call: &Call) -> bool {
+    of_call(mcp, call).all(|need| need == Need::Open)
+}
+
 /// What a method needs that names nothing.
 fn of_method<'a>(mcp: &Mcp, method: &str) -> Need<'a> {
     if mcp.lazy_auth.iter().any(|open| open == method) { Need::Open } else { Need::Token(NO_SCOPES) }

@@ -101,13 +101,13 @@ impl Operation {
         Some(Self::of_call(Call::of(method, target), era))
     }
 
-    /// What the body says, and whether the headers agree.
+    /// What the body says, and whether the headers agree; `keeps`: with arguments.
     ///
     /// # Errors
     /// The first fault.
-    pub fn of_body(request: &Request<'_>, era: Era, bytes: &[u8]) -> Result<Self, Unread> {
+    pub fn of_body(request: &Request<'_>, era: Era, bytes: &[u8], keeps: bool) -> Result<Self, Unread> {
         let unread = |fault| Unread::of(fault, bytes);
-        let Body { messages, is_batch } = json_rpc::parse(bytes, era).map_err(unread)?;
+        let Body { messages, is_batch } = json_rpc::parse(bytes, era, keeps).map_err(unread)?;
         let (mut calls, mut is_answer, mut answers) = (Vec::new(), false, Vec::new());
         for message in messages {
             match message {

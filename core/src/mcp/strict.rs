@@ -58,7 +58,7 @@ pub(super) fn unmistakable(object: Text<'_>, names: &[&str]) -> Result<(), BodyF
 }
 
 /// Whether a sloppy reader takes `member` for `name`, which it isn't.
-pub(super) fn is_lookalike(member: &str, name: &str) -> bool {
+pub fn is_lookalike(member: &str, name: &str) -> bool {
     let fold = |c: char| match c {
         '\u{17f}' => 's',
         '\u{212a}' => 'k',

@@ -13,6 +13,7 @@ mod ids;
 mod spellings;
 mod lists;
 mod needs;
+mod rules;
 mod sessions;
 mod tasks;
 mod watched;

@@ -1,6 +1,7 @@
 //! What a refused client is told to do about it.
 
 use super::fault::{Denied, Refusal};
+use crate::config::policy::StepUp;
 use crate::credential::{self, AuthorizationFault};
 use crate::jwt::TokenFault;
 use crate::mcp::strict::BodyFault;
@@ -42,6 +43,9 @@ pub(super) fn of(refusal: &Refusal) -> String {
         R::Denied(Denied::Machine) => "This route is for users; sign in as one instead of using client credentials".into(),
         R::Denied(Denied::Agent) => "This client is not one that may act here; the operator has to list it".into(),
         R::Denied(Denied::Blocked) => "The operator of this gateway has blocked this caller; ask them why".into(),
+        R::Rule(id, message) if message.is_empty() => format!("The rule {id} of this gateway does not allow it"),
+        R::Rule(_, message) => message.to_string(),
+        R::StepUp(_, step_up) => step_up_description(step_up),
         R::Upgrade => "This route does not take upgrades; use plain HTTP".into(),
         R::Limited(s) | R::AddressLimited(s) => format!("Too many requests; retry in {} s", s.reset_s.max(1)),
         R::KeysUnavailable(_) => "The identity provider's keys are not available yet; retry shortly".into(),
@@ -52,6 +56,15 @@ pub(super) fn of(refusal: &Refusal) -> String {
         R::FeedStale => "The gateway doesn't know at present who is blocked; retry shortly".into(),
         R::AuditUnavailable => "What is done can't be recorded for the audit now; retry shortly".into(),
         R::Internal(_) => "The gateway could not judge the request; retry shortly".into(),
+    }
+}
+
+fn step_up_description(step_up: &StepUp) -> String {
+    let how =
+        if step_up.acr.is_empty() { String::new() } else { format!(" with {}", step_up.acr.join(" or ")) };
+    match step_up.max_age_s {
+        Some(seconds) => format!("Sign in again{how}, at most {seconds} s before the call"),
+        None => format!("Sign in again{how}"),
     }
 }
 

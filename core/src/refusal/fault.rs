@@ -1,10 +1,12 @@
 //! Every way to refuse, grouped by whose fault it is.
 
+use crate::config::policy::StepUp;
 use crate::credential::AuthorizationFault;
 use crate::jwt::TokenFault;
 use crate::mcp::strict::BodyFault;
 use crate::rate_limit::LimitState;
 use crate::request::RequestFault;
+use std::sync::Arc;
 
 /// Why a request doesn't pass.
 #[derive(Debug, Clone, PartialEq)]
@@ -47,6 +49,10 @@ pub enum Refusal {
     },
     /// A good token, and nothing that allows it.
     Denied(Denied),
+    /// A rule refuses it: its id, and what the policy says to the client.
+    Rule(Arc<str>, Arc<str>),
+    /// A rule wants its caller to sign in anew (RFC 9470): its id, and how.
+    StepUp(Arc<str>, StepUp),
     /// An upgrade on a route that has none.
     Upgrade,
     /// An origin that may not call an MCP route.

@@ -112,6 +112,8 @@ kinds! {
     Machine: 403 deny "machine_not_allowed", "access_denied" -32001, None;
     Agent: 403 deny "agent_unlisted", "agent_unlisted" -32001, None;
     Blocked: 403 deny "blocked", "blocked" -32001, None;
+    Rule: 403 deny "policy_denied", "policy_denied" -32001, None;
+    StepUp: 401 deny "step_up", "insufficient_user_authentication" -32001, Error;
     Upgrade: 403 deny "upgrade_not_allowed", "upgrade_not_allowed" -32001, None;
     Origin: 403 deny "origin_not_allowed", "origin_not_allowed" -32001, None;
     NotOwner: 404 deny "not_owner", "not_found" -32600, None;

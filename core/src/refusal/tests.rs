@@ -1,6 +1,7 @@
 //! Every refusal has its status, code, reason and text.
 
 use super::*;
+use crate::config::policy::StepUp;
 use crate::credential::AuthorizationFault;
 use crate::path::PathFault;
 use crate::rate_limit::LimitState;
@@ -75,6 +76,8 @@ fn every() -> Vec<Refusal> {
         Refusal::Denied(Denied::Machine),
         Refusal::Denied(Denied::Agent),
         Refusal::Denied(Denied::Blocked),
+        Refusal::Rule("a".into(), "".into()),
+        Refusal::StepUp("a".into(), StepUp { max_age_s: Some(60), acr: vec!["mfa".into()] }),
         Refusal::Upgrade,
         Refusal::Limited(state),
         Refusal::AddressLimited(state),

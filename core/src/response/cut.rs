@@ -1,6 +1,7 @@
 //! What shows less of an answer than the upstream sent: a message in, what the caller may see of it out, or
 //! why none of it. It fails closed: what can't be read isn't shown.
 
+use crate::authorize;
 use crate::config::policy::Route;
 use crate::mcp::era::Era;
 use crate::mcp::kind::Kind;
@@ -11,6 +12,8 @@ use crate::principal::Principal;
 use crate::refusal::Refusal;
 use crate::response::owner::{self, Filtered};
 use crate::response::watched::is_harmless;
+use crate::rules::facts::Asked;
+use crate::tally::Tally;
 use crate::world::World;
 
 /// One of the cuts of a route.
@@ -88,7 +91,16 @@ impl Cut {
             Self::Lists { era, asked } => {
                 let CutContext { world, route, principal } = to;
                 let mcp = route.mcp.as_ref().ok_or(Refusal::NotFilterable)?;
+                // Before anybody has signed in, a list shows what is there to sign in for.
+                let may = |asked: Asked<'_>| {
+                    let one = &mut [asked].into_iter();
+                    let judge = |caller| {
+                        authorize::check_rules(world, None, route, caller, one, &mut Tally::default())
+                    };
+                    principal.map_or(Ok(()), judge).is_ok()
+                };
                 let filter = ListFilter {
+                    may: &may,
                     route,
                     mcp,
                     finder: Finder::new(world, Holder { route, principal }, mcp),

@@ -11,6 +11,7 @@ pub mod names;
 pub mod host;
 pub mod scopes;
 pub mod fold;
+pub mod glob;
 pub mod hash;
 pub mod sorted;
 pub mod bytes;

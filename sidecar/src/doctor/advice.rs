@@ -59,6 +59,8 @@ pub fn advice(reason: &str, auth0: bool) -> &'static str {
         "ambiguous_case" => "the path's case, or case: sensitive in the policy",
         "issuer_not_on_route" => "issuers of the route, or where the client signs in",
         "tenant_not_allowed" => "tenants of the issuer, or the organization that the user signs in with",
+        "policy_denied" => "rules of the policy: the one that the answer names",
+        "step_up" => "acr and auth_time of the identity provider's access tokens, or step_up of the rule",
         "agent_unlisted" => "agents in the policy: the client is none of theirs",
         "machine_not_allowed" => "how the client signs in: as a user, not by client credentials",
         "upgrade_not_allowed" => "upgrade: [websocket] of the route",

@@ -50,7 +50,7 @@ impl Call {
         let (method, name) = self.parts();
         let params = name.map_or_else(|| json!({}), |(member, name)| json!({ member: name }));
         let body = json!({ "jsonrpc": "2.0", "id": 1, "method": method, "params": params }).to_string();
-        match (self, json_rpc::parse(body.as_bytes(), Era::V2025_11_25)) {
+        match (self, json_rpc::parse(body.as_bytes(), Era::V2025_11_25, false)) {
             (Self::Method(_), Err(BodyFault::Target)) => Err(format!(
                 "--rpc: {} names a tool, a prompt or a resource, whose rule decides: ask with --tool, --prompt or --resource",
                 shown(method)

@@ -167,7 +167,10 @@ impl Judge {
     ) -> Result<(), Refusal> {
         let headers: [(&[u8], &[u8]); 2] = [(b":method", b"POST"), (b":path", b"/")];
         let request = request::parse(&headers, &self.policy.identity).map_err(Refusal::Unsafe)?;
-        self.world(|world| authorize::check_operation(world, &request, mcp, Some(principal), operation))
+        self.world(|world| {
+            let tally = &mut Tally::default();
+            authorize::check_operation(world, &request, mcp, Some(principal), operation, tally)
+        })
     }
 
     fn route(&self, world: &World<'_>, route: &Route, token: &str) -> Verdict {

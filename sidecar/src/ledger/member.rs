@@ -79,9 +79,10 @@ pub const MEMBERS: [Member; COUNT] = [
 ];
 
 /// Members without a column that conditions know: what is deeper in an object has its way with dots.
-pub const DEEPER: [Member; 5] = [
+pub const DEEPER: [Member; 6] = [
     of("needed", Kind::Texts),
     of("have", Kind::Texts),
+    of("watched", Kind::Texts),
     of("shadow.decision", Kind::Text),
     of("shadow.reason", Kind::Text),
     of("shadow.status", Kind::Number),

@@ -113,6 +113,7 @@ fn kind(shape: &Shape, facts: &Facts) -> String {
         Shape::List(_) => format!("list of {}{}", texts(), how_many()),
         Shape::Map(Shape::Rule(_)) => format!("rules by name{}", how_many()),
         Shape::Map(_) => format!("{} by name", texts()),
+        Shape::Condition => "[condition](rules.md#conditions)".to_owned(),
         Shape::Object(_) | Shape::Rule(_) => "object".to_owned(),
     }
 }

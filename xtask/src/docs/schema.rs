@@ -140,6 +140,7 @@ impl Writer {
             Shape::List(inner) => object(json!({ "type": "array", "items": self.form(inner, facts)? })),
             Shape::Map(inner) => self.map(inner, facts)?,
             Shape::Object(section) => object(self.reference(section, Use::Whole)),
+            Shape::Condition => object(json!({ "type": "object", "minProperties": 1 })),
             Shape::Rule(section) => {
                 let scopes = text(section.members.first().and_then(|member| member.facts.text));
                 let scopes = json!({ "type": "array", "items": scopes });

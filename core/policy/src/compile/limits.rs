@@ -185,7 +185,7 @@ fn except(raw: &RawRateLimit, path: &str, errors: &mut Errors) -> Vec<AddressRan
 }
 
 /// An address or a CIDR range (RFC 4632 §3.1) whose bits past the prefix are zero.
-fn range(text: &str) -> Option<AddressRange> {
+pub(super) fn range(text: &str) -> Option<AddressRange> {
     let (address, prefix) = text.split_once('/').map_or((text, None), |(a, p)| (a, Some(p)));
     let base: IpAddr = address.parse().ok()?;
     let (bits, value) = match base {

@@ -48,6 +48,7 @@ pub fn compile(
         [&tools, &prompts, &resources].iter().any(|rules| rules.all().any(|rule| *rule == McpRule::Public));
     let supported = supported(policy, &[&tools, &prompts, &resources], scopes);
     let mcp = Mcp {
+        keeps_arguments: false,
         tasks: match raw.tasks {
             Some(RawTasks::Allow) => Tasks::Allow,
             Some(RawTasks::Deny) => Tasks::Deny,

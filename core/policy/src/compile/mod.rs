@@ -5,6 +5,7 @@ mod agents;
 mod aliases;
 mod builtins;
 mod common;
+mod condition;
 mod issuers;
 mod limits;
 mod links;
@@ -13,6 +14,7 @@ mod mcp;
 mod memory;
 mod own;
 mod routes;
+mod rules;
 pub mod scope_prefix;
 mod webhook;
 
@@ -64,6 +66,9 @@ pub fn compile(raw: &mut RawPolicy, folded: &Value, place: Place) -> (Policy, Ve
     );
     let rate_limits = limits::compile(raw, &routes, &mut errors);
     aliases::compile(raw, built_in, &mut routes, &own.upstreams, &rate_limits, &mut errors);
+    let agents = agents::compile(raw, &mut errors);
+    let rules = rules::compile(raw, &routes, &issuers, agents.as_ref(), place, &mut errors);
+    rules::complete(&rules, &mut routes);
     let limit_service = limit_service::compile(raw, &mut errors);
     let policy = Policy {
         index: crate::index::Index::of(routes.iter().map(|route| &route.pattern)),
@@ -94,7 +99,8 @@ pub fn compile(raw: &mut RawPolicy, folded: &Value, place: Place) -> (Policy, Ve
         posts_to: memory::posts_to(raw, &mut errors),
         feed: memory::feed(raw, &mut errors),
         links: links::compile(raw, &issuers, &mut errors),
-        agents: agents::compile(raw, &mut errors),
+        agents,
+        rules,
         issuers,
         scope_prefix,
         identity: identity(raw, &mut errors),

@@ -14,6 +14,11 @@ pub struct Agents {
 }
 
 impl Agents {
+    /// Whether there is an agent of this name.
+    pub(crate) fn has(&self, name: &str) -> bool {
+        self.exact.iter().chain(&self.beginnings).any(|(_, agent)| &**agent == name)
+    }
+
     /// The agent that a client is: by its whole id, else by the longest beginning of it.
     pub fn of_client(&self, client: &str) -> Option<&Arc<str>> {
         let whole = self.exact.binary_search_by(|(id, _)| id.as_str().cmp(client));

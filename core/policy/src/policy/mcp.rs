@@ -24,6 +24,8 @@ pub struct Mcp {
     pub sessions: Sessions,
     /// Who may ask for tasks, whose state has results of tools in it.
     pub tasks: Tasks,
+    /// Whether rules ask for arguments.
+    pub keeps_arguments: bool,
     /// Origins that browsers may call from, or `*`.
     pub allowed_origins: Vec<String>,
     /// `scopes_supported` of its own metadata document.

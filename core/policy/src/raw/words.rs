@@ -24,6 +24,7 @@ words!(/** `ledger.store` */ RawStore { Sqlite, Postgres });
 words!(/** `audit.address` */ RawAuditAddress { Full, Network, None });
 words!(/** `audit.subject` */ RawSubject { Plain, Hash });
 words!(/** `mcp.challenge_mode` */ RawChallengeMode { Http, Meta, Auto });
+words!(/** `rules[].mode` */ RawRuleMode { Enforce, Watch });
 words!(/** `agents.unlisted` */ RawUnlisted { Allow, Deny });
 words!(/** `issuers[].user.fold` */ RawFold { Lower });
 words!(/** `mcp.sessions` */ RawSessions { Bind, Pass });

@@ -44,6 +44,8 @@ pub const SCOPE: Text = form("scope", r"^[\x21\x23-\x5b\x5d-\x7e]+$").up_to(256)
 pub const REALM: Text = form("text", r"^[\x20\x21\x23-\x5b\x5d-\x7e]+$").up_to(128);
 /// The name of an upstream, or of a cluster.
 pub const CLUSTER: Text = form("name", r"^[\x21\x23-\x26\x28-\x5b\x5d-\x7e]+$").up_to(256);
+/// What a rule is called.
+pub const RULE_ID: Text = plain(128);
 /// An HTTP method.
 pub const METHOD: Text = form("method", r"^[A-Za-z0-9!#$%&'*+.^_`|~-]+$").up_to(32);
 /// The name of a header.

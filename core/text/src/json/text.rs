@@ -18,6 +18,11 @@ impl<'t> Text<'t> {
         Self { whole: text, text: text.trim_matches([' ', '\t', '\r', '\n']) }
     }
 
+    /// A value of a document that was checked, by itself.
+    pub fn part(text: &'t str) -> Self {
+        Self::checked(text)
+    }
+
     /// As it is written.
     pub fn raw(&self) -> &'t str {
         self.text
