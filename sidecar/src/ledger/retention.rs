@@ -88,7 +88,7 @@ fn bounded_table(db: &mut Db, limits: Limits) -> sql::Result<bool> {
         return Ok(false);
     }
     let count: u64 = db.one(
-        "SELECT (SELECT value FROM note WHERE name = 'records') - (SELECT value FROM note WHERE name = 'deleted')",
+        "SELECT greatest(0, (SELECT value FROM note WHERE name = 'records') - (SELECT value FROM note WHERE name = 'deleted'))",
         &[],
     )?;
     // Of pages from all over it: whoever fills the newest ones with long records doesn't say what the old
